@@ -1,0 +1,152 @@
+/**
+ * What the node tells people: the shapes behind `status`, `flows`, `events` and the API.
+ *
+ * Pure types. Every time is a number of milliseconds since the epoch unless its name says otherwise; every count is
+ * since the start of the plane. A view carries `freshMs`: older than a second means control has lost sight
+ * of the plane, and whatever it shows is history, not state.
+ */
+export const ROLES = [
+  "upstream",
+  "downstream",
+  "primary-in",
+  "primary-out",
+  "redundant-in",
+  "redundant-out",
+] as const;
+export type Role = (typeof ROLES)[number];
+export const PATHS = ["primary", "redundant", "wire", "block"] as const;
+export type Path = (typeof PATHS)[number];
+export type Box = "primary" | "redundant";
+export type Light = "green" | "yellow" | "red";
+
+export interface PortView {
+  readonly role: Role;
+  /** As configured: "af_packet:eth1", "0000:03:00.0". */
+  readonly spec: string;
+  readonly driver: string;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly link: "up" | "down";
+  readonly linkChanges: number;
+  readonly rxPackets: number;
+  readonly rxBytes: number;
+  readonly txPackets: number;
+  readonly txBytes: number;
+  /** Frames the port did not take, dropped and counted. */
+  readonly txFull: number;
+  /** Frames lost before the plane saw them, as the port reports. */
+  readonly rxMissed: number;
+  readonly mirroredPackets: number;
+  readonly mirroredBytes: number;
+}
+
+export interface BoxView {
+  readonly box: Box;
+  readonly light: Light;
+  /** One sentence: why it is green, yellow or red. */
+  readonly reason: string;
+  readonly serving: boolean;
+  readonly inPackets: number;
+  readonly outPackets: number;
+}
+
+export interface CounterView {
+  readonly name: string;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export interface NodeStatus {
+  readonly name: string;
+  readonly version: string;
+  /** green: both boxes alive; yellow: serving without a spare, or stale; red: no box alive. */
+  readonly light: Light;
+  readonly reason: string;
+  readonly path: Path;
+  readonly pathSinceMs: number;
+  readonly freshMs: number;
+  readonly plane: {
+    readonly state: "starting" | "running" | "stopped" | "failed" | "absent";
+    readonly pid: number;
+    readonly startedMs: number;
+    /** Planes started by control because the one before died. */
+    readonly restarts: number;
+    readonly hugepages: boolean;
+    readonly polling: "busy" | "sleep";
+    /** Share of one core used since the last reading, 0..1. */
+    readonly cpu: number;
+    readonly loopMaxUs: number;
+    readonly error: string;
+  };
+  readonly boxes: readonly BoxView[];
+  readonly ports: readonly PortView[];
+  readonly flows: { readonly upstream: number; readonly downstream: number; readonly slots: number };
+  readonly mirror: {
+    /** Copies by packets over packets from outside, 0..1. */
+    readonly share: number;
+    readonly shareBytes: number;
+    readonly why: readonly CounterView[];
+    readonly rules: readonly CounterView[];
+  };
+  readonly counters: readonly CounterView[];
+  readonly parse: readonly CounterView[];
+  readonly switches: number;
+  readonly lastSwitch: EventView | null;
+}
+
+export interface EventView {
+  readonly sequence: number;
+  /** Random id of the plane that wrote it, hexadecimal. */
+  readonly boot: string;
+  readonly wallMs: number;
+  readonly monoUs: number;
+  readonly kind: "switch" | "link" | "box" | "stall" | "plane";
+  readonly cause: "start" | "link" | "silence" | "order" | "return" | "stall" | "died" | "attached";
+  readonly subject: string;
+  readonly before: string;
+  readonly after: string;
+  /** Time since the box was last seen working; null where it has no meaning. */
+  readonly silentUs: number | null;
+  /** Upper estimate of packets put into the box that did not come out. */
+  readonly lostPackets: number | null;
+  readonly text: string;
+}
+
+export interface FlowView {
+  readonly side: "upstream" | "downstream";
+  readonly protocol: string;
+  /** "10.1.0.11:40112" or "[2001:db8::1]:443"; the end outside this side's port first. */
+  readonly outer: string;
+  readonly inner: string;
+  readonly vlan: number;
+  readonly age: "tcp-opening" | "tcp" | "tcp-closing" | "udp" | "icmp" | "other";
+  readonly idleMs: number;
+  readonly packets: readonly [outer: number, inner: number];
+  readonly bytes: readonly [outer: number, inner: number];
+  readonly mirrored: number;
+  readonly rule: string;
+  /** The same connection seen on the other side of the box: the binding. Empty: not inferred. */
+  readonly binding: string;
+}
+
+export interface OrderResult {
+  readonly ok: boolean;
+  readonly path: Path;
+  readonly text: string;
+  readonly tookUs: number | null;
+}
+
+/** What the API and the CLI may ask of a running node. */
+export interface NodeControl {
+  status(): NodeStatus;
+  /** At most `limit` flows, the busiest first. */
+  flows(options: { limit: number; side?: "upstream" | "downstream"; text?: string }): readonly FlowView[];
+  /** Events with a sequence above `after`, oldest first, at most `limit`. */
+  events(options: { after: number; limit: number }): readonly EventView[];
+  /** Moves the traffic to the redundant box. Refused (ok false) when it is not alive, unless forced. */
+  switchover(options: { force: boolean }): Promise<OrderResult>;
+  /** Moves the traffic back to the primary. */
+  failback(options: { force: boolean }): Promise<OrderResult>;
+  /** Validates and takes over a changed configuration; problems leave the old one in force. */
+  reload(): Promise<{ ok: boolean; text: string }>;
+}

@@ -1,0 +1,286 @@
+/* The board: the one shared-memory page set between the plane and control.
+ *
+ * This header is the law for both sides. C compiles it; TypeScript never repeats an offset: the plane
+ * writes a table of every field (name, offset, width, count, stride) into the board and the reader
+ * looks fields up by name. RM_ABI_VERSION changes with every change of meaning or layout, and a
+ * reader of another version refuses the board with both versions in the message.
+ *
+ * Who writes what: `setup` before the plane starts; `command` by control, then a generation or a
+ * sequence number is bumped with release order; everything else by the plane alone.
+ */
+#ifndef RM_ABI_H
+#define RM_ABI_H
+#include <stdint.h>
+
+#define RM_MAGIC 0x42584d52u /* "RMXB" */
+#define RM_ABI_VERSION 1u
+#define RM_CACHE_LINE 64
+#define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
+
+/* Ports, in the order of the picture in docs/architecture.md. An even role is the client side. */
+enum rm_role {
+  RM_UPSTREAM,
+  RM_DOWNSTREAM,
+  RM_PRIMARY_IN,
+  RM_PRIMARY_OUT,
+  RM_REDUNDANT_IN,
+  RM_REDUNDANT_OUT,
+  RM_ROLES
+};
+enum rm_side { RM_SIDE_UP, RM_SIDE_DOWN, RM_SIDES };
+enum rm_box { RM_PRIMARY, RM_REDUNDANT, RM_BOXES };
+
+/* Where traffic goes. The first two values equal enum rm_box. */
+enum rm_path { RM_PATH_PRIMARY, RM_PATH_REDUNDANT, RM_PATH_WIRE, RM_PATH_BLOCK, RM_PATHS };
+
+enum rm_state { RM_STATE_SETUP, RM_STATE_STARTING, RM_STATE_RUNNING, RM_STATE_STOPPED, RM_STATE_FAILED };
+enum rm_poll { RM_POLL_BUSY, RM_POLL_SLEEP };
+enum rm_event_kind { RM_EVENT_SWITCH, RM_EVENT_LINK, RM_EVENT_BOX, RM_EVENT_STALL, RM_EVENT_KINDS };
+enum rm_cause {
+  RM_CAUSE_START,
+  RM_CAUSE_LINK,
+  RM_CAUSE_SILENCE,
+  RM_CAUSE_ORDER,
+  RM_CAUSE_RETURN,
+  RM_CAUSE_STALL,
+  RM_CAUSES
+};
+/* Why a copy was made, in falling order of value. RM_WHY_NONE: it was not. */
+enum rm_why {
+  RM_WHY_NONE,
+  RM_WHY_NEIGHBOUR,
+  RM_WHY_HANDSHAKE,
+  RM_WHY_TEARDOWN,
+  RM_WHY_FRAGMENT,
+  RM_WHY_FIRST,
+  RM_WHY_PAYLOAD,
+  RM_WHY_BYTES,
+  RM_WHY_KEEPALIVE,
+  RM_WHY_ALL,
+  RM_WHYS
+};
+/* What the parser made of a frame. Everything but RM_PARSE_FLOW is forwarded without a flow. */
+enum rm_parse {
+  RM_PARSE_FLOW,            /* has a flow key */
+  RM_PARSE_NEIGHBOUR,       /* ARP, or ICMPv6 133-137 */
+  RM_PARSE_LINK_LOCAL,      /* destination 01:80:C2:00:00:00-0F */
+  RM_PARSE_NOT_IP,          /* any other EtherType, LLC */
+  RM_PARSE_FRAGMENT,        /* IP fragment, first or later */
+  RM_PARSE_SHORT_ETHERNET,  /* from here on: malformed */
+  RM_PARSE_SHORT_VLAN,
+  RM_PARSE_DEEP_VLAN,       /* more than four tags */
+  RM_PARSE_SHORT_IP,
+  RM_PARSE_BAD_IP_VERSION,
+  RM_PARSE_BAD_IP_HEADER,   /* header length below 20 or beyond the frame */
+  RM_PARSE_BAD_IP_LENGTH,   /* total length below the header or beyond the frame */
+  RM_PARSE_DEEP_IPV6,       /* more than eight extension headers */
+  RM_PARSE_SHORT_TRANSPORT,
+  RM_PARSE_BAD_TCP_OFFSET,
+  RM_PARSES
+};
+enum rm_counter {
+  RM_COUNT_TX_FULL,          /* drop: the port did not take the frame */
+  RM_COUNT_MIRROR_FULL,      /* a copy was not made: standby port full or no buffer */
+  RM_COUNT_BLOCKED,          /* drop: no box alive and policy is block */
+  RM_COUNT_SHADOW,           /* output of the standby, held back */
+  RM_COUNT_DRAINED,          /* output of the box that served before, forwarded while draining */
+  RM_COUNT_ARP_ANSWERED,     /* neighbour requests of the standby answered by the node */
+  RM_COUNT_ARP_UNKNOWN,      /* ... for which the node knows no answer */
+  RM_COUNT_SEEDED,           /* flows resynchronised in the serving box after a switch */
+  RM_COUNT_SEED_UNPAIRED,    /* flows that could not be, their other half is unknown */
+  RM_COUNT_SEED_SWALLOWED,   /* frames of seeds that came out of the box and were held back */
+  RM_COUNT_SEED_FULL,        /* seeds not made: port full or no buffer */
+  RM_COUNT_FLOW_EVICTED,     /* a live flow gave its place to a new one */
+  RM_COUNT_FLOW_EXPIRED,
+  RM_COUNT_EVENT_LOST,       /* the event ring was full */
+  RM_COUNT_TOO_BIG,          /* drop: larger than frame_bytes_max */
+  RM_COUNT_STALLS,           /* turns that took longer than the stall bar: the node's own fault */
+  RM_COUNTERS
+};
+
+#define RM_SPEC_BYTES 112
+#define RM_NAME_BYTES 32
+#define RM_ERROR_BYTES 256
+#define RM_RULES 16
+#define RM_BPF_MAX 128
+#define RM_EVENTS 256 /* power of two; control drains it every 10 ms, a burst of switches is tens */
+#define RM_FIELDS 192
+#define RM_NO_FLOW 0xffffffffu
+
+/* Class of a flow for ageing. */
+enum rm_age { RM_AGE_TCP_OPENING, RM_AGE_TCP, RM_AGE_TCP_CLOSING, RM_AGE_UDP, RM_AGE_ICMP, RM_AGE_OTHER, RM_AGES };
+
+/* One field of the board, as told to the reader. */
+struct rm_field {
+  char name[40];   /* "port.rx_packets" */
+  uint32_t offset; /* of element 0, from the start of the board; for "flow.*" from the start of an entry */
+  uint32_t width;  /* bytes of one element: 1, 2, 4, 8, or the length of a byte string */
+  uint32_t count;  /* elements */
+  uint32_t stride; /* bytes from one element to the next */
+};
+
+struct rm_header {
+  uint32_t magic, abi;
+  uint64_t size;            /* of the whole board in bytes */
+  uint32_t field_offset, field_count, field_bytes; /* struct rm_field[], field_bytes = its size */
+  uint32_t state;           /* enum rm_state */
+  uint32_t plane_pid;
+  uint32_t flow_bytes;      /* sizeof(struct rm_flow) */
+  uint64_t boot;            /* random; changes with every start of a plane */
+  uint64_t started_wall_ns;
+  uint64_t flow_offset[RM_SIDES]; /* struct rm_flow[flow_slots] */
+  uint64_t flow_slots;
+  char version[RM_NAME_BYTES]; /* of the plane's product */
+  char error[RM_ERROR_BYTES];  /* why state is failed */
+} RM_ALIGNED;
+
+/* Fixed for the life of a plane. */
+struct rm_setup {
+  char spec[RM_ROLES][RM_SPEC_BYTES]; /* "af_packet:eth1", "0000:03:00.0", "memif:/run/x.sock", ... */
+  uint32_t flow_slots;     /* per side, power of two */
+  uint32_t frame_bytes_max;
+  uint32_t huge;           /* 0: run without hugepages */
+  uint32_t memory_mib;
+  uint32_t core;           /* CPU of the poll loop; 0xffffffff: not pinned */
+  uint32_t spin_us;        /* empty polling before the loop sleeps */
+} RM_ALIGNED;
+
+struct rm_bpf { uint16_t code; uint8_t jt, jf; uint32_t k; };
+
+/* One filter rule. First match wins; a flow that no rule matches is not mirrored. */
+struct rm_rule {
+  char name[RM_NAME_BYTES];
+  uint32_t bpf_count;           /* 0: matches everything */
+  uint32_t handshake, teardown; /* booleans */
+  uint32_t all, none, seed;     /* booleans */
+  uint32_t first_packets;         /* per direction; 0: off, likewise below */
+  uint32_t first_payload_packets; /* per direction, packets with payload */
+  uint64_t first_bytes;           /* per direction, payload bytes */
+  uint64_t keepalive_ns;          /* at most this long without a copy while the flow talks */
+  struct rm_bpf bpf[RM_BPF_MAX];
+} RM_ALIGNED;
+
+struct rm_command {
+  uint32_t rule_generation;     /* bumped after rules and ages are written; odd while writing */
+  uint32_t rule_count;
+  uint64_t age_ns[RM_AGES];
+  struct rm_rule rules[RM_RULES];
+  /* Reflex table. */
+  uint64_t silence_ns;          /* 0: off */
+  uint32_t silence_packets;     /* at least so many put in, from two flows or more */
+  uint32_t dead_path;           /* RM_PATH_WIRE or RM_PATH_BLOCK */
+  uint64_t hold_up_ns;          /* a box that returns counts as alive after so long without a fault */
+  uint64_t drain_ns;            /* the old box's output is still forwarded after a switch */
+  uint64_t stall_ns;            /* a turn longer than this is the node's own stall */
+  uint32_t automatic;           /* 0: reflexes only report, control decides */
+  /* Orders: order_path and order_cause first, then order_sequence. */
+  uint32_t order_path, order_sequence;
+  uint32_t stop;                /* 1: the plane ends after this turn */
+} RM_ALIGNED;
+
+struct rm_port {
+  uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, tx_full, rx_missed;
+  uint64_t mirrored_packets, mirrored_bytes; /* copies and seeds sent out of this port */
+  uint64_t link_changes, link_ns;            /* monotonic time of the last change */
+  uint32_t link;                             /* 1 up */
+  uint32_t mtu;
+  uint8_t mac[8];                            /* six used */
+  char driver[RM_NAME_BYTES];
+} RM_ALIGNED;
+
+struct rm_box_view {
+  uint32_t alive;      /* would be chosen now */
+  uint32_t silent;     /* judged silent and not proven since */
+  uint64_t down_ns;    /* monotonic time it was last judged dead; 0: never */
+  uint64_t up_ns;      /* monotonic time its links came back; 0: never lost */
+  uint64_t in_packets, out_packets; /* put in, came out, both directions */
+} RM_ALIGNED;
+
+struct rm_named { char name[RM_NAME_BYTES]; uint64_t packets, bytes; };
+
+struct rm_event {
+  uint64_t sequence;   /* from 1; the slot is valid when it equals the expected number */
+  uint64_t mono_ns, wall_ns;
+  uint32_t kind, cause;
+  uint32_t before, after;   /* switch: paths; link: 0/1; box: alive before, after */
+  uint32_t subject;         /* link: role; box: enum rm_box */
+  uint32_t order;           /* sequence of the order that caused it, else 0 */
+  uint64_t silent_ns;       /* time since the box was last seen working */
+  uint64_t lost_packets;    /* put into the box and not seen to come out, an upper estimate */
+} RM_ALIGNED;
+
+struct rm_live {
+  uint32_t path;               /* enum rm_path; the one word that decides */
+  uint32_t order_done;         /* last order_sequence carried out */
+  uint32_t rule_done;          /* last rule_generation taken over */
+  uint32_t poll;               /* enum rm_poll */
+  uint32_t huge;               /* 1: running on hugepages */
+  uint32_t draining;
+  uint64_t switches, turns, heartbeat_ns, loop_ns_max, cpu_ns;
+  uint64_t path_since_ns;
+  uint64_t flows[RM_SIDES];    /* live entries */
+  uint64_t event_sequence;     /* last written */
+  uint64_t event_read;         /* last read by control (control writes) */
+  struct rm_port port[RM_ROLES];
+  struct rm_box_view box[RM_BOXES];
+  struct rm_named counter[RM_COUNTERS]; /* packets used; bytes where it applies */
+  struct rm_named why[RM_WHYS];         /* copies by reason */
+  struct rm_named parse[RM_PARSES];     /* frames by parser verdict */
+  struct rm_named rule[RM_RULES];       /* copies by rule */
+} RM_ALIGNED;
+
+/* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */
+struct rm_half {
+  uint64_t bytes;          /* frame bytes */
+  uint64_t payload_bytes;  /* transport payload */
+  uint64_t mirrored_ns;    /* monotonic time of the last copy */
+  uint32_t packets, payload_packets, mirrored;
+  uint32_t next;           /* TCP: highest sequence number sent, plus one */
+  uint32_t ack;            /* TCP: highest acknowledgment sent */
+  uint16_t window;         /* TCP: last raw window */
+  uint8_t scale;           /* TCP: shift from the SYN; 0xff: option absent */
+  uint8_t flags;           /* RM_HALF_* */
+};
+#define RM_HALF_SYN 1u        /* a SYN (or SYN-ACK) was sent */
+#define RM_HALF_ACK_DUE 2u    /* sent the opening SYN; its first ACK is part of the handshake */
+#define RM_HALF_FIN 4u
+#define RM_HALF_SEQ 8u        /* next and ack are valid */
+#define RM_HALF_SACK 16u      /* SACK permitted in the SYN */
+#define RM_HALF_FIN_ACK_DUE 32u /* the other end sent FIN; the next ACK closes */
+
+/* One flow of one side. Three cache lines. */
+struct rm_flow {
+  uint8_t addr[2][16];     /* IPv4 as ::ffff:a.b.c.d; addr[0],port[0] <= addr[1],port[1] as bytes */
+  uint16_t port[2];        /* host order; ICMP echo: both are the identifier; others 0 */
+  uint16_t vlan;           /* innermost VLAN id, 0: none */
+  uint8_t proto;
+  uint8_t age;             /* enum rm_age */
+  uint8_t outer_dir;       /* direction of frames that come from outside (upstream or downstream port) */
+  uint8_t rule;            /* index; 0xff: none matched */
+  uint8_t flags;           /* RM_FLOW_* */
+  uint8_t pad;
+  uint32_t rule_generation;
+  uint64_t first_ns, last_ns;
+  struct rm_half half[2];
+  uint32_t peer;           /* slot of the same connection on the other side; RM_NO_FLOW */
+  uint32_t seed_switch;    /* number of the switch for which it was last seeded */
+  uint32_t reserved[4];
+} RM_ALIGNED;
+#define RM_FLOW_USED 1u
+#define RM_FLOW_IPV6 2u
+#define RM_FLOW_RESET 4u
+
+_Static_assert(sizeof(struct rm_half) == 48, "half of a flow");
+_Static_assert(sizeof(struct rm_flow) == 192, "flow entry");
+_Static_assert(sizeof(struct rm_field) == 56, "field description");
+_Static_assert(sizeof(struct rm_bpf) == 8, "BPF instruction");
+
+struct rm_board {
+  struct rm_header header;
+  struct rm_setup setup;
+  struct rm_command command;
+  struct rm_live live;
+  struct rm_event event[RM_EVENTS];
+  struct rm_field field[RM_FIELDS];
+};
+#endif

@@ -1,0 +1,113 @@
+/* The filter core: parse a frame, find its flow, decide whether it is copied to the standby.
+ *
+ * No DPDK, no clock, no I/O: a frame, a table and `now` go in, a verdict comes out. The same decisions
+ * stand once more in filter/model.ts; tests hold the two against each other packet by packet.
+ */
+#ifndef RM_FILTER_H
+#define RM_FILTER_H
+#include <stdbool.h>
+#include <stddef.h>
+#include "abi.h"
+
+#define RM_TCP_FIN 1u
+#define RM_TCP_SYN 2u
+#define RM_TCP_RST 4u
+#define RM_TCP_ACK 16u
+
+/* What the parser found. Offsets are from the start of the frame; valid up to what `verdict` allows. */
+struct rm_packet {
+  uint8_t verdict; /* enum rm_parse */
+  uint8_t dir;     /* 0: sent by the lower (address, port) end of the key */
+  uint8_t proto;   /* IP protocol; for IPv6 the one after all extension headers */
+  uint8_t ipv6;
+  uint8_t tcp_flags;
+  uint8_t scale;   /* TCP SYN: window scale option, 0xff absent */
+  uint8_t sack;    /* TCP SYN: SACK permitted */
+  uint8_t tags;    /* VLAN tags passed */
+  uint16_t vlan;   /* innermost id, 0 none */
+  uint16_t window;
+  uint16_t ip_offset, transport_offset, payload_offset;
+  uint16_t port[2];    /* host order, in key order */
+  uint32_t seq, ack;
+  uint32_t payload_bytes; /* by IP length, never link padding */
+  uint32_t frame_bytes;
+  uint8_t addr[2][16];    /* in key order */
+};
+
+/* Fill `out` from a frame of `bytes` bytes. Never reads beyond it. Returns out->verdict. */
+uint8_t rm_parse(const uint8_t *frame, uint32_t bytes, struct rm_packet *out);
+
+/* Buckets of eight entries; a flow has two candidate buckets. Entries live where the board says, the
+ * signatures beside them are private to the plane. */
+struct rm_flows {
+  struct rm_flow *entries;
+  uint32_t *signatures; /* 0: free */
+  uint32_t slots;       /* power of two, at least 16 */
+  uint32_t sweep_at;
+  uint64_t secret[2];
+  uint64_t live, evicted, expired;
+};
+
+struct rm_rules {
+  uint32_t generation, count;
+  uint64_t age_ns[RM_AGES];
+  struct rm_rule rule[RM_RULES];
+};
+
+struct rm_verdict {
+  uint8_t why;  /* enum rm_why */
+  uint8_t rule; /* index, 0xff none */
+};
+
+/* `entries` and `signatures` are zeroed memory of `slots` elements each. */
+void rm_flows_open(struct rm_flows *t, struct rm_flow *entries, uint32_t *signatures, uint32_t slots,
+                   const uint64_t secret[2]);
+uint64_t rm_flows_hash(const struct rm_flows *t, const struct rm_packet *p);
+void rm_flows_prefetch(const struct rm_flows *t, uint64_t hash);
+/* The entry of a packet's flow, or null. */
+struct rm_flow *rm_flows_find(struct rm_flows *t, const struct rm_packet *p, uint64_t hash);
+/* The entry, made if need be. Takes a free place, else an aged one, else the least recently used of its
+ * two buckets (counted in `evicted`). A found entry whose age is over is counted in `expired` and starts
+ * anew. *fresh tells whether the entry is new. Never fails. */
+struct rm_flow *rm_flows_get(struct rm_flows *t, const struct rm_packet *p, uint64_t hash,
+                             const struct rm_rules *rules, uint64_t now, bool *fresh);
+/* Free what is aged in the next `buckets` buckets. */
+void rm_flows_sweep(struct rm_flows *t, const struct rm_rules *rules, uint64_t now, uint32_t buckets);
+
+/* Decide for one packet with verdict RM_PARSE_FLOW, and update its flow.
+ *
+ * `observed`: the frame came out of the box: it updates the flow and is never copied.
+ * *flow receives the entry.
+ *
+ * In this order, for a packet of direction d (h = half[d], o = half[1-d]):
+ *  1. Find or make the entry. A TCP SYN without ACK (not observed-only: both) whose entry is not in age
+ *     TCP_OPENING, or whose seq + 1 differs from h.next while h has RM_HALF_SYN, starts the entry anew (counters,
+ *     halves, first_ns; peer = RM_NO_FLOW; the place is kept). A repeated SYN with the same number does not.
+ *  2. Rule: if the entry is new or its rule_generation differs from rules->generation, the first rule whose
+ *     BPF program accepts the frame (bpf_count 0: accepts) is cached. BPF runs on the frame as it is.
+ *  3. Not observed, and a rule matched and it is not `none`; the first that applies:
+ *     a. all -> ALL
+ *     b. handshake and TCP: SYN flag -> HANDSHAKE; ACK flag without SYN, RST and FIN while h has ACK_DUE -> HANDSHAKE
+ *     c. teardown and TCP: FIN or RST -> TEARDOWN; ACK while h has FIN_ACK_DUE -> TEARDOWN
+ *     d. h.packets < first_packets -> FIRST
+ *     e. payload_bytes > 0 and h.payload_packets < first_payload_packets -> PAYLOAD
+ *     f. payload_bytes > 0 and h.payload_bytes < first_bytes -> BYTES
+ *     g. keepalive_ns and now - (h.mirrored_ns or first_ns if never) >= keepalive_ns -> KEEPALIVE
+ *     A protocol that is not TCP has no handshake: with `handshake` set its first packet of each
+ *     direction (h.packets == 0) is HANDSHAKE.
+ *  4. Update h: packets, bytes += frame_bytes; payload_packets, payload_bytes; if copied: mirrored++, mirrored_ns = now.
+ *     TCP: end = seq + payload_bytes + SYN + FIN. next = the later of next and end (serial arithmetic, RFC 1982; first
+ *     packet: end) ; RM_HALF_SEQ set. ACK flag: ack likewise the later one, window = raw window.
+ *     SYN: flags |= SYN, scale, SACK taken. SYN without ACK: ACK_DUE set. An ACK without SYN clears ACK_DUE and FIN_ACK_DUE.
+ *     FIN: h FIN set; o FIN_ACK_DUE set. RST: flow RM_FLOW_RESET set.
+ *     An observed packet updates the same fields; it never touches mirrored and mirrored_ns.
+ *  5. Age: TCP: RST seen or FIN in both halves -> TCP_CLOSING; both halves have sent a segment with ACK set
+ *     (RM_HALF_SEQ in both) -> TCP; else TCP_OPENING. UDP 17 -> UDP; ICMP 1 and ICMPv6 58 -> ICMP; else OTHER.
+ *  6. last_ns = now. */
+struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
+                            uint64_t hash, const uint8_t *frame, uint64_t now, bool observed,
+                            struct rm_flow **flow);
+
+/* Run a classic BPF program as libpcap's bpf_filter does: nonzero accepts. */
+uint32_t rm_bpf_run(const struct rm_bpf *program, uint32_t count, const uint8_t *frame, uint32_t bytes);
+#endif

@@ -1,0 +1,3 @@
+import "hono";
+import "smol-toml";
+import "pcap/decode";
