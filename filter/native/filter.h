@@ -34,7 +34,18 @@ struct rm_packet {
   uint8_t addr[2][16];    /* in key order */
 };
 
-/* Fill `out` from a frame of `bytes` bytes. Never reads beyond it. Returns out->verdict. */
+/* Fill `out` from a frame of `bytes` bytes. Never reads beyond it. Returns out->verdict.
+ *
+ * Ethernet: LINK_LOCAL before anything else. Tags are 0x8100, 0x88a8, 0x9100; the fifth is DEEP_VLAN. A length
+ *   instead of an EtherType (802.3, LLC, SNAP) is NOT_IP, and so are MPLS and PPPoE.
+ * IPv4: MF or an offset is FRAGMENT. IPv6: extension headers are hop-by-hop, routing, destination, fragment and
+ *   AH; the ninth is DEEP_IPV6, one that is cut by the payload length is BAD_IP_HEADER. A fragment header with
+ *   offset 0 and no more fragments is a whole packet (RFC 6946). A jumbogram (length 0) is not supported.
+ * TCP 6, UDP 17, SCTP 132 have ports; ICMP 1 in IPv4 and ICMPv6 58 in IPv6 have an identifier in echo request and
+ *   reply (8, 0; 128, 129), which is both ports. Anything else is a flow by address, its payload all that
+ *   follows the IP headers. Headers of TCP 20, UDP 8, SCTP 12, ICMP 8 bytes or it is SHORT_TRANSPORT.
+ * SYN options: the walk ends at the first broken one; a scale above 14 counts as 14 (RFC 7323 2.3).
+ * Key: IPv6 with IPv4-mapped addresses is not the IPv4 flow. Both ends equal: dir is 0. */
 uint8_t rm_parse(const uint8_t *frame, uint32_t bytes, struct rm_packet *out);
 
 /* Buckets of eight entries; a flow has two candidate buckets. Entries live where the board says, the
@@ -64,11 +75,18 @@ void rm_flows_open(struct rm_flows *t, struct rm_flow *entries, uint32_t *signat
                    const uint64_t secret[2]);
 uint64_t rm_flows_hash(const struct rm_flows *t, const struct rm_packet *p);
 void rm_flows_prefetch(const struct rm_flows *t, uint64_t hash);
-/* The entry of a packet's flow, or null. */
+/* The entry of a packet's flow, or null. Aged or not. */
 struct rm_flow *rm_flows_find(struct rm_flows *t, const struct rm_packet *p, uint64_t hash);
+/* Make `f` the entry of the packet's flow as if nothing had been seen of it: counters and halves zero, scale 0xff,
+ * first_ns = last_ns = now, rule 0xff, peer RM_NO_FLOW, seed_switch 0. */
+void rm_flow_start(struct rm_flow *f, const struct rm_packet *p, uint64_t now);
+/* Step 5 of rm_decide. */
+uint8_t rm_flow_age(const struct rm_flow *f);
 /* The entry, made if need be. Takes a free place, else an aged one, else the least recently used of its
  * two buckets (counted in `evicted`). A found entry whose age is over is counted in `expired` and starts
- * anew. *fresh tells whether the entry is new. Never fails. */
+ * anew. *fresh tells whether the entry is new. Never fails.
+ * Aged: age_ns of its class is not 0 and now - last_ns >= age_ns. Wherever times are compared, a clock that went
+ * back counts as standing still. */
 struct rm_flow *rm_flows_get(struct rm_flows *t, const struct rm_packet *p, uint64_t hash,
                              const struct rm_rules *rules, uint64_t now, bool *fresh);
 /* Free what is aged in the next `buckets` buckets. */
@@ -80,26 +98,29 @@ void rm_flows_sweep(struct rm_flows *t, const struct rm_rules *rules, uint64_t n
  * *flow receives the entry.
  *
  * In this order, for a packet of direction d (h = half[d], o = half[1-d]):
- *  1. Find or make the entry. A TCP SYN without ACK (not observed-only: both) whose entry is not in age
- *     TCP_OPENING, or whose seq + 1 differs from h.next while h has RM_HALF_SYN, starts the entry anew (counters,
- *     halves, first_ns; peer = RM_NO_FLOW; the place is kept). A repeated SYN with the same number does not.
+ *  1. Find or make the entry. A TCP SYN without ACK (observed or not) whose entry is not in age TCP_OPENING, or
+ *     whose end (step 4) differs from h.next while h.packets > 0, starts the entry anew with rm_flow_start (the
+ *     place is kept; from here on the entry is new). A repeated SYN does not. A new entry gets outer_dir: d of
+ *     a packet from outside, 1-d of an observed one.
  *  2. Rule: if the entry is new or its rule_generation differs from rules->generation, the first rule whose
  *     BPF program accepts the frame (bpf_count 0: accepts) is cached. BPF runs on the frame as it is.
  *  3. Not observed, and a rule matched and it is not `none`; the first that applies:
  *     a. all -> ALL
- *     b. handshake and TCP: SYN flag -> HANDSHAKE; ACK flag without SYN, RST and FIN while h has ACK_DUE -> HANDSHAKE
+ *     b. handshake and TCP: SYN flag -> HANDSHAKE; ACK flag without SYN, RST and FIN while h has ACK_DUE ->
+ *        HANDSHAKE. A protocol that is not TCP has no handshake: its first packet of each direction
+ *        (h.packets == 0) is HANDSHAKE.
  *     c. teardown and TCP: FIN or RST -> TEARDOWN; ACK while h has FIN_ACK_DUE -> TEARDOWN
  *     d. h.packets < first_packets -> FIRST
  *     e. payload_bytes > 0 and h.payload_packets < first_payload_packets -> PAYLOAD
  *     f. payload_bytes > 0 and h.payload_bytes < first_bytes -> BYTES
  *     g. keepalive_ns and now - (h.mirrored_ns or first_ns if never) >= keepalive_ns -> KEEPALIVE
- *     A protocol that is not TCP has no handshake: with `handshake` set its first packet of each
- *     direction (h.packets == 0) is HANDSHAKE.
- *  4. Update h: packets, bytes += frame_bytes; payload_packets, payload_bytes; if copied: mirrored++, mirrored_ns = now.
- *     TCP: end = seq + payload_bytes + SYN + FIN. next = the later of next and end (serial arithmetic, RFC 1982; first
- *     packet: end) ; RM_HALF_SEQ set. ACK flag: ack likewise the later one, window = raw window.
- *     SYN: flags |= SYN, scale, SACK taken. SYN without ACK: ACK_DUE set. An ACK without SYN clears ACK_DUE and FIN_ACK_DUE.
- *     FIN: h FIN set; o FIN_ACK_DUE set. RST: flow RM_FLOW_RESET set.
+ *  4. Update h: packets, bytes += frame_bytes; payload_packets, payload_bytes; if copied: mirrored++,
+ *     mirrored_ns = now. Counters of 32 bits wrap.
+ *     TCP: end = seq + payload_bytes + SYN + FIN. next = the later of next and end (serial arithmetic, RFC 1982;
+ *     first packet of h: end). ACK flag: ack likewise the later one (first ACK of h: taken), window = raw window,
+ *     RM_HALF_SEQ set. SYN: flags |= SYN, scale, SACK taken (a SYN without SACK clears it). SYN without ACK:
+ *     ACK_DUE set. An ACK without SYN clears ACK_DUE and FIN_ACK_DUE. FIN: h FIN set; o FIN_ACK_DUE set. RST: flow
+ *     RM_FLOW_RESET set.
  *     An observed packet updates the same fields; it never touches mirrored and mirrored_ns.
  *  5. Age: TCP: RST seen or FIN in both halves -> TCP_CLOSING; both halves have sent a segment with ACK set
  *     (RM_HALF_SEQ in both) -> TCP; else TCP_OPENING. UDP 17 -> UDP; ICMP 1 and ICMPv6 58 -> ICMP; else OTHER.
@@ -108,6 +129,7 @@ struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, co
                             uint64_t hash, const uint8_t *frame, uint64_t now, bool observed,
                             struct rm_flow **flow);
 
-/* Run a classic BPF program as libpcap's bpf_filter does: nonzero accepts. */
+/* Run a classic BPF program as libpcap's bpf_filter does: nonzero accepts. No program (count 0) accepts. A read
+ * outside the frame, division by zero, an unknown instruction and running off the end reject. Jumps are forward. */
 uint32_t rm_bpf_run(const struct rm_bpf *program, uint32_t count, const uint8_t *frame, uint32_t bytes);
 #endif

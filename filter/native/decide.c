@@ -1,0 +1,153 @@
+/* Decision: is this packet copied to the standby, and what does the node remember of it?
+ *
+ * The numbered steps are those of rm_decide() in filter.h, in the same order, one function each, so that
+ * text, C and filter/model.ts can be laid side by side.
+ */
+#include "filter.h"
+
+#define PROTO_ICMP 1
+#define PROTO_TCP 6
+#define PROTO_UDP 17
+#define PROTO_ICMPV6 58
+
+/* Later in sequence space (RFC 1982: half of the space lies ahead). */
+static inline bool is_later(uint32_t a, uint32_t b) {
+  return (int32_t)(a - b) > 0;
+}
+
+/* Sequence number after the last octet of the segment; SYN and FIN take one each. */
+static inline uint32_t segment_end(const struct rm_packet *p) {
+  return p->seq + p->payload_bytes + !!(p->tcp_flags & RM_TCP_SYN) + !!(p->tcp_flags & RM_TCP_FIN);
+}
+
+/* Step 5. */
+uint8_t rm_flow_age(const struct rm_flow *f) {
+  uint8_t both = f->half[0].flags & f->half[1].flags;
+  switch (f->proto) {
+    case PROTO_TCP:
+      if ((f->flags & RM_FLOW_RESET) || (both & RM_HALF_FIN)) return RM_AGE_TCP_CLOSING;
+      return both & RM_HALF_SEQ ? RM_AGE_TCP : RM_AGE_TCP_OPENING;
+    case PROTO_UDP: return RM_AGE_UDP;
+    case PROTO_ICMP:
+    case PROTO_ICMPV6: return RM_AGE_ICMP;
+    default: return RM_AGE_OTHER;
+  }
+}
+
+/* Step 1: does this segment open another connection on the same key? */
+static inline bool opens_anew(const struct rm_flow *f, const struct rm_packet *p) {
+  if (p->proto != PROTO_TCP || (p->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK)) != RM_TCP_SYN) return false;
+  if (f->age != RM_AGE_TCP_OPENING) return true;
+  const struct rm_half *h = &f->half[p->dir];
+  return h->packets != 0 && segment_end(p) != h->next;
+}
+
+/* Step 2. */
+static void choose_rule(struct rm_flow *f, const struct rm_rules *rules, const uint8_t *frame, uint32_t bytes) {
+  f->rule_generation = rules->generation;
+  f->rule = 0xff;
+  for (uint32_t i = 0; i < rules->count; i++) {
+    if (rm_bpf_run(rules->rule[i].bpf, rules->rule[i].bpf_count, frame, bytes)) {
+      f->rule = (uint8_t)i;
+      return;
+    }
+  }
+}
+
+/* Step 3 for TCP, a to c. */
+static inline uint8_t why_tcp(const struct rm_rule *r, const struct rm_half *h, uint8_t flags) {
+  bool ack = flags & RM_TCP_ACK;
+  if (r->handshake) {
+    if (flags & RM_TCP_SYN) return RM_WHY_HANDSHAKE;
+    if (ack && !(flags & (RM_TCP_RST | RM_TCP_FIN)) && (h->flags & RM_HALF_ACK_DUE)) return RM_WHY_HANDSHAKE;
+  }
+  if (r->teardown) {
+    if (flags & (RM_TCP_FIN | RM_TCP_RST)) return RM_WHY_TEARDOWN;
+    if (ack && (h->flags & RM_HALF_FIN_ACK_DUE)) return RM_WHY_TEARDOWN;
+  }
+  return RM_WHY_NONE;
+}
+
+/* Step 3. */
+static inline uint8_t why_copy(const struct rm_rule *r, const struct rm_flow *f, const struct rm_packet *p,
+                               uint64_t now) {
+  const struct rm_half *h = &f->half[p->dir];
+  if (r->none) return RM_WHY_NONE;
+  if (r->all) return RM_WHY_ALL;
+  if (p->proto == PROTO_TCP) {
+    uint8_t why = why_tcp(r, h, p->tcp_flags);
+    if (why != RM_WHY_NONE) return why;
+  } else if (r->handshake && h->packets == 0) {
+    return RM_WHY_HANDSHAKE;
+  }
+  if (h->packets < r->first_packets) return RM_WHY_FIRST;
+  if (p->payload_bytes > 0) {
+    if (h->payload_packets < r->first_payload_packets) return RM_WHY_PAYLOAD;
+    if (h->payload_bytes < r->first_bytes) return RM_WHY_BYTES;
+  }
+  if (r->keepalive_ns) {
+    uint64_t since = h->mirrored_ns ? h->mirrored_ns : f->first_ns;
+    if (now > since && now - since >= r->keepalive_ns) return RM_WHY_KEEPALIVE;
+  }
+  return RM_WHY_NONE;
+}
+
+/* Step 4 for TCP; before h->packets is counted, which tells the first packet. */
+static inline void follow_tcp(struct rm_flow *f, const struct rm_packet *p) {
+  struct rm_half *h = &f->half[p->dir], *o = &f->half[1 - p->dir];
+  uint32_t end = segment_end(p);
+  uint8_t flags = p->tcp_flags;
+  if (h->packets == 0 || is_later(end, h->next)) h->next = end;
+  if (flags & RM_TCP_ACK) {
+    if (!(h->flags & RM_HALF_SEQ) || is_later(p->ack, h->ack)) h->ack = p->ack;
+    h->window = p->window;
+    h->flags |= RM_HALF_SEQ;
+    if (!(flags & RM_TCP_SYN)) h->flags &= (uint8_t)~(RM_HALF_ACK_DUE | RM_HALF_FIN_ACK_DUE);
+  }
+  if (flags & RM_TCP_SYN) {
+    h->flags = (uint8_t)((h->flags & ~RM_HALF_SACK) | RM_HALF_SYN | (p->sack ? RM_HALF_SACK : 0));
+    h->scale = p->scale;
+    if (!(flags & RM_TCP_ACK)) h->flags |= RM_HALF_ACK_DUE;
+  }
+  if (flags & RM_TCP_FIN) {
+    h->flags |= RM_HALF_FIN;
+    o->flags |= RM_HALF_FIN_ACK_DUE;
+  }
+  if (flags & RM_TCP_RST) f->flags |= RM_FLOW_RESET;
+}
+
+/* Step 4. */
+static inline void follow(struct rm_flow *f, const struct rm_packet *p, bool copied, uint64_t now) {
+  struct rm_half *h = &f->half[p->dir];
+  if (p->proto == PROTO_TCP) follow_tcp(f, p);
+  h->packets++;
+  h->bytes += p->frame_bytes;
+  if (p->payload_bytes) {
+    h->payload_packets++;
+    h->payload_bytes += p->payload_bytes;
+  }
+  if (copied) {
+    h->mirrored++;
+    h->mirrored_ns = now;
+  }
+}
+
+struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
+                            uint64_t hash, const uint8_t *frame, uint64_t now, bool observed,
+                            struct rm_flow **flow) {
+  bool fresh;
+  struct rm_flow *f = rm_flows_get(t, p, hash, rules, now, &fresh);
+  if (!fresh && opens_anew(f, p)) {
+    rm_flow_start(f, p, now);
+    fresh = true;
+  }
+  if (fresh) f->outer_dir = observed ? 1 - p->dir : p->dir;
+  if (fresh || f->rule_generation != rules->generation) choose_rule(f, rules, frame, p->frame_bytes);
+  struct rm_verdict verdict = {RM_WHY_NONE, f->rule};
+  if (!observed && f->rule != 0xff) verdict.why = why_copy(&rules->rule[f->rule], f, p, now);
+  follow(f, p, verdict.why != RM_WHY_NONE, now);
+  f->age = rm_flow_age(f);
+  f->last_ns = now;
+  *flow = f;
+  return verdict;
+}

@@ -1,0 +1,208 @@
+/* Parser: from the bytes of a frame to a flow key, or to the reason why it has none.
+ *
+ * One walk from the outside in. `at` is where the next header starts and `end` where it must stop: first
+ * the end of the frame, then the end that the IP header names, so link padding is never read as payload.
+ * Every read is preceded by a comparison of the two; there is no other bound to trust.
+ */
+#include <string.h>
+#include "filter.h"
+
+#define ETHERNET_BYTES 14u
+#define TAG_BYTES 4u
+#define TAGS_MAX 4u
+#define EXTENSIONS_MAX 8u
+#define SCALE_MAX 14u /* RFC 7323 2.3: a larger shift counts as 14 */
+
+enum { TYPE_IPV4 = 0x0800, TYPE_ARP = 0x0806, TYPE_IPV6 = 0x86dd };
+enum { TYPE_VLAN = 0x8100, TYPE_QINQ = 0x88a8, TYPE_QINQ_OLD = 0x9100 };
+enum { PROTO_HOP = 0, PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ROUTING = 43, PROTO_FRAGMENT = 44 };
+enum { PROTO_AH = 51, PROTO_ICMPV6 = 58, PROTO_DESTINATION = 60, PROTO_SCTP = 132 };
+
+static inline uint16_t read16(const uint8_t *p) {
+  uint16_t v;
+  memcpy(&v, p, sizeof v);
+  return __builtin_bswap16(v);
+}
+
+static inline uint32_t read32(const uint8_t *p) {
+  uint32_t v;
+  memcpy(&v, p, sizeof v);
+  return __builtin_bswap32(v);
+}
+
+/* Window scale and SACK-permitted of a SYN. A broken option ends the walk, it does not spoil the segment. */
+static void parse_syn_options(const uint8_t *at, const uint8_t *end, struct rm_packet *out) {
+  while (at < end) {
+    uint8_t kind = *at;
+    if (kind == 0) return;
+    if (kind == 1) {
+      at++;
+      continue;
+    }
+    if (end - at < 2 || at[1] < 2 || at[1] > end - at) return;
+    if (kind == 3 && at[1] == 3) out->scale = at[2] > SCALE_MAX ? SCALE_MAX : at[2];
+    if (kind == 4 && at[1] == 2) out->sack = 1;
+    at += at[1];
+  }
+}
+
+static uint8_t parse_tcp(const uint8_t *at, uint32_t bytes, struct rm_packet *out) {
+  if (bytes < 20) return RM_PARSE_SHORT_TRANSPORT;
+  uint32_t header = (at[12] >> 4) * 4u;
+  if (header < 20 || header > bytes) return RM_PARSE_BAD_TCP_OFFSET;
+  out->port[0] = read16(at);
+  out->port[1] = read16(at + 2);
+  out->seq = read32(at + 4);
+  out->ack = read32(at + 8);
+  out->tcp_flags = at[13];
+  out->window = read16(at + 14);
+  out->payload_offset += header;
+  out->payload_bytes = bytes - header;
+  if (out->tcp_flags & RM_TCP_SYN) parse_syn_options(at + 20, at + header, out);
+  return RM_PARSE_FLOW;
+}
+
+static uint8_t parse_ported(const uint8_t *at, uint32_t bytes, uint32_t header, struct rm_packet *out) {
+  if (bytes < header) return RM_PARSE_SHORT_TRANSPORT;
+  out->port[0] = read16(at);
+  out->port[1] = read16(at + 2);
+  out->payload_offset += header;
+  out->payload_bytes = bytes - header;
+  return RM_PARSE_FLOW;
+}
+
+static uint8_t parse_icmp(const uint8_t *at, uint32_t bytes, struct rm_packet *out) {
+  if (bytes < 8) return RM_PARSE_SHORT_TRANSPORT;
+  uint8_t type = at[0];
+  if (out->ipv6 && type >= 133 && type <= 137) return RM_PARSE_NEIGHBOUR;
+  bool echo = out->ipv6 ? type == 128 || type == 129 : type == 8 || type == 0;
+  if (echo) out->port[0] = out->port[1] = read16(at + 4);
+  out->payload_offset += 8;
+  out->payload_bytes = bytes - 8;
+  return RM_PARSE_FLOW;
+}
+
+/* `at`: offset of the transport header. Ports are left in the order of the wire: source, destination. */
+static uint8_t parse_transport(const uint8_t *frame, uint32_t at, uint32_t end, struct rm_packet *out) {
+  uint32_t bytes = end - at;
+  out->transport_offset = out->payload_offset = at;
+  switch (out->proto) {
+    case PROTO_TCP: return parse_tcp(frame + at, bytes, out);
+    case PROTO_UDP: return parse_ported(frame + at, bytes, 8, out);
+    case PROTO_SCTP: return parse_ported(frame + at, bytes, 12, out);
+    case PROTO_ICMP:
+      if (!out->ipv6) return parse_icmp(frame + at, bytes, out);
+      break;
+    case PROTO_ICMPV6:
+      if (out->ipv6) return parse_icmp(frame + at, bytes, out);
+      break;
+  }
+  out->payload_bytes = bytes;
+  return RM_PARSE_FLOW;
+}
+
+static uint8_t parse_ipv4(const uint8_t *frame, uint32_t at, uint32_t end, struct rm_packet *out) {
+  const uint8_t *ip = frame + at;
+  if (end - at < 20) return RM_PARSE_SHORT_IP;
+  if (ip[0] >> 4 != 4) return RM_PARSE_BAD_IP_VERSION;
+  uint32_t header = (ip[0] & 15u) * 4u, total = read16(ip + 2);
+  if (header < 20 || header > end - at) return RM_PARSE_BAD_IP_HEADER;
+  if (total < header || total > end - at) return RM_PARSE_BAD_IP_LENGTH;
+  out->proto = ip[9];
+  for (int i = 0; i < 2; i++) {
+    out->addr[i][10] = out->addr[i][11] = 0xff;
+    memcpy(out->addr[i] + 12, ip + 12 + 4 * i, 4);
+  }
+  if (read16(ip + 6) & 0x3fff) return RM_PARSE_FRAGMENT; /* more fragments, or an offset */
+  return parse_transport(frame, at + header, at + total, out);
+}
+
+/* Walk the extension headers; returns RM_PARSE_FLOW with `*at` on the transport header. */
+static uint8_t skip_extensions(const uint8_t *frame, uint32_t *at, uint32_t end, struct rm_packet *out) {
+  for (uint32_t seen = 0;; seen++) {
+    const uint8_t *h = frame + *at;
+    uint32_t bytes;
+    switch (out->proto) {
+      case PROTO_HOP:
+      case PROTO_ROUTING:
+      case PROTO_DESTINATION:
+      case PROTO_FRAGMENT:
+      case PROTO_AH: break;
+      default: return RM_PARSE_FLOW;
+    }
+    if (seen == EXTENSIONS_MAX) return RM_PARSE_DEEP_IPV6;
+    if (end - *at < 8) return RM_PARSE_BAD_IP_HEADER;
+    if (out->proto == PROTO_FRAGMENT) {
+      /* RFC 6946: a fragment header with offset 0 and no more to come is a whole packet. */
+      if (read16(h + 2) & 0xfff9) return RM_PARSE_FRAGMENT;
+      bytes = 8;
+    } else {
+      bytes = out->proto == PROTO_AH ? (h[1] + 2u) * 4u : (h[1] + 1u) * 8u;
+    }
+    if (bytes > end - *at) return RM_PARSE_BAD_IP_HEADER;
+    out->proto = h[0];
+    *at += bytes;
+  }
+}
+
+static uint8_t parse_ipv6(const uint8_t *frame, uint32_t at, uint32_t end, struct rm_packet *out) {
+  const uint8_t *ip = frame + at;
+  if (end - at < 40) return RM_PARSE_SHORT_IP;
+  if (ip[0] >> 4 != 6) return RM_PARSE_BAD_IP_VERSION;
+  uint32_t payload = read16(ip + 4);
+  if (payload > end - at - 40) return RM_PARSE_BAD_IP_LENGTH;
+  out->ipv6 = 1;
+  out->proto = ip[6];
+  memcpy(out->addr, ip + 8, 32);
+  at += 40;
+  end = at + payload;
+  uint8_t verdict = skip_extensions(frame, &at, end, out);
+  return verdict == RM_PARSE_FLOW ? parse_transport(frame, at, end, out) : verdict;
+}
+
+/* Put the lower (address, port) end first and remember which way the frame went. */
+static inline void order_key(struct rm_packet *out) {
+  int order = memcmp(out->addr[0], out->addr[1], 16);
+  if (order < 0 || (order == 0 && out->port[0] <= out->port[1])) return;
+  uint8_t addr[16];
+  uint16_t port = out->port[0];
+  memcpy(addr, out->addr[0], 16);
+  memcpy(out->addr[0], out->addr[1], 16);
+  memcpy(out->addr[1], addr, 16);
+  out->port[0] = out->port[1];
+  out->port[1] = port;
+  out->dir = 1;
+}
+
+static inline bool is_link_local(const uint8_t *destination) {
+  static const uint8_t prefix[5] = {0x01, 0x80, 0xc2, 0x00, 0x00};
+  return memcmp(destination, prefix, 5) == 0 && destination[5] < 16;
+}
+
+static uint8_t parse_frame(const uint8_t *frame, uint32_t bytes, struct rm_packet *out) {
+  if (bytes < ETHERNET_BYTES) return RM_PARSE_SHORT_ETHERNET;
+  if (is_link_local(frame)) return RM_PARSE_LINK_LOCAL;
+  uint32_t at = ETHERNET_BYTES;
+  uint16_t type = read16(frame + 12);
+  while (type == TYPE_VLAN || type == TYPE_QINQ || type == TYPE_QINQ_OLD) {
+    if (out->tags == TAGS_MAX) return RM_PARSE_DEEP_VLAN;
+    if (bytes - at < TAG_BYTES) return RM_PARSE_SHORT_VLAN;
+    out->vlan = read16(frame + at) & 0x0fff;
+    type = read16(frame + at + 2);
+    at += TAG_BYTES;
+    out->tags++;
+  }
+  out->ip_offset = at;
+  if (type == TYPE_IPV4) return parse_ipv4(frame, at, bytes, out);
+  if (type == TYPE_IPV6) return parse_ipv6(frame, at, bytes, out);
+  return type == TYPE_ARP ? RM_PARSE_NEIGHBOUR : RM_PARSE_NOT_IP;
+}
+
+uint8_t rm_parse(const uint8_t *frame, uint32_t bytes, struct rm_packet *out) {
+  memset(out, 0, sizeof *out);
+  out->scale = 0xff;
+  out->frame_bytes = bytes;
+  out->verdict = parse_frame(frame, bytes, out);
+  if (out->verdict == RM_PARSE_FLOW) order_key(out);
+  return out->verdict;
+}
