@@ -1,0 +1,153 @@
+/**
+ * The configuration of a node: one TOML text in, one typed value or every problem out.
+ *
+ * Pure: reading the file is the caller's. The text is parsed (smol-toml), each key is judged on its own
+ * (config_shape.ts), then keys against each other (config_checks.ts). Nothing stops at the first problem, and
+ * a configuration is only handed out when there is none.
+ */
+import { parse, TomlError } from "smol-toml";
+import { crossCheck, flowSlots } from "./config_checks.ts";
+import type { Camel, Keys, Values } from "./config_key.ts";
+import {
+  AGES,
+  API,
+  FAILOVER,
+  FILTER,
+  LOG,
+  NODE,
+  PLANE,
+  PORTS,
+  type PresetName,
+  RULE,
+} from "./config_keys.ts";
+import { placeKeys } from "./config_lines.ts";
+import { isPort, parsePort, type Port } from "./config_ports.ts";
+import { type FilterRule, PRESETS } from "./config_rules.ts";
+import { type Problem, readShape, type Shape } from "./config_shape.ts";
+import { type Role, ROLES } from "./view.ts";
+
+export type { FilterRule, Port, Problem };
+
+/** Sections and keys as in docs/configuration.md, in camelCase: `failover.silenceMs`. */
+export interface Config {
+  readonly node: Values<typeof NODE>;
+  readonly ports: Readonly<Record<Role, Port>>;
+  readonly plane: Values<typeof PLANE> & {
+    /** Places of each side's flow table, a power of two: what `flowsMax` amounts to. */
+    readonly flowSlots: number;
+  };
+  readonly filter: {
+    readonly preset: PresetName;
+    /** Rules of the file, then those of the preset; the first that matches wins. */
+    readonly rules: readonly FilterRule[];
+    readonly ages: Values<typeof AGES>;
+  };
+  readonly failover: Values<typeof FAILOVER>;
+  readonly api: { readonly socket: string };
+  readonly log: Values<typeof LOG>;
+}
+
+export interface Parsed {
+  /** Absent if and only if there are problems. */
+  readonly config?: Config;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+/** The configuration in `text`, or every problem with it. `file` only names the text in messages. */
+export function parseConfig(text: string, file: string): Parsed {
+  let root: Record<string, unknown>;
+  try {
+    root = parse(text, { integersAsBigInt: true });
+  } catch (error) {
+    if (error instanceof TomlError) return { problems: [syntaxProblem(error, file)], warnings: [] };
+    throw error;
+  }
+  const shape = readShape(root, placeKeys(text), file);
+  const checked = crossCheck(shape);
+  const problems = [...shape.problems, ...checked.problems].sort(byPlace);
+  const warnings = [...checked.warnings].sort(byPlace);
+  return problems.length > 0 ? { problems, warnings } : { config: build(shape), problems, warnings };
+}
+
+/** One line for people: place, key, reason, what was found, what is accepted. */
+export function describeProblem(problem: Problem): string {
+  const { file, line, column, key, reason, found, accepted } = problem;
+  const place = [file, line, key === "" ? column : null].filter((part) => part !== null).join(":");
+  const head = key === "" ? place : `${place}: ${key}`;
+  const tail = [found === null ? "" : `; found ${found}`, accepted === null ? "" : `; accepted: ${accepted}`];
+  return key === "" ? `${head}: ${reason}${tail.join("")}` : `${head} ${reason}${tail.join("")}`;
+}
+
+function syntaxProblem(error: TomlError, file: string): Problem {
+  const said = error.message.replace(/^Invalid TOML document: /, "").split("\n")[0] ?? "";
+  const reason = `Cannot read TOML: ${said}`;
+  return { file, line: error.line, column: error.column, key: "", reason, found: null, accepted: null };
+}
+
+/** In the order of the text; what stands nowhere comes last. */
+function byPlace(a: Problem, b: Problem): number {
+  return (a.line ?? Infinity) - (b.line ?? Infinity) || (a.column ?? 0) - (b.column ?? 0) || 0;
+}
+
+/** Only for a shape without problems: every path holds a value of its key's type. */
+function build(shape: Shape): Config {
+  const node = section(shape, "node", NODE);
+  const plane = section(shape, "plane", PLANE);
+  const filter = section(shape, "filter", FILTER);
+  const own = Array.from({ length: shape.rules }, (_, index) => ruleAt(shape, `filter.rules[${index}]`));
+  return {
+    node,
+    ports: portsOf(shape),
+    plane: { ...plane, flowSlots: flowSlots(plane.flowsMax) },
+    filter: {
+      preset: filter.preset,
+      rules: [...own, ...PRESETS[filter.preset]],
+      ages: section(shape, "filter.ages", AGES),
+    },
+    failover: section(shape, "failover", FAILOVER),
+    api: { socket: section(shape, "api", API).socket ?? `${node.runtimeDirectory}/control.sock` },
+    log: section(shape, "log", LOG),
+  };
+}
+
+function section<T extends Keys>(shape: Shape, path: string, keys: T): Values<T> {
+  const entries = Object.keys(keys).map((key) => [camel(key), shape.values.get(`${path}.${key}`)]);
+  return Object.fromEntries(entries) as Values<T>;
+}
+
+function portsOf(shape: Shape): Record<Role, Port> {
+  const entries = ROLES.map((role) => {
+    const key: keyof typeof PORTS = portKey(role);
+    const port = parsePort(String(shape.values.get(`ports.${key}`)));
+    if (!isPort(port)) throw new TypeError(`Cannot build ports: ports.${key} ${port.reason}`);
+    return [role, port] as const;
+  });
+  return Object.fromEntries(entries) as Record<Role, Port>;
+}
+
+function ruleAt(shape: Shape, path: string): FilterRule {
+  const given = section(shape, path, RULE);
+  const base = given.preset === null ? undefined : PRESETS[given.preset].at(-1);
+  return {
+    name: given.name,
+    match: given.match ?? "",
+    handshake: given.handshake ?? base?.handshake ?? false,
+    teardown: given.teardown ?? base?.teardown ?? false,
+    all: given.all ?? base?.all ?? false,
+    none: given.none ?? base?.none ?? false,
+    seed: given.seed ?? base?.seed ?? false,
+    firstPackets: given.firstPackets ?? base?.firstPackets ?? 0,
+    firstPayloadPackets: given.firstPayloadPackets ?? base?.firstPayloadPackets ?? 0,
+    firstBytes: given.firstBytes ?? base?.firstBytes ?? 0,
+    keepaliveMs: given.keepaliveS === null ? base?.keepaliveMs ?? 0 : given.keepaliveS * 1000,
+  };
+}
+
+function portKey(role: Role): keyof typeof PORTS {
+  return role.replace("-", "_") as keyof typeof PORTS;
+}
+
+function camel<K extends string>(key: K): Camel<K> {
+  return key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()) as Camel<K>;
+}

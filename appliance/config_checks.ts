@@ -1,0 +1,208 @@
+/**
+ * Second pass over a configuration: keys against each other.
+ *
+ * Pure. Each check looks only at values that passed the first pass, so one wrong key is reported once and
+ * does not hide the others.
+ */
+import { FAILOVER, PORTS, type PresetName, RULE, RULES_MAX } from "./config_keys.ts";
+import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
+import { PRESETS } from "./config_rules.ts";
+import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
+
+export interface Checked {
+  readonly problems: Problem[];
+  readonly warnings: Problem[];
+}
+
+/** Problems and warnings that only show when keys are seen together. */
+export function crossCheck(shape: Shape): Checked {
+  const checked: Checked = { problems: [], warnings: [] };
+  for (const check of [portsApart, directories, failover, memory, rules]) check(new View(shape, checked));
+  return checked;
+}
+
+/** What one check sees and where it says what it found. */
+class View {
+  constructor(readonly shape: Shape, readonly out: Checked) {}
+
+  number(path: string): number | null {
+    const value = this.shape.values.get(path);
+    return typeof value === "number" ? value : null;
+  }
+
+  text(path: string): string | null {
+    const value = this.shape.values.get(path);
+    return typeof value === "string" ? value : null;
+  }
+
+  is(path: string, value: string | boolean | number): boolean {
+    return this.shape.values.get(path) === value;
+  }
+
+  problem(key: string, reason: string, accepted?: string): void {
+    this.#say(this.out.problems, key, reason, accepted);
+  }
+
+  warning(key: string, reason: string, accepted?: string): void {
+    this.#say(this.out.warnings, key, reason, accepted);
+  }
+
+  #say(list: Problem[], key: string, reason: string, accepted?: string): void {
+    const value = this.shape.values.get(key);
+    const found = value === undefined || value === null ? {} : { found: showValue(value) };
+    list.push(problemAt(this.shape, key, { reason, ...found, ...(accepted && { accepted }) }));
+  }
+}
+
+function portsApart(view: View): void {
+  const holder = new Map<string, string>();
+  for (const key of Object.keys(PORTS)) {
+    const port = portOf(view.text(`ports.${key}`));
+    if (port === null) continue;
+    // Files may be read twice, so a reading pcap port claims only its own text.
+    const claims = port.kind === "null" ? [] : port.claims.length > 0 ? port.claims : [port.spec];
+    for (const claim of claims) {
+      const other = holder.get(claim);
+      if (other === undefined) holder.set(claim, key);
+      else {view.problem(
+          `ports.${key}`,
+          `holds ${claim}, which is already ports.${other}`,
+          "six different ports",
+        );}
+    }
+    if (port.kind === "pci" && view.is("plane.hugepages", "off")) {
+      view.warning(
+        `ports.${key}`,
+        "is a PCI port, which rarely works without hugepages",
+        'hugepages = "auto"',
+      );
+    }
+  }
+}
+
+function directories(view: View): void {
+  const runtime = view.text("node.runtime_directory");
+  const state = view.text("node.state_directory");
+  if (runtime !== null && runtime === state) {
+    view.problem("node.runtime_directory", "is the state directory as well", "two different directories");
+  }
+  const socket = view.text("api.socket");
+  if (socket !== null && socket === state) view.problem("api.socket", "is the state directory");
+  if (socket !== null && socket === runtime) {
+    view.problem(
+      "api.socket",
+      "is the runtime directory itself",
+      `a file, such as "${runtime}/control.sock"`,
+    );
+  }
+  for (const key of Object.keys(PORTS)) {
+    const port = portOf(view.text(`ports.${key}`));
+    if (port?.kind === "memif" && port.target === socket) {
+      view.problem(
+        `ports.${key}`,
+        "holds the socket of the API",
+        `a socket of at most ${SOCKET_BYTES_MAX} bytes`,
+      );
+    }
+  }
+}
+
+function failover(view: View): void {
+  const silence = view.number("failover.silence_ms");
+  const stall = view.number("failover.stall_ms");
+  if (silence && stall !== null && silence < stall) {
+    const reason =
+      `is shorter than failover.stall_ms (${stall}): the node's own stall would pass for a dead box`;
+    view.problem("failover.silence_ms", reason, `${stall} to ${FAILOVER.silence_ms.max}, or 0 (off)`);
+  }
+  const automatic = view.shape.values.get("failover.automatic");
+  if (silence === 0 && automatic === true) {
+    view.warning("failover.silence_ms", "is off: a box that dies with its links up will not be noticed");
+  }
+  if (automatic === false && view.is("failover.failback", "automatic")) {
+    view.problem("failover.failback", "is automatic while failover.automatic is false", '"manual"');
+  }
+  if (view.is("failover.failback", "manual") && view.shape.given.has("failover.failback_after_s")) {
+    view.warning("failover.failback_after_s", 'has no effect while failover.failback is "manual"');
+  }
+  const after = view.number("failover.failback_after_s");
+  const holdUp = view.number("failover.hold_up_ms");
+  const backByItself = view.is("failover.failback", "automatic");
+  if (backByItself && after !== null && holdUp !== null && after * 1000 < holdUp) {
+    const reason =
+      `is shorter than failover.hold_up_ms (${holdUp} ms): the primary does not even count as alive by then`;
+    view.problem("failover.failback_after_s", reason, `at least ${Math.ceil(holdUp / 1000)}`);
+  }
+}
+
+function memory(view: View): void {
+  const flows = view.number("plane.flows_max");
+  if (flows === null) return;
+  const gib = flowSlots(flows) * 2 * 192 / 2 ** 30;
+  if (gib > 1) view.warning("plane.flows_max", `takes ${gib} GiB of memory for the two flow tables`);
+}
+
+function rules(view: View): void {
+  const preset = view.text("filter.preset");
+  const own = preset === null ? 0 : PRESETS[preset as PresetName].length;
+  if (view.shape.rules + own > RULES_MAX) {
+    const reason = `are too many: ${view.shape.rules}, and ${own} of the preset`;
+    view.problem("filter.rules", reason, `at most ${RULES_MAX - own}`);
+  }
+  const names = new Map<string, number>();
+  let open: number | null = null;
+  for (let index = 0; index < view.shape.rules; index++) {
+    const path = `filter.rules[${index}]`;
+    const name = view.text(`${path}.name`);
+    if (name !== null) ruleName(view, path, { name, first: names.get(name), preset });
+    if (name !== null && !names.has(name)) names.set(name, index);
+    ruleEffect(view, path);
+    if (open !== null) {
+      view.warning(path, `is never reached: filter.rules[${open}] has no match and takes every flow`);
+    }
+    if (open === null && view.shape.values.get(`${path}.match`) === null) open = index;
+  }
+}
+
+function ruleName(
+  view: View,
+  path: string,
+  of: { name: string; first: number | undefined; preset: string | null },
+) {
+  if (of.first !== undefined) {
+    view.problem(`${path}.name`, `is the name of filter.rules[${of.first}] as well`, "a name of its own");
+  } else if (of.preset !== null && PRESETS[of.preset as PresetName].some((rule) => rule.name === of.name)) {
+    view.problem(`${path}.name`, `is the name of a rule of the preset "${of.preset}"`, "a name of its own");
+  }
+}
+
+/** A rule that contradicts itself, or does nothing. */
+function ruleEffect(view: View, path: string): void {
+  if (view.is(`${path}.none`, true)) {
+    const copying = ["all", "handshake", "teardown", "first_packets", "first_payload_packets", "first_bytes"];
+    for (const key of [...copying, "keepalive_s"]) {
+      const value = view.shape.values.get(`${path}.${key}`);
+      if (value) view.problem(`${path}.${key}`, "contradicts none = true of the same rule", "one of the two");
+    }
+    return;
+  }
+  const settings = Object.keys(RULE).filter((key) => !["name", "match"].includes(key));
+  const effect = settings.some((key) => {
+    const value = view.shape.values.get(`${path}.${key}`);
+    // A value that failed the first pass was meant to do something.
+    return value === undefined || (Boolean(value) && value !== "none");
+  });
+  if (!effect) {
+    view.warning(path, "copies and seeds nothing", "none = true where that is meant, or a setting");
+  }
+}
+
+/** Places of a flow table for `flows` flows: a power of two, at most half full. */
+export function flowSlots(flows: number): number {
+  return 2 ** Math.ceil(Math.log2(flows * 2));
+}
+
+function portOf(spec: string | null): Port | null {
+  const port = spec === null ? null : parsePort(spec);
+  return port !== null && isPort(port) ? port : null;
+}

@@ -1,0 +1,331 @@
+/**
+ * The one table of configuration keys.
+ *
+ * Validation (config.ts), the commented example and docs/configuration.md are all derived from it: a key is
+ * declared here once, with its type, bounds, default and help, or it does not exist. Names carry their unit
+ * last.
+ */
+import type { Keys } from "./config_key.ts";
+import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
+
+export const PRESET_NAMES = ["nat", "lb", "firewall", "ids", "none"] as const;
+export type PresetName = (typeof PRESET_NAMES)[number];
+
+/** RM_RULES and RM_NAME_BYTES - 1 of filter/native/abi.h. */
+export const RULES_MAX = 16;
+export const RULE_NAME_BYTES_MAX = 31;
+
+export const NODE = {
+  name: {
+    type: "text",
+    default: "remediate",
+    form: "1 to 63 letters, digits, dots, dashes and underscores, beginning with a letter or digit",
+    fault: (text) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text) ? null : "is no name",
+    help: "What this node is called in status, events and logs.",
+  },
+  state_directory: {
+    type: "text",
+    default: "/var/lib/remediate",
+    form: "an absolute path",
+    fault: (text) => pathFault(text, 4000),
+    help: "Where the node keeps what must survive a restart.",
+  },
+  runtime_directory: {
+    type: "text",
+    default: "/run/remediate",
+    form: "an absolute path of at most 80 bytes (sockets live in it)",
+    fault: (text) => pathFault(text, 80),
+    help: "Where the board and the sockets of a running node are. It may be empty after a reboot.",
+  },
+} as const satisfies Keys;
+
+function portKey(example: string, help: string) {
+  return {
+    type: "text",
+    required: true,
+    default: null,
+    form: PORT_FORM,
+    fault: portFault,
+    example,
+    help,
+  } as const;
+}
+
+export const PORTS = {
+  upstream: portKey("0000:03:00.0", "The port towards the clients."),
+  downstream: portKey("0000:03:00.1", "The port towards the servers."),
+  primary_in: portKey("0000:04:00.0", "The port to the client side of the primary."),
+  primary_out: portKey("0000:04:00.1", "The port to the server side of the primary."),
+  redundant_in: portKey("0000:05:00.0", "The port to the client side of the redundant box."),
+  redundant_out: portKey("0000:05:00.1", "The port to the server side of the redundant box."),
+} as const satisfies Keys;
+
+export const PLANE = {
+  core: {
+    type: "integer",
+    min: 0,
+    max: 1023,
+    default: null,
+    absent: "not pinned",
+    example: "2",
+    help: "The CPU that the plane's loop stays on. Keep other work off it (isolcpus, cpusets).",
+  },
+  hugepages: {
+    type: "choice",
+    choices: ["auto", "on", "off"],
+    default: "auto",
+    help:
+      "`auto` uses hugepages where enough are free and says so when it runs without; `on` refuses to start " +
+      "without; `off` never uses them. PCI ports need them.",
+  },
+  memory_mib: {
+    type: "integer",
+    min: 64,
+    max: 65536,
+    default: 256,
+    help: "Memory for packet buffers. The flow tables are apart from it: see `flows_max`.",
+  },
+  flows_max: {
+    type: "integer",
+    min: 1024,
+    max: 16777216,
+    default: 131072,
+    help: "Flows the node keeps track of on each side. The table gets the next power of two of at least " +
+      "twice as many places, 192 bytes each, on both sides: the default takes 96 MiB. When it is full " +
+      "the least recently used flow gives way, and is counted.",
+  },
+  frame_bytes_max: {
+    type: "integer",
+    min: 1518,
+    max: 9600,
+    default: 9216,
+    help:
+      "The largest Ethernet frame that passes, without its checksum; larger ones are dropped and counted.",
+  },
+  spin_us: {
+    type: "integer",
+    min: 1,
+    max: 1000000,
+    zero: "sleeps at once",
+    default: 50,
+    help: "How long the loop polls in vain before it sleeps until the next frame. More means fewer " +
+      "wake-ups and more CPU.",
+  },
+} as const satisfies Keys;
+
+export const FILTER = {
+  preset: {
+    type: "choice",
+    choices: PRESET_NAMES,
+    default: "nat",
+    help: "Which packets form state in this kind of box, and so are copied to the standby. `none` copies " +
+      "nothing but what `[[filter.rules]]` say.",
+  },
+} as const satisfies Keys;
+
+export const RULE = {
+  name: {
+    type: "text",
+    required: true,
+    default: null,
+    form: `1 to ${RULE_NAME_BYTES_MAX} letters, digits, dots, dashes and underscores`,
+    fault: (text) => /^[A-Za-z0-9._-]{1,31}$/.test(text) ? null : "is no rule name",
+    example: "sip",
+    help: "Names the rule in status and flows. No two rules share a name.",
+  },
+  match: {
+    type: "text",
+    default: null,
+    form: "a pcap-filter(7) expression",
+    fault: (text) => text.trim() === "" ? "is empty (leave the key out to match everything)" : null,
+    absent: "everything",
+    example: "udp port 5060",
+    help:
+      "Which flows the rule is for, in the language of tcpdump. Judged once per flow, on its first frame.",
+  },
+  preset: {
+    type: "choice",
+    choices: PRESET_NAMES,
+    default: null,
+    absent: "nothing is set",
+    example: "firewall",
+    help: "Takes the settings of this preset as a base; the keys below override it.",
+  },
+  handshake: flag(
+    "Copies the TCP handshake of both directions, and the first packet of each direction otherwise.",
+  ),
+  teardown: flag("Copies FIN and RST, and the ACK that closes."),
+  all: flag("Copies every packet."),
+  none: flag("Copies nothing: exempts what it matches from later rules.", "true"),
+  seed: flag("Makes the flow's state in the box that takes over by playing a handshake into it."),
+  first_packets: count(4294967295, "Copies this many first packets of each direction."),
+  first_payload_packets: count(4294967295, "Copies this many first packets with payload of each direction."),
+  first_bytes: count(
+    1099511627776,
+    "Copies packets until this many payload bytes have passed in each direction.",
+  ),
+  keepalive_s: count(86400, "Copies a packet of each direction when none was copied for so long."),
+} as const satisfies Keys;
+
+export const AGES = {
+  tcp_opening_s: age(120, "A TCP connection whose handshake is not done"),
+  tcp_s: age(7200, "An established TCP connection"),
+  tcp_closing_s: age(10, "A TCP connection that was reset or closed from both ends"),
+  udp_s: age(180, "A UDP flow"),
+  icmp_s: age(30, "An ICMP exchange"),
+  other_s: age(600, "A flow of any other protocol"),
+} as const satisfies Keys;
+
+export const FAILOVER = {
+  automatic: {
+    type: "boolean",
+    default: true,
+    help: "Whether the plane switches by itself. With `false` it only reports, and a person switches.",
+  },
+  silence_ms: {
+    type: "integer",
+    min: 1,
+    max: 60000,
+    zero: "off",
+    default: 10,
+    help: "A box is judged dead when packets go in and none come out for so long.",
+  },
+  silence_packets: {
+    type: "integer",
+    min: 2,
+    max: 1000000,
+    default: 8,
+    help: "... and at least so many packets, of two flows or more, went in during that time.",
+  },
+  hold_up_ms: {
+    type: "integer",
+    min: 1,
+    max: 3600000,
+    zero: "at once",
+    default: 3000,
+    help: "A box that returns counts as alive after so long without a fault, so that a flapping port does " +
+      "not flap traffic.",
+  },
+  drain_ms: {
+    type: "integer",
+    min: 1,
+    max: 1000,
+    zero: "off",
+    default: 5,
+    help: "After a switch, what the old box still sends is forwarded for so long.",
+  },
+  stall_ms: {
+    type: "integer",
+    min: 1,
+    max: 1000,
+    default: 5,
+    help:
+      "A turn of the plane's loop longer than this is the node's own stall, and no evidence against a box.",
+  },
+  dead_policy: {
+    type: "choice",
+    choices: ["forward", "block"],
+    default: "forward",
+    help: "When neither box is alive: `forward` joins upstream and downstream directly, `block` drops.",
+  },
+  failback: {
+    type: "choice",
+    choices: ["manual", "automatic"],
+    default: "manual",
+    help: "Who moves the traffic back to the primary after it has returned.",
+  },
+  failback_after_s: {
+    type: "integer",
+    min: 1,
+    max: 86400,
+    default: 60,
+    help: 'With `failback = "automatic"`: how long the primary has to be alive without a fault before.',
+  },
+} as const satisfies Keys;
+
+export const API = {
+  socket: {
+    type: "text",
+    default: null,
+    absent: "`control.sock` in `node.runtime_directory`",
+    example: "/run/remediate/control.sock",
+    form: `an absolute path of at most ${SOCKET_BYTES_MAX} bytes`,
+    fault: (text) => pathFault(text, SOCKET_BYTES_MAX),
+    help: "The unix socket of the local API. Only its owner can use it.",
+  },
+} as const satisfies Keys;
+
+export const LOG = {
+  level: {
+    type: "choice",
+    choices: ["debug", "info", "warn", "error"],
+    default: "info",
+    help: "The least important message that is written.",
+  },
+  format: {
+    type: "choice",
+    choices: ["text", "json"],
+    default: "text",
+    help: "One message per line, for people or for machines.",
+  },
+} as const satisfies Keys;
+
+export interface Section {
+  /** "filter.ages"; a list is an array of tables. */
+  readonly path: string;
+  readonly list: boolean;
+  readonly help: string;
+  readonly keys: Keys;
+}
+
+export const SECTIONS: readonly Section[] = [
+  section("node", NODE, "The node itself."),
+  section(
+    "ports",
+    PORTS,
+    "The six roles. Every one is required, and no two may hold the same port (but `null`).",
+  ),
+  section("plane", PLANE, "The packet process. A change takes effect when the plane starts again."),
+  section("filter", FILTER, "Which packets are copied to the standby."),
+  {
+    ...section(
+      "filter.rules",
+      RULE,
+      "Rules of your own, in order, ahead of the preset's. The first that matches wins.",
+    ),
+    list: true,
+  },
+  section("filter.ages", AGES, "How long a flow may be idle before it is forgotten."),
+  section("failover", FAILOVER, "When the traffic moves."),
+  section("api", API, "The local API that the command line uses."),
+  section("log", LOG, "What is written to standard error."),
+];
+
+function section(path: string, keys: Keys, help: string): Section {
+  return { path, list: false, help, keys };
+}
+
+function flag(help: string, example = "true") {
+  return { type: "boolean", default: null, absent: "as in `preset`, else false", example, help } as const;
+}
+
+function count(max: number, help: string) {
+  const absent = "as in `preset`, else 0";
+  return { type: "integer", min: 1, max, zero: "off", default: null, absent, example: "0", help } as const;
+}
+
+function age(seconds: number, what: string) {
+  return { type: "integer", min: 1, max: 604800, default: seconds, help: `${what}.` } as const;
+}
+
+function portFault(text: string): string | null {
+  const found = parsePort(text);
+  return isPort(found) ? null : found.reason;
+}
+
+function pathFault(text: string, bytesMax: number): string | null {
+  if (!text.startsWith("/")) return "is no absolute path";
+  // deno-lint-ignore no-control-regex
+  if (/[\x00-\x1f\x7f]/.test(text)) return "holds a control character";
+  return new TextEncoder().encode(text).length > bytesMax ? `is longer than ${bytesMax} bytes` : null;
+}
