@@ -47,10 +47,12 @@ static inline uint32_t second_bucket(const struct rm_flows *t, uint64_t hash) {
   return ((uint32_t)hash & mask) ^ (step ? step : 1);
 }
 
-/* Bit i: way i of the bucket carries this signature. Plain enough for gcc to make it vector compares. */
+/* Bit i: way i of the bucket carries this signature. With the bits in a table gcc makes this two vector
+ * compares; a shift by i keeps it scalar. */
 static inline uint32_t ways_with(const uint32_t *signatures, uint32_t signature) {
+  static const uint32_t bit[WAYS] = {1, 2, 4, 8, 16, 32, 64, 128};
   uint32_t hits = 0;
-  for (uint32_t i = 0; i < WAYS; i++) hits |= signatures[i] == signature ? 1u << i : 0;
+  for (uint32_t i = 0; i < WAYS; i++) hits |= signatures[i] == signature ? bit[i] : 0;
   return hits;
 }
 

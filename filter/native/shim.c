@@ -1,0 +1,150 @@
+/* The filter core as a library for TypeScript: no ports, no DPDK, a batch of frames per call.
+ *
+ * Serves tests (the C core against filter/model.ts) and offline reading of captures. Like the board it describes its
+ * structures by name, so the caller repeats no offset. One handle belongs to one thread.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "filter.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* One frame of a batch: where it lies in the caller's bytes, and how it came. */
+struct rm_shim_frame {
+  uint64_t time_ns;
+  uint32_t offset, bytes;
+  uint32_t observed;
+  uint32_t pad;
+};
+
+/* What became of it. From `slot` on only for verdict RM_PARSE_FLOW; `half` is the sender's, after the packet. */
+struct rm_shim_result {
+  struct rm_packet packet;
+  uint8_t why, rule, age, flow_flags, outer_dir, pad[3];
+  uint32_t slot;
+  struct rm_half half;
+};
+
+struct rm_shim {
+  struct rm_flows flows;
+  struct rm_rules rules;
+};
+
+EXPORT void rm_filter_close(struct rm_shim *s) {
+  if (!s) return;
+  free(s->flows.entries);
+  free(s->flows.signatures);
+  free(s);
+}
+
+/* Null: no memory, or slots is not a power of two of at least 16. */
+EXPORT struct rm_shim *rm_filter_open(uint32_t slots, uint64_t secret0, uint64_t secret1) {
+  if (slots < 16 || (slots & (slots - 1))) return NULL;
+  struct rm_shim *s = aligned_alloc(RM_CACHE_LINE, sizeof *s);
+  struct rm_flow *entries = aligned_alloc(RM_CACHE_LINE, (size_t)slots * sizeof *entries);
+  uint32_t *signatures = aligned_alloc(RM_CACHE_LINE, (size_t)slots * sizeof *signatures);
+  if (!s || !entries || !signatures) {
+    free(s), free(entries), free(signatures);
+    return NULL;
+  }
+  memset(s, 0, sizeof *s);
+  memset(entries, 0, (size_t)slots * sizeof *entries);
+  memset(signatures, 0, (size_t)slots * sizeof *signatures);
+  rm_flows_open(&s->flows, entries, signatures, slots, (uint64_t[2]){secret0, secret1});
+  return s;
+}
+
+/* Take over rules and ages. -1: too many rules or a program too long; nothing is changed then. */
+EXPORT int32_t rm_filter_rules(struct rm_shim *s, const struct rm_rule *rules, uint32_t count, uint32_t generation,
+                               const uint64_t *age_ns) {
+  if (count > RM_RULES) return -1;
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t length; /* the caller's bytes need not be aligned as the type demands */
+    memcpy(&length, (const char *)rules + i * sizeof *rules + offsetof(struct rm_rule, bpf_count), sizeof length);
+    if (length > RM_BPF_MAX) return -1;
+  }
+  memcpy(s->rules.rule, (const void *)rules, count * sizeof *rules);
+  memcpy(s->rules.age_ns, age_ns, sizeof s->rules.age_ns);
+  s->rules.count = count;
+  s->rules.generation = generation;
+  return 0;
+}
+
+EXPORT void rm_filter_decide(struct rm_shim *s, const uint8_t *bytes, const struct rm_shim_frame *frames,
+                             uint32_t count, struct rm_shim_result *results) {
+  for (uint32_t i = 0; i < count; i++) {
+    const struct rm_shim_frame *in = &frames[i];
+    struct rm_shim_result *out = &results[i];
+    const uint8_t *frame = bytes + in->offset;
+    memset(out, 0, sizeof *out);
+    if (rm_parse(frame, in->bytes, &out->packet) != RM_PARSE_FLOW) continue;
+    struct rm_flow *f;
+    uint64_t hash = rm_flows_hash(&s->flows, &out->packet);
+    struct rm_verdict v =
+        rm_decide(&s->flows, &s->rules, &out->packet, hash, frame, in->time_ns, in->observed != 0, &f);
+    out->why = v.why;
+    out->rule = v.rule;
+    out->age = f->age;
+    out->flow_flags = f->flags;
+    out->outer_dir = f->outer_dir;
+    out->slot = (uint32_t)(f - s->flows.entries);
+    out->half = f->half[out->packet.dir];
+  }
+}
+
+EXPORT void rm_filter_sweep(struct rm_shim *s, uint64_t now, uint32_t buckets) {
+  rm_flows_sweep(&s->flows, &s->rules, now, buckets);
+}
+
+/* live, evicted, expired */
+EXPORT void rm_filter_counts(const struct rm_shim *s, uint64_t counts[3]) {
+  counts[0] = s->flows.live;
+  counts[1] = s->flows.evicted;
+  counts[2] = s->flows.expired;
+}
+
+/* 1 and a copy of the entry, or 0: the slot is free or does not exist. */
+EXPORT int32_t rm_filter_flow(const struct rm_shim *s, uint32_t slot, struct rm_flow *out) {
+  if (slot >= s->flows.slots || !(s->flows.entries[slot].flags & RM_FLOW_USED)) return 0;
+  memcpy((void *)out, &s->flows.entries[slot], sizeof *out);
+  return 1;
+}
+
+EXPORT uint32_t rm_filter_bpf(const struct rm_bpf *program, uint32_t count, const uint8_t *frame, uint32_t bytes) {
+  return rm_bpf_run(program, count, frame, bytes);
+}
+
+#define FIELD(label, type, member) \
+  { label "." #member, offsetof(struct type, member), sizeof(((struct type *)0)->member), 1, 0 }
+#define SIZE(label, type) \
+  { label, 0, sizeof(struct type), 1, 0 }
+#define RULE(member) FIELD("rule", rm_rule, member)
+#define FLOW(member) FIELD("flow", rm_flow, member)
+#define HALF(member) FIELD("half", rm_half, member)
+#define FRAME(member) FIELD("frame", rm_shim_frame, member)
+#define RESULT(member) FIELD("result", rm_shim_result, member)
+#define PACKET(member) FIELD("packet", rm_packet, member)
+
+static const struct rm_field FIELDS[] = {
+    SIZE("rule", rm_rule), SIZE("flow", rm_flow), SIZE("frame", rm_shim_frame), SIZE("result", rm_shim_result),
+    RULE(name), RULE(bpf_count), RULE(handshake), RULE(teardown), RULE(all), RULE(none), RULE(seed),
+    RULE(first_packets), RULE(first_payload_packets), RULE(first_bytes), RULE(keepalive_ns), RULE(bpf),
+    FLOW(addr), FLOW(port), FLOW(vlan), FLOW(proto), FLOW(age), FLOW(outer_dir), FLOW(rule), FLOW(flags),
+    FLOW(rule_generation), FLOW(first_ns), FLOW(last_ns), FLOW(half), FLOW(peer), FLOW(seed_switch),
+    HALF(bytes), HALF(payload_bytes), HALF(mirrored_ns), HALF(packets), HALF(payload_packets), HALF(mirrored),
+    HALF(next), HALF(ack), HALF(window), HALF(scale), HALF(flags), SIZE("half", rm_half),
+    FRAME(time_ns), FRAME(offset), FRAME(bytes), FRAME(observed),
+    RESULT(packet), RESULT(why), RESULT(rule), RESULT(age), RESULT(flow_flags), RESULT(outer_dir), RESULT(slot),
+    RESULT(half),
+    PACKET(verdict), PACKET(dir), PACKET(proto), PACKET(ipv6), PACKET(tcp_flags), PACKET(scale), PACKET(sack),
+    PACKET(tags), PACKET(vlan), PACKET(window), PACKET(ip_offset), PACKET(transport_offset), PACKET(payload_offset),
+    PACKET(port), PACKET(seq), PACKET(ack), PACKET(payload_bytes), PACKET(frame_bytes), PACKET(addr),
+};
+
+/* Copy the description of the structures; returns how many fields there are. A name without a dot is a
+ * whole structure, its width the size. Offsets count from the start of the structure named before the dot. */
+EXPORT uint32_t rm_filter_fields(struct rm_field *out, uint32_t room) {
+  uint32_t count = sizeof FIELDS / sizeof FIELDS[0];
+  memcpy(out, FIELDS, (room < count ? room : count) * sizeof *out);
+  return count;
+}
