@@ -8,18 +8,7 @@
 import { parse, TomlError } from "smol-toml";
 import { crossCheck, flowSlots } from "./config_checks.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
-import {
-  AGES,
-  API,
-  FAILOVER,
-  FILTER,
-  LOG,
-  NODE,
-  PLANE,
-  PORTS,
-  type PresetName,
-  RULE,
-} from "./config_keys.ts";
+import { AGES, FAILOVER, FILTER, LOG, NODE, PLANE, PORTS, type PresetName, RULE } from "./config_keys.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
 import { type FilterRule, PRESETS } from "./config_rules.ts";
@@ -52,6 +41,8 @@ export interface Parsed {
   readonly config?: Config;
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
+  /** Socket of the API as far as the text says, even when other keys are wrong. Absent: the text is no TOML. */
+  readonly socket?: string;
 }
 
 /** The configuration in `text`, or every problem with it. `file` only names the text in messages. */
@@ -67,7 +58,8 @@ export function parseConfig(text: string, file: string): Parsed {
   const checked = crossCheck(shape);
   const problems = [...shape.problems, ...checked.problems].sort(byPlace);
   const warnings = [...checked.warnings].sort(byPlace);
-  return problems.length > 0 ? { problems, warnings } : { config: build(shape), problems, warnings };
+  const told = { problems, warnings, socket: socketOf(shape) };
+  return problems.length > 0 ? told : { ...told, config: build(shape) };
 }
 
 /** One line for people: place, key, reason, what was found, what is accepted. */
@@ -106,7 +98,7 @@ function build(shape: Shape): Config {
       ages: section(shape, "filter.ages", AGES),
     },
     failover: section(shape, "failover", FAILOVER),
-    api: { socket: section(shape, "api", API).socket ?? `${node.runtimeDirectory}/control.sock` },
+    api: { socket: socketOf(shape) },
     log: section(shape, "log", LOG),
   };
 }
@@ -114,6 +106,11 @@ function build(shape: Shape): Config {
 function section<T extends Keys>(shape: Shape, path: string, keys: T): Values<T> {
   const entries = Object.keys(keys).map((key) => [camel(key), shape.values.get(`${path}.${key}`)]);
   return Object.fromEntries(entries) as Values<T>;
+}
+
+function socketOf({ values }: Shape): string {
+  const runtime = values.get("node.runtime_directory") ?? NODE.runtime_directory.default;
+  return String(values.get("api.socket") ?? `${runtime}/control.sock`);
 }
 
 function portsOf(shape: Shape): Record<Role, Port> {

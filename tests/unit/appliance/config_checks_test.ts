@@ -1,0 +1,116 @@
+/** Keys against each other: what the second pass refuses, warns of, and leaves alone. */
+import assert from "node:assert/strict";
+import { type Config, parseConfig, type Parsed } from "../../../appliance/config.ts";
+import { flowSlots } from "../../../appliance/config_checks.ts";
+
+const ROLES = ["upstream", "downstream", "primary_in", "primary_out", "redundant_in", "redundant_out"];
+
+function parsed(more: string, ports: Record<string, string> = {}): Parsed {
+  const lines = ROLES.map((role, index) => `${role} = "${ports[role] ?? `af_packet:p${index}`}"`);
+  return parseConfig(`[ports]\n${lines.join("\n")}\n${more}`, "t.toml");
+}
+
+function reasons(more: string, ports: Record<string, string> = {}): string[] {
+  return parsed(more, ports).problems.map((problem) => `${problem.key} ${problem.reason}`);
+}
+
+function warnings(more: string): string[] {
+  return parsed(more).warnings.map((problem) => `${problem.key} ${problem.reason}`);
+}
+
+function good(more: string): Config {
+  const { config, problems } = parsed(more);
+  assert.deepEqual(problems, []);
+  return config!;
+}
+
+Deno.test("parseConfig() refuses one port in two roles, however it is written", () => {
+  assert.deepEqual(reasons("", { upstream: "0000:0A:00.1", downstream: "0000:0a:00.1" }), [
+    "ports.downstream holds PCI device 0000:0a:00.1, which is already ports.upstream",
+  ]);
+  assert.deepEqual(reasons("", { primary_in: "af_xdp:x", redundant_in: "af_packet:x" }), [
+    "ports.redundant_in holds interface x, which is already ports.primary_in",
+  ]);
+  assert.deepEqual(
+    reasons("", { primary_in: "memif:/a,role=client", redundant_in: "memif:/a,role=server" }),
+    [
+      "ports.redundant_in holds socket /a, which is already ports.primary_in",
+    ],
+  );
+  assert.equal(reasons("", { primary_in: "pcap:/a", redundant_in: "pcap:/a" }).length, 1);
+});
+
+Deno.test("parseConfig() lets several roles be null", () => {
+  const all = Object.fromEntries(ROLES.map((role) => [role, "null"]));
+  assert.deepEqual(reasons("", all), []);
+});
+
+Deno.test("parseConfig() refuses a silence that a stall of the node would pass for", () => {
+  assert.match(
+    reasons("[failover]\nsilence_ms = 4\n")[0]!,
+    /^failover.silence_ms is shorter than failover.stall_ms/,
+  );
+  assert.deepEqual(reasons("[failover]\nsilence_ms = 5\n"), []);
+  assert.deepEqual(reasons("[failover]\nsilence_ms = 0\n"), []);
+});
+
+Deno.test("parseConfig() refuses a failback that nothing could carry out", () => {
+  assert.equal(reasons('[failover]\nautomatic = false\nfailback = "automatic"\n').length, 1);
+  const early = '[failover]\nfailback = "automatic"\nfailback_after_s = 1\nhold_up_ms = 3000\n';
+  assert.match(reasons(early)[0]!, /^failover.failback_after_s is shorter than failover.hold_up_ms/);
+  assert.match(warnings("[failover]\nfailback_after_s = 5\n")[0]!, /has no effect/);
+});
+
+Deno.test("parseConfig() keeps directories and sockets apart", () => {
+  assert.equal(reasons('[node]\nruntime_directory = "/var/lib/remediate"\n').length, 1);
+  assert.equal(reasons('[api]\nsocket = "/run/remediate"\n').length, 1);
+  const text = '[api]\nsocket = "/run/m.sock"\n';
+  assert.match(reasons(text, { upstream: "memif:/run/m.sock" })[0]!, /holds the socket of the API/);
+});
+
+Deno.test("parseConfig() puts rules of the file ahead of those of the preset", () => {
+  const config = good('[filter]\npreset = "lb"\n[[filter.rules]]\nname = "a"\nmatch = "udp"\nall = true\n');
+  assert.equal(config.filter.rules[0]!.name, "a");
+  assert.ok(config.filter.rules.length > 1);
+  assert.equal(config.filter.rules[0]!.seed, false);
+  assert.equal(good('[filter]\npreset = "none"\n').filter.rules.length, 0);
+});
+
+Deno.test("parseConfig() lets a rule override its base preset, keep-alive in milliseconds", () => {
+  const base = '[[filter.rules]]\nname = "a"\nmatch = "tcp"\npreset = "nat"\n';
+  const inherited = good(base).filter.rules[0]!;
+  const changed = good(`${base}teardown = ${!inherited.teardown}\nkeepalive_s = 7\nfirst_bytes = 9\n`);
+  assert.deepEqual(changed.filter.rules[0], {
+    ...inherited,
+    teardown: !inherited.teardown,
+    keepaliveMs: 7000,
+    firstBytes: 9,
+  });
+  assert.equal(inherited.match, "tcp");
+  assert.equal(inherited.handshake, true);
+});
+
+Deno.test("parseConfig() refuses rules that share a name, contradict themselves or are too many", () => {
+  const rule = (name: string, more: string) => `[[filter.rules]]\nname = "${name}"\nmatch = "tcp"\n${more}\n`;
+  assert.match(
+    reasons(rule("a", "all = true") + rule("a", "all = true"))[0]!,
+    /^filter.rules\[1\].name is the name of/,
+  );
+  assert.match(reasons(rule("a", "none = true\nfirst_packets = 2"))[0]!, /first_packets contradicts none/);
+  const many = Array.from({ length: 17 }, (_, index) => rule(`r${index}`, "all = true")).join("");
+  assert.match(reasons(many)[0]!, /^filter.rules are too many: 17/);
+});
+
+Deno.test("parseConfig() warns of rules without effect and of rules that are never reached", () => {
+  assert.match(warnings('[[filter.rules]]\nname = "a"\nmatch = "tcp"\n')[0]!, /copies and seeds nothing/);
+  const shadowed = '[[filter.rules]]\nname = "a"\nall = true\n[[filter.rules]]\nname = "b"\nall = true\n';
+  assert.match(warnings(shadowed)[0]!, /^filter.rules\[1\] is never reached/);
+  assert.deepEqual(warnings('[[filter.rules]]\nname = "a"\nmatch = "tcp"\nnone = true\n'), []);
+});
+
+Deno.test("flowSlots() is the next power of two at which the table is at most half full", () => {
+  assert.equal(flowSlots(131072), 262144);
+  assert.equal(flowSlots(131073), 524288);
+  assert.equal(flowSlots(1024), 2048);
+  assert.match(warnings("[plane]\nflows_max = 16777216\n")[0]!, /takes 12 GiB/);
+});
