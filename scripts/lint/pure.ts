@@ -36,8 +36,9 @@ const HINT =
   "reason in scripts/lint/edges.json.";
 
 function isLocal(name: string, text: string): boolean {
-  // A constant or a typed parameter of the same name hides the global. Coarse on purpose.
-  return new RegExp(`\b(const|let|function|import)\s+(\{[^}]*\b)?${name}\b|\b${name}\??: `).test(text);
+  // A declaration or a typed parameter of the same name hides the global. Coarse on purpose.
+  const declared = `\\b(const|let|function|import)\\s+(\\{[^}]*\\b)?${name}\\b`;
+  return new RegExp(`${declared}|\\b${name}\\??: `).test(text);
 }
 
 export const pure: Deno.lint.Rule = {

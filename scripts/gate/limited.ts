@@ -1,0 +1,64 @@
+/**
+ * Runs a command with a time limit and shows or keeps what it prints.
+ *
+ * The limit is coreutils' `timeout`: it puts the command into a process group of its own and ends the whole group, so
+ * that what a hanging test has started does not stay behind. Deno answers SIGINT with the list of pending tests.
+ */
+export interface Limited {
+  readonly command: readonly [string, ...string[]];
+  readonly cwd: string;
+  readonly limitS: number;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Show the output while it comes. */
+  readonly show: boolean;
+}
+
+export interface Ended {
+  readonly code: number;
+  readonly timedOut: boolean;
+  /** Both streams as they came, cut to the last MiB. */
+  readonly output: string;
+}
+
+const OUTPUT_MAX = 1024 * 1024;
+const TIMED_OUT = 124;
+/** Killed: by `timeout` after its limit, or before it by somebody else. */
+const KILLED = 137;
+
+const running = new Set<Deno.ChildProcess>();
+
+/** End what runs now: for signal handlers. */
+export function interruptAll(): void {
+  for (const child of running) child.kill("SIGINT");
+}
+
+async function follow(stream: ReadableStream<Uint8Array>, take: (bytes: Uint8Array) => void): Promise<void> {
+  for await (const bytes of stream) take(bytes);
+}
+
+export async function runLimited(job: Limited): Promise<Ended> {
+  const child = new Deno.Command("timeout", {
+    args: ["--signal=INT", "--kill-after=10", `${job.limitS}`, ...job.command],
+    cwd: job.cwd,
+    env: { ...job.env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const sinceMs = performance.now();
+  running.add(child);
+  let output = "";
+  const decoder = new TextDecoder();
+  const take = (bytes: Uint8Array) => {
+    if (job.show) Deno.stdout.writeSync(bytes);
+    output = (output + decoder.decode(bytes, { stream: true })).slice(-OUTPUT_MAX);
+  };
+  try {
+    await Promise.all([follow(child.stdout, take), follow(child.stderr, take)]);
+    const { code } = await child.status;
+    const late = performance.now() - sinceMs >= job.limitS * 1000;
+    return { code, timedOut: late && (code === TIMED_OUT || code === KILLED), output };
+  } finally {
+    running.delete(child);
+  }
+}
