@@ -258,13 +258,15 @@ struct rm_flow {
   uint8_t outer_dir;       /* direction of frames that come from outside (upstream or downstream port) */
   uint8_t rule;            /* index; 0xff: none matched */
   uint8_t flags;           /* RM_FLOW_* */
-  uint8_t pad;
+  uint8_t opener;          /* direction that sent the opening SYN, plus one; 0: not seen */
   uint32_t rule_generation;
   uint64_t first_ns, last_ns;
   struct rm_half half[2];
   uint32_t peer;           /* slot of the same connection on the other side; RM_NO_FLOW */
   uint32_t seed_switch;    /* number of the switch for which it was last seeded */
-  uint32_t reserved[4];
+  uint8_t outer_mac[12];   /* destination and source of the last frame from outside: the head of a seed */
+  uint16_t tci;            /* its VLAN tag as on the wire, host order */
+  uint16_t tags;           /* how many tags it had; a flow with two or more is not seeded */
 } RM_ALIGNED;
 #define RM_FLOW_USED 1u
 #define RM_FLOW_IPV6 2u

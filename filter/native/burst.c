@@ -1,0 +1,167 @@
+/* Bursts: what happens to frames between the port they came by and the port they leave by.
+ *
+ * Three passes over a burst, so that memory arrives before it is needed: touch the headers; parse, hash and
+ * touch the flow's bucket; decide and queue.
+ */
+#include <rte_prefetch.h>
+#include <string.h>
+#include "plane.h"
+
+struct batch {
+  struct rte_mbuf *frame[RM_BURST];
+  struct rm_packet packet[RM_BURST];
+  uint64_t hash[RM_BURST];
+  uint16_t n;
+};
+
+static void receive(struct plane *p, struct port *port, struct batch *b) {
+  b->n = port->driver->receive(port, b->frame, RM_BURST);
+  uint64_t bytes = 0;
+  for (uint16_t i = 0; i < b->n; i++) bytes += b->frame[i]->pkt_len;
+  port->view->rx_packets += b->n;
+  port->view->rx_bytes += bytes;
+  if (b->n) p->last_packet_ns = p->now;
+}
+
+static void parse(struct plane *p, struct rm_flows *table, struct batch *b) {
+  for (uint16_t i = 0; i < b->n; i++) rte_prefetch0(rte_pktmbuf_mtod(b->frame[i], void *));
+  for (uint16_t i = 0; i < b->n; i++) {
+    uint8_t verdict = rm_parse(rte_pktmbuf_mtod(b->frame[i], uint8_t *), b->frame[i]->data_len, &b->packet[i]);
+    p->board->live.parse[verdict].packets++;
+    p->board->live.parse[verdict].bytes += b->frame[i]->pkt_len;
+    if (verdict != RM_PARSE_FLOW) continue;
+    b->hash[i] = rm_flows_hash(table, &b->packet[i]);
+    rm_flows_prefetch(table, b->hash[i]);
+  }
+}
+
+static bool opens(const struct rm_packet *packet) {
+  return packet->proto == 6 && (packet->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK)) == RM_TCP_SYN;
+}
+
+/* Keep the head of the last frame from outside: a seed needs it. */
+static void keep_head(struct rm_flow *flow, const uint8_t *frame, const struct rm_packet *packet) {
+  memcpy(flow->outer_mac, frame, sizeof flow->outer_mac);
+  flow->tags = packet->tags;
+  flow->tci = packet->tags == 1 ? (uint16_t)(frame[14] << 8 | frame[15]) : 0;
+}
+
+/* After the verdict on a frame from outside: everything else that its flow needs. */
+static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
+                         struct rm_flow *flow) {
+  flow->outer_dir = packet->dir;
+  if (packet->proto == 6) keep_head(flow, frame, packet);
+  if (flow->half[packet->dir].packets == 1) neighbour_learn(p, side, frame, packet);
+  if (opens(packet)) {
+    flow->opener = (uint8_t)(packet->dir + 1);
+    pair_offer(p, side, packet, flow);
+  }
+  /* Connections from before the last switch must be made known to the box that serves now. */
+  if (flow->seed_switch != p->switch_number) {
+    bool older = flow->first_ns < p->path_since && p->switch_number > 0;
+    bool wanted = flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6;
+    if (older && wanted && !opens(packet)) seed_flow(p, side, flow);
+    flow->seed_switch = p->switch_number;
+  }
+  if (flow->half[0].packets && flow->half[1].packets)
+    reflex_put(p, side, (uint32_t)(flow - p->table[side].entries));
+}
+
+static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v) {
+  uint32_t role = role_box(1 - (uint32_t)serving(p), side);
+  if (p->now < p->mirror_after || !p->port[role].view->link) return;
+  struct rm_live *live = &p->board->live;
+  live->why[v.why].packets++;
+  live->why[v.why].bytes += m->pkt_len;
+  if (v.rule < RM_RULES) {
+    live->rule[v.rule].packets++;
+    live->rule[v.rule].bytes += m->pkt_len;
+  }
+  /* Nobody writes to a frame after this point, so the copy is one more reference. */
+  rte_mbuf_refcnt_update(m, 1);
+  port_queue(p, role, m, true);
+}
+
+static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_t i) {
+  struct rte_mbuf *m = b->frame[i];
+  const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+  struct rm_packet *packet = &b->packet[i];
+  struct rm_verdict v = {RM_WHY_NONE, 0xff};
+  if (packet->verdict == RM_PARSE_FLOW) {
+    struct rm_flow *flow;
+    v = rm_decide(&p->table[side], &p->rules, packet, b->hash[i], frame, p->now, false, &flow);
+    follow_outer(p, side, frame, packet, flow);
+  } else if (packet->verdict == RM_PARSE_NEIGHBOUR) {
+    neighbour_learn(p, side, frame, packet);
+    v.why = RM_WHY_NEIGHBOUR;
+  } else if (packet->verdict == RM_PARSE_FRAGMENT && p->mirror_any) {
+    v.why = RM_WHY_FRAGMENT;
+  }
+  int box = serving(p);
+  if (box >= 0) {
+    if (v.why != RM_WHY_NONE) copy_to_standby(p, side, m, v);
+    p->board->live.box[box].in_packets++;
+    port_queue(p, role_box((uint32_t)box, side), m, false);
+  } else if (p->path == RM_PATH_WIRE) {
+    port_queue(p, role_outer(1 - side), m, false);
+  } else {
+    count(p, RM_COUNT_BLOCKED, 1, m->pkt_len);
+    rte_pktmbuf_free(m);
+  }
+}
+
+bool burst_outer(struct plane *p, uint32_t side) {
+  struct batch b;
+  receive(p, &p->port[role_outer(side)], &b);
+  parse(p, &p->table[side], &b);
+  for (uint16_t i = 0; i < b.n; i++) outer_frame(p, side, &b, i);
+  return b.n > 0;
+}
+
+/* A frame out of the box that serves, or that served until a moment ago. */
+static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16_t i) {
+  uint32_t side = role_side(role), box = role_of_box(role);
+  struct rm_packet *packet = &b->packet[i];
+  bool flow_known = packet->verdict == RM_PARSE_FLOW;
+  if (flow_known && seed_swallows(p, role, packet)) {
+    rte_pktmbuf_free(b->frame[i]);
+    return;
+  }
+  if (flow_known) {
+    struct rm_flow *flow;
+    rm_decide(&p->table[side], &p->rules, packet, b->hash[i], rte_pktmbuf_mtod(b->frame[i], uint8_t *), p->now,
+              true, &flow);
+    flow->outer_dir = 1 - packet->dir;
+    if (opens(packet)) {
+      flow->opener = (uint8_t)(packet->dir + 1);
+      pair_match(p, side, packet, flow);
+    }
+  }
+  if ((int)box == serving(p)) {
+    if (flow_known || packet->verdict == RM_PARSE_FRAGMENT) reflex_out(p, side);
+    p->board->live.box[box].out_packets++;
+  } else {
+    count(p, RM_COUNT_DRAINED, 1, b->frame[i]->pkt_len);
+  }
+  port_queue(p, role_outer(side), b->frame[i], false);
+}
+
+static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
+  count(p, RM_COUNT_SHADOW, 1, m->pkt_len);
+  reflex_shadow(p, role_of_box(role));
+  if (!neighbour_answer(p, role, m)) rte_pktmbuf_free(m);
+}
+
+bool burst_box(struct plane *p, uint32_t role) {
+  struct batch b;
+  uint32_t box = role_of_box(role);
+  receive(p, &p->port[role], &b);
+  if (b.n == 0) return false;
+  bool passes = (int)box == serving(p) || (p->now < p->drain_until && box == p->previous);
+  if (passes) parse(p, &p->table[role_side(role)], &b);
+  for (uint16_t i = 0; i < b.n; i++) {
+    if (passes) passed_frame(p, role, &b, i);
+    else shadow_frame(p, role, b.frame[i]);
+  }
+  return true;
+}

@@ -1,0 +1,229 @@
+/* The plane's life: memory, ports, and the loop. Called once per process, returns when told to stop.
+ *
+ * The loop polls while there is traffic and sleeps on its descriptors when there is none. Ports without a
+ * descriptor (NICs driven from user space) shorten the sleep instead of ending it.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include "board.h"
+#include "plane.h"
+
+#define REFRESH_NS (10 * RM_MS) /* link of NICs, missed counters, flow count */
+#define LINK_NS (50 * 1000ull)  /* netlink while busy */
+#define SWEEP_NS (1 * RM_MS)
+#define SWEEP_BUCKETS 16
+#define NAP_US 100              /* with a port that cannot wake us */
+#define WATCH_US 1000           /* while a way waits for an answer */
+#define QUIET_US 20000
+
+static uint64_t clock_ns(clockid_t id) {
+  struct timespec t;
+  clock_gettime(id, &t);
+  return (uint64_t)t.tv_sec * RM_S + (uint64_t)t.tv_nsec;
+}
+
+/* EAL keeps pointers into its arguments. */
+static int start_eal(struct plane *p) {
+  static char text[32][128];
+  static char *argv[33];
+  const struct rm_setup *s = &p->board->setup;
+  int n = 0;
+#define ARG(...) (snprintf(text[n], sizeof text[n], __VA_ARGS__), argv[n] = text[n], n++)
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  ARG("remediate");
+  ARG("--in-memory");
+  ARG("--no-telemetry");
+  ARG("--log-level=lib.*:error");
+  ARG("--log-level=pmd.*:error");
+  if (s->core != UINT32_MAX) ARG("--lcores=0@%u", s->core);
+  else ARG("--lcores=0@(0-%ld)", cores - 1);
+  if (!s->huge) {
+    ARG("--no-huge");
+    ARG("-m");
+    ARG("%u", s->memory_mib);
+  }
+  int pci = 0;
+  for (uint32_t r = 0; r < RM_ROLES; r++)
+    if (port_is_pci(s->spec[r])) pci++, ARG("-a"), ARG("%s", s->spec[r]);
+  if (pci == 0) ARG("--no-pci");
+#undef ARG
+  if (rte_eal_init(n, argv) < 0)
+    return plane_fail(p, "Cannot start DPDK: %s (%s)", rte_strerror(rte_errno),
+                      s->huge ? "are there free hugepages?" : "no hugepages used");
+  p->board->live.huge = s->huge;
+  return 0;
+}
+
+/* Frames in flight at most: both rings of six ports, and what a turn holds. */
+static int make_pool(struct plane *p) {
+  const struct rm_setup *s = &p->board->setup;
+  uint32_t room = s->frame_bytes_max + 8 + RTE_PKTMBUF_HEADROOM;
+  uint64_t budget = (uint64_t)s->memory_mib * (1 << 20) * 6 / 10 / (room + sizeof(struct rte_mbuf) + 64);
+  uint32_t n = budget < 1024 ? 1024 : budget > 65535 ? 65535 : (uint32_t)budget;
+  p->pool = rte_pktmbuf_pool_create("frames", n, 256, 0, (uint16_t)room, SOCKET_ID_ANY);
+  if (!p->pool)
+    return plane_fail(p, "Cannot make %u frame buffers of %u bytes: %s (raise plane.memory_mib)", n, room,
+                      rte_strerror(rte_errno));
+  return 0;
+}
+
+static int make_tables(struct plane *p) {
+  uint32_t slots = p->board->setup.flow_slots;
+  for (uint32_t s = 0; s < RM_SIDES; s++) {
+    uint64_t secret[2];
+    if (getrandom(secret, sizeof secret, 0) != sizeof secret) return plane_fail(p, "Cannot read random numbers");
+    uint32_t *signatures = aligned_alloc(64, (size_t)slots * sizeof *signatures);
+    if (!signatures) return plane_fail(p, "Cannot make a flow table of %u places: no memory", slots);
+    memset(signatures, 0, (size_t)slots * sizeof *signatures);
+    struct rm_flow *entries = (struct rm_flow *)((char *)p->board + p->board->header.flow_offset[s]);
+    rm_flows_open(&p->table[s], entries, signatures, slots, secret);
+  }
+  return 0;
+}
+
+/* Take over rules that control has finished writing; an odd generation means it is at it. */
+static void take_rules(struct plane *p) {
+  const struct rm_command *c = &p->board->command;
+  uint32_t before = __atomic_load_n(&c->rule_generation, __ATOMIC_ACQUIRE);
+  if ((before & 1) || before == p->rules.generation || c->rule_count > RM_RULES) return;
+  struct rm_rules fresh = {.generation = before, .count = c->rule_count};
+  memcpy(fresh.age_ns, c->age_ns, sizeof fresh.age_ns);
+  memcpy(fresh.rule, c->rules, sizeof fresh.rule);
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  if (__atomic_load_n(&c->rule_generation, __ATOMIC_RELAXED) != before) return;
+  p->rules = fresh;
+  p->mirror_any = false;
+  for (uint32_t i = 0; i < fresh.count; i++) {
+    p->mirror_any |= !fresh.rule[i].none;
+    memcpy(p->board->live.rule[i].name, fresh.rule[i].name, RM_NAME_BYTES);
+  }
+  p->board->live.rule_done = before;
+}
+
+static void housekeep(struct plane *p) {
+  struct rm_live *live = &p->board->live;
+  if (p->now - p->last_sweep_ns >= SWEEP_NS) {
+    p->last_sweep_ns = p->now;
+    for (uint32_t s = 0; s < RM_SIDES; s++) rm_flows_sweep(&p->table[s], &p->rules, p->now, SWEEP_BUCKETS);
+  }
+  if (p->now - p->last_refresh_ns < REFRESH_NS) return;
+  p->last_refresh_ns = p->now;
+  ports_refresh(p);
+  take_rules(p);
+  live->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  live->draining = p->now < p->drain_until;
+  uint64_t evicted = 0, expired = 0;
+  for (uint32_t s = 0; s < RM_SIDES; s++) {
+    live->flows[s] = p->table[s].live;
+    evicted += p->table[s].evicted;
+    expired += p->table[s].expired;
+  }
+  live->counter[RM_COUNT_FLOW_EVICTED].packets = evicted;
+  live->counter[RM_COUNT_FLOW_EXPIRED].packets = expired;
+}
+
+static long nap_us(const struct plane *p) {
+  for (uint32_t r = 0; r < RM_ROLES; r++)
+    if (p->port[r].fd < 0) return NAP_US;
+  if (p->reflex.way[0].put || p->reflex.way[1].put || p->now < p->drain_until) return WATCH_US;
+  return QUIET_US;
+}
+
+/* Sleep until a frame, a link change or the next look at the clock. */
+static void sleep_a_little(struct plane *p) {
+  struct pollfd f[RM_ROLES + 1];
+  nfds_t n = 0;
+  f[n++] = (struct pollfd){p->netlink, POLLIN, 0};
+  for (uint32_t r = 0; r < RM_ROLES; r++)
+    if (p->port[r].fd >= 0) f[n++] = (struct pollfd){p->port[r].fd, POLLIN, 0};
+  long us = nap_us(p);
+  struct timespec t = {0, us * 1000};
+  p->board->live.poll = RM_POLL_SLEEP;
+  ppoll(f, n, &t, NULL);
+  uint64_t woke = clock_ns(CLOCK_MONOTONIC), late = woke - p->now;
+  uint64_t bar = p->board->command.stall_ns;
+  /* Being woken late says nothing about the box. */
+  if (bar && late > (uint64_t)us * 1000 + bar) reflex_own_stall(p, late - (uint64_t)us * 1000);
+  p->now = woke;
+  link_poll(p);
+}
+
+static bool turn(struct plane *p) {
+  bool any = false;
+  uint64_t before = p->now;
+  p->now = clock_ns(CLOCK_MONOTONIC);
+  uint64_t took = p->now - before, bar = p->board->command.stall_ns;
+  if (took > p->board->live.loop_ns_max) p->board->live.loop_ns_max = took;
+  if (bar && took > bar) reflex_own_stall(p, took);
+  for (uint32_t side = 0; side < RM_SIDES; side++) any |= burst_outer(p, side);
+  for (uint32_t role = RM_PRIMARY_IN; role < RM_ROLES; role++) any |= burst_box(p, role);
+  for (uint32_t role = 0; role < RM_ROLES; role++) port_flush(p, &p->port[role]);
+  reflex_order(p);
+  reflex_judge(p);
+  housekeep(p);
+  struct rm_live *live = &p->board->live;
+  live->turns++;
+  live->heartbeat_ns = p->now;
+  return any;
+}
+
+static void loop(struct plane *p) {
+  uint64_t spin = (uint64_t)p->board->setup.spin_us * 1000, last_link = 0;
+  while (!__atomic_load_n(&p->board->command.stop, __ATOMIC_RELAXED)) {
+    bool any = turn(p);
+    if (p->now - last_link > LINK_NS) {
+      last_link = p->now;
+      link_poll(p);
+    }
+    if (any) p->board->live.poll = RM_POLL_BUSY;
+    else if (p->now - p->last_packet_ns >= spin) sleep_a_little(p);
+  }
+}
+
+static int start(struct plane *p) {
+  if (start_eal(p) < 0 || make_pool(p) < 0 || make_tables(p) < 0) return -1;
+  p->now = clock_ns(CLOCK_MONOTONIC);
+  if (ports_open(p) < 0 || link_open(p) < 0) return -1;
+  take_rules(p);
+  reflex_open(p);
+  p->board->live.order_done = p->board->command.order_sequence;
+  return 0;
+}
+
+/* Run the plane on a board made by rm_board_create() and set up by its caller, until command.stop.
+ * Returns 0, or 3 with the reason in header.error. Blocks; once per process. */
+RM_EXPORT int32_t rm_plane_run(void *board);
+RM_EXPORT int32_t rm_plane_run(void *board) {
+  struct plane *p = aligned_alloc(64, (sizeof *p + 63) & ~63ul);
+  struct rm_board *b = board;
+  if (!p) return 3;
+  memset(p, 0, sizeof *p);
+  p->board = b;
+  b->header.state = RM_STATE_STARTING;
+  prctl(PR_SET_TIMERSLACK, 1);
+  setpriority(PRIO_PROCESS, 0, -20); /* of this thread; the loop sleeps when idle, so it starves nobody */
+  if (start(p) < 0) {
+    b->header.state = RM_STATE_FAILED;
+    return 3;
+  }
+  p->now = clock_ns(CLOCK_MONOTONIC);
+  b->live.heartbeat_ns = p->now;
+  __atomic_store_n(&b->header.state, RM_STATE_RUNNING, __ATOMIC_RELEASE);
+  loop(p);
+  ports_close(p);
+  close(p->netlink);
+  b->header.state = RM_STATE_STOPPED;
+  rte_eal_cleanup();
+  return 0;
+}

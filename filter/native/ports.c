@@ -1,0 +1,82 @@
+/* Ports: from a name in the configuration to something that moves frames.
+ *
+ * Kernel interfaces go by our own packet sockets (port_socket.c), everything else by DPDK drivers
+ * (port_dpdk.c). Queues live here: a turn collects what leaves by a port and sends it at once.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "plane.h"
+
+int plane_fail(struct plane *p, const char *format, ...) {
+  va_list a;
+  va_start(a, format);
+  vsnprintf(p->board->header.error, sizeof p->board->header.error, format, a);
+  va_end(a);
+  return -1;
+}
+
+static const char *const ROLE_NAME[RM_ROLES] = {"upstream",    "downstream",   "primary-in",
+                                                "primary-out", "redundant-in", "redundant-out"};
+
+static int port_open(struct plane *p, uint32_t role) {
+  struct port *port = &p->port[role];
+  const char *spec = p->board->setup.spec[role];
+  static const char SOCKET[] = "af_packet:";
+  *port = (struct port){.view = &p->board->live.port[role], .plane = p, .role = role, .fd = -1};
+  bool socket = strncmp(spec, SOCKET, sizeof SOCKET - 1) == 0;
+  const struct port_driver *driver = socket ? &port_socket : &port_dpdk;
+  snprintf(port->view->driver, sizeof port->view->driver, "%s", driver->name);
+  if (driver->open(p, port, socket ? spec + sizeof SOCKET - 1 : spec) < 0) {
+    char reason[RM_ERROR_BYTES];
+    snprintf(reason, sizeof reason, "%s", p->board->header.error);
+    return plane_fail(p, "Cannot open port %s (%s): %.160s", ROLE_NAME[role], spec, reason);
+  }
+  port->driver = driver;
+  return 0;
+}
+
+int ports_open(struct plane *p) {
+  for (uint32_t r = 0; r < RM_ROLES; r++)
+    if (port_open(p, r) < 0) return -1;
+  return 0;
+}
+
+void ports_close(struct plane *p) {
+  for (uint32_t r = 0; r < RM_ROLES; r++)
+    if (p->port[r].driver) p->port[r].driver->close(&p->port[r]);
+}
+
+void ports_refresh(struct plane *p) {
+  for (uint32_t r = 0; r < RM_ROLES; r++) p->port[r].driver->refresh(&p->port[r], p->now);
+}
+
+void port_flush(struct plane *p, struct port *port) {
+  uint16_t n = port->queued;
+  if (n == 0) return;
+  port->queued = 0;
+  uint64_t bytes = 0;
+  uint32_t size[RM_QUEUE];
+  for (uint16_t i = 0; i < n; i++) size[i] = port->queue[i]->pkt_len;
+  uint16_t sent = port->driver->send(port, port->queue, n);
+  for (uint16_t i = 0; i < sent; i++) bytes += size[i];
+  port->view->tx_packets += sent;
+  port->view->tx_bytes += bytes;
+  if (sent == n) return;
+  /* A full port drops here and nowhere else: waiting would stop every other port. */
+  uint64_t lost = 0;
+  for (uint16_t i = sent; i < n; i++) lost += size[i];
+  port->view->tx_full += (uint64_t)(n - sent);
+  count(p, RM_COUNT_TX_FULL, (uint64_t)(n - sent), lost);
+  rte_pktmbuf_free_bulk(port->queue + sent, n - sent);
+}
+
+void port_queue(struct plane *p, uint32_t role, struct rte_mbuf *frame, bool copy) {
+  struct port *port = &p->port[role];
+  if (port->queued == RM_QUEUE) port_flush(p, port);
+  if (copy) {
+    port->view->mirrored_packets++;
+    port->view->mirrored_bytes += frame->pkt_len;
+  }
+  port->queue[port->queued++] = frame;
+}
