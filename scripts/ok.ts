@@ -112,6 +112,7 @@ async function runGroup(group: Group, filter: string | undefined): Promise<Tally
     limitS: ended.timedOut ? group.limitS : null,
     junit: xml === "" ? null : xml,
     output: ended.output,
+    filter,
   });
 }
 

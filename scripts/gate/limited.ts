@@ -16,11 +16,13 @@ export interface Limited {
 export interface Ended {
   readonly code: number;
   readonly timedOut: boolean;
-  /** Both streams as they came, cut to the last MiB. */
+  /** Both streams as they came up to the limit, cut to the last MiB. */
   readonly output: string;
 }
 
 const OUTPUT_MAX = 1024 * 1024;
+/** `timeout` ends the command so much later than the limit, when what was printed by then is safe. */
+const GRACE_S = 1;
 const TIMED_OUT = 124;
 /** Killed: by `timeout` after its limit, or before it by somebody else. */
 const KILLED = 137;
@@ -38,16 +40,17 @@ async function follow(stream: ReadableStream<Uint8Array>, take: (bytes: Uint8Arr
 
 export async function runLimited(job: Limited): Promise<Ended> {
   const child = new Deno.Command("timeout", {
-    args: ["--signal=INT", "--kill-after=10", `${job.limitS}`, ...job.command],
+    args: ["--signal=INT", "--kill-after=10", `${job.limitS + GRACE_S}`, ...job.command],
     cwd: job.cwd,
     env: { ...job.env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const sinceMs = performance.now();
   running.add(child);
   let output = "";
+  let outputAtLimit: string | null = null; // what follows is the answer to being ended, and misleads
+  const limit = setTimeout(() => outputAtLimit = output, job.limitS * 1000);
   const decoder = new TextDecoder();
   const take = (bytes: Uint8Array) => {
     if (job.show) Deno.stdout.writeSync(bytes);
@@ -56,9 +59,10 @@ export async function runLimited(job: Limited): Promise<Ended> {
   try {
     await Promise.all([follow(child.stdout, take), follow(child.stderr, take)]);
     const { code } = await child.status;
-    const late = performance.now() - sinceMs >= job.limitS * 1000;
-    return { code, timedOut: late && (code === TIMED_OUT || code === KILLED), output };
+    const timedOut = outputAtLimit !== null && (code === TIMED_OUT || code === KILLED);
+    return { code, timedOut, output: timedOut ? outputAtLimit ?? "" : output };
   } finally {
+    clearTimeout(limit);
     running.delete(child);
   }
 }

@@ -46,8 +46,16 @@ function skippedLine(where: string, name: string): string {
   return /\([^()]+\)$/.test(name) ? `${where}: ${name}` : `${where}: ${name} (no reason in its name)`;
 }
 
-/** Totals of a JUnit file as `deno test` writes it; every test and every step counts. */
-export function fromJunit(xml: string): Tally {
+/** Does `deno test --filter` run a test of this name? */
+function isWanted(name: string, filter: string | undefined): boolean {
+  if (filter === undefined) return true;
+  const pattern = /^\/(.*)\/$/.exec(filter)?.[1];
+  return pattern === undefined ? name.includes(filter) : new RegExp(pattern).test(name);
+}
+
+/** Totals of a JUnit file as `deno test` writes it; every test and every step counts. What a filter leaves out stands
+ * there as skipped, and does not count. */
+export function fromJunit(xml: string, filter?: string): Tally {
   let passed = 0;
   const failed: string[] = [];
   const skipped: string[] = [];
@@ -56,8 +64,9 @@ export function fromJunit(xml: string): Tally {
     const name = attribute(attributes, "name");
     const where = attribute(attributes, "classname").replace(/^\.\//, "");
     if (/<(failure|error)[\s>]/.test(body)) failed.push(`${where}: ${name}`);
-    else if (/<skipped/.test(body)) skipped.push(skippedLine(where, name));
-    else passed++;
+    else if (/<skipped/.test(body)) {
+      if (isWanted(name, filter)) skipped.push(skippedLine(where, name));
+    } else passed++;
   }
   return { passed, failed, skipped };
 }
@@ -99,6 +108,7 @@ export interface GroupEnd {
   /** null: none was written. */
   readonly junit: string | null;
   readonly output: string;
+  readonly filter?: string | undefined;
 }
 
 /** What a group of tests amounts to, however it ended. */
@@ -110,7 +120,7 @@ export function judge(end: GroupEnd): Tally {
       failed: [`${end.name}: not done after ${end.limitS} s, stopped in ${running}`],
     });
   }
-  const tally = end.junit === null ? fromOutput(end.output).tally : fromJunit(end.junit);
+  const tally = end.junit === null ? fromOutput(end.output).tally : fromJunit(end.junit, end.filter);
   const unexplained = end.code !== 0 && tally.failed.length === 0;
   if (!unexplained) return tally;
   return add(tally, { ...NOTHING, failed: [`${end.name}: deno test ended with ${end.code}, see above`] });

@@ -10,7 +10,17 @@ const TEXT_BYTES_MAX = 4 * 1024 * 1024;
 
 async function names(top: string): Promise<string[]> {
   // A clone of another user is read all the same.
-  const args = ["-c", `safe.directory=${top}`, "-C", top, "ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+  const args = [
+    "-c",
+    `safe.directory=${top}`,
+    "-C",
+    top,
+    "ls-files",
+    "-z",
+    "--cached",
+    "--others",
+    "--exclude-standard",
+  ];
   const { success, stdout, stderr } = await new Deno.Command("git", { args }).output();
   if (!success) throw new Error(`Cannot list files of ${top}: ${new TextDecoder().decode(stderr).trim()}`);
   return [...new Set(new TextDecoder().decode(stdout).split("\0").filter((name) => name !== ""))].sort();

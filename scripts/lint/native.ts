@@ -20,6 +20,8 @@ export function blank(text: string): string {
   return text.replace(skip, (found) => found.replace(/[^\n]/g, " "));
 }
 
+const ATTRIBUTE = /__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)/g;
+
 /** Functions defined in a C text, in order. */
 export function nativeFunctions(text: string): NativeFunction[] {
   const plain = blank(text);
@@ -31,9 +33,9 @@ export function nativeFunctions(text: string): NativeFunction[] {
   for (let index = 0; index < plain.length; index++) {
     const letter = plain[index];
     if (letter === "{" && depth++ === 0) {
-      const words = plain.slice(head, index);
+      const words = plain.slice(head, index).replace(ATTRIBUTE, (found) => found.replace(/[^\n]/g, " "));
       const name = /(\w+)\s*\([\s\S]*\)[\s\w]*$/.exec(words)?.[1];
-      const start = head + (words.length - words.trimStart().length);
+      const start = head + plain.slice(head, index).search(/\S|$/);
       open = name === undefined || words.includes("=") ? null : { name, line: lineAt(start) };
     } else if (letter === "}" && --depth === 0) {
       if (open !== null) found.push({ ...open, lines: lineAt(index) - open.line + 1 });

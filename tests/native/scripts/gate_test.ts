@@ -1,0 +1,77 @@
+/**
+ * The gate against real processes: a hanging test is stopped and named, bad usage is told.
+ */
+import assert from "node:assert/strict";
+import { runLimited } from "../../../scripts/gate/limited.ts";
+import { judge } from "../../../scripts/gate/tally.ts";
+
+const TOP = decodeURIComponent(new URL("../../..", import.meta.url).pathname).replace(/\/$/, "");
+
+async function run(script: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(`${TOP}/scripts/${script}`, { args }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, out: text(stdout), err: text(stderr) };
+}
+
+Deno.test("runLimited() stops a hanging test with what it started, and judge() names it", async () => {
+  const folder = await Deno.makeTempDir();
+  const hang = `Deno.test("quick() ends", () => {});
+    Deno.test("slow() hangs", async () => {
+      const child = new Deno.Command("sleep", { args: ["1000"] }).spawn();
+      await Deno.writeTextFile("${folder}/pid", String(child.pid));
+      await child.status;
+    });`;
+  await Deno.writeTextFile(`${folder}/a_test.ts`, hang);
+  const ended = await runLimited({
+    command: [Deno.execPath(), "test", "--no-config", "--no-check", "-A", "a_test.ts"],
+    cwd: folder,
+    limitS: 3,
+    env: { NO_COLOR: "1" },
+    show: false,
+  });
+  assert.equal(ended.timedOut, true);
+  const tally = judge({ name: "group x", code: ended.code, limitS: 3, junit: null, output: ended.output });
+  assert.equal(tally.passed, 1);
+  assert.match(
+    tally.failed.at(-1) ?? "",
+    /^group x: not done after 3 s, stopped in a_test\.ts: slow\(\) hangs$/,
+  );
+  const pid = Number(await Deno.readTextFile(`${folder}/pid`));
+  await assert.rejects(Deno.lstat(`/proc/${pid}/cwd`), "the child of the test is still there");
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("runLimited() tells a failure from a passed limit", async () => {
+  const ended = await runLimited({
+    command: ["sh", "-c", "echo out; exit 124"],
+    cwd: TOP,
+    limitS: 60,
+    show: false,
+  });
+  assert.deepEqual(ended, { code: 124, timedOut: false, output: "out\n" });
+});
+
+Deno.test("scripts/test tells bad usage and ends with 2", async () => {
+  const group = await run("test", "unit", "nonsense");
+  assert.equal(group.code, 2);
+  assert.match(group.err, /^Cannot run group "nonsense": there are checks, unit/m);
+  assert.equal((await run("test", "unit", "--nonsense")).code, 2);
+});
+
+Deno.test("scripts/test ends with one line of totals, for one group and a filter", async () => {
+  const { code, out } = await run("test", "unit", "--filter", "summary()");
+  assert.equal(code, 0);
+  assert.match(out, /\n1 passed, 0 failed, 0 skipped\n$/);
+  const nothing = await run("test", "unit", "--filter", "no test has this name");
+  assert.equal(nothing.code, 1);
+  assert.match(nothing.out, /\nfailed: no test matches .*\n0 passed, 1 failed, 0 skipped\n$/);
+});
+
+Deno.test("scripts/setup tells bad usage and ends with 2", async () => {
+  const option = await run("setup", "--nonsense");
+  assert.equal(option.code, 2);
+  assert.match(option.err, /^Cannot use option "--nonsense"/);
+  const part = await run("setup", "--only", "nonsense");
+  assert.equal(part.code, 2);
+  assert.match(part.err, /^Cannot prepare part "nonsense": there are deno, build, run, lab/);
+});
