@@ -1,0 +1,253 @@
+/**
+ * The filter core in C, called from TypeScript through libremediate-filter.so: many frames in one call.
+ *
+ * For reading captures off line and for tests; live packets never come this way. Offsets of fields are asked of the
+ * library when it is opened. Needs unscoped --allow-ffi (results are read from memory that C describes).
+ */
+import { AGE, type Age, PARSE, type Parse, WHY, type Why } from "./names.ts";
+import type { AgesMs } from "./model.ts";
+import { type CompiledRule, encodeRule, type RuleLayout } from "./rule.ts";
+import type { BpfProgram } from "./bpf.ts";
+
+const SYMBOLS = {
+  // slots, secret0, secret1
+  rm_filter_open: { parameters: ["u32", "u64", "u64"], result: "pointer" },
+  rm_filter_close: { parameters: ["pointer"], result: "void" },
+  // filter, rules, count, generation, age_ns
+  rm_filter_rules: { parameters: ["pointer", "buffer", "u32", "u32", "buffer"], result: "i32" },
+  // filter, bytes, frames, count, results
+  rm_filter_decide: { parameters: ["pointer", "buffer", "buffer", "u32", "buffer"], result: "void" },
+  // filter, now, buckets
+  rm_filter_sweep: { parameters: ["pointer", "u64", "u32"], result: "void" },
+  // filter, counts
+  rm_filter_counts: { parameters: ["pointer", "buffer"], result: "void" },
+  // filter, slot, out
+  rm_filter_flow: { parameters: ["pointer", "u32", "buffer"], result: "i32" },
+  // program, count, frame, bytes
+  rm_filter_bpf: { parameters: ["buffer", "u32", "buffer", "u32"], result: "u32" },
+  // out, room
+  rm_filter_fields: { parameters: ["buffer", "u32"], result: "u32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+type Library = Deno.DynamicLibrary<typeof SYMBOLS>;
+
+export interface FrameInput {
+  readonly timeNs: bigint;
+  readonly bytes: Uint8Array;
+  /** It came out of the box. */
+  readonly observed: boolean;
+}
+
+/** What the core made of one frame. Fields by the names of struct rm_packet and struct rm_half. */
+export interface CoreResult {
+  readonly parse: Parse;
+  readonly why: Why;
+  /** Index of the flow's rule. */
+  readonly rule: number | undefined;
+  /** Any field of the packet or of the sender's half after it: "packet.seq", "half.next". */
+  field(name: string): number;
+  /** The same for fields of 64 bits: "half.bytes". */
+  wide(name: string): bigint;
+  /** Sixteen bytes, index 0 is the lower end. */
+  address(end: 0 | 1): Uint8Array;
+  readonly port: readonly [number, number];
+  readonly age: Age;
+  readonly slot: number;
+}
+
+const FIELD_BYTES = 56;
+const RESULT_ALIGN = 8;
+
+/** Offsets and widths of the library's structures, by name. */
+class Layout {
+  readonly #field = new Map<string, { readonly offset: number; readonly width: number }>();
+  constructor(library: Library) {
+    const room = 256;
+    const table = new Uint8Array(FIELD_BYTES * room);
+    const count = library.symbols.rm_filter_fields(table, room);
+    const view = new DataView(table.buffer);
+    for (let i = 0; i < Math.min(count, room); i++) {
+      const at = i * FIELD_BYTES;
+      const name = new TextDecoder().decode(table.subarray(at, at + 40)).replace(/\0.*$/s, "");
+      this.#field.set(name, { offset: view.getUint32(at + 40, true), width: view.getUint32(at + 44, true) });
+    }
+  }
+  /** Of a field inside its structure. */
+  offset(name: string): number {
+    return this.#find(name).offset;
+  }
+  /** Of a field, or of a whole structure. */
+  width(name: string): number {
+    return this.#find(name).width;
+  }
+  #find(name: string) {
+    const found = this.#field.get(name);
+    if (!found) throw new RangeError(`Cannot find field "${name}" in the filter library`);
+    return found;
+  }
+}
+
+/** One flow table with its rules, in C. Belongs to one thread. */
+export class FilterCore implements Disposable {
+  readonly #library: Library;
+  readonly #layout: Layout;
+  readonly #handle: Deno.PointerObject;
+  #generation = 0;
+
+  /**
+   * @param path of libremediate-filter.so
+   * @param slots of the flow table: a power of two, at least 16
+   * @throws Error if the library cannot be loaded or there is no memory, RangeError for a bad number of slots
+   */
+  constructor(path: string, slots: number, secret: readonly [bigint, bigint]) {
+    if (!Number.isInteger(Math.log2(slots)) || slots < 16 || slots > 2 ** 28) {
+      throw new RangeError(`Cannot open filter: slots must be a power of two from 16 to 2^28, not ${slots}`);
+    }
+    this.#library = Deno.dlopen(path, SYMBOLS);
+    this.#layout = new Layout(this.#library);
+    const handle = this.#library.symbols.rm_filter_open(slots, secret[0], secret[1]);
+    if (handle === null) {
+      this.#library.close();
+      throw new Error(`Cannot open filter: no memory for ${slots} flows`);
+    }
+    this.#handle = handle;
+  }
+
+  /** Layout of struct rm_rule in this library. */
+  get ruleLayout(): RuleLayout {
+    return { offset: (name) => this.#layout.offset(name), bytes: this.#layout.width("rule") };
+  }
+
+  /** Take over rules and ages; every flow chooses its rule anew at its next packet. */
+  setRules(rules: readonly CompiledRule[], ages: AgesMs): void {
+    const layout = this.ruleLayout;
+    const bytes = new Uint8Array(layout.bytes * rules.length);
+    rules.forEach(({ rule, program }, i) => bytes.set(encodeRule(rule, program, layout), i * layout.bytes));
+    const agesNs = BigUint64Array.from(AGE, (age) => BigInt(ages[age]) * 1_000_000n);
+    this.#generation += 2; // as on the board, where odd means "being written"
+    const done = this.#library.symbols.rm_filter_rules(
+      this.#handle,
+      bytes,
+      rules.length,
+      this.#generation,
+      agesNs,
+    );
+    if (done !== 0) {
+      throw new RangeError(`Cannot set ${rules.length} rules: too many, or a program is too long`);
+    }
+  }
+
+  /** Decide for a batch of frames, in order. */
+  decide(frames: readonly FrameInput[]): CoreResult[] {
+    const total = frames.reduce((sum, frame) => sum + frame.bytes.length, 0);
+    const bytes = new Uint8Array(total);
+    const stride = this.#layout.width("frame");
+    const input = new DataView(new ArrayBuffer(stride * frames.length));
+    let offset = 0;
+    frames.forEach((frame, i) => {
+      bytes.set(frame.bytes, offset);
+      input.setBigUint64(i * stride + this.#layout.offset("frame.time_ns"), frame.timeNs, true);
+      input.setUint32(i * stride + this.#layout.offset("frame.offset"), offset, true);
+      input.setUint32(i * stride + this.#layout.offset("frame.bytes"), frame.bytes.length, true);
+      input.setUint32(i * stride + this.#layout.offset("frame.observed"), frame.observed ? 1 : 0, true);
+      offset += frame.bytes.length;
+    });
+    const resultBytes = this.#layout.width("result");
+    const output = new BigUint64Array(Math.ceil((resultBytes * frames.length) / RESULT_ALIGN));
+    const inputBytes = new Uint8Array(input.buffer);
+    this.#library.symbols.rm_filter_decide(this.#handle, bytes, inputBytes, frames.length, output);
+    return frames.map((_, i) =>
+      new Result(this.#layout, new DataView(output.buffer, i * resultBytes, resultBytes))
+    );
+  }
+
+  /** Free what is aged in the next buckets. */
+  sweep(nowNs: bigint, buckets: number): void {
+    this.#library.symbols.rm_filter_sweep(this.#handle, nowNs, buckets);
+  }
+
+  counts(): { readonly live: number; readonly evicted: number; readonly expired: number } {
+    const counts = new BigUint64Array(3);
+    this.#library.symbols.rm_filter_counts(this.#handle, counts);
+    return { live: Number(counts[0]), evicted: Number(counts[1]), expired: Number(counts[2]) };
+  }
+
+  /** The bytes of struct rm_flow in a slot; undefined if it is free. */
+  flow(slot: number): Uint8Array | undefined {
+    const entry = new Uint8Array(this.#layout.width("flow"));
+    return this.#library.symbols.rm_filter_flow(this.#handle, slot, entry) === 1 ? entry : undefined;
+  }
+
+  /** Run a filter program in C. */
+  runBpf(program: BpfProgram, frame: Uint8Array): number {
+    const view = new DataView(new ArrayBuffer(Math.max(8 * program.length, 8)));
+    program.forEach((op, i) => {
+      view.setUint16(8 * i, op.code, true);
+      view.setUint8(8 * i + 2, op.jt);
+      view.setUint8(8 * i + 3, op.jf);
+      view.setUint32(8 * i + 4, op.k, true);
+    });
+    const bytes = new Uint8Array(view.buffer);
+    // An empty buffer has no address that FFI would accept.
+    const readable = frame.length === 0 ? new Uint8Array(1) : frame;
+    return this.#library.symbols.rm_filter_bpf(bytes, program.length, readable as BufferSource, frame.length);
+  }
+
+  [Symbol.dispose](): void {
+    this.#library.symbols.rm_filter_close(this.#handle);
+    this.#library.close();
+  }
+}
+
+class Result implements CoreResult {
+  readonly #layout: Layout;
+  readonly #view: DataView;
+  constructor(layout: Layout, view: DataView) {
+    this.#layout = layout;
+    this.#view = view;
+  }
+  get parse(): Parse {
+    return PARSE[this.field("packet.verdict")]!;
+  }
+  get why(): Why {
+    return WHY[this.field("result.why")]!;
+  }
+  get rule(): number | undefined {
+    const rule = this.field("result.rule");
+    return rule === 0xff ? undefined : rule;
+  }
+  get age(): Age {
+    return AGE[this.field("result.age")]!;
+  }
+  get slot(): number {
+    return this.field("result.slot");
+  }
+  get port(): readonly [number, number] {
+    const at = this.#at("packet.port");
+    return [this.#view.getUint16(at, true), this.#view.getUint16(at + 2, true)];
+  }
+  field(name: string): number {
+    const at = this.#at(name);
+    switch (this.#layout.width(name)) {
+      case 1:
+        return this.#view.getUint8(at);
+      case 2:
+        return this.#view.getUint16(at, true);
+      case 4:
+        return this.#view.getUint32(at, true);
+    }
+    throw new RangeError(`Cannot read "${name}" as a number: it has ${this.#layout.width(name)} bytes`);
+  }
+  wide(name: string): bigint {
+    return this.#view.getBigUint64(this.#at(name), true);
+  }
+  address(end: 0 | 1): Uint8Array {
+    const at = this.#at("packet.addr") + 16 * end;
+    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + at, 16);
+  }
+  /** The packet and the half lie inside the result. */
+  #at(name: string): number {
+    const inner = name.slice(0, name.indexOf("."));
+    const base = inner === "result" ? 0 : this.#layout.offset(`result.${inner}`);
+    return base + this.#layout.offset(name);
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Names of the enumerations in native/abi.h, in their order: a number on the board is an index into these.
+ *
+ * A test parses the header and holds the two against each other. Names are those of C in lower case; only roles, which
+ * people type, have hyphens.
+ */
+export const ROLE = [
+  "upstream",
+  "downstream",
+  "primary-in",
+  "primary-out",
+  "redundant-in",
+  "redundant-out",
+] as const;
+export const SIDE = ["up", "down"] as const;
+export const BOX = ["primary", "redundant"] as const;
+export const PATH = ["primary", "redundant", "wire", "block"] as const;
+export const STATE = ["setup", "starting", "running", "stopped", "failed"] as const;
+export const POLL = ["busy", "sleep"] as const;
+export const EVENT_KIND = ["switch", "link", "box", "stall"] as const;
+export const CAUSE = ["start", "link", "silence", "order", "return", "stall"] as const;
+/** Why a copy was made, in falling order of value. */
+export const WHY = [
+  "none",
+  "neighbour",
+  "handshake",
+  "teardown",
+  "fragment",
+  "first",
+  "payload",
+  "bytes",
+  "keepalive",
+  "all",
+] as const;
+/** What the parser made of a frame; from "short_ethernet" on it is malformed. */
+export const PARSE = [
+  "flow",
+  "neighbour",
+  "link_local",
+  "not_ip",
+  "fragment",
+  "short_ethernet",
+  "short_vlan",
+  "deep_vlan",
+  "short_ip",
+  "bad_ip_version",
+  "bad_ip_header",
+  "bad_ip_length",
+  "deep_ipv6",
+  "short_transport",
+  "bad_tcp_offset",
+] as const;
+export const COUNTER = [
+  "tx_full",
+  "mirror_full",
+  "blocked",
+  "shadow",
+  "drained",
+  "arp_answered",
+  "arp_unknown",
+  "seeded",
+  "seed_unpaired",
+  "seed_swallowed",
+  "seed_full",
+  "flow_evicted",
+  "flow_expired",
+  "event_lost",
+  "too_big",
+  "stalls",
+] as const;
+/** Classes of flows for ageing. */
+export const AGE = ["tcp_opening", "tcp", "tcp_closing", "udp", "icmp", "other"] as const;
+
+/** Bits of a half's flags. */
+export const HALF_FLAG = { syn: 1, ack_due: 2, fin: 4, seq: 8, sack: 16, fin_ack_due: 32 } as const;
+/** Bits of a flow's flags. */
+export const FLOW_FLAG = { used: 1, ipv6: 2, reset: 4 } as const;
+/** Sizes of fixed arrays in the header. */
+export const LIMIT = { rules: 16, bpf_max: 128, name_bytes: 32, spec_bytes: 112, events: 256 } as const;
+export const ABI_VERSION = 1;
+/** "No flow" in `peer`, and "no rule" in `rule`. */
+export const NO_FLOW = 0xffffffff;
+export const NO_RULE = 0xff;
+
+export type Why = (typeof WHY)[number];
+export type Parse = (typeof PARSE)[number];
+export type Age = (typeof AGE)[number];
+export type Counter = (typeof COUNTER)[number];
+export type EventKind = (typeof EVENT_KIND)[number];
+export type Cause = (typeof CAUSE)[number];
