@@ -1,7 +1,7 @@
 /**
  * Duty: learn from nginx's log what happened around a failure. Pure.
  *
- * A connection that had answers just before the failure and none from a while after it on is hung or broken;
+ * A connection that had answers before the failure and none from a moment after it on is hung or broken;
  * wrk reports the broken ones, so the rest hangs.
  */
 export interface Answer {
@@ -15,7 +15,7 @@ export interface Answer {
 export interface AfterFailure {
   readonly before: number;
   readonly after: number;
-  /** Connections with an answer in the window before the failure, and how many of them never had one again. */
+  /** Connections with an answer before the failure, and how many of them never had one again. */
   readonly active: number;
   readonly ended: number;
   /** Longest time without any finished answer after the failure. */
@@ -40,12 +40,10 @@ export function parseAccess(text: string): Answer[] {
   return answers;
 }
 
-/** When the load stops and what counts as "just before". Times by the wall clock. */
+/** When the box failed and when the load stopped, by the wall clock. */
 export interface Window {
   readonly failedMs: number;
   readonly endMs: number;
-  /** How far back a connection must have been seen to count as active. */
-  readonly activeMs: number;
 }
 
 function longestGap(times: readonly number[], window: Window): number {
@@ -63,8 +61,7 @@ export function aroundFailure(answers: readonly Answer[], window: Window): After
   const good = answers.filter((answer) => answer.status < 400 && answer.wallMs <= window.endMs);
   const after = good.filter((answer) => answer.wallMs > window.failedMs);
   const active = new Set(
-    good.filter((a) => a.wallMs <= window.failedMs && a.wallMs > window.failedMs - window.activeMs)
-      .map((a) => a.connection),
+    good.filter((answer) => answer.wallMs <= window.failedMs).map((answer) => answer.connection),
   );
   // An answer already on its way when the box died is logged within moments; it is no sign of life.
   const alive = new Set(after.filter((a) => a.wallMs > window.failedMs + 100).map((a) => a.connection));

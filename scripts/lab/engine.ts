@@ -65,10 +65,23 @@ export class Lab {
     return tryRun(inNamespace(this.ns(ns), argv), options);
   }
 
-  /** Starts a program inside a namespace; its output goes to files or to the caller. */
-  start(ns: string, argv: readonly string[], out: "piped" | "null" = "piped"): Deno.ChildProcess {
-    const [program, ...args] = inNamespace(this.ns(ns), argv);
-    return new Deno.Command(program!, { args, stdin: "null", stdout: out, stderr: out }).spawn();
+  /**
+   * Starts a program that runs until the lab ends, in a session of its own: a Ctrl-C or a closed terminal is
+   * this program's affair, not its. What it prints goes to `log` below the lab's directory, if given. With `sys` it
+   * sees the namespace's own /sys as well, which programs that look up their interfaces there need.
+   */
+  start(
+    ns: string,
+    argv: readonly string[],
+    options: { log?: string; sys?: boolean } = {},
+  ): Deno.ChildProcess {
+    const log = options.log === undefined ? "/dev/null" : `${this.directory}/${options.log}`;
+    const inner = ["setsid", "sh", "-c", 'log=$1; shift; exec "$@" >>"$log" 2>&1', "sh", log, ...argv];
+    const name = this.ns(ns);
+    const [program, ...args] = options.sys
+      ? ["ip", "netns", "exec", name, ...inner]
+      : inNamespace(name, inner);
+    return new Deno.Command(program!, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
   }
 
   /** Lets the lab outlive this process; `down` of the command line ends it. */

@@ -2,7 +2,7 @@
  * Duty: ways for a box to die and to come back, as data, and the commands that do it. Pure.
  *
  * A failure acts inside the box's namespace, as a fault of the box would; the node has no hand in it.
- * `silent` keeps carrier and takes away every packet, `deaf-*` takes one direction, `forwarding` leaves a
+ * `silent` keeps carrier and takes away every packet, `silent-*` takes one direction, `forwarding` leaves a
  * box that still answers for itself, the case that checks of reachability never see.
  */
 import type { Box } from "./boxes.ts";
@@ -31,7 +31,7 @@ export const FAILURE_TEXT: Readonly<Record<Failure, string>> = {
   forwarding: "forwarding dead, box answers",
 };
 
-/** A command to run inside the box's namespace; `input` goes to its standard input when set. */
+/** A command to run inside the box's namespace. */
 export interface Action {
   readonly argv: readonly string[];
 }
@@ -44,9 +44,10 @@ function links(names: readonly string[], state: "up" | "down"): Action {
 
 function silence(names: readonly string[]): Action {
   const chains = names.map((name) =>
-    `chain ${name} { type filter hook egress device \\"${name}\\" priority 0; policy drop; }`
+    `chain ${name} {\ntype filter hook egress device "${name}" priority 0; policy drop;\n}\n`
   );
-  return { argv: ["sh", "-c", `echo "table netdev dead { ${chains.join(" ")} }" | exec nft -f -`] };
+  // One transaction: all directions fall silent together.
+  return { argv: ["nft", `table netdev dead {\n${chains.join("")}}\n`] };
 }
 
 /** How to make a box fail. */

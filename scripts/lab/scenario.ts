@@ -90,9 +90,23 @@ export async function fail(lab: Lab, programs: Programs, box: string, failure: F
   return JSON.parse(await lab.exec(spec.name, [programs.stamp, ...argv])) as Stamp;
 }
 
+/**
+ * Waits until datagrams pass from one namespace to a server and back: bridges have learnt, neighbours are known.
+ * Throws Error when that does not happen in time.
+ */
+export async function waitForPath(lab: Lab, programs: Programs, from: string, to: string): Promise<void> {
+  const argv = [programs.probe, "send", addressOf(lab, to), String(ECHO_PORT), "1000", "10"];
+  const deadline = Date.now() + 10_000;
+  while (Date.now() < deadline) {
+    if (parseProbe(await lab.exec(from, argv)).received > 0) return;
+  }
+  throw new Error(`Cannot reach ${to} from ${from}: no datagram came back for 10 s`);
+}
+
 /** Runs a scenario to its end. Throws Error when a workload cannot run at all. */
 export async function runScenario(lab: Lab, programs: Programs, scenario: Scenario): Promise<Outcome> {
   const { workloads, seconds } = scenario;
+  await Promise.all(workloads.map((work) => waitForPath(lab, programs, work.from, work.to)));
   const started = Date.now();
   const running = workloads.map((work) => {
     const argv = workloadArgv(work, addressOf(lab, work.to), programs, seconds);
@@ -127,5 +141,5 @@ async function readLog(
   times: { failed: Stamp; endMs: number },
 ): Promise<AfterFailure> {
   const answers = parseAccess(await Deno.readTextFile(accessLog(lab, server)));
-  return aroundFailure(answers, { failedMs: times.failed.wallMs, endMs: times.endMs, activeMs: 1_500 });
+  return aroundFailure(answers, { failedMs: times.failed.wallMs, endMs: times.endMs });
 }

@@ -6,7 +6,7 @@
  */
 import type { Lab } from "./engine.ts";
 import type { Programs } from "./native.ts";
-import { run, sleep } from "./process.ts";
+import { sleep } from "./process.ts";
 import type { Server } from "./topology.ts";
 
 export const LONG_PORT = 7000;
@@ -70,13 +70,13 @@ async function prepareNginx(lab: Lab, ns: string): Promise<string[]> {
 async function start(lab: Lab, server: Server, programs: Programs): Promise<void> {
   switch (server.kind) {
     case "nginx":
-      lab.start(server.ns, await prepareNginx(lab, server.ns), "null").unref();
+      lab.start(server.ns, await prepareNginx(lab, server.ns)).unref();
       return;
     case "long":
-      lab.start(server.ns, [programs.longflows, "serve", String(LONG_PORT)], "null").unref();
+      lab.start(server.ns, [programs.longflows, "serve", String(LONG_PORT)]).unref();
       return;
     case "echo":
-      lab.start(server.ns, [programs.probe, "echo", String(ECHO_PORT)], "null").unref();
+      lab.start(server.ns, [programs.probe, "echo", String(ECHO_PORT)]).unref();
       return;
   }
 }
@@ -91,7 +91,7 @@ export async function startServers(lab: Lab, programs: Programs): Promise<void> 
   do {
     await sleep(30);
     const open = await Promise.all(
-      namespaces.map((ns) => run(["ip", "netns", "exec", lab.ns(ns), "ss", "-Htuln"])),
+      namespaces.map((ns) => lab.exec(ns, ["ss", "-Htuln"])),
     );
     missing = lab.topology.servers
       .filter((server) => !open[namespaces.indexOf(server.ns)]!.includes(ports[server.kind]))

@@ -43,10 +43,11 @@ export interface Namespace {
   readonly routes?: readonly Route[];
 }
 
-/** A program that answers workloads. `nginx` listens on 80, `long` on 7000/tcp, `echo` on 7001/udp. */
+/** Programs that answer workloads. `nginx` listens on 80, `long` on 7000/tcp, `echo` on 7001/udp. */
+export const SERVER_KINDS = ["nginx", "long", "echo"] as const;
 export interface Server {
   readonly ns: string;
-  readonly kind: "nginx" | "long" | "echo";
+  readonly kind: (typeof SERVER_KINDS)[number];
 }
 
 export interface Topology {
@@ -121,79 +122,68 @@ function boxLinks(name: string, inside: string, outside: string): Link[] {
   ];
 }
 
+/** A host's link into the bridge of its side: clients are net 1, servers net 2. */
+function hostLink(ns: string, bridgeNs: string, net: 1 | 2, extra: Pick<End, "rate"> = {}): Link {
+  const host = 10 + Number(ns.slice(1));
+  const end = {
+    ns,
+    name: "eth0",
+    mac: `02:00:00:0${net}:00:${host}`,
+    addresses: [`10.${net}.0.${host}/24`],
+    ...extra,
+  };
+  return { ends: [end, { ns: bridgeNs, name: ns, bridge: "br" }] };
+}
+
+function uplink(ns: string, name: string): Link {
+  return { ends: [{ ns, name: "uplink", bridge: "br" }, { ns: NODE_NS, name }] };
+}
+
 /**
  * Clients c1.. (10.1.0.11 on) and servers s1.. (10.2.0.11 on), the node between them, and two boxes that look the
- * same from outside. Throws RangeError for more than five clients: the port slices end there.
+ * same from outside. Throws RangeError for more than five clients (the port slices end there) or nine servers.
  */
 export function hotReplica(options: HotReplicaOptions = {}): Topology {
   const { clients = 5, servers = 3, kind = "nat", serverMbit = 200, collide = false } = options;
   if (clients < 1 || clients > 5) throw new RangeError(`Cannot make ${clients} clients: between 1 and 5 fit`);
   if (servers < 1 || servers > 9) throw new RangeError(`Cannot make ${servers} servers: between 1 and 9 fit`);
-  const nodeName = NODE_INTERFACES;
-  const box = (name: string): Box => ({
-    name,
-    kind,
-    inside: "in",
-    outside: "out",
-    ports: options.ports ?? "preserve",
-    input: options.input ?? "drop",
-  });
+  const { ports = "preserve", input = "drop" } = options;
+  const box = (name: string): Box => ({ name, kind, inside: "in", outside: "out", ports, input });
   const rate = serverRate(serverMbit);
-  const range = (count: number) => Array.from({ length: count }, (_, index) => index);
+  const names = (letter: string, count: number) =>
+    Array.from({ length: count }, (_, index) => `${letter}${index + 1}`);
+  const clientNames = names("c", clients), serverNames = names("s", servers);
   return {
     name: `hot-replica-${kind}`,
     ipv6: false,
     namespaces: [
-      ...range(clients).map((index) => client(index, collide)),
+      ...clientNames.map((_, index) => client(index, collide)),
       { name: "cbr", bridges: ["br"] },
       { name: NODE_NS },
       { name: "primary" },
       { name: "redundant" },
       { name: "sbr", bridges: ["br"] },
-      ...range(servers).map((i) => ({ name: `s${i + 1}`, routes: [{ to: "default", via: "10.2.0.1" }] })),
+      ...serverNames.map((name) => ({ name, routes: [{ to: "default", via: "10.2.0.1" }] })),
     ],
     links: [
-      ...range(clients).map((i): Link => ({
-        ends: [
-          {
-            ns: `c${i + 1}`,
-            name: "eth0",
-            mac: `02:00:00:01:00:${11 + i}`,
-            addresses: [`10.1.0.${11 + i}/24`],
-          },
-          { ns: "cbr", name: `c${i + 1}`, bridge: "br" },
-        ],
-      })),
-      { ends: [{ ns: "cbr", name: "uplink", bridge: "br" }, { ns: NODE_NS, name: nodeName.upstream }] },
-      ...boxLinks("primary", nodeName.primary_in, nodeName.primary_out),
-      ...boxLinks("redundant", nodeName.redundant_in, nodeName.redundant_out),
-      { ends: [{ ns: "sbr", name: "uplink", bridge: "br" }, { ns: NODE_NS, name: nodeName.downstream }] },
-      ...range(servers).map((i): Link => ({
-        ends: [
-          {
-            ns: `s${i + 1}`,
-            name: "eth0",
-            mac: `02:00:00:02:00:${11 + i}`,
-            addresses: [`10.2.0.${11 + i}/24`],
-            ...(rate ? { rate } : {}),
-          },
-          { ns: "sbr", name: `s${i + 1}`, bridge: "br" },
-        ],
-      })),
+      ...clientNames.map((name) => hostLink(name, "cbr", 1)),
+      uplink("cbr", NODE_INTERFACES.upstream),
+      ...boxLinks("primary", NODE_INTERFACES.primary_in, NODE_INTERFACES.primary_out),
+      ...boxLinks("redundant", NODE_INTERFACES.redundant_in, NODE_INTERFACES.redundant_out),
+      uplink("sbr", NODE_INTERFACES.downstream),
+      ...serverNames.map((name) => hostLink(name, "sbr", 2, rate ? { rate } : {})),
     ],
     boxes: [box("primary"), box("redundant")],
-    servers: range(servers).flatMap((i): Server[] =>
-      (["nginx", "long", "echo"] as const).map((program) => ({ ns: `s${i + 1}`, kind: program }))
-    ),
+    servers: serverNames.flatMap((ns): Server[] => SERVER_KINDS.map((program) => ({ ns, kind: program }))),
   };
 }
 
 /** Topologies by the name the command line takes. */
-export const TOPOLOGIES: Readonly<Record<string, () => Topology>> = {
-  nat: () => hotReplica(),
-  "nat-random": () => hotReplica({ ports: "random" }),
-  "nat-fully-random": () => hotReplica({ ports: "fully-random" }),
-  "nat-collide": () => hotReplica({ collide: true }),
-  "nat-reset": () => hotReplica({ input: "reset" }),
-  firewall: () => hotReplica({ kind: "firewall" }),
+export const TOPOLOGIES: Readonly<Record<string, (options?: HotReplicaOptions) => Topology>> = {
+  nat: (options) => hotReplica({ ...options }),
+  "nat-random": (options) => hotReplica({ ...options, ports: "random" }),
+  "nat-fully-random": (options) => hotReplica({ ...options, ports: "fully-random" }),
+  "nat-collide": (options) => hotReplica({ ...options, collide: true }),
+  "nat-reset": (options) => hotReplica({ ...options, input: "reset" }),
+  firewall: (options) => hotReplica({ ...options, kind: "firewall" }),
 };

@@ -1,0 +1,121 @@
+/**
+ * Duty: what stands in the node's place in a lab: Remediate itself, or a plain Linux bridge to compare it with.
+ *
+ * The node is used as a person would: a configuration file, `scripts/remediate run`, and questions through
+ * the command line. Nothing here knows its insides.
+ */
+import type { EventView, NodeStatus } from "../../appliance/view.ts";
+import type { Lab } from "./engine.ts";
+import { bridgeScript } from "./plan.ts";
+import { end, sleep, tryRun } from "./process.ts";
+import { NODE_INTERFACES, NODE_NS } from "./topology.ts";
+
+export interface NodeOptions {
+  /** Top of the checkout. */
+  readonly top: string;
+  /** "none": the redundant box stays cold. */
+  readonly preset: "nat" | "firewall" | "lb" | "none";
+  readonly silenceMs?: number;
+}
+
+/** Configuration of the node for a lab, TOML. `directory` holds its state and its sockets. */
+export function nodeConfig(directory: string, options: Pick<NodeOptions, "preset" | "silenceMs">): string {
+  const ports = Object.entries(NODE_INTERFACES).map(([role, name]) => `${role} = "af_packet:${name}"`);
+  return [
+    "[node]",
+    'name = "lab"',
+    `state_directory = "${directory}/state"`,
+    `runtime_directory = "${directory}/run"`,
+    "[ports]",
+    ...ports,
+    "[filter]",
+    `preset = "${options.preset}"`,
+    "[failover]",
+    "automatic = true",
+    `silence_ms = ${options.silenceMs ?? 10}`,
+  ].join("\n") + "\n";
+}
+
+/** Puts a Linux bridge between the outside and the primary. The redundant box stays unconnected. */
+export async function startBridge(lab: Lab): Promise<void> {
+  const { upstream, downstream, primary_in, primary_out } = NODE_INTERFACES;
+  await lab.script(NODE_NS, bridgeScript([[upstream, primary_in], [downstream, primary_out]]));
+}
+
+/** A running node. */
+export class LabNode {
+  readonly config: string;
+  readonly #binary: string;
+  #exit: Deno.CommandStatus | undefined;
+
+  private constructor(readonly lab: Lab, readonly options: NodeOptions, readonly child: Deno.ChildProcess) {
+    this.config = `${lab.directory}/remediate.toml`;
+    this.#binary = `${options.top}/scripts/remediate`;
+    child.unref();
+    child.status.then((status) => this.#exit = status);
+  }
+
+  /** Starts the node and returns when its plane runs. Throws Error with the end of its log if that fails. */
+  static async start(lab: Lab, options: NodeOptions): Promise<LabNode> {
+    const config = `${lab.directory}/remediate.toml`;
+    for (const name of ["state", "run"]) await Deno.mkdir(`${lab.directory}/${name}`, { recursive: true });
+    await Deno.writeTextFile(config, nodeConfig(lab.directory, options));
+    const argv = [`${options.top}/scripts/remediate`, "run", "--config", config];
+    const node = new LabNode(lab, options, lab.start(NODE_NS, argv, { log: "node.log", sys: true }));
+    await node.#untilRunning();
+    return node;
+  }
+
+  async #untilRunning(): Promise<void> {
+    const deadline = Date.now() + 20_000;
+    let last = "it never answered";
+    while (Date.now() < deadline) {
+      if (this.#exit) throw this.#failure(`it ended with exit ${this.#exit.code}`);
+      const answer = await this.#ask(["status", "--json"]);
+      if (answer.code === 0 || answer.code === 4) {
+        const { plane } = JSON.parse(answer.stdout) as NodeStatus;
+        if (plane.state === "running") return;
+        last = `its plane is ${plane.state} ${plane.error}`;
+      }
+      await sleep(100);
+    }
+    throw this.#failure(last);
+  }
+
+  #failure(reason: string): Error {
+    let log = "";
+    try {
+      log = Deno.readTextFileSync(`${this.lab.directory}/node.log`).trim().split("\n").slice(-5).join("; ");
+    } catch (error) {
+      log = String(error);
+    }
+    return new Error(`Cannot start the node: ${reason}; its log ends: ${log}`);
+  }
+
+  #ask(argv: string[]) {
+    return tryRun([this.#binary, ...argv, "--config", this.config], { timeoutMs: 10_000 });
+  }
+
+  async #json<T>(argv: string[]): Promise<T> {
+    const { stdout, stderr, code } = await this.#ask([...argv, "--json"]);
+    // 4: the node answers and says that it is degraded, which after a failure it is.
+    if (code !== 0 && code !== 4) throw new Error(`Cannot ask the node for ${argv[0]}: ${stderr.trim()}`);
+    return JSON.parse(stdout) as T;
+  }
+
+  status(): Promise<NodeStatus> {
+    return this.#json(["status"]);
+  }
+
+  events(): Promise<EventView[]> {
+    return this.#json(["events"]);
+  }
+
+  /** Ends control in order; the plane, if it lives on, ends with the lab. */
+  async stop(): Promise<void> {
+    if (this.#exit) return;
+    end(this.child, "SIGTERM");
+    const deadline = Date.now() + 3_000;
+    while (!this.#exit && Date.now() < deadline) await sleep(20);
+  }
+}
