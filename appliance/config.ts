@@ -6,12 +6,12 @@
  * a configuration is only handed out when there is none.
  */
 import { parse, TomlError } from "smol-toml";
+import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rule.ts";
 import { crossCheck, flowSlots } from "./config_checks.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
-import { AGES, FAILOVER, FILTER, LOG, NODE, PLANE, PORTS, type PresetName, RULE } from "./config_keys.ts";
+import { AGES, FAILOVER, FILTER, LOG, NODE, PLANE, PORTS, RULE } from "./config_keys.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
-import { type FilterRule, PRESETS } from "./config_rules.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";
 import { type Role, ROLES } from "./view.ts";
 
@@ -26,7 +26,7 @@ export interface Config {
     readonly flowSlots: number;
   };
   readonly filter: {
-    readonly preset: PresetName;
+    readonly preset: Preset;
     /** Rules of the file, then those of the preset; the first that matches wins. */
     readonly rules: readonly FilterRule[];
     readonly ages: Values<typeof AGES>;
@@ -41,7 +41,9 @@ export interface Parsed {
   readonly config?: Config;
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
-  /** Socket of the API as far as the text says, even when other keys are wrong. Absent: the text is no TOML. */
+  /**
+   * Socket of the API as far as the text says, even when other keys are wrong. Absent: the text is no TOML.
+   */
   readonly socket?: string;
 }
 
@@ -124,21 +126,11 @@ function portsOf(shape: Shape): Record<Role, Port> {
 }
 
 function ruleAt(shape: Shape, path: string): FilterRule {
-  const given = section(shape, path, RULE);
-  const base = given.preset === null ? undefined : PRESETS[given.preset].at(-1);
-  return {
-    name: given.name,
-    match: given.match ?? "",
-    handshake: given.handshake ?? base?.handshake ?? false,
-    teardown: given.teardown ?? base?.teardown ?? false,
-    all: given.all ?? base?.all ?? false,
-    none: given.none ?? base?.none ?? false,
-    seed: given.seed ?? base?.seed ?? false,
-    firstPackets: given.firstPackets ?? base?.firstPackets ?? 0,
-    firstPayloadPackets: given.firstPayloadPackets ?? base?.firstPayloadPackets ?? 0,
-    firstBytes: given.firstBytes ?? base?.firstBytes ?? 0,
-    keepaliveMs: given.keepaliveS === null ? base?.keepaliveMs ?? 0 : given.keepaliveS * 1000,
-  };
+  const { name, match, preset, keepaliveS, ...settings } = section(shape, path, RULE);
+  const base = preset === null ? undefined : PRESETS[preset][0];
+  const set = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null));
+  const keepalive = keepaliveS === null ? {} : { keepaliveMs: keepaliveS * 1000 };
+  return filterRule({ ...base, ...set, ...keepalive, name, match: match ?? "" });
 }
 
 function portKey(role: Role): keyof typeof PORTS {

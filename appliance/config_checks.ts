@@ -4,9 +4,9 @@
  * Pure. Each check looks only at values that passed the first pass, so one wrong key is reported once and
  * does not hide the others.
  */
-import { FAILOVER, PORTS, type PresetName, RULE, RULES_MAX } from "./config_keys.ts";
+import { type FilterRule, PRESETS } from "../filter/rule.ts";
+import { FAILOVER, PORTS, RULE, RULES_MAX } from "./config_keys.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
-import { PRESETS } from "./config_rules.ts";
 import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
 
 export interface Checked {
@@ -144,7 +144,7 @@ function memory(view: View): void {
 
 function rules(view: View): void {
   const preset = view.text("filter.preset");
-  const own = preset === null ? 0 : PRESETS[preset as PresetName].length;
+  const own = preset === null ? 0 : presetRules(preset).length;
   if (view.shape.rules + own > RULES_MAX) {
     const reason = `are too many: ${view.shape.rules}, and ${own} of the preset`;
     view.problem("filter.rules", reason, `at most ${RULES_MAX - own}`);
@@ -164,6 +164,10 @@ function rules(view: View): void {
   }
 }
 
+function presetRules(preset: string): readonly FilterRule[] {
+  return Object.entries(PRESETS).find(([name]) => name === preset)?.[1] ?? [];
+}
+
 function ruleName(
   view: View,
   path: string,
@@ -171,7 +175,7 @@ function ruleName(
 ) {
   if (of.first !== undefined) {
     view.problem(`${path}.name`, `is the name of filter.rules[${of.first}] as well`, "a name of its own");
-  } else if (of.preset !== null && PRESETS[of.preset as PresetName].some((rule) => rule.name === of.name)) {
+  } else if (of.preset !== null && presetRules(of.preset).some((rule) => rule.name === of.name)) {
     view.problem(`${path}.name`, `is the name of a rule of the preset "${of.preset}"`, "a name of its own");
   }
 }
@@ -190,7 +194,7 @@ function ruleEffect(view: View, path: string): void {
   const effect = settings.some((key) => {
     const value = view.shape.values.get(`${path}.${key}`);
     // A value that failed the first pass was meant to do something.
-    return value === undefined || (Boolean(value) && value !== "none");
+    return value === undefined || Boolean(value);
   });
   if (!effect) {
     view.warning(path, "copies and seeds nothing", "none = true where that is meant, or a setting");

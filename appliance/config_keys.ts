@@ -5,15 +5,15 @@
  * declared here once, with its type, bounds, default and help, or it does not exist. Names carry their unit
  * last.
  */
+import { LIMIT } from "../filter/names.ts";
+import type { Preset } from "../filter/rule.ts";
 import type { Keys } from "./config_key.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
 
-export const PRESET_NAMES = ["nat", "lb", "firewall", "ids", "none"] as const;
-export type PresetName = (typeof PRESET_NAMES)[number];
+const KINDS = ["nat", "lb", "firewall", "ids"] as const satisfies readonly Preset[];
 
-/** RM_RULES and RM_NAME_BYTES - 1 of filter/native/abi.h. */
-export const RULES_MAX = 16;
-export const RULE_NAME_BYTES_MAX = 31;
+export const RULES_MAX = LIMIT.rules;
+const RULE_NAME_BYTES_MAX = LIMIT.name_bytes - 1;
 
 export const NODE = {
   name: {
@@ -116,7 +116,7 @@ export const PLANE = {
 export const FILTER = {
   preset: {
     type: "choice",
-    choices: PRESET_NAMES,
+    choices: [...KINDS, "none"],
     default: "nat",
     help: "Which packets form state in this kind of box, and so are copied to the standby. `none` copies " +
       "nothing but what `[[filter.rules]]` say.",
@@ -145,7 +145,7 @@ export const RULE = {
   },
   preset: {
     type: "choice",
-    choices: PRESET_NAMES,
+    choices: KINDS,
     default: null,
     absent: "nothing is set",
     example: "firewall",

@@ -73,7 +73,7 @@ Deno.test("parseConfig() puts rules of the file ahead of those of the preset", (
   assert.equal(config.filter.rules[0]!.name, "a");
   assert.ok(config.filter.rules.length > 1);
   assert.equal(config.filter.rules[0]!.seed, false);
-  assert.equal(good('[filter]\npreset = "none"\n').filter.rules.length, 0);
+  assert.deepEqual(good('[filter]\npreset = "none"\n').filter.rules.map((rule) => rule.none), [true]);
 });
 
 Deno.test("parseConfig() lets a rule override its base preset, keep-alive in milliseconds", () => {

@@ -1,0 +1,200 @@
+/**
+ * The local API: what a running node answers over HTTP.
+ *
+ * Pure: the node behind it is a `NodeControl`, and nothing listens here (server.ts does). Every error is a
+ * problem detail (RFC 9457). Everything that comes in is judged before the node hears of it: an unknown
+ * parameter is refused, because a misspelt one would otherwise be obeyed as if it were not there.
+ */
+import { type Context, Hono } from "hono";
+import type { NodeControl, NodeStatus } from "../appliance/view.ts";
+
+export const LIMIT_MAX = 10000;
+/** A status older than this is history: control has lost sight of the plane. */
+export const FRESH_MS_MAX = 1000;
+const BODY_BYTES_MAX = 4096;
+
+/** A refusal on its way to the client. */
+class Refused extends Error {
+  constructor(readonly status: number, readonly title: string, detail: string, readonly more: object = {}) {
+    super(detail);
+  }
+}
+
+const ROUTES: Readonly<Record<string, "GET" | "POST">> = {
+  "/healthz": "GET",
+  "/readyz": "GET",
+  "/api/v1/status": "GET",
+  "/api/v1/flows": "GET",
+  "/api/v1/events": "GET",
+  "/api/v1/switchover": "POST",
+  "/api/v1/failback": "POST",
+  "/api/v1/reload": "POST",
+};
+
+export function makeApi(control: NodeControl): Hono {
+  const app = new Hono();
+  app.get("/healthz", (c) => health(c, healthFault(control.status())));
+  app.get("/readyz", (c) => health(c, readyFault(control.status())));
+  app.get("/api/v1/status", (c) => {
+    query(c, []);
+    return c.json(control.status());
+  });
+  app.get("/api/v1/flows", (c) => {
+    const given = query(c, ["limit", "side", "search"]);
+    const side = sideOf(given.get("side"));
+    const text = given.get("search");
+    const limit = integer(given, "limit", { min: 1, max: LIMIT_MAX, or: 100 });
+    return c.json({ flows: control.flows({ limit, ...(side && { side }), ...(text && { text }) }) });
+  });
+  app.get("/api/v1/events", (c) => {
+    const given = query(c, ["after", "limit"]);
+    const after = integer(given, "after", { min: 0, max: Number.MAX_SAFE_INTEGER, or: 0 });
+    const limit = integer(given, "limit", { min: 1, max: LIMIT_MAX, or: 100 });
+    return c.json({ events: control.events({ after, limit }) });
+  });
+  for (const order of ["switchover", "failback"] as const) {
+    app.post(`/api/v1/${order}`, async (c) => {
+      const result = await control[order](await forceOf(c));
+      if (!result.ok) throw new Refused(409, "The order was not carried out", result.text, { result });
+      return c.json(result);
+    });
+  }
+  app.post("/api/v1/reload", async (c) => {
+    await bodyOf(c, []);
+    const result = await control.reload();
+    if (!result.ok) throw new Refused(422, "The configuration was not taken over", result.text);
+    return c.json(result);
+  });
+  app.notFound(noRoute);
+  app.onError(failed);
+  return app;
+}
+
+/** Why the node does not do its work; null: it does. */
+export function healthFault(status: NodeStatus): string | null {
+  if (status.plane.state !== "running") return `the plane is ${status.plane.state}`;
+  if (status.freshMs > FRESH_MS_MAX) return `control has not seen the plane for ${status.freshMs} ms`;
+  return status.path === "block" ? "traffic is blocked, no box is alive" : null;
+}
+
+/** Why it is not safe to fail over now; null: it is. */
+export function readyFault(status: NodeStatus): string | null {
+  const ill = healthFault(status);
+  if (ill !== null) return ill;
+  if (status.path === "wire") return "traffic passes by both boxes";
+  const dead = status.boxes.find((box) => box.light === "red");
+  if (dead) return `the ${dead.box} is not alive: ${dead.reason}`;
+  return status.boxes.length < 2 ? "there is no second box" : null;
+}
+
+function health(c: Context, fault: string | null): Response {
+  query(c, []);
+  if (fault !== null) throw new Refused(503, "Not now", fault);
+  return c.json({ ok: true });
+}
+
+function noRoute(c: Context): Response {
+  const method = ROUTES[c.req.path];
+  if (method === undefined) {
+    const known = Object.keys(ROUTES).join(", ");
+    return problem(c, new Refused(404, "Not found", `There is no ${c.req.path}; there are ${known}`));
+  }
+  const refused = new Refused(
+    405,
+    "Method not allowed",
+    `${c.req.path} takes ${method}, not ${c.req.method}`,
+  );
+  const response = problem(c, refused);
+  response.headers.set("allow", method === "GET" ? "GET, HEAD" : method);
+  return response;
+}
+
+function failed(error: Error, c: Context): Response {
+  if (error instanceof Refused) return problem(c, error);
+  return problem(c, new Refused(500, "The node failed to answer", error.message));
+}
+
+function problem(c: Context, refused: Refused): Response {
+  const { status, title, message, more } = refused;
+  const body = { type: "about:blank", title, status, detail: message, instance: c.req.path, ...more };
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { "content-type": "application/problem+json" },
+  });
+}
+
+function bad(detail: string): Refused {
+  return new Refused(400, "Bad request", detail);
+}
+
+/** The query, with each parameter known and given once. */
+function query(c: Context, known: readonly string[]): ReadonlyMap<string, string> {
+  const given = new Map<string, string>();
+  for (const [name, value] of new URL(c.req.url).searchParams) {
+    if (!known.includes(name)) {
+      const accepted = known.length === 0 ? "there are none" : `there are ${known.join(", ")}`;
+      throw bad(`There is no parameter "${name}"; ${accepted}`);
+    }
+    if (given.has(name)) throw bad(`The parameter "${name}" is given twice`);
+    given.set(name, value);
+  }
+  return given;
+}
+
+function integer(
+  given: ReadonlyMap<string, string>,
+  name: string,
+  bounds: { min: number; max: number; or: number },
+): number {
+  const text = given.get(name);
+  if (text === undefined) return bounds.or;
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+  if (value >= bounds.min && value <= bounds.max) return value;
+  throw bad(`The parameter "${name}" is "${text}"; accepted: an integer from ${bounds.min} to ${bounds.max}`);
+}
+
+function sideOf(text: string | undefined): "upstream" | "downstream" | undefined {
+  if (text === undefined || text === "upstream" || text === "downstream") return text;
+  throw bad(`The parameter "side" is "${text}"; accepted: "upstream" or "downstream"`);
+}
+
+async function forceOf(c: Context): Promise<{ force: boolean }> {
+  const { force = false } = await bodyOf(c, ["force"]);
+  if (typeof force !== "boolean") throw bad(`"force" is ${JSON.stringify(force)}; accepted: true or false`);
+  return { force };
+}
+
+/** The members of a JSON body; none if it is empty. */
+async function bodyOf(c: Context, known: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+  query(c, []);
+  const text = await limitedText(c.req.raw);
+  if (text.trim() === "") return {};
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (error) {
+    throw bad(`The body is not JSON: ${(error as Error).message}`);
+  }
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw bad("The body is no JSON object");
+  }
+  for (const name of Object.keys(body)) {
+    const accepted = known.length === 0 ? "there are none" : `there is ${known.join(", ")}`;
+    if (!known.includes(name)) throw bad(`There is no member "${name}" in this body; ${accepted}`);
+  }
+  return body as Record<string, unknown>;
+}
+
+/** The body as text; reading stops at the bound whatever its declared length. */
+async function limitedText(request: Request): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of request.body ?? []) {
+    bytes += chunk.length;
+    if (bytes > BODY_BYTES_MAX) {
+      throw new Refused(413, "Too large", `The body is larger than ${BODY_BYTES_MAX} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return await new Blob(chunks as BlobPart[]).text();
+}

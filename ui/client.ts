@@ -1,0 +1,115 @@
+/**
+ * Talks to a running node over its socket.
+ *
+ * What goes wrong comes back as one sentence that names the socket and the next step; what the node refuses
+ * comes back as its own words.
+ */
+import type { EventView, FlowView, NodeStatus, OrderResult } from "../appliance/view.ts";
+
+/** `NodeControl`, from afar. */
+export interface RemoteNode {
+  status(): Promise<NodeStatus>;
+  flows(options: { limit: number; side?: string; text?: string }): Promise<readonly FlowView[]>;
+  events(options: { after: number; limit: number }): Promise<readonly EventView[]>;
+  /** A refusal of the node is a result that is not ok, never an error. */
+  order(name: "switchover" | "failback", options: { force: boolean }): Promise<OrderResult>;
+  reload(): Promise<{ ok: boolean; text: string }>;
+  close(): void;
+}
+
+/** No answer, or none that can be understood. */
+export class NodeSilentError extends Error {
+  override readonly name = "NodeSilentError";
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** A client of the node whose API is at `socket`. Nothing is connected before the first question. */
+export function connectNode(socket: string): RemoteNode {
+  const client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket } });
+  const ask = (method: string, path: string, body?: object) =>
+    askNode({ client, socket, method, path, body });
+  return {
+    status: async () => told(await ask("GET", "/api/v1/status"), socket) as unknown as NodeStatus,
+    flows: async ({ limit, side, text }) => {
+      const query = new URLSearchParams({
+        limit: String(limit),
+        ...(side && { side }),
+        ...(text && { search: text }),
+      });
+      return told(await ask("GET", `/api/v1/flows?${query}`), socket).flows as FlowView[];
+    },
+    events: async ({ after, limit }) => {
+      const answer = await ask("GET", `/api/v1/events?after=${after}&limit=${limit}`);
+      return told(answer, socket).events as EventView[];
+    },
+    order: async (name, options) => {
+      const answer = await ask("POST", `/api/v1/${name}`, options);
+      if (answer.status === 409) return answer.body.result as OrderResult;
+      return told(answer, socket) as unknown as OrderResult;
+    },
+    reload: async () => {
+      const answer = await ask("POST", "/api/v1/reload");
+      if (answer.status === 422) return { ok: false, text: String(answer.body.detail) };
+      return told(answer, socket) as unknown as { ok: boolean; text: string };
+    },
+    close: () => client.close(),
+  };
+}
+
+interface Question {
+  readonly client: Deno.HttpClient;
+  readonly socket: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body: object | undefined;
+}
+
+async function askNode({ client, socket, method, path, body }: Question): Promise<Answer> {
+  let response: Response;
+  try {
+    // The host is only a name: the client goes to the socket whatever it says.
+    response = await fetch(`http://node${path}`, {
+      client,
+      method,
+      ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+    });
+  } catch (error) {
+    throw new NodeSilentError(`Cannot reach a node at ${socket}: ${await whyUnreachable(socket, error)}`);
+  }
+  const text = await response.text();
+  try {
+    return { status: response.status, body: JSON.parse(text) };
+  } catch (cause) {
+    throw new NodeSilentError(`Cannot understand the node at ${socket}: it answered no JSON`, { cause });
+  }
+}
+
+/** The body of a good answer; a refusal is thrown in the node's words. */
+function told({ status, body }: Answer, socket: string): Answer["body"] {
+  if (status < 400) return body;
+  throw new NodeSilentError(
+    `Cannot get an answer from the node at ${socket}: ${body.detail ?? `HTTP ${status}`}`,
+  );
+}
+
+/** The client's own error is deep in its cause and names no reason that helps; the socket itself does. */
+async function whyUnreachable(socket: string, error: unknown): Promise<string> {
+  try {
+    const connection = await Deno.connect({ transport: "unix", path: socket });
+    connection.close();
+    return error instanceof Error ? error.message : String(error);
+  } catch (reason) {
+    if (reason instanceof Deno.errors.NotFound) {
+      return "none is running there; start one with `remediate run`, or name its socket with --socket";
+    }
+    if (reason instanceof Deno.errors.ConnectionRefused) {
+      return "it has ended without removing its socket; start one with `remediate run`";
+    }
+    if (reason instanceof Deno.errors.PermissionDenied) return "its socket is not yours to use; try as root";
+    return reason instanceof Error ? reason.message : String(reason);
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * The one table of subcommands.
+ *
+ * Parsing (arguments.ts) and every help page (help.ts) are derived from it, so that nothing is accepted that
+ * the help does not tell, and nothing is told that is not accepted.
+ */
+
+export const EXIT = { ok: 0, failed: 1, input: 2, plane: 3, degraded: 4 } as const;
+export type Exit = (typeof EXIT)[keyof typeof EXIT];
+
+/** What the exit codes mean wherever a command does not say it more exactly. */
+export const EXIT_MEANING: Readonly<Record<Exit, string>> = {
+  0: "done",
+  1: "failed",
+  2: "bad arguments or bad configuration",
+  3: "the plane cannot run",
+  4: "degraded: the node is not green",
+};
+
+export interface Option {
+  /** Without dashes. */
+  readonly name: string;
+  readonly help: string;
+  /** Placeholder of its value; absent: the option is a flag. */
+  readonly value?: string;
+  readonly choices?: readonly string[];
+  /** The value is an integer within these bounds. */
+  readonly min?: number;
+  readonly max?: number;
+  readonly default?: string | number;
+}
+
+export interface Argument {
+  readonly name: string;
+  readonly help: string;
+}
+
+export interface Example {
+  readonly line: string;
+  readonly help: string;
+}
+
+export interface Command {
+  readonly name: string;
+  /** One line, for the list of commands. */
+  readonly summary: string;
+  /** More, for the command's own page. */
+  readonly text: string;
+  readonly arguments: readonly Argument[];
+  readonly options: readonly Option[];
+  readonly examples: readonly Example[];
+  /** Codes it may end with, and what each means here. */
+  readonly exits: Readonly<Partial<Record<Exit, string>>>;
+}
+
+export const DEFAULT_CONFIG = "/etc/remediate/remediate.toml";
+
+const CONFIG: Option = {
+  name: "config",
+  value: "FILE",
+  default: DEFAULT_CONFIG,
+  help: "The configuration.",
+};
+const SOCKET: Option = {
+  name: "socket",
+  value: "PATH",
+  help: "The API of the node to talk to, instead of the one that --config names.",
+};
+const JSON_OPTION: Option = { name: "json", help: "Print JSON for machines instead of text for people." };
+const REMOTE = [CONFIG, SOCKET];
+const FORCE: Option = { name: "force", help: "Do it although the other box is not known to be alive." };
+const INPUT = { 2: "bad arguments" } as const;
+const UNREACHABLE = { 1: "no node answers, or it refuses", ...INPUT } as const;
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: "run",
+    summary: "Run the node: starts the plane, or takes over one that is running",
+    text: "Runs in the foreground until it gets SIGTERM or SIGINT. The configuration is checked first, and " +
+      "before a plane is started so is the machine, as by `doctor`. The plane is a process of its own " +
+      "and forwards on while this one restarts.",
+    arguments: [],
+    options: [CONFIG, {
+      name: "force",
+      help: "Start although doctor finds a fault with the machine or a port.",
+    }],
+    examples: [{
+      line: "remediate run --config /etc/remediate/remediate.toml",
+      help: "As the service does.",
+    }],
+    exits: {
+      0: "stopped as asked",
+      1: "failed",
+      2: "bad arguments or bad configuration",
+      3: "the plane cannot run",
+    },
+  },
+  {
+    name: "plane",
+    summary: "The packet process; started by `run`, not by people",
+    text: "Owns the ports and moves the packets, as the board tells it.",
+    arguments: [{ name: "BOARD", help: "The file of shared memory that `run` has prepared." }],
+    options: [],
+    examples: [],
+    exits: { 0: "stopped as asked", 2: "bad arguments", 3: "the plane cannot run" },
+  },
+  {
+    name: "check",
+    summary: "Check a configuration and tell every problem at once",
+    text: "Touches nothing and needs no rights: the same check as before `run` and `reload`. What the " +
+      "machine makes of the configuration is for `doctor`.",
+    arguments: [],
+    options: [CONFIG, JSON_OPTION],
+    examples: [{ line: "remediate check --config new.toml", help: "Before it replaces the old one." }],
+    exits: { 0: "no problem; there may be warnings", 2: "problems, one per line" },
+  },
+  {
+    name: "status",
+    summary: "Show the ports, the boxes, who serves and what is mirrored",
+    text: "Rates are those of a short moment; counts are since the start of the plane.",
+    arguments: [],
+    options: [
+      ...REMOTE,
+      JSON_OPTION,
+      { name: "watch", help: "Show it again and again, until interrupted." },
+      {
+        name: "interval",
+        value: "MS",
+        min: 100,
+        max: 60000,
+        default: 1000,
+        help: "Time between two showings.",
+      },
+    ],
+    examples: [
+      { line: "remediate status", help: "A picture of now." },
+      { line: "remediate status --json | jq .light", help: "For a script; the exit code says it too." },
+    ],
+    exits: { 0: "green", 1: "no node answers", 2: "bad arguments", 4: "yellow or red" },
+  },
+  {
+    name: "flows",
+    summary: "List flows, the busiest first",
+    text:
+      "A flow stands twice where the box rewrites it: as seen from upstream, and as seen from downstream.",
+    arguments: [],
+    options: [
+      ...REMOTE,
+      JSON_OPTION,
+      { name: "limit", value: "N", min: 1, max: 10000, default: 50, help: "At most so many." },
+      {
+        name: "side",
+        value: "SIDE",
+        choices: ["upstream", "downstream"],
+        help: "Only flows seen on this side.",
+      },
+      { name: "search", value: "TEXT", help: "Only flows with this in an address, port, protocol or rule." },
+    ],
+    examples: [{ line: "remediate flows --side upstream --search 10.1.0.11", help: "Flows of one client." }],
+    exits: { 0: "listed", ...UNREACHABLE },
+  },
+  {
+    name: "events",
+    summary: "List what has happened: switches, links, boxes, stalls, planes",
+    text: "Oldest first. Each has its cause and, for a switch, how long the box was silent and what was " +
+      "lost at most.",
+    arguments: [],
+    options: [
+      ...REMOTE,
+      JSON_OPTION,
+      { name: "limit", value: "N", min: 1, max: 10000, default: 50, help: "Only the last so many." },
+    ],
+    examples: [{ line: "remediate events --limit 5", help: "The last five." }],
+    exits: { 0: "listed", ...UNREACHABLE },
+  },
+  {
+    name: "switchover",
+    summary: "Move the traffic to the redundant box",
+    text: "Refused when the redundant box is not alive, unless forced.",
+    arguments: [],
+    options: [...REMOTE, FORCE],
+    examples: [{ line: "remediate switchover", help: "Before the primary is maintained." }],
+    exits: { 0: "the traffic is there", ...UNREACHABLE },
+  },
+  {
+    name: "failback",
+    summary: "Move the traffic back to the primary",
+    text: "Refused when the primary is not alive, unless forced.",
+    arguments: [],
+    options: [...REMOTE, FORCE],
+    examples: [{ line: "remediate failback", help: "After the primary has returned." }],
+    exits: { 0: "the traffic is there", ...UNREACHABLE },
+  },
+  {
+    name: "reload",
+    summary: "Make the node take over its changed configuration",
+    text: "With any problem in it the old one stays in force. What concerns ports and the plane needs a " +
+      "new plane.",
+    arguments: [],
+    options: REMOTE,
+    examples: [{ line: "remediate check && remediate reload", help: "Check, then take over." }],
+    exits: { 0: "taken over", ...UNREACHABLE },
+  },
+  {
+    name: "doctor",
+    summary: "Look for what would keep the node from running, and name the fix",
+    text: "Looks at rights, hugepages, kernel, libraries, disk and each configured port. Changes nothing.",
+    arguments: [],
+    options: [CONFIG, JSON_OPTION],
+    examples: [{ line: "remediate doctor", help: "On a new machine, before the first run." }],
+    exits: {
+      0: "nothing would keep it from running",
+      1: "something would",
+      2: "bad arguments or configuration",
+    },
+  },
+  {
+    name: "config example",
+    summary: "Print a commented configuration with every key and its default",
+    text: "A start for your own file.",
+    arguments: [],
+    options: [],
+    examples: [{ line: `remediate config example > ${DEFAULT_CONFIG}`, help: "Then fill in the ports." }],
+    exits: { 0: "printed", ...INPUT },
+  },
+  {
+    name: "version",
+    summary: "Print the version",
+    text: "Of this program, and what it runs on.",
+    arguments: [],
+    options: [JSON_OPTION],
+    examples: [],
+    exits: { 0: "printed", ...INPUT },
+  },
+];

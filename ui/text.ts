@@ -1,0 +1,186 @@
+/**
+ * Status, flows, events and findings as text for people.
+ *
+ * Pure: `now` and the rates are handed in. What is zero and means nothing is left out, so that what is there
+ * matters.
+ */
+import type { CounterView, EventView, FlowView, NodeStatus, PortView, Role } from "../appliance/view.ts";
+import { bitRate, byteSize, count, duration, type Painter, percent, table, wallTime } from "./paint.ts";
+import { drawNode } from "./picture.ts";
+
+export interface Rates {
+  readonly rxBits: number;
+  readonly rxPackets: number;
+  readonly txBits: number;
+  readonly txPackets: number;
+}
+
+export interface StatusOptions {
+  readonly paint: Painter;
+  /** Since the epoch. */
+  readonly nowMs: number;
+  /** Absent: totals are shown in place of rates. */
+  readonly rates?: ReadonlyMap<Role, Rates> | null;
+}
+
+/** Per second, from two readings `elapsedMs` apart; null when they are of different planes. */
+export function ratesBetween(
+  before: NodeStatus,
+  after: NodeStatus,
+  elapsedMs: number,
+): ReadonlyMap<Role, Rates> | null {
+  if (before.plane.startedMs !== after.plane.startedMs || elapsedMs <= 0) return null;
+  const perSecond = (then: number, now: number) => Math.max(0, now - then) * 1000 / elapsedMs;
+  const rates = new Map<Role, Rates>();
+  for (const now of after.ports) {
+    const then = before.ports.find((port) => port.role === now.role);
+    if (then === undefined) continue;
+    rates.set(now.role, {
+      rxBits: perSecond(then.rxBytes, now.rxBytes) * 8,
+      rxPackets: perSecond(then.rxPackets, now.rxPackets),
+      txBits: perSecond(then.txBytes, now.txBytes) * 8,
+      txPackets: perSecond(then.txPackets, now.txPackets),
+    });
+  }
+  return rates;
+}
+
+export function renderStatus(status: NodeStatus, options: StatusOptions): string {
+  const { paint, nowMs, rates = null } = options;
+  const lines = [
+    `${paint.bold(status.name)}: ${paint.light(status.light, status.light)}: ${status.reason}`,
+    "",
+    ...drawNode(status, paint),
+    "",
+    ...facts(status, nowMs),
+  ];
+  if (status.ports.length > 0) lines.push("", ...ports(status.ports, rates, paint));
+  const more = notes(status);
+  if (more.length > 0) lines.push("", ...more);
+  return lines.join("\n") + "\n";
+}
+
+function facts(status: NodeStatus, nowMs: number): string[] {
+  const rows: [string, string][] = [];
+  const since = status.pathSinceMs > 0 ? ` for ${duration(Math.max(0, nowMs - status.pathSinceMs))}` : "";
+  rows.push(["path", `${status.path}${since}, ${plural(status.switches, "switch", "switches")} so far`]);
+  rows.push(["plane", planeFacts(status, nowMs)]);
+  for (const box of status.boxes) {
+    const passed = `${count(box.inPackets)} packets in, ${count(box.outPackets)} out`;
+    rows.push([box.box, `${box.light}, ${box.serving ? "serving" : "standby"}: ${box.reason}; ${passed}`]);
+  }
+  const { upstream, downstream, slots } = status.flows;
+  rows.push([
+    "flows",
+    `${count(upstream)} upstream, ${count(downstream)} downstream; ${count(slots)} places each`,
+  ]);
+  const { share, shareBytes } = status.mirror;
+  rows.push(["mirror", `${percent(share)} of packets, ${percent(shareBytes)} of bytes`]);
+  if (status.lastSwitch) rows.push(["last", eventLine(status.lastSwitch)]);
+  if (status.freshMs > 1000) {
+    const age = duration(status.freshMs);
+    rows.push(["stale", `control has not seen the plane for ${age}: what stands here is history`]);
+  }
+  return table(rows, []);
+}
+
+function planeFacts({ plane, version }: NodeStatus, nowMs: number): string {
+  if (plane.state !== "running") return plane.error === "" ? plane.state : `${plane.state}: ${plane.error}`;
+  const parts = [
+    `running for ${duration(Math.max(0, nowMs - plane.startedMs))}`,
+    `pid ${plane.pid}`,
+    plane.polling === "busy" ? "polling" : "sleeping",
+    `${percent(plane.cpu)} of a core`,
+    `longest turn ${duration(plane.loopMaxUs / 1000)}`,
+    plane.hugepages ? "hugepages" : "no hugepages",
+  ];
+  if (plane.restarts > 0) parts.push(`restarted ${plural(plane.restarts, "time", "times")}`);
+  return `${parts.join(", ")}; version ${version}`;
+}
+
+function ports(views: readonly PortView[], rates: ReadonlyMap<Role, Rates> | null, paint: Painter): string[] {
+  const head = ["PORT", "IS", "LINK", "RECEIVED", "", "SENT", ""];
+  const rows = views.map((port) => {
+    const rate = rates?.get(port.role);
+    const passed = rate
+      ? [
+        bitRate(rate.rxBits),
+        `${count(rate.rxPackets)}/s`,
+        bitRate(rate.txBits),
+        `${count(rate.txPackets)}/s`,
+      ]
+      : [byteSize(port.rxBytes), count(port.rxPackets), byteSize(port.txBytes), count(port.txPackets)];
+    return [port.role, port.spec, port.link, ...passed];
+  });
+  const [title = "", ...lines] = table([head, ...rows], [3, 4, 5, 6]);
+  return [paint.bold(title), ...lines];
+}
+
+/** Counters that are not zero, and losses of ports. */
+function notes(status: NodeStatus): string[] {
+  const losses = status.ports.flatMap((port): CounterView[] => [
+    { name: `${port.role} did not take`, packets: port.txFull, bytes: 0 },
+    { name: `${port.role} missed`, packets: port.rxMissed, bytes: 0 },
+  ]);
+  const groups: [string, readonly CounterView[]][] = [
+    ["copies", status.mirror.why],
+    ["rules", status.mirror.rules],
+    ["frames", status.parse],
+    ["counters", status.counters],
+    ["losses", losses],
+  ];
+  const rows = groups.flatMap(([title, counters]) => {
+    const shown = counters.filter(({ packets, bytes }) => packets > 0 || bytes > 0);
+    const words = shown.map(({ name, packets }) => `${name.replaceAll("_", " ")} ${count(packets)}`);
+    return words.length === 0 ? [] : [[title, words.join(", ")]];
+  });
+  return table(rows, []);
+}
+
+export function renderFlows(flows: readonly FlowView[]): string {
+  if (flows.length === 0) return "No flows.\n";
+  const head = [
+    "SIDE",
+    "PROTO",
+    "OUTER",
+    "INNER",
+    "AGE",
+    "IDLE",
+    "PACKETS",
+    "BYTES",
+    "COPIED",
+    "RULE",
+    "BINDING",
+  ];
+  const rows = flows.map((flow) => [
+    flow.side,
+    flow.vlan === 0 ? flow.protocol : `${flow.protocol} vlan ${flow.vlan}`,
+    flow.outer,
+    flow.inner,
+    flow.age,
+    duration(flow.idleMs),
+    count(flow.packets[0] + flow.packets[1]),
+    byteSize(flow.bytes[0] + flow.bytes[1]),
+    count(flow.mirrored),
+    flow.rule === "" ? "-" : flow.rule,
+    flow.binding === "" ? "-" : flow.binding,
+  ]);
+  return table([head, ...rows], [5, 6, 7, 8]).join("\n") + "\n";
+}
+
+export function renderEvents(events: readonly EventView[]): string {
+  return events.length === 0 ? "No events.\n" : events.map(eventLine).join("\n") + "\n";
+}
+
+function eventLine(event: EventView): string {
+  const facts = [`cause ${event.cause}`];
+  if (event.silentUs !== null) facts.push(`silent for ${duration(event.silentUs / 1000)}`);
+  if (event.lostPackets !== null) {
+    facts.push(`at most ${plural(event.lostPackets, "packet", "packets")} lost`);
+  }
+  return `${wallTime(event.wallMs)}  ${event.kind}: ${event.text} (${facts.join(", ")})`;
+}
+
+function plural(value: number, one: string, many: string): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
