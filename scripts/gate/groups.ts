@@ -28,7 +28,7 @@ export const CHECKS: readonly Check[] = [
   },
   { name: "format", command: ["deno", "fmt", "--check"], hint: "run ./scripts/deno fmt", limitS: 120 },
   { name: "lint", command: ["deno", "lint"], hint: "each report says what to do", limitS: 120 },
-  { name: "types", command: ["deno", "check"], hint: "mend the types", limitS: 300 },
+  { name: "types", command: ["deno", "check", "--quiet"], hint: "mend the types", limitS: 300 },
   {
     name: "native build without warnings",
     command: ["./scripts/native"],

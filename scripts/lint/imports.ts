@@ -3,7 +3,7 @@
  *
  * A wrong arrow is how a tree of parts turns into a ball; found here, it costs one line.
  */
-import { allowedFor, fromTop, layerOf, mayImport, resolve } from "./place.ts";
+import { allowedFor, fromTop, layerOf, mayImportFile, resolve } from "./place.ts";
 
 type Source = { readonly node: Deno.lint.Node; readonly specifier: string };
 
@@ -27,7 +27,7 @@ export const importDirection: Deno.lint.Rule = {
     const from = layerOf(path);
     return eachSource(({ node, specifier }) => {
       const target = resolve(path, specifier);
-      if (target === null || mayImport(from, layerOf(target))) return;
+      if (target === null || mayImportFile(from, target)) return;
       context.report({
         node,
         message: `${path} (layer ${from}) must not import ${target}`,

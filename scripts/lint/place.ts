@@ -11,6 +11,9 @@ const CHAIN = ["filter", "drivers", "appliance", "ui", "mod.ts"] as const;
 /** May import anything; nothing in the chain imports them. */
 const OUTSIDE = ["scripts", "tests"] as const;
 
+/** Data that every layer may read: the name and version of the product. */
+const MANIFEST = "deno.json";
+
 export type Layer = (typeof CHAIN)[number] | (typeof OUTSIDE)[number] | "elsewhere";
 
 const TOP = decodeURIComponent(new URL("../../", import.meta.url).pathname);
@@ -33,6 +36,11 @@ export function mayImport(from: Layer, to: Layer): boolean {
   if (source < 0) return true;
   const target = CHAIN.findIndex((layer) => layer === to);
   return target >= 0 && target <= source;
+}
+
+/** May a file of layer `from` import the file at `target`, a path from the top? */
+export function mayImportFile(from: Layer, target: string): boolean {
+  return target === MANIFEST || mayImport(from, layerOf(target));
 }
 
 /** The words for a message: what `from` may import. */

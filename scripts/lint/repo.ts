@@ -5,6 +5,7 @@
  * Pure: takes the files as values and returns sentences. The words looked for are put together from pieces here,
  * so that this file does not report itself.
  */
+import edges from "./edges.json" with { type: "json" };
 import { firstComment, headerProblem } from "./honest.ts";
 import { nativeProblems } from "./native.ts";
 import { resolve } from "./place.ts";
@@ -140,6 +141,14 @@ function links(files: readonly RepoFile[]): string[] {
   );
 }
 
+/** An exception that outlives its file would let the next one in. */
+export function staleEdges(files: readonly RepoFile[], listed: Readonly<Record<string, string>>): string[] {
+  const paths = files.map((file) => file.path);
+  return Object.keys(listed)
+    .filter((edge) => !paths.some((path) => edge.endsWith("/") ? path.startsWith(edge) : path === edge))
+    .map((edge) => `scripts/lint/edges.json names ${edge}, which is not there`);
+}
+
 export const REPO_CHECKS: readonly RepoCheck[] = [
   {
     name: "nothing left behind",
@@ -151,5 +160,6 @@ export const REPO_CHECKS: readonly RepoCheck[] = [
   { name: "header comments", hint: "say the duty of the file first", run: headers },
   { name: "sizes of C, scripts and data", hint: "split what does two things", run: sizes },
   { name: "ends of files", hint: "one line break, no blank lines", run: ends },
+  { name: "edges are files", hint: "take the line out", run: (files) => staleEdges(files, edges) },
   { name: "links in documents", hint: "mend the link or write what it promises", run: links },
 ];

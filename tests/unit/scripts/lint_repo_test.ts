@@ -2,7 +2,7 @@
  * Checks of the repository: each with a file it must report and one it must let pass.
  */
 import assert from "node:assert/strict";
-import { anchorOf, REPO_CHECKS, type RepoFile } from "../../../scripts/lint/repo.ts";
+import { anchorOf, REPO_CHECKS, type RepoFile, staleEdges } from "../../../scripts/lint/repo.ts";
 
 function file(path: string, text: string | null, more: Partial<RepoFile> = {}): RepoFile {
   return { path, text, bytes: text?.length ?? 0, executable: false, ...more };
@@ -88,6 +88,12 @@ Deno.test("links in documents: files, folders and headings must be there", () =>
     "README.md links to docs/terms.md#none, which has no such heading",
   ]);
   assert.deepEqual(run(check, file("README.md", "```\n[a](none.md)\n```\n")), []);
+});
+
+Deno.test("staleEdges() reports exceptions for files and folders that are gone", () => {
+  const files = [file("filter/dpdk.ts", ""), file("ui/static/app.ts", "")];
+  assert.deepEqual(staleEdges(files, { "filter/dpdk.ts": "dlopen", "ui/static/": "a browser" }), []);
+  assert.equal(staleEdges(files, { "filter/dpd.ts": "x", "ui/stat/": "y" }).length, 2);
 });
 
 Deno.test("anchorOf() makes the anchors that renderers make", () => {

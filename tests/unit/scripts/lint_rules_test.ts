@@ -30,6 +30,7 @@ Deno.test("import-direction lets a layer import itself and what is left of it", 
     [],
   );
   assert.deepEqual(rules("scripts/ok.ts", `import "../appliance/view.ts";`), []);
+  assert.deepEqual(rules("filter/a.ts", `import manifest from "../deno.json" with { type: "json" };`), []);
 });
 
 Deno.test("import-direction reports an arrow to the right, static, dynamic or re-exported", () => {
