@@ -24,31 +24,38 @@ bool port_is_pci(const char *spec) {
   return sscanf(spec, "%x:%x:%x.%x%c", &domain, &bus, &device, &function, &rest) == 4;
 }
 
+/* "FILE" or "rx=FILE,tx=FILE". */
+static void pcap_arguments(const char *rest, char *to, size_t bytes) {
+  const char *out = strstr(rest, ",tx=");
+  if (strncmp(rest, "rx=", 3) == 0) rest += 3;
+  int n = out ? (int)(out - rest) : (int)strlen(rest);
+  snprintf(to, bytes, "rx_pcap=%.*s,tx_pcap=%s", n, rest, out ? out + 4 : "/dev/null");
+}
+
 /* DPDK's arguments of a virtual device. Returns the device's base name or null. */
-static const char *device_arguments(const char *spec, uint32_t role, char *to, size_t bytes) {
+static const char *device_arguments(const char *spec, char *to, size_t bytes) {
   for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
     size_t n = strlen(KINDS[i].prefix);
     if (strncmp(spec, KINDS[i].prefix, n) != 0) continue;
     const char *rest = spec + n;
+    bool abstract = rest[0] == '@';
     if (i == 0) snprintf(to, bytes, "iface=%s,busy_budget=0", rest);
-    /* Both ends of a memif on one machine need ids; the role keeps ours apart. */
-    else if (i == 1) snprintf(to, bytes, "socket=%s,socket-abstract=no,bsize=2048", rest);
+    else if (i == 1) snprintf(to, bytes, "socket=%s,socket-abstract=%s", rest + abstract, abstract ? "yes" : "no");
     else if (i == 2) snprintf(to, bytes, "iface=%s", rest);
-    else if (i == 3) snprintf(to, bytes, strchr(rest, '=') ? "%s" : "rx_pcap=%s,tx_pcap=/dev/null", rest);
+    else if (i == 3) pcap_arguments(rest, to, bytes);
     else to[0] = 0;
-    (void)role;
     return KINDS[i].device;
   }
   return NULL;
 }
 
 static int find_device(struct plane *p, struct port *port, const char *spec) {
-  char name[64], arguments[RM_SPEC_BYTES + 64];
+  char name[64], arguments[2 * RM_SPEC_BYTES];
   if (port_is_pci(spec)) {
     if (rte_eth_dev_get_port_by_name(spec, &port->dpdk) == 0) return 0;
     return plane_fail(p, "DPDK found no such NIC; is it bound to vfio-pci or uio_pci_generic");
   }
-  const char *device = device_arguments(spec, port->role, arguments, sizeof arguments);
+  const char *device = device_arguments(spec, arguments, sizeof arguments);
   if (!device) return plane_fail(p, "not a form of port I know");
   snprintf(name, sizeof name, "%s_%u", device, port->role);
   int e = rte_vdev_init(name, arguments[0] ? arguments : NULL);

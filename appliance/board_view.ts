@@ -1,0 +1,342 @@
+/**
+ * From the board to what people see. Pure: a board and the present time go in, views come out.
+ *
+ * The plane writes while this reads. Counters may be a frame apart and a flow may change its owner in the middle; nobody
+ * acts on these views, so that is accepted rather than paid for with locks.
+ */
+import type { Board } from "../filter/board.ts";
+import { AGE, CAUSE, EVENT_KIND, POLL, STATE } from "../filter/names.ts";
+import {
+  type Box,
+  type BoxView,
+  type CounterView,
+  type EventView,
+  type FlowView,
+  type Light,
+  type NodeStatus,
+  type Path,
+  PATHS,
+  type PortView,
+  type Role,
+  ROLES,
+} from "./view.ts";
+
+const NS_PER_MS = 1e6;
+const STALE_MS = 1000;
+const BOXES: readonly Box[] = ["primary", "redundant"];
+
+/** The present, in both clocks of the board. */
+export interface Now {
+  readonly monoNs: number;
+  readonly wallMs: number;
+}
+
+/** What the board does not know. */
+export interface Surroundings {
+  readonly name: string;
+  readonly version: string;
+  readonly specs: Readonly<Record<Role, string>>;
+  readonly planeRestarts: number;
+  /** Share of a core since the last reading, 0..1. */
+  readonly cpu: number;
+  readonly lastSwitch: EventView | null;
+}
+
+const wallMs = (now: Now, monoNs: number) => now.wallMs - (now.monoNs - monoNs) / NS_PER_MS;
+
+export function readPath(board: Board): Path {
+  return PATHS[board.number("live.path")] ?? "block";
+}
+
+function mac(bytes: Uint8Array): string {
+  return [...bytes.subarray(0, 6)].map((b) => b.toString(16).padStart(2, "0")).join(":");
+}
+
+function readPorts(board: Board, specs: Surroundings["specs"]): PortView[] {
+  return ROLES.map((role, i) => ({
+    role,
+    spec: specs[role],
+    driver: board.text("port.driver", i),
+    mac: mac(board.bytes("port.mac", i)),
+    mtu: board.number("port.mtu", i),
+    link: board.number("port.link", i) === 1 ? "up" : "down",
+    linkChanges: board.number("port.link_changes", i),
+    rxPackets: board.number("port.rx_packets", i),
+    rxBytes: board.number("port.rx_bytes", i),
+    txPackets: board.number("port.tx_packets", i),
+    txBytes: board.number("port.tx_bytes", i),
+    txFull: board.number("port.tx_full", i),
+    rxMissed: board.number("port.rx_missed", i),
+    mirroredPackets: board.number("port.mirrored_packets", i),
+    mirroredBytes: board.number("port.mirrored_bytes", i),
+  }));
+}
+
+function readNamed(board: Board, label: string): CounterView[] {
+  const views: CounterView[] = [];
+  for (let i = 0; i < board.count(`${label}.name`); i++) {
+    const name = board.text(`${label}.name`, i);
+    if (name === "") continue;
+    views.push({
+      name,
+      packets: board.number(`${label}.packets`, i),
+      bytes: board.number(`${label}.bytes`, i),
+    });
+  }
+  return views;
+}
+
+function readBox(board: Board, box: Box, ports: readonly PortView[], path: Path): BoxView {
+  const i = BOXES.indexOf(box);
+  const serving = path === box;
+  const down = ports.filter((port) => port.role.startsWith(box) && port.link === "down").map((port) =>
+    port.role
+  );
+  const silent = board.number("box.silent", i) === 1;
+  const [light, reason]: [Light, string] = down.length > 0
+    ? ["red", `no link on ${down.join(" and ")}`]
+    : silent
+    ? ["red", "frames went in and none came out"]
+    : board.number("box.alive", i) === 1
+    ? ["green", serving ? "links up, serving" : "links up, standing by"]
+    : ["yellow", "links up, not proven since it returned"];
+  return {
+    box,
+    light,
+    reason,
+    serving,
+    inPackets: board.number("box.in_packets", i),
+    outPackets: board.number("box.out_packets", i),
+  };
+}
+
+function judge(boxes: readonly BoxView[], path: Path, freshMs: number, state: string): [Light, string] {
+  if (state !== "running") return ["red", `the plane is ${state}`];
+  if (path === "wire") return ["red", "no box is alive: traffic passes around them"];
+  if (path === "block") return ["red", "no box is alive: traffic is blocked"];
+  if (freshMs > STALE_MS) {
+    return ["yellow", `the plane has not been seen for ${(freshMs / 1000).toFixed(1)} s`];
+  }
+  const spare = boxes.find((box) => !box.serving);
+  if (spare && spare.light !== "green") return ["yellow", `no spare: ${spare.box} has ${spare.reason}`];
+  return path === "primary"
+    ? ["green", "the primary serves, the redundant box stands by"]
+    : ["green", "the redundant box serves, the primary stands by"];
+}
+
+function readMirror(board: Board, ports: readonly PortView[]): NodeStatus["mirror"] {
+  const outside = ports.filter((port) => port.role === "upstream" || port.role === "downstream");
+  const sum = (of: (port: PortView) => number, among: readonly PortView[]) =>
+    among.reduce((total, port) => total + of(port), 0);
+  const share = (part: number, whole: number) => whole === 0 ? 0 : part / whole;
+  return {
+    share: share(sum((p) => p.mirroredPackets, ports), sum((p) => p.rxPackets, outside)),
+    shareBytes: share(sum((p) => p.mirroredBytes, ports), sum((p) => p.rxBytes, outside)),
+    why: readNamed(board, "why"),
+    rules: readNamed(board, "copied"),
+  };
+}
+
+function planeState(board: Board): NodeStatus["plane"]["state"] {
+  const state = STATE[board.number("header.state")];
+  return state === undefined || state === "setup" ? "starting" : state;
+}
+
+/** The whole state of a node. */
+export function readStatus(board: Board, now: Now, around: Surroundings): NodeStatus {
+  const ports = readPorts(board, around.specs);
+  const path = readPath(board);
+  const boxes = BOXES.map((box) => readBox(board, box, ports, path));
+  const freshMs = Math.max(0, (now.monoNs - board.number("live.heartbeat_ns")) / NS_PER_MS);
+  const state = planeState(board);
+  const [light, reason] = judge(boxes, path, freshMs, state);
+  return {
+    name: around.name,
+    version: around.version,
+    light,
+    reason,
+    path,
+    pathSinceMs: wallMs(now, board.number("live.path_since_ns")),
+    freshMs,
+    plane: {
+      state,
+      pid: board.number("header.plane_pid"),
+      startedMs: board.number("header.started_wall_ns") / NS_PER_MS,
+      restarts: around.planeRestarts,
+      hugepages: board.number("live.huge") === 1,
+      polling: POLL[board.number("live.poll")] ?? "sleep",
+      cpu: around.cpu,
+      loopMaxUs: board.number("live.loop_ns_max") / 1000,
+      error: board.text("header.error"),
+    },
+    boxes,
+    ports,
+    flows: {
+      upstream: board.number("live.flows", 0),
+      downstream: board.number("live.flows", 1),
+      slots: board.number("header.flow_slots"),
+    },
+    mirror: readMirror(board, ports),
+    counters: readNamed(board, "counter"),
+    parse: readNamed(board, "parse"),
+    switches: board.number("live.switches"),
+    lastSwitch: around.lastSwitch,
+  };
+}
+
+/** Events on the board with a sequence above `after`, oldest first. Those overwritten meanwhile are left out. */
+export function readEvents(board: Board, after: number): EventView[] {
+  const last = board.number("live.event_sequence");
+  const size = board.count("event.sequence");
+  const boot = board.big("header.boot").toString(16).padStart(16, "0");
+  const events: EventView[] = [];
+  for (let sequence = Math.max(after + 1, last - size + 1); sequence <= last; sequence++) {
+    const i = sequence % size;
+    if (board.number("event.sequence", i) === sequence) events.push(readEvent(board, i, boot));
+  }
+  return events;
+}
+
+function readEvent(board: Board, i: number, boot: string): EventView {
+  const number = (member: string) => board.number(`event.${member}`, i);
+  const kind = EVENT_KIND[number("kind")] ?? "stall";
+  const event = {
+    sequence: number("sequence"),
+    boot,
+    wallMs: number("wall_ns") / NS_PER_MS,
+    monoUs: number("mono_ns") / 1000,
+    kind,
+    cause: CAUSE[number("cause")] ?? "stall",
+    subject: subject(kind, number("subject")),
+    before: place(kind, number("before")),
+    after: place(kind, number("after")),
+    silentUs: kind === "link" ? null : number("silent_ns") / 1000,
+    lostPackets: kind === "switch" ? number("lost_packets") : null,
+  };
+  return { ...event, text: describe(event) };
+}
+
+function subject(kind: EventView["kind"], value: number): string {
+  if (kind === "link") return ROLES[value] ?? "?";
+  return kind === "box" ? BOXES[value] ?? "?" : "node";
+}
+
+function place(kind: EventView["kind"], value: number): string {
+  if (kind === "switch") return PATHS[value] ?? "?";
+  if (kind === "link") return value === 1 ? "up" : "down";
+  if (kind === "box") return value === 1 ? "alive" : "dead";
+  return "";
+}
+
+/** One sentence for people. */
+function describe(event: Omit<EventView, "text">): string {
+  const ms = ((event.silentUs ?? 0) / 1000).toFixed(2);
+  switch (event.kind) {
+    case "switch":
+      return `traffic moved from ${event.before} to ${event.after} (${event.cause}); the old box was last seen ` +
+        `${ms} ms before, at most ${event.lostPackets} packets lost in it`;
+    case "link":
+      return `link of ${event.subject} is ${event.after}`;
+    case "box":
+      return `${event.subject} is ${event.after} (${event.cause})`;
+    default:
+      return `the node's own loop stood still for ${ms} ms; silence during it does not count`;
+  }
+}
+
+const V4_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
+function address(bytes: Uint8Array, port: number): string {
+  const v4 = V4_PREFIX.every((b, i) => bytes[i] === b);
+  if (v4) return `${bytes.subarray(12).join(".")}:${port}`;
+  const words = Array.from({ length: 8 }, (_, i) => (bytes[2 * i]! << 8 | bytes[2 * i + 1]!).toString(16));
+  return `[${words.join(":").replace(/(^|:)0(:0)+(:|$)/, "::")}]:${port}`;
+}
+
+const PROTOCOL: Readonly<Record<number, string>> = {
+  1: "icmp",
+  6: "tcp",
+  17: "udp",
+  58: "icmpv6",
+  132: "sctp",
+};
+const SIDES = ["upstream", "downstream"] as const;
+const NO_FLOW = 0xffffffff;
+const USED = 1;
+
+interface Place {
+  readonly side: number;
+  readonly slot: number;
+}
+
+function entryBase(board: Board, { side, slot }: Place): number {
+  return board.number("header.flow_offset", side) + slot * board.number("header.flow_bytes");
+}
+
+function ends(board: Board, base: number): { outer: string; inner: string; dir: number } {
+  const dir = board.number("flow.outer_dir", 0, base) & 1;
+  const end = (i: number) => address(board.bytes("flow.addr", i, base), board.number("flow.port", i, base));
+  return { outer: end(dir), inner: end(1 - dir), dir };
+}
+
+function readFlow(board: Board, at: Place, now: Now): FlowView {
+  const base = entryBase(board, at);
+  const { outer, inner, dir } = ends(board, base);
+  const half = (member: string, i: number) => board.number(`flow.half.${member}`, i, base);
+  const pair = (member: string): [number, number] => [half(member, dir), half(member, 1 - dir)];
+  const proto = board.number("flow.proto", 0, base);
+  const rule = board.number("flow.rule", 0, base);
+  const peer = board.number("flow.peer", 0, base);
+  const binding = peer === NO_FLOW ? null : ends(board, entryBase(board, { side: 1 - at.side, slot: peer }));
+  return {
+    side: SIDES[at.side]!,
+    protocol: PROTOCOL[proto] ?? `ip-${proto}`,
+    outer,
+    inner,
+    vlan: board.number("flow.vlan", 0, base),
+    age: (AGE[board.number("flow.age", 0, base)] ?? "other").replace("_", "-") as FlowView["age"],
+    idleMs: Math.max(0, (now.monoNs - board.number("flow.last_ns", 0, base)) / NS_PER_MS),
+    packets: pair("packets"),
+    bytes: pair("bytes"),
+    mirrored: half("mirrored", 0) + half("mirrored", 1),
+    rule: rule === 0xff ? "" : board.text("rule.name", rule),
+    binding: binding === null ? "" : `${binding.inner} - ${binding.outer}`,
+  };
+}
+
+export interface FlowQuery {
+  readonly limit: number;
+  readonly side?: "upstream" | "downstream";
+  /** Part of an address, port, protocol or rule. */
+  readonly text?: string;
+}
+
+/** The busiest flows by bytes, at most `limit`. */
+export function readFlows(board: Board, query: FlowQuery, now: Now): FlowView[] {
+  const slots = board.number("header.flow_slots");
+  const found: { at: Place; bytes: number }[] = [];
+  for (const [side, name] of SIDES.entries()) {
+    if (query.side !== undefined && query.side !== name) continue;
+    for (let slot = 0; slot < slots; slot++) {
+      const base = entryBase(board, { side, slot });
+      if ((board.number("flow.flags", 0, base) & USED) === 0) continue;
+      const bytes = board.number("flow.half.bytes", 0, base) + board.number("flow.half.bytes", 1, base);
+      found.push({ at: { side, slot }, bytes });
+    }
+  }
+  found.sort((a, b) => b.bytes - a.bytes);
+  const views: FlowView[] = [];
+  for (const { at } of found) {
+    if (views.length >= query.limit) break;
+    const view = readFlow(board, at, now);
+    if (matches(view, query.text)) views.push(view);
+  }
+  return views;
+}
+
+function matches(view: FlowView, text: string | undefined): boolean {
+  if (text === undefined || text === "") return true;
+  return [view.outer, view.inner, view.binding, view.protocol, view.rule, view.age].some((s) =>
+    s.includes(text)
+  );
+}

@@ -1,0 +1,108 @@
+/**
+ * The journal: what happened, kept in memory for the API and on disk for the day after.
+ *
+ * One JSON object a line, bounded by two files of a megabyte. A disk that does not take it is told once and costs
+ * nothing else: events stay in memory and forwarding does not know about it.
+ */
+import type { EventView } from "./view.ts";
+
+const KEEP = 2000;
+const FILE_BYTES_MAX = 1 << 20;
+
+export interface JournalOptions {
+  readonly path: string;
+  /** Called for each event, once, after it was kept. */
+  readonly tell: (event: EventView) => void;
+  /** Called with one sentence when the file cannot be written, once per run of failures. */
+  readonly complain: (text: string) => void;
+}
+
+export class Journal {
+  readonly #options: JournalOptions;
+  #events: EventView[] = [];
+  #sequence = 0;
+  #failing = false;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+    this.#load();
+  }
+
+  #load(): void {
+    let text: string;
+    try {
+      text = Deno.readTextFileSync(this.#options.path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) this.#complain(error);
+      return;
+    }
+    for (const line of text.split("\n")) {
+      const event = parseLine(line);
+      if (event !== null) this.#events.push(event);
+    }
+    this.#events = this.#events.slice(-KEEP);
+    this.#sequence = this.#events.at(-1)?.sequence ?? 0;
+  }
+
+  #complain(error: unknown): void {
+    if (!this.#failing) this.#options.complain(`Cannot write the journal ${this.#options.path}: ${error}`);
+    this.#failing = true;
+  }
+
+  /** Keep an event under the journal's own sequence, which goes on over restarts. */
+  add(event: EventView): void {
+    const kept = { ...event, sequence: ++this.#sequence };
+    this.#events.push(kept);
+    if (this.#events.length > KEEP) this.#events.shift();
+    this.#write(`${JSON.stringify(kept)}\n`);
+    this.#options.tell(kept);
+  }
+
+  #write(line: string): void {
+    const { path } = this.#options;
+    try {
+      const size = sizeOf(path);
+      if (size + line.length > FILE_BYTES_MAX) Deno.renameSync(path, `${path}.1`);
+      Deno.writeTextFileSync(path, line, { append: true, mode: 0o640 });
+      this.#failing = false;
+    } catch (error) {
+      this.#complain(error);
+    }
+  }
+
+  /** Events above a sequence, oldest first. */
+  since(after: number, limit: number): readonly EventView[] {
+    return this.#events.filter((event) => event.sequence > after).slice(0, limit);
+  }
+
+  lastSwitch(): EventView | null {
+    return this.#events.findLast((event) => event.kind === "switch") ?? null;
+  }
+
+  /** Was this event of a plane kept already, by a control that ran before? */
+  has(boot: string, monoUs: number, kind: EventView["kind"]): boolean {
+    return this.#events.some((event) =>
+      event.boot === boot && event.monoUs === monoUs && event.kind === kind
+    );
+  }
+}
+
+function sizeOf(path: string): number {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return 0; // not there yet
+  }
+}
+
+/** A line that was cut by a power failure is skipped: it is the last one, and its event is on the board too. */
+function parseLine(line: string): EventView | null {
+  if (line === "") return null;
+  try {
+    const value: unknown = JSON.parse(line);
+    const fits = typeof value === "object" && value !== null && "sequence" in value && "kind" in value;
+    return fits ? value as EventView : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,22 @@
+/** Files of a node by name, so that every part looks for them in the same place. Pure. */
+import type { Config } from "./config.ts";
+
+/** The shared memory of the plane. */
+export function boardPath(config: Config): string {
+  return `${config.node.runtimeDirectory}/board`;
+}
+
+/** The configuration that the running plane was started with: the last one that was found good. */
+export function acceptedConfigPath(config: Config): string {
+  return `${config.node.runtimeDirectory}/accepted.toml`;
+}
+
+/** Where the plane's own words go, so that it does not depend on the life of control. */
+export function planeLogPath(config: Config): string {
+  return `${config.node.runtimeDirectory}/plane.log`;
+}
+
+/** Events, one JSON object a line. */
+export function journalPath(config: Config): string {
+  return `${config.node.stateDirectory}/events.jsonl`;
+}

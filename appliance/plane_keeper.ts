@@ -1,0 +1,184 @@
+/**
+ * Keeps a plane running: takes over one that lives, starts one where there is none, starts another when it dies.
+ *
+ * The plane is a process of its own session with its words going to a file, so that nothing of control's end reaches it.
+ * A new one is tried at once, then at growing distances: a port that is gone does not come back faster
+ * for being asked more often.
+ */
+import { spawn } from "node:child_process";
+import { setTimeout as delay } from "node:timers/promises";
+import type { MappedBoard, Native } from "../filter/dpdk.ts";
+import { STATE } from "../filter/names.ts";
+import type { Config } from "./config.ts";
+import { acceptedConfigPath, boardPath, planeLogPath } from "./paths.ts";
+
+const START_MS_MAX = 30_000;
+const LOOK_MS = 20;
+const BACKOFF_MS = [0, 500, 1000, 2000, 5000, 10_000];
+/** A plane that ran this long has earned a quick restart again. */
+const SETTLED_MS = 60_000;
+/** run -> plane is one step; more means that something starts itself. */
+const DEPTH_MAX = 3;
+
+export interface KeeperOptions {
+  readonly native: Native;
+  readonly config: Config;
+  readonly log: (text: string) => void;
+}
+
+/** How this program is started again: the wrapper from source, else the program itself. */
+function selfCommand(): string {
+  return Deno.env.get("REMEDIATE_SELF") ?? Deno.execPath();
+}
+
+/** The plane did not come up; `reason` is its own sentence. */
+export class PlaneStartError extends Error {
+  constructor(readonly reason: string) {
+    super(reason);
+    this.name = "PlaneStartError";
+  }
+}
+
+export class PlaneKeeper {
+  readonly #options: KeeperOptions;
+  #map: MappedBoard | null = null;
+  #failures = 0;
+  #startedMs = 0;
+  restarts = 0;
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+  }
+
+  get map(): MappedBoard | null {
+    return this.#map;
+  }
+
+  /** Take over the living plane, or start one. @returns whether it was there already. @throws PlaneStartError */
+  async begin(): Promise<"attached" | "started"> {
+    const { native, config } = this.#options;
+    if (native.held(boardPath(config))) {
+      await this.#attach();
+      return "attached";
+    }
+    await this.#start();
+    return "started";
+  }
+
+  /** Is the plane gone? Cheap enough for every look. */
+  died(): boolean {
+    return this.#map !== null && !this.#options.native.held(boardPath(this.#options.config));
+  }
+
+  /** Start another plane after the last one died; waits as the back-off says. @throws PlaneStartError */
+  async revive(): Promise<void> {
+    this.#drop();
+    if (Date.now() - this.#startedMs > SETTLED_MS) this.#failures = 0;
+    await delay(BACKOFF_MS[Math.min(this.#failures, BACKOFF_MS.length - 1)]!);
+    this.#failures++;
+    this.restarts++;
+    await this.#start();
+  }
+
+  /** Stop the plane and wait for its end; at most `msMax`. */
+  async stop(msMax: number): Promise<boolean> {
+    const until = Date.now() + msMax;
+    this.#map?.publish("command.stop", 1);
+    while (Date.now() < until) {
+      if (!this.#options.native.held(boardPath(this.#options.config))) return true;
+      await delay(LOOK_MS);
+    }
+    return false;
+  }
+
+  #drop(): void {
+    // The mapping stays: views of it may be in use, and it is small against a process that lives on.
+    this.#map = null;
+  }
+
+  async #attach(): Promise<void> {
+    const until = Date.now() + START_MS_MAX;
+    for (;;) {
+      const map = this.#tryOpen();
+      const state = map === null ? "setup" : STATE[map.board.number("header.state")];
+      if (map !== null && state === "running") {
+        this.#map = map;
+        this.#startedMs = Date.now();
+        return;
+      }
+      if (state === "failed") throw new PlaneStartError(map!.board.text("header.error"));
+      if (Date.now() > until) throw new PlaneStartError(`Cannot attach to the plane: it is still ${state}`);
+      await delay(LOOK_MS);
+    }
+  }
+
+  /** The board, or null while it is not complete yet. */
+  #tryOpen(): MappedBoard | null {
+    try {
+      return this.#options.native.openBoard(boardPath(this.#options.config));
+    } catch (error) {
+      if (error instanceof RangeError) return null; // still being written
+      if (!(error instanceof Error) || !/no such file|not complete/.test(error.message)) throw error;
+      return null;
+    }
+  }
+
+  async #start(): Promise<void> {
+    const depth = Number(Deno.env.get("REMEDIATE_DEPTH") ?? "0") + 1;
+    if (depth > DEPTH_MAX) throw new PlaneStartError(`Cannot start a plane: ${depth} programs deep already`);
+    const { config, log } = this.#options;
+    const words = await Deno.open(planeLogPath(config), {
+      create: true,
+      write: true,
+      truncate: true,
+      mode: 0o640,
+    });
+    words.close();
+    const outcome = this.#spawn(depth);
+    log(`starting a plane on ${boardPath(config)}`);
+    const ended = new AbortController();
+    const exit = outcome.then((code) => {
+      ended.abort();
+      return code;
+    });
+    await this.#waitRunning(exit, ended.signal);
+    this.#startedMs = Date.now();
+  }
+
+  /** Resolves with its exit code if the child ends; it normally outlives us. */
+  #spawn(depth: number): Promise<number> {
+    const { config } = this.#options;
+    const log = planeLogPath(config);
+    const script = 'exec "$0" plane --config "$1" >>"$2" 2>&1 </dev/null';
+    const child = spawn("/bin/sh", ["-c", script, selfCommand(), acceptedConfigPath(config), log], {
+      detached: true,
+      stdio: "ignore",
+      env: { ...Deno.env.toObject(), REMEDIATE_DEPTH: String(depth) },
+    });
+    child.unref();
+    return new Promise((resolve) => {
+      child.once("exit", (code) => resolve(code ?? 1));
+      child.once("error", () => resolve(1));
+    });
+  }
+
+  async #waitRunning(exit: Promise<number>, ended: AbortSignal): Promise<void> {
+    const until = Date.now() + START_MS_MAX;
+    while (Date.now() < until) {
+      const map = this.#options.native.held(boardPath(this.#options.config)) ? this.#tryOpen() : null;
+      if (map !== null && STATE[map.board.number("header.state")] === "running") {
+        this.#map = map;
+        return;
+      }
+      if (ended.aborted) throw new PlaneStartError(await this.#lastWords(await exit));
+      await delay(LOOK_MS);
+    }
+    throw new PlaneStartError(`Cannot start the plane: it did not come up within ${START_MS_MAX / 1000} s`);
+  }
+
+  async #lastWords(code: number): Promise<string> {
+    const text = await Deno.readTextFile(planeLogPath(this.#options.config)).catch(() => "");
+    const last = text.trim().split("\n").at(-1)?.replace(/^plane: /, "") ?? "";
+    return last === "" ? `Cannot start the plane: it ended with code ${code}` : last;
+  }
+}

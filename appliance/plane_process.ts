@@ -1,0 +1,61 @@
+/**
+ * The plane process: makes the board, writes the configuration into it, hands the thread to C, and waits.
+ *
+ * Nothing here runs per packet. The process lives until it is told to stop: SIGTERM, SIGINT, or the stop word on the board.
+ */
+import { openNative } from "../filter/dpdk.ts";
+import { compileFilter } from "../filter/pcap_filter.ts";
+import { writeReflexes, writeRules, writeSetup } from "./board_command.ts";
+import type { Config } from "./config.ts";
+import { boardPath } from "./paths.ts";
+import { VERSION } from "./version.ts";
+
+const EXIT_PLANE = 3;
+
+/** Free 2 MiB pages of the machine. */
+async function freeHugepagesMib(): Promise<number> {
+  const text = await Deno.readTextFile("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages").catch(() =>
+    "0"
+  );
+  return Number(text.trim()) * 2;
+}
+
+async function wantsHugepages(config: Config): Promise<boolean> {
+  if (config.plane.hugepages === "off") return false;
+  const free = await freeHugepagesMib();
+  if (free >= config.plane.memoryMib) return true;
+  if (config.plane.hugepages === "on") {
+    throw new Error(
+      `Cannot start the plane: plane.hugepages is "on", but only ${free} MiB of hugepages are free and ` +
+        `${config.plane.memoryMib} are needed: echo ${
+          Math.ceil(config.plane.memoryMib / 2)
+        } > /proc/sys/vm/nr_hugepages`,
+    );
+  }
+  console.error(
+    `plane: ${free} MiB of hugepages free, ${config.plane.memoryMib} needed: running without hugepages`,
+  );
+  return false;
+}
+
+/**
+ * Run the plane until it is stopped.
+ * @returns the exit code: 0, or 3 when the plane cannot run; the reason is on stderr and on the board
+ */
+export async function runPlane(config: Config): Promise<number> {
+  const huge = await wantsHugepages(config);
+  const rules = config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
+  await Deno.mkdir(config.node.runtimeDirectory, { recursive: true, mode: 0o750 });
+  const native = openNative();
+  const map = native.createBoard(boardPath(config), { slots: config.plane.flowSlots, version: VERSION });
+  writeSetup(map.board, config, huge);
+  writeReflexes(map.board, config);
+  writeRules(map.board, map.publish, rules, config.filter.ages);
+  const stop = () => map.publish("command.stop", 1);
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, stop);
+  const result = await map.run();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, stop);
+  if (result === 0) return 0;
+  console.error(`plane: ${map.board.text("header.error")}`);
+  return EXIT_PLANE;
+}
