@@ -7,7 +7,7 @@
  */
 
 export interface CapturedFrame {
-  /** Since the epoch. 0 where the file has no time (simple packet blocks). */
+  /** Since the epoch, 64 bits: what a broken clock wrote beyond is cut. 0 where the file has no time (simple blocks). */
   readonly timeNs: bigint;
   /** LINKTYPE_*; 1 is Ethernet. */
   readonly link: number;
@@ -122,8 +122,13 @@ function readInterface(file: File, at: number, length: number): Interface {
     if (code === 14 && bytes === 8) offsetS = file.view.getBigInt64(option + 4, file.little);
     option += 4 + Math.ceil(bytes / 4) * 4;
   }
-  const shifted = (ticks: bigint) => toNs(ticks) + offsetS * 1_000_000_000n;
+  const shifted = (ticks: bigint) => within64Bits(toNs(ticks) + offsetS * 1_000_000_000n);
   return { link: file.u16(at + 8), snapBytes: file.u32(at + 12), toNs: shifted };
+}
+
+function within64Bits(timeNs: bigint): bigint {
+  const max = 0xffff_ffff_ffff_ffffn;
+  return timeNs < 0n ? 0n : timeNs > max ? max : timeNs;
 }
 
 /** if_tsresol: a power of ten, or of two with the highest bit set. */

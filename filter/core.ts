@@ -57,9 +57,15 @@ export interface CoreResult {
 const FIELD_BYTES = 56;
 const RESULT_ALIGN = 8;
 
+interface Field {
+  readonly offset: number;
+  readonly width: number;
+}
+
 /** Offsets and widths of the library's structures, by name. */
 class Layout {
-  readonly #field = new Map<string, { readonly offset: number; readonly width: number }>();
+  readonly #field = new Map<string, Field>();
+  readonly #inResult = new Map<string, Field>();
   constructor(library: Library) {
     const room = 256;
     const table = new Uint8Array(FIELD_BYTES * room);
@@ -79,7 +85,17 @@ class Layout {
   width(name: string): number {
     return this.#find(name).width;
   }
-  #find(name: string) {
+  /** A field of a result, or of the packet and the half that lie inside it. */
+  inResult(name: string): Field {
+    const known = this.#inResult.get(name);
+    if (known) return known;
+    const inner = name.slice(0, name.indexOf("."));
+    const base = inner === "result" ? 0 : this.offset(`result.${inner}`);
+    const found = { offset: base + this.offset(name), width: this.width(name) };
+    this.#inResult.set(name, found);
+    return found;
+  }
+  #find(name: string): Field {
     const found = this.#field.get(name);
     if (!found) throw new RangeError(`Cannot find field "${name}" in the filter library`);
     return found;
@@ -222,32 +238,26 @@ class Result implements CoreResult {
     return this.field("result.slot");
   }
   get port(): readonly [number, number] {
-    const at = this.#at("packet.port");
+    const at = this.#layout.inResult("packet.port").offset;
     return [this.#view.getUint16(at, true), this.#view.getUint16(at + 2, true)];
   }
   field(name: string): number {
-    const at = this.#at(name);
-    switch (this.#layout.width(name)) {
+    const { offset, width } = this.#layout.inResult(name);
+    switch (width) {
       case 1:
-        return this.#view.getUint8(at);
+        return this.#view.getUint8(offset);
       case 2:
-        return this.#view.getUint16(at, true);
+        return this.#view.getUint16(offset, true);
       case 4:
-        return this.#view.getUint32(at, true);
+        return this.#view.getUint32(offset, true);
     }
-    throw new RangeError(`Cannot read "${name}" as a number: it has ${this.#layout.width(name)} bytes`);
+    throw new RangeError(`Cannot read "${name}" as a number: it has ${width} bytes`);
   }
   wide(name: string): bigint {
-    return this.#view.getBigUint64(this.#at(name), true);
+    return this.#view.getBigUint64(this.#layout.inResult(name).offset, true);
   }
   address(end: 0 | 1): Uint8Array {
-    const at = this.#at("packet.addr") + 16 * end;
+    const at = this.#layout.inResult("packet.addr").offset + 16 * end;
     return new Uint8Array(this.#view.buffer, this.#view.byteOffset + at, 16);
-  }
-  /** The packet and the half lie inside the result. */
-  #at(name: string): number {
-    const inner = name.slice(0, name.indexOf("."));
-    const base = inner === "result" ? 0 : this.#layout.offset(`result.${inner}`);
-    return base + this.#layout.offset(name);
   }
 }

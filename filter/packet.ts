@@ -69,34 +69,42 @@ export const ETHERTYPE = {
   qinqOld: 0x9100,
 } as const;
 
+/** RFC 4291 2.5.5.2. */
+const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255];
 const TAGS_MAX = 4;
 const EXTENSIONS_MAX = 8;
 const EXTENSIONS: readonly number[] = [PROTO.hop, PROTO.routing, PROTO.destination, PROTO.fragment, PROTO.ah];
 
 /** A stretch of the frame that knows its end: reading outside is a bug of the parser and throws. */
 class Bytes {
-  readonly #view: DataView;
-  constructor(readonly at: number, readonly end: number, view: DataView) {
-    this.#view = view;
+  readonly #frame: Uint8Array;
+  constructor(readonly at: number, readonly end: number, frame: Uint8Array) {
+    this.#frame = frame;
   }
   get length() {
     return this.end - this.at;
   }
-  u8(i: number) {
-    return this.#view.getUint8(this.#place(i, 1));
+  u8(i: number): number {
+    return this.#frame[this.#place(i, 1)]!;
   }
-  u16(i: number) {
-    return this.#view.getUint16(this.#place(i, 2));
+  u16(i: number): number {
+    const at = this.#place(i, 2);
+    return this.#frame[at]! * 256 + this.#frame[at + 1]!;
   }
-  u32(i: number) {
-    return this.#view.getUint32(this.#place(i, 4));
+  u32(i: number): number {
+    return this.u16(i) * 65536 + this.u16(i + 2);
   }
   /** From `i` on, at most `bytes` long. */
   part(i: number, bytes = this.length - i) {
-    return new Bytes(this.at + i, this.at + i + bytes, this.#view);
+    return new Bytes(this.at + i, this.at + i + bytes, this.#frame);
   }
-  copy(i: number, bytes: number): Uint8Array {
-    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + this.#place(i, bytes), bytes).slice();
+  /** `bytes` bytes from `i` on, at the end of an address of sixteen whose start is given. */
+  address(i: number, bytes: number, start: readonly number[]): Uint8Array {
+    const address = new Uint8Array(16);
+    address.set(start);
+    const at = this.#place(i, bytes);
+    for (let n = 0; n < bytes; n++) address[16 - bytes + n] = this.#frame[at + n]!;
+    return address;
   }
   #place(i: number, bytes: number) {
     if (i < 0 || i + bytes > this.length) {
@@ -121,7 +129,7 @@ type Transport = Pick<FlowPart, "payloadOffset" | "payloadBytes"> & {
 
 /** Parse one Ethernet frame. Never throws: what cannot be parsed has a verdict of its own. */
 export function parsePacket(frame: Uint8Array): Packet {
-  const all = new Bytes(0, frame.length, new DataView(frame.buffer, frame.byteOffset, frame.length));
+  const all = new Bytes(0, frame.length, frame);
   const link = { tags: 0, vlan: 0, ipOffset: 0, frameBytes: frame.length };
   if (all.length < 14) return { ...link, verdict: "short_ethernet" };
   if (all.u32(0) === 0x0180c200 && all.u16(4) < 16) return { ...link, verdict: "link_local" };
@@ -154,9 +162,9 @@ function parseIpv4(ip: Bytes): Network | Parse {
   if (total < header || total > ip.length) return "bad_ip_length";
   const moreFragments = (ip.u16(6) & 0x2000) !== 0;
   if (moreFragments || (ip.u16(6) & 0x1fff) !== 0) return "fragment";
-  const mapped = (i: number) => Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, ...ip.copy(i, 4));
-  const rest = ip.part(header, total - header);
-  return { ipv6: false, proto: ip.u8(9), source: mapped(12), destination: mapped(16), rest };
+  const source = ip.address(12, 4, MAPPED);
+  const destination = ip.address(16, 4, MAPPED);
+  return { ipv6: false, proto: ip.u8(9), source, destination, rest: ip.part(header, total - header) };
 }
 
 function parseIpv6(ip: Bytes): Network | Parse {
@@ -165,7 +173,7 @@ function parseIpv6(ip: Bytes): Network | Parse {
   if (ip.u16(4) > ip.length - 40) return "bad_ip_length";
   const beyond = passExtensions(ip.u8(6), ip.part(40, ip.u16(4)));
   if (typeof beyond === "string") return beyond;
-  return { ipv6: true, source: ip.copy(8, 16), destination: ip.copy(24, 16), ...beyond };
+  return { ipv6: true, source: ip.address(8, 16, []), destination: ip.address(24, 16, []), ...beyond };
 }
 
 function passExtensions(first: number, headers: Bytes): Pick<Network, "proto" | "rest"> | Parse {

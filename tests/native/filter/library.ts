@@ -1,0 +1,98 @@
+/**
+ * What the native tests of the filter share: the built library, the rules they run with, and the real captures.
+ */
+import { readCapture } from "../../../filter/capture.ts";
+import { FilterCore, type FrameInput } from "../../../filter/core.ts";
+import type { AgesMs } from "../../../filter/model.ts";
+import { compileFilter } from "../../../filter/pcap_filter.ts";
+import { type CompiledRule, filterRule, PRESETS } from "../../../filter/rule.ts";
+
+export const TOP = decodeURIComponent(new URL("../../..", import.meta.url).pathname).replace(/\/$/, "");
+const LIBRARY = `${TOP}/.cache/native/libremediate-filter.so`;
+
+export const AGES: AgesMs = {
+  tcp_opening: 30_000,
+  tcp: 3_600_000,
+  tcp_closing: 10_000,
+  udp: 60_000,
+  icmp: 30_000,
+  other: 0,
+};
+
+/** Run a program to its end and give what it printed; fails with that text if it fails. */
+export async function run(program: string, args: readonly string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, { args: [...args] }).output();
+  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  if (!success) throw new Error(`Cannot run ${program}: ${text.slice(-4000)}`);
+  return text;
+}
+
+/** The filter core, built if need be. */
+export async function openCore(slots: number): Promise<FilterCore> {
+  await run(`${TOP}/scripts/native`, ["filter"]);
+  return new FilterCore(LIBRARY, slots, [0x0123_4567_89ab_cdefn, 0xfedc_ba98_7654_3210n]);
+}
+
+export function compile(...rules: readonly Parameters<typeof filterRule>[0][]): CompiledRule[] {
+  return rules.map((given) => ({ rule: filterRule(given), program: compileFilter(given.match ?? "") }));
+}
+
+/** Two sets of rules that between them use every reason for a copy. */
+export function mixedRules(): [CompiledRule[], CompiledRule[]] {
+  const first = compile(
+    { name: "web", match: "tcp port 80", handshake: true, teardown: true, firstBytes: 300, keepaliveMs: 500 },
+    { name: "dns", match: "udp port 53 or vlan", firstPayloadPackets: 2 },
+    { name: "quiet", match: "host 10.1.0.3", none: true, all: true },
+    { name: "ping", match: "icmp or icmp6", all: true },
+    ...[PRESETS.firewall[0]!],
+  );
+  const second = compile(
+    { name: "syn", match: "tcp[tcpflags] & tcp-syn != 0", firstPackets: 4, teardown: true },
+    { name: "v6", match: "ip6 and len < 200", handshake: true, keepaliveMs: 1000, firstPackets: 1 },
+    { name: "low", match: "ip[8] > 3 and src portrange 0-1040", firstBytes: 64, handshake: true },
+  );
+  return [first, second];
+}
+
+async function* filesUnder(folder: string): AsyncGenerator<string> {
+  const entries = await Array.fromAsync(Deno.readDir(folder));
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) yield* filesUnder(path);
+    else if (/\.(pcap|pcapng|cap)$/.test(entry.name)) yield path;
+  }
+}
+
+/** Folder of real captures: $REMEDIATE_DATA/captures, or ../shared/data/captures; undefined where there is none. */
+export function captureFolder(): string | undefined {
+  const folder = `${Deno.env.get("REMEDIATE_DATA") ?? `${TOP}/../shared/data`}/captures`;
+  try {
+    return Deno.statSync(folder).isDirectory ? folder : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+export interface CaptureContent {
+  readonly path: string;
+  readonly frames: FrameInput[];
+  /** Why the file could not be read to its end. */
+  readonly error?: string;
+}
+
+/** Every capture of the folder, one at a time. Bytes are taken as Ethernet, whatever the link. */
+export async function* captures(folder: string): AsyncGenerator<CaptureContent> {
+  for await (const path of filesUnder(folder)) {
+    const frames: FrameInput[] = [];
+    let error: string | undefined;
+    try {
+      for (const { timeNs, bytes } of readCapture(await Deno.readFile(path))) {
+        frames.push({ timeNs, bytes, observed: frames.length % 5 === 4 });
+      }
+    } catch (problem) {
+      error = problem instanceof Error ? problem.message : String(problem);
+    }
+    yield { path, frames, ...(error === undefined ? {} : { error }) };
+  }
+}
