@@ -1,0 +1,127 @@
+/**
+ * Reading what wrk, nginx, the probe and the long flows print.
+ */
+import assert from "node:assert/strict";
+import { aroundFailure, parseAccess } from "../../../scripts/lab/access.ts";
+import { judgeLong, judgeProbe, parseLong, parseProbe } from "../../../scripts/lab/reports.ts";
+import { parseWrk } from "../../../scripts/lab/wrk.ts";
+
+const WRK = `Running 6s test @ http://10.2.0.11/5k
+  2 threads and 100 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency    25.34ms    2.10ms  60.01ms   91.27%
+    Req/Sec     1.98k    83.17     2.19k    77.50%
+  Latency Distribution
+     50%   25.13ms
+     75%   26.01ms
+     90%   27.20ms
+     99%    1.08s${" "}
+  23720 requests in 6.03s, 134.61MB read
+`;
+
+Deno.test("parseWrk() reads totals and latencies of a clean run", () => {
+  const report = parseWrk(`${WRK}Requests/sec:   3936.85\nTransfer/sec:     22.34MB\n`);
+  assert.deepEqual(report, {
+    requests: 23_720,
+    seconds: 6.03,
+    requestsPerSecond: 3_936.85,
+    connectErrors: 0,
+    readErrors: 0,
+    writeErrors: 0,
+    timeouts: 0,
+    badStatus: 0,
+    latencyP50Ms: 25.13,
+    latencyP99Ms: 1_080,
+  });
+});
+
+Deno.test("parseWrk() reads socket errors and bad statuses, and minutes", () => {
+  const report = parseWrk(
+    WRK.replace("6.03s", "1.10m") + "  Socket errors: connect 1, read 22, write 3, timeout 44\n" +
+      "  Non-2xx or 3xx responses: 5\nRequests/sec:    359.39\n",
+  );
+  assert.deepEqual(
+    [
+      report.connectErrors,
+      report.readErrors,
+      report.writeErrors,
+      report.timeouts,
+      report.badStatus,
+      report.seconds,
+    ],
+    [1, 22, 3, 44, 5, 66],
+  );
+});
+
+Deno.test("parseWrk() refuses a report that was cut off", () => {
+  assert.throws(
+    () => parseWrk("unable to connect to 10.2.0.11:80"),
+    /Cannot read the report of wrk: no totals/,
+  );
+});
+
+Deno.test("parseAccess() leaves out a torn last line", () => {
+  const answers = parseAccess("1795307131.305 2 200 5700\n1795307131.306 3 404 10\n17953071");
+  assert.deepEqual(answers, [
+    { wallMs: 1_795_307_131_305, connection: 2, status: 200, bytes: 5_700 },
+    { wallMs: 1_795_307_131_306, connection: 3, status: 404, bytes: 10 },
+  ]);
+});
+
+Deno.test("aroundFailure() counts hung connections, the gap and only answers that are good and in time", () => {
+  const at = (wallMs: number, connection: number, status = 200) => ({ wallMs, connection, status, bytes: 1 });
+  const answers = [
+    ...[at(900, 1), at(950, 2), at(960, 3)],
+    at(1_050, 2), // was on its way when the box died, and is the last of its connection
+    at(1_400, 3),
+    at(1_410, 1, 502),
+    at(1_900, 4), // new: neither active before nor hung
+    at(2_100, 3), // after the end
+  ];
+  const found = aroundFailure(answers, { failedMs: 1_000, endMs: 2_000 });
+  assert.deepEqual([found.before, found.after, found.active, found.ended, found.gapMs], [3, 3, 3, 2, 500]);
+  assert.deepEqual(found.per100ms, [1, 0, 0, 0, 1, 0, 0, 0, 0, 1]);
+});
+
+const PROBE = {
+  ...{ sent: 6_000, received: 5_990, late: 0, duplicates: 0, rttP50Us: 100, rttP99Us: 900, rttMaxUs: 9e3 },
+};
+
+Deno.test("judgeProbe() takes the longest loss around the failure and leaves earlier ones apart", () => {
+  const report = parseProbe(JSON.stringify({
+    ...PROBE,
+    losses: [[10, 2, 1e9, 1.002e9], [3_000, 7, 5.001e9, 5.008e9], [3_100, 1, 5.1e9, 5.101e9]],
+    gaps: [[0.9e9, 50e6], [4.999e9, 12e6]],
+  }));
+  assert.deepEqual(judgeProbe(report, 5e9), { outageMs: 7, lost: 8, lostBefore: 2, gapMs: 12 });
+});
+
+Deno.test("judgeProbe() says zero when nothing was lost", () => {
+  const report = parseProbe(JSON.stringify({ ...PROBE, losses: [], gaps: [] }));
+  assert.deepEqual(judgeProbe(report, 5e9), { outageMs: 0, lost: 0, lostBefore: 0, gapMs: 0 });
+});
+
+Deno.test("parseProbe() refuses text that is no report", () => {
+  assert.throws(() => parseProbe("Cannot connect: no"), SyntaxError);
+  assert.throws(() => parseProbe('{"sent":1}'), /received, losses, gaps/);
+});
+
+Deno.test("judgeLong() tells alive, stuck, broken and corrupt flows apart", () => {
+  const found = judgeLong(parseLong(JSON.stringify({
+    endedNs: 9e9,
+    flows: [
+      ["open", 30, 1, 100, true],
+      ["open", 50, 1, 100, true],
+      ["open", 400, 1, 100, true],
+      ["open", 3_000, 1, 100, false],
+      ["connecting", 0, 0, 0, false],
+      ["reset", 0, 0, 10, false],
+      ["closed", 0, 0, 10, false],
+      ["corrupt", 0, 0, 10, false],
+    ],
+  })));
+  assert.deepEqual(found, {
+    ...{ flows: 8, ok: 3, stuck: 2, broken: 2, corrupt: 1 },
+    ...{ gapMsMax: 400, gapMsMedian: 50 },
+  });
+});
