@@ -57,19 +57,19 @@ static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
     pair_offer(p, side, packet, flow);
   }
   /* Connections from before the last switch must be made known to the box that serves now. */
-  if (flow->seed_switch != p->switch_number) {
-    bool older = flow->first_ns < p->path_since && p->switch_number > 0;
+  if (flow->seed_switch != p->reflex.switch_number) {
+    bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
     bool wanted = flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6;
     if (older && wanted && !opens(packet)) seed_flow(p, side, flow);
-    flow->seed_switch = p->switch_number;
+    flow->seed_switch = p->reflex.switch_number;
   }
   if (flow->half[0].packets && flow->half[1].packets)
-    reflex_put(p, side, (uint32_t)(flow - p->table[side].entries));
+    reflex_put(&p->reflex, side, (uint32_t)(flow - p->table[side].entries));
 }
 
 static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v) {
   uint32_t role = role_box(1 - (uint32_t)serving(p), side);
-  if (p->now < p->mirror_after || !p->port[role].view->link) return;
+  if (p->now < p->reflex.mirror_after || !p->port[role].view->link) return;
   struct rm_live *live = &p->board->live;
   live->why[v.why].packets++;
   live->why[v.why].bytes += m->pkt_len;
@@ -102,7 +102,7 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
     if (v.why != RM_WHY_NONE) copy_to_standby(p, side, m, v);
     p->board->live.box[box].in_packets++;
     port_queue(p, role_box((uint32_t)box, side), m, false);
-  } else if (p->path == RM_PATH_WIRE) {
+  } else if (p->reflex.path == RM_PATH_WIRE) {
     port_queue(p, role_outer(1 - side), m, false);
   } else {
     count(p, RM_COUNT_BLOCKED, 1, m->pkt_len);
@@ -138,7 +138,7 @@ static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16
     }
   }
   if ((int)box == serving(p)) {
-    if (flow_known || packet->verdict == RM_PARSE_FRAGMENT) reflex_out(p, side);
+    if (flow_known || packet->verdict == RM_PARSE_FRAGMENT) reflex_out(&p->reflex, side);
     p->board->live.box[box].out_packets++;
   } else {
     count(p, RM_COUNT_DRAINED, 1, b->frame[i]->pkt_len);
@@ -148,7 +148,7 @@ static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16
 
 static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
   count(p, RM_COUNT_SHADOW, 1, m->pkt_len);
-  reflex_shadow(p, role_of_box(role));
+  reflex_shadow(&p->reflex, role_of_box(role));
   if (!neighbour_answer(p, role, m)) rte_pktmbuf_free(m);
 }
 
@@ -157,7 +157,7 @@ bool burst_box(struct plane *p, uint32_t role) {
   uint32_t box = role_of_box(role);
   receive(p, &p->port[role], &b);
   if (b.n == 0) return false;
-  bool passes = (int)box == serving(p) || (p->now < p->drain_until && box == p->previous);
+  bool passes = (int)box == serving(p) || (p->now < p->reflex.drain_until && box == p->reflex.previous);
   if (passes) parse(p, &p->table[role_side(role)], &b);
   for (uint16_t i = 0; i < b.n; i++) {
     if (passes) passed_frame(p, role, &b, i);

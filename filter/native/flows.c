@@ -8,6 +8,7 @@
 #include "filter.h"
 
 #define WAYS 8u
+#define ROOM_TO_SPARE 3
 
 /* Fold the 128-bit product of two words into 64: every input bit reaches every output bit. */
 static inline uint64_t fold(uint64_t a, uint64_t b) {
@@ -127,14 +128,20 @@ static uint32_t choose_victim(struct rm_flows *t, const struct rm_rules *rules, 
   return victim;
 }
 
+/* The first bucket while it has room to spare, because lookups go there first; a crowded one shares with the second,
+ * or a table that is half full would evict already. */
 static uint32_t choose_place(struct rm_flows *t, const struct rm_rules *rules, uint64_t now, uint64_t hash) {
-  uint32_t one = first_bucket(t, hash), two = second_bucket(t, hash);
-  uint32_t free_ways = ways_with(&t->signatures[one * WAYS], 0), bucket = one;
-  if (!free_ways) {
-    free_ways = ways_with(&t->signatures[two * WAYS], 0);
-    bucket = two;
+  uint32_t one = first_bucket(t, hash), bucket = one;
+  uint32_t free_ways = ways_with(&t->signatures[one * WAYS], 0);
+  if (__builtin_popcount(free_ways) < ROOM_TO_SPARE) {
+    uint32_t two = second_bucket(t, hash);
+    uint32_t others = ways_with(&t->signatures[two * WAYS], 0);
+    if (!free_ways && !others) return choose_victim(t, rules, now, one, two);
+    if (__builtin_popcount(others) > __builtin_popcount(free_ways)) {
+      free_ways = others;
+      bucket = two;
+    }
   }
-  if (!free_ways) return choose_victim(t, rules, now, one, two);
   t->live++;
   return bucket * WAYS + (uint32_t)__builtin_ctz(free_ways);
 }

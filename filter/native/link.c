@@ -24,7 +24,7 @@ void link_set(struct plane *p, struct port *port, bool up) {
   port->view->link = up;
   port->view->link_changes++;
   port->view->link_ns = p->now;
-  reflex_link(p, port->role, up);
+  reflex_link(&p->reflex, port->role, up);
 }
 
 static void take(struct plane *p, const struct nlmsghdr *h) {

@@ -25,13 +25,15 @@
 #define SWEEP_BUCKETS 16
 #define NAP_US 100              /* with a port that cannot wake us */
 #define WATCH_US 1000           /* while a way waits for an answer */
-#define QUIET_US 20000
+#define QUIET_US 5000           /* bounds how long an order waits */
 
 static uint64_t clock_ns(clockid_t id) {
   struct timespec t;
   clock_gettime(id, &t);
   return (uint64_t)t.tv_sec * RM_S + (uint64_t)t.tv_nsec;
 }
+
+static void set_clock(struct plane *p, uint64_t now) { p->now = p->reflex.now = now; }
 
 /* EAL keeps pointers into its arguments. */
 static int start_eal(struct plane *p) {
@@ -122,7 +124,7 @@ static void housekeep(struct plane *p) {
   ports_refresh(p);
   take_rules(p);
   live->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-  live->draining = p->now < p->drain_until;
+  live->draining = p->now < p->reflex.drain_until;
   uint64_t evicted = 0, expired = 0;
   for (uint32_t s = 0; s < RM_SIDES; s++) {
     live->flows[s] = p->table[s].live;
@@ -136,7 +138,7 @@ static void housekeep(struct plane *p) {
 static long nap_us(const struct plane *p) {
   for (uint32_t r = 0; r < RM_ROLES; r++)
     if (p->port[r].fd < 0) return NAP_US;
-  if (p->reflex.way[0].put || p->reflex.way[1].put || p->now < p->drain_until) return WATCH_US;
+  if (p->reflex.way[0].put || p->reflex.way[1].put || p->now < p->reflex.drain_until) return WATCH_US;
   return QUIET_US;
 }
 
@@ -154,23 +156,23 @@ static void sleep_a_little(struct plane *p) {
   uint64_t woke = clock_ns(CLOCK_MONOTONIC), late = woke - p->now;
   uint64_t bar = p->board->command.stall_ns;
   /* Being woken late says nothing about the box. */
-  if (bar && late > (uint64_t)us * 1000 + bar) reflex_own_stall(p, late - (uint64_t)us * 1000);
-  p->now = woke;
+  if (bar && late > (uint64_t)us * 1000 + bar) reflex_own_stall(&p->reflex, late - (uint64_t)us * 1000);
+  set_clock(p, woke);
   link_poll(p);
 }
 
 static bool turn(struct plane *p) {
   bool any = false;
   uint64_t before = p->now;
-  p->now = clock_ns(CLOCK_MONOTONIC);
+  set_clock(p, clock_ns(CLOCK_MONOTONIC));
   uint64_t took = p->now - before, bar = p->board->command.stall_ns;
   if (took > p->board->live.loop_ns_max) p->board->live.loop_ns_max = took;
-  if (bar && took > bar) reflex_own_stall(p, took);
+  if (bar && took > bar) reflex_own_stall(&p->reflex, took);
   for (uint32_t side = 0; side < RM_SIDES; side++) any |= burst_outer(p, side);
   for (uint32_t role = RM_PRIMARY_IN; role < RM_ROLES; role++) any |= burst_box(p, role);
   for (uint32_t role = 0; role < RM_ROLES; role++) port_flush(p, &p->port[role]);
-  reflex_order(p);
-  reflex_judge(p);
+  reflex_order(&p->reflex);
+  reflex_judge(&p->reflex);
   housekeep(p);
   struct rm_live *live = &p->board->live;
   live->turns++;
@@ -193,10 +195,14 @@ static void loop(struct plane *p) {
 
 static int start(struct plane *p) {
   if (start_eal(p) < 0 || make_pool(p) < 0 || make_tables(p) < 0) return -1;
-  p->now = clock_ns(CLOCK_MONOTONIC);
+  set_clock(p, clock_ns(CLOCK_MONOTONIC));
   if (ports_open(p) < 0 || link_open(p) < 0) return -1;
   take_rules(p);
-  reflex_open(p);
+  bool link[RM_BOXES][RM_SIDES];
+  for (uint32_t r = RM_PRIMARY_IN; r < RM_ROLES; r++) link[role_of_box(r)][role_side(r)] = p->port[r].view->link;
+  p->reflex.board = p->board;
+  set_clock(p, clock_ns(CLOCK_MONOTONIC));
+  reflex_open(&p->reflex, link);
   p->board->live.order_done = p->board->command.order_sequence;
   return 0;
 }
@@ -217,7 +223,7 @@ RM_EXPORT int32_t rm_plane_run(void *board) {
     b->header.state = RM_STATE_FAILED;
     return 3;
   }
-  p->now = clock_ns(CLOCK_MONOTONIC);
+  set_clock(p, clock_ns(CLOCK_MONOTONIC));
   b->live.heartbeat_ns = p->now;
   __atomic_store_n(&b->header.state, RM_STATE_RUNNING, __ATOMIC_RELEASE);
   loop(p);

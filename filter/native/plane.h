@@ -7,6 +7,7 @@
 #define RM_PLANE_H
 #include <rte_mbuf.h>
 #include "filter.h"
+#include "reflex.h"
 
 #define RM_BURST 32
 #define RM_QUEUE 256       /* frames queued per port within a turn: every port may aim at one */
@@ -14,7 +15,6 @@
 #define RM_SWALLOW 8192    /* seed frames expected to come out of a box */
 #define RM_NEIGHBOURS 1024 /* per side */
 #define RM_MS 1000000ull
-#define RM_S 1000000000ull
 
 struct port;
 struct plane;
@@ -46,22 +46,6 @@ struct pending { uint32_t seq, slot; uint64_t ns; uint16_t window; uint8_t scale
 struct swallow { uint32_t seq, ack; uint64_t ns; uint8_t flags, role, used; };
 struct neighbour { uint8_t ip[16]; uint8_t mac[6]; uint8_t used; };
 
-/* One way through a box: put in on one side, expected on the other. */
-struct way { uint64_t first_put_ns; uint32_t put, flow; bool two_flows; };
-
-struct box_state {
-  bool link[RM_SIDES];
-  bool silent;
-  uint64_t links_up_ns, down_ns, silent_ns, seen_ns;
-  uint32_t shadow_run;  /* frames seen from it since it was judged silent */
-  bool was_alive;
-};
-
-struct reflex {
-  struct box_state box[RM_BOXES];
-  struct way way[RM_SIDES]; /* by the side where frames go in; of the serving box */
-};
-
 struct plane {
   struct rm_board *board;
   struct rm_flows table[RM_SIDES];
@@ -71,10 +55,7 @@ struct plane {
   struct rte_mempool *pool;
   int netlink;
   bool mirror_any;          /* some rule mirrors something */
-  uint32_t path, previous;  /* private copy of live.path; the box that served before */
-  uint32_t switch_number;
-  uint64_t drain_until, mirror_after, path_since, last_seed_ns;
-  uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns, last_stall_ns;
+  uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns, last_seed_ns;
   struct pending pending[RM_SIDES][RM_PENDING];
   struct swallow swallow[RM_SWALLOW];
   struct neighbour neighbour[RM_SIDES][RM_NEIGHBOURS];
@@ -82,14 +63,10 @@ struct plane {
 
 static inline uint32_t role_outer(uint32_t side) { return side == RM_SIDE_UP ? RM_UPSTREAM : RM_DOWNSTREAM; }
 static inline uint32_t role_box(uint32_t box, uint32_t side) { return RM_PRIMARY_IN + 2 * box + side; }
-static inline uint32_t role_side(uint32_t role) { return role & 1; }
-static inline uint32_t role_of_box(uint32_t role) { return (role - RM_PRIMARY_IN) / 2; }
 static inline void count(struct plane *p, enum rm_counter c, uint64_t packets, uint64_t bytes) {
-  p->board->live.counter[c].packets += packets;
-  p->board->live.counter[c].bytes += bytes;
+  rm_count(p->board, c, packets, bytes);
 }
-/* The box that serves, or -1 on wire and block. */
-static inline int serving(const struct plane *p) { return p->path <= RM_PATH_REDUNDANT ? (int)p->path : -1; }
+static inline int serving(const struct plane *p) { return reflex_serving(&p->reflex); }
 
 /* ports.c */
 int ports_open(struct plane *p);
@@ -118,19 +95,6 @@ void pair_match(struct plane *p, uint32_t side, const struct rm_packet *packet, 
 /* seed.c */
 void seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow);
 bool seed_swallows(struct plane *p, uint32_t role, const struct rm_packet *packet);
-
-/* reflex.c */
-void reflex_open(struct plane *p);
-void reflex_put(struct plane *p, uint32_t side, uint32_t slot);
-void reflex_out(struct plane *p, uint32_t side);
-void reflex_shadow(struct plane *p, uint32_t box);
-void reflex_link(struct plane *p, uint32_t role, bool up);
-void reflex_judge(struct plane *p);
-void reflex_order(struct plane *p);
-void reflex_own_stall(struct plane *p, uint64_t lost_ns);
-
-/* events.c */
-void event_write(struct plane *p, const struct rm_event *event);
 
 /* burst.c */
 bool burst_outer(struct plane *p, uint32_t side);

@@ -128,7 +128,7 @@ static bool handshake(struct plane *p, const struct end *opener, const struct en
 }
 
 void seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow) {
-  flow->seed_switch = p->switch_number;
+  flow->seed_switch = p->reflex.switch_number;
   if (serving(p) < 0 || !usable(flow)) return;
   struct rm_flow *peer = flow->peer == RM_NO_FLOW ? NULL : &p->table[1 - side].entries[flow->peer];
   uint32_t slot = (uint32_t)(flow - p->table[side].entries);
@@ -137,7 +137,7 @@ void seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow) {
     count(p, RM_COUNT_SEED_UNPAIRED, 1, 0);
     return;
   }
-  peer->seed_switch = p->switch_number;
+  peer->seed_switch = p->reflex.switch_number;
   struct end here = {flow, side, flow->outer_dir}, there = {peer, 1 - side, peer->outer_dir};
   bool opened_here = flow->opener == flow->outer_dir + 1;
   p->last_seed_ns = p->now;

@@ -1,0 +1,67 @@
+/* The reflexes' state and inputs. No DPDK: links, frames and the clock go in as values, the path and events go to
+ * the board, so a simulation can drive it without a port. */
+#ifndef RM_REFLEX_H
+#define RM_REFLEX_H
+#include <stdbool.h>
+#include "abi.h"
+
+#define RM_S 1000000000ull
+static inline uint32_t role_side(uint32_t role) { return role & 1; }
+static inline uint32_t role_of_box(uint32_t role) { return (role - RM_PRIMARY_IN) / 2; }
+
+/* One way through a box: put in on one side, expected on the other. */
+struct way {
+  uint64_t first_put_ns; /* of the frames since something last came out */
+  uint32_t put;
+  uint32_t flow;         /* slot of the first of them */
+  bool two_flows;
+};
+
+struct box_state {
+  bool link[RM_SIDES];
+  bool silent;
+  bool was_alive;
+  uint32_t shadow_run;   /* frames seen from it since it was judged silent */
+  uint64_t links_up_ns, down_ns, silent_ns, seen_ns;
+};
+
+struct reflex {
+  struct rm_board *board;
+  uint64_t now;              /* set by the caller before anything else in a turn */
+  uint32_t path, previous;   /* enum rm_path; the one before */
+  uint32_t switch_number;
+  uint64_t path_since;
+  uint64_t drain_until;      /* the old box's output still passes */
+  uint64_t mirror_after;     /* no copies before */
+  uint64_t last_stall_ns;
+  struct box_state box[RM_BOXES];
+  struct way way[RM_SIDES];  /* by the side where frames go in; of the serving box */
+};
+
+/* The box that serves, or -1 on wire and block. */
+static inline int reflex_serving(const struct reflex *r) { return r->path <= RM_PATH_REDUNDANT ? (int)r->path : -1; }
+
+/* Start from the links as they are; chooses the first path without an event. */
+void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]);
+/* A frame of a connection known to pass goes into the serving box on `side`. */
+void reflex_put(struct reflex *r, uint32_t side, uint32_t slot);
+/* A frame came out of the serving box by its port of `side`. */
+void reflex_out(struct reflex *r, uint32_t side);
+/* A frame came out of a box that does not serve. */
+void reflex_shadow(struct reflex *r, uint32_t box);
+void reflex_link(struct reflex *r, uint32_t role, bool up);
+/* Look at the clock and at everything above; may move the path. */
+void reflex_judge(struct reflex *r);
+/* Carry out an order of control, if there is a new one. */
+void reflex_order(struct reflex *r);
+/* The node itself stood still for so long. */
+void reflex_own_stall(struct reflex *r, uint64_t lost_ns);
+
+/* events.c: write to the ring, or count it as lost. */
+void event_write(struct rm_board *board, uint64_t now, const struct rm_event *event);
+
+static inline void rm_count(struct rm_board *b, enum rm_counter c, uint64_t packets, uint64_t bytes) {
+  b->live.counter[c].packets += packets;
+  b->live.counter[c].bytes += bytes;
+}
+#endif
