@@ -8,7 +8,7 @@ import { compileFilter } from "../../../filter/pcap_filter.ts";
 import { type CompiledRule, filterRule, PRESETS } from "../../../filter/rule.ts";
 
 export const TOP = decodeURIComponent(new URL("../../..", import.meta.url).pathname).replace(/\/$/, "");
-const LIBRARY = `${TOP}/.cache/native/libremediate-filter.so`;
+export const LIBRARY = `${TOP}/.cache/native/libremediate-filter.so`;
 
 export const AGES: AgesMs = {
   tcp_opening: 30_000,

@@ -1,0 +1,158 @@
+/* Smoke test of the filter core for the address and undefined-behaviour sanitizers.
+ *
+ * Reads frames (u32 length in host order, then the bytes; repeated) from the file argv[1] and lets the core parse and
+ * decide for each as it is, cut at every length, and with bits flipped; argv[2] seeds the flips, argv[3] says
+ * how many frames with flips there are. Then filter programs of random instructions. Every frame lies in an
+ * allocation of exactly its size, so one byte too far is an error. Prints what it did and what the table holds.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "filter.h"
+
+#define SLOTS 4096u
+#define CUT_MAX 200u /* no header of an ordinary frame reaches further */
+
+struct frames {
+  uint8_t *bytes;
+  size_t size, count;
+  size_t *at;
+};
+
+static struct rm_flows table;
+static struct rm_rules rules;
+static uint64_t verdicts[RM_PARSES], copies[RM_WHYS], now_ns, state;
+
+/* splitmix64: any seed is good. */
+static uint64_t chance(void) {
+  uint64_t z = state += 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+static void fail(const char *what) {
+  fprintf(stderr, "Cannot run: %s\n", what);
+  exit(1);
+}
+
+static void *need(void *p) {
+  if (!p) fail("no memory");
+  return p;
+}
+
+static struct frames load(const char *path) {
+  struct frames f = {0};
+  FILE *file = fopen(path, "rb");
+  if (!file || fseek(file, 0, SEEK_END) != 0) fail(path);
+  f.size = (size_t)ftell(file);
+  rewind(file);
+  f.bytes = need(malloc(f.size + 1));
+  f.at = need(calloc(f.size / 4 + 1, sizeof *f.at));
+  if (fread(f.bytes, 1, f.size, file) != f.size) fail(path);
+  fclose(file);
+  for (size_t at = 0; at + 4 <= f.size;) {
+    uint32_t bytes;
+    memcpy(&bytes, f.bytes + at, 4);
+    f.at[f.count++] = at;
+    at += 4 + (size_t)bytes;
+  }
+  return f;
+}
+
+static void check_packet(const struct rm_packet *p) {
+  bool inside = p->transport_offset <= p->payload_offset && p->payload_offset + p->payload_bytes <= p->frame_bytes;
+  if (p->verdict >= RM_PARSES || !inside) fail("an offset beyond the frame");
+}
+
+/* Parse and decide for the first `bytes` bytes of `from`, in memory of their own. */
+static void feed(const uint8_t *from, uint32_t bytes, uint32_t flips) {
+  uint8_t *frame = need(malloc(bytes ? bytes : 1));
+  struct rm_packet p;
+  struct rm_flow *flow;
+  memcpy(frame, from, bytes);
+  for (; flips > 0 && bytes > 0; flips--) {
+    uint32_t reach = chance() % 4 && bytes > 90 ? 90 : bytes;
+    frame[chance() % reach] ^= (uint8_t)(1u << chance() % 8);
+  }
+  now_ns += chance() % 1000000;
+  verdicts[rm_parse(frame, bytes, &p)]++;
+  check_packet(&p);
+  if (p.verdict == RM_PARSE_FLOW) {
+    uint64_t hash = rm_flows_hash(&table, &p);
+    rm_flows_prefetch(&table, hash);
+    copies[rm_decide(&table, &rules, &p, hash, frame, now_ns, chance() % 5 == 0, &flow).why]++;
+  }
+  if (chance() % 16 == 0) rm_flows_sweep(&table, &rules, now_ns, 1);
+  free(frame);
+}
+
+static void feed_all(const struct frames *f, uint64_t flipped) {
+  for (size_t i = 0; i < f->count; i++) {
+    uint32_t bytes;
+    memcpy(&bytes, f->bytes + f->at[i], 4);
+    feed(f->bytes + f->at[i] + 4, bytes, 0);
+    /* Every length of one frame in sixteen; frames of one capture are alike. */
+    for (uint32_t cut = 0; i % 16 == 0 && cut < bytes && cut < CUT_MAX; cut++) feed(f->bytes + f->at[i] + 4, cut, 0);
+  }
+  for (uint64_t i = 0; i < flipped && f->count > 0; i++) {
+    uint32_t bytes;
+    size_t at = f->at[chance() % f->count];
+    memcpy(&bytes, f->bytes + at, 4);
+    feed(f->bytes + at + 4, bytes, 1 + (uint32_t)(chance() % 12));
+  }
+}
+
+static void run_random_programs(uint64_t programs) {
+  for (uint64_t n = 0; n < programs; n++) {
+    uint32_t count = 1 + (uint32_t)(chance() % 20), bytes = (uint32_t)(chance() % 64);
+    struct rm_bpf *program = need(malloc(count * sizeof *program));
+    uint8_t *frame = need(calloc(1, bytes ? bytes : 1));
+    for (uint32_t i = 0; i < count; i++) {
+      uint64_t dice = chance();
+      uint32_t k = dice >> 60 ? (uint32_t)(dice >> 32) & 63u : (uint32_t)(dice >> 32);
+      program[i] = (struct rm_bpf){(uint16_t)(dice & 0xff), (uint8_t)(chance() % 8), (uint8_t)chance(), k};
+    }
+    rm_bpf_run(program, count, frame, bytes);
+    free(frame);
+    free(program);
+  }
+}
+
+static void set_up(void) {
+  static const uint64_t secret[2] = {0x1122334455667788u, 0x99aabbccddeeff00u};
+  struct rm_flow *entries = need(aligned_alloc(RM_CACHE_LINE, SLOTS * sizeof *entries));
+  uint32_t *signatures = need(calloc(SLOTS, sizeof *signatures));
+  memset(entries, 0, SLOTS * sizeof *entries);
+  rm_flows_open(&table, entries, signatures, SLOTS, secret);
+  for (int i = 0; i < RM_AGES; i++) rules.age_ns[i] = 2000000000u;
+  rules.generation = 2;
+  rules.count = 1;
+  rules.rule[0] = (struct rm_rule){.handshake = 1, .teardown = 1, .first_packets = 2, .first_payload_packets = 2,
+                                   .first_bytes = 5000, .keepalive_ns = 1000000};
+}
+
+int main(int argc, char **argv) {
+  if (argc != 4) fail("arguments are FILE SEED FLIPPED");
+  struct frames f = load(argv[1]);
+  state = strtoull(argv[2], NULL, 10);
+  uint64_t flipped = strtoull(argv[3], NULL, 10), used = 0;
+  set_up();
+  feed_all(&f, flipped);
+  run_random_programs(flipped);
+  for (uint32_t i = 0; i < SLOTS; i++) {
+    used += table.signatures[i] != 0;
+    if (!table.signatures[i] != !(table.entries[i].flags & RM_FLOW_USED)) fail("a signature without its entry");
+  }
+  if (used != table.live) fail("the count of live flows is wrong");
+  printf("frames %zu live %" PRIu64 " evicted %" PRIu64 " expired %" PRIu64 "\n", f.count, table.live, table.evicted,
+         table.expired);
+  for (int i = 0; i < RM_PARSES; i++) printf("verdict %d %" PRIu64 "\n", i, verdicts[i]);
+  for (int i = 0; i < RM_WHYS; i++) printf("why %d %" PRIu64 "\n", i, copies[i]);
+  free(f.bytes);
+  free(f.at);
+  free(table.entries);
+  free(table.signatures);
+  return 0;
+}
