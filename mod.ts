@@ -1,3 +1,225 @@
-import "hono";
-import "smol-toml";
-import "pcap/decode";
+/**
+ * The command line of Remediate: subcommands and exit codes, and the only place where the parts meet.
+ *
+ * What is accepted and what the help says stand in ui/commands.ts. `run` and `plane` load the native library,
+ * so they are only imported when they are asked for.
+ */
+import { type Config, describeProblem, parseConfig, type Parsed } from "./appliance/config.ts";
+import { exampleConfig } from "./appliance/config_text.ts";
+import { VERSION } from "./appliance/version.ts";
+import { type Invocation, parseArguments } from "./ui/arguments.ts";
+import {
+  findingText,
+  giveOrder,
+  listEvents,
+  listFlows,
+  reportCheck,
+  reportFindings,
+  showStatus,
+  type Terminal,
+  toJson,
+} from "./ui/cli.ts";
+import { connectNode, NodeSilentError, type RemoteNode } from "./ui/client.ts";
+import { DEFAULT_CONFIG, EXIT, type Exit } from "./ui/commands.ts";
+import { commandHelp, overview } from "./ui/help.ts";
+import { logLine } from "./ui/log.ts";
+import { painter } from "./ui/paint.ts";
+import { makeApi, serveApi } from "./ui/server.ts";
+
+/** Run one command line. Returns the exit code. */
+export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
+  const parsed = parseArguments(args);
+  if (parsed.kind === "help") {
+    terminal.out(parsed.command === null ? overview(VERSION) : commandHelp(parsed.command));
+    return EXIT.ok;
+  }
+  if (parsed.kind === "refusal") {
+    terminal.err(`${parsed.text}\n`);
+    if (args.length === 0) terminal.err(`\n${overview(VERSION)}`);
+    return EXIT.input;
+  }
+  try {
+    return await carryOut(parsed, terminal);
+  } catch (error) {
+    if (!(error instanceof NodeSilentError)) throw error;
+    terminal.err(`${error.message}\n`);
+    return EXIT.failed;
+  }
+}
+
+function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const { command, options } = invocation;
+  const ask = (how: (node: RemoteNode) => Promise<Exit>) => withNode(invocation, how);
+  switch (command.name) {
+    case "run":
+      return run(invocation, terminal);
+    case "plane":
+      return plane(invocation, terminal);
+    case "check":
+      return check(invocation, terminal);
+    case "doctor":
+      return doctor(invocation, terminal);
+    case "status":
+      return ask((node) => showStatus(node, options, terminal));
+    case "flows":
+      return ask((node) => listFlows(node, options, terminal));
+    case "events":
+      return ask((node) => listEvents(node, options, terminal));
+    case "switchover":
+    case "failback":
+    case "reload": {
+      const order = command.name;
+      return ask((node) => giveOrder(node, order, options, terminal));
+    }
+    case "config example":
+      terminal.out(exampleConfig());
+      return Promise.resolve(EXIT.ok);
+    case "version":
+      return Promise.resolve(version(invocation, terminal));
+  }
+  throw new TypeError(`Cannot run "${command.name}": it is in the table of commands and nowhere else`);
+}
+
+interface Loaded extends Parsed {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** The configuration that --config names, or why there is none, as one sentence. */
+async function load(
+  { options }: Invocation,
+): Promise<Loaded | { path: string; fault: string; absent: boolean }> {
+  const path = options.text("config") ?? DEFAULT_CONFIG;
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    const absent = error instanceof Deno.errors.NotFound;
+    const reason = absent
+      ? "there is no such file; `remediate config example` prints one to begin with"
+      : error instanceof Error
+      ? error.message
+      : String(error);
+    return { path, absent, fault: `Cannot read the configuration ${path}: ${reason}` };
+  }
+  const { matchFault } = await import("./appliance/config_match.ts");
+  return { ...parseConfig(text, path, { matchFault }), path, text };
+}
+
+/** The configuration if it is good; else every problem is told. */
+async function goodConfig(
+  invocation: Invocation,
+  terminal: Terminal,
+): Promise<(Loaded & { config: Config }) | null> {
+  const loaded = await load(invocation);
+  if ("fault" in loaded) {
+    terminal.err(`${loaded.fault}\n`);
+    return null;
+  }
+  const { config, problems, warnings } = loaded;
+  for (const warning of warnings) terminal.err(`warning: ${describeProblem(warning)}\n`);
+  for (const problem of problems) terminal.err(`${describeProblem(problem)}\n`);
+  return config === undefined ? null : { ...loaded, config };
+}
+
+async function run(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const loaded = await goodConfig(invocation, terminal);
+  if (loaded === null) return EXIT.input;
+  const { config } = loaded;
+  const { preflight } = await import("./appliance/doctor.ts");
+  const faults = await preflight(config);
+  for (const fault of faults) terminal.err(findingText(fault, painter(false)));
+  if (faults.length > 0 && !invocation.options.flag("force")) {
+    terminal.err(
+      "Cannot start the plane on this machine; `remediate doctor` tells all, --force starts anyway\n",
+    );
+    return EXIT.plane;
+  }
+  const { runNode } = await import("./appliance/node.ts");
+  return await runNode({
+    config,
+    configText: loaded.text,
+    configPath: loaded.path,
+    log: (level, text, more = {}) => {
+      const line = logLine({ level, text, more }, config.log, terminal.now());
+      if (line !== null) terminal.err(line);
+    },
+    serve: (control) => serveApi(makeApi(control), config.api.socket),
+  });
+}
+
+async function plane(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const loaded = await goodConfig(invocation, terminal);
+  if (loaded === null) return EXIT.input;
+  const { runPlane } = await import("./appliance/plane_process.ts");
+  return await runPlane(loaded.config);
+}
+
+async function check(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const loaded = await load(invocation);
+  const json = invocation.options.flag("json");
+  if (!("fault" in loaded)) return reportCheck(loaded, loaded.path, json, terminal);
+  if (json) terminal.out(toJson({ ok: false, error: loaded.fault }));
+  else terminal.err(`${loaded.fault}\n`);
+  return EXIT.input;
+}
+
+/** Without a configuration in the usual place the doctor still looks at the machine. */
+async function doctor(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const { options } = invocation;
+  const loaded = await load(invocation);
+  const excused = "fault" in loaded && loaded.absent && !options.given("config");
+  let config: Config | null = null;
+  if ("fault" in loaded) {
+    terminal.err(`${loaded.fault}\n`);
+    if (excused) terminal.err("Looking at the machine without it\n");
+  } else {
+    for (const problem of loaded.problems) terminal.err(`${describeProblem(problem)}\n`);
+    config = loaded.config ?? null;
+  }
+  if (config === null && !excused) return EXIT.input;
+  const { consult } = await import("./appliance/doctor.ts");
+  return reportFindings(await consult(config), options.flag("json"), terminal);
+}
+
+/** A configuration that is missing or wrong must not hide the node that still runs with the old one. */
+async function withNode(invocation: Invocation, how: (node: RemoteNode) => Promise<Exit>): Promise<number> {
+  const named = invocation.options.text("socket");
+  const loaded = named === null ? await load(invocation) : null;
+  if (loaded && "fault" in loaded && invocation.options.given("config")) {
+    throw new NodeSilentError(loaded.fault);
+  }
+  const written = loaded && !("fault" in loaded) ? loaded.socket : undefined;
+  const node = connectNode(named ?? written ?? parseConfig("", "").socket!);
+  try {
+    return await how(node);
+  } finally {
+    node.close();
+  }
+}
+
+function version({ options }: Invocation, terminal: Terminal): number {
+  const { deno, v8 } = Deno.version;
+  if (options.flag("json")) terminal.out(toJson({ version: VERSION, deno, v8 }));
+  else terminal.out(`remediate ${VERSION} (Deno ${deno})\n`);
+  return EXIT.ok;
+}
+
+/** The terminal of this process. */
+function standardStreams(): Terminal {
+  const encoder = new TextEncoder();
+  const write = (stream: { writeSync(bytes: Uint8Array): number }, text: string) => {
+    let bytes = encoder.encode(text);
+    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+  };
+  return {
+    out: (text) => write(Deno.stdout, text),
+    err: (text) => write(Deno.stderr, text),
+    colours: Deno.stdout.isTerminal() && !Deno.noColor && Deno.env.get("TERM") !== "dumb",
+    now: () => Date.now(),
+    sleep: (ms) => new Promise((done) => setTimeout(done, ms)),
+    interrupted: () => false,
+  };
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args, standardStreams()));

@@ -47,8 +47,15 @@ export interface Parsed {
   readonly socket?: string;
 }
 
-/** The configuration in `text`, or every problem with it. `file` only names the text in messages. */
-export function parseConfig(text: string, file: string): Parsed {
+/**
+ * The configuration in `text`, or every problem with it. `file` only names the text in messages. Expressions
+ * of rules are only judged where `matchFault` (config_match.ts) is given, for it needs libpcap.
+ */
+export function parseConfig(
+  text: string,
+  file: string,
+  judges: { readonly matchFault?: (expression: string) => string | null } = {},
+): Parsed {
   let root: Record<string, unknown>;
   try {
     root = parse(text, { integersAsBigInt: true });
@@ -57,7 +64,7 @@ export function parseConfig(text: string, file: string): Parsed {
     throw error;
   }
   const shape = readShape(root, placeKeys(text), file);
-  const checked = crossCheck(shape);
+  const checked = crossCheck(shape, judges.matchFault ?? (() => null));
   const problems = [...shape.problems, ...checked.problems].sort(byPlace);
   const warnings = [...checked.warnings].sort(byPlace);
   const told = { problems, warnings, socket: socketOf(shape) };

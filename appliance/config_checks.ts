@@ -14,10 +14,17 @@ export interface Checked {
   readonly warnings: Problem[];
 }
 
-/** Problems and warnings that only show when keys are seen together. */
-export function crossCheck(shape: Shape): Checked {
+/** Problems and warnings that only show when keys are seen together, or when an expression is compiled. */
+export function crossCheck(shape: Shape, matchFault: (expression: string) => string | null): Checked {
   const checked: Checked = { problems: [], warnings: [] };
-  for (const check of [portsApart, directories, failover, memory, rules]) check(new View(shape, checked));
+  const view = new View(shape, checked);
+  for (const check of [portsApart, directories, failover, memory, rules]) check(view);
+  for (let index = 0; index < shape.rules; index++) {
+    const path = `filter.rules[${index}].match`;
+    const match = view.text(path);
+    const fault = match === null ? null : matchFault(match);
+    if (fault !== null) view.problem(path, `cannot be compiled: ${fault}`, RULE.match.form);
+  }
   return checked;
 }
 

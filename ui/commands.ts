@@ -76,9 +76,9 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "run",
     summary: "Run the node: starts the plane, or takes over one that is running",
-    text: "Runs in the foreground until it gets SIGTERM or SIGINT. The configuration is checked first, and " +
-      "before a plane is started so is the machine, as by `doctor`. The plane is a process of its own " +
-      "and forwards on while this one restarts.",
+    text: "Runs in the foreground. The configuration is checked first, and before a plane is started so is " +
+      "the machine, as by `doctor`. The plane is a process of its own: SIGTERM ends this one and leaves " +
+      "the plane forwarding, for the next `run` to take over; SIGINT (Ctrl-C) ends both.",
     arguments: [],
     options: [CONFIG, {
       name: "force",
@@ -98,11 +98,11 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "plane",
     summary: "The packet process; started by `run`, not by people",
-    text: "Owns the ports and moves the packets, as the board tells it.",
-    arguments: [{ name: "BOARD", help: "The file of shared memory that `run` has prepared." }],
-    options: [],
+    text: "Owns the ports and moves the packets, as the board tells it. Ends on SIGTERM or SIGINT.",
+    arguments: [],
+    options: [CONFIG],
     examples: [],
-    exits: { 0: "stopped as asked", 2: "bad arguments", 3: "the plane cannot run" },
+    exits: { 0: "stopped as asked", 2: "bad arguments or bad configuration", 3: "the plane cannot run" },
   },
   {
     name: "check",
@@ -194,8 +194,8 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "reload",
     summary: "Make the node take over its changed configuration",
-    text: "With any problem in it the old one stays in force. What concerns ports and the plane needs a " +
-      "new plane.",
+    text: "With any problem in it the old one stays in force. Ports, directories and what is in " +
+      "[plane] cannot be changed that way.",
     arguments: [],
     options: REMOTE,
     examples: [{ line: "remediate check && remediate reload", help: "Check, then take over." }],

@@ -3,6 +3,7 @@
  *
  * Pure. Plain text of at most 80 columns, so that it reads the same on a serial console.
  */
+import { wrap } from "../appliance/wrap.ts";
 import { type Command, COMMANDS, DEFAULT_CONFIG, EXIT_MEANING, type Option } from "./commands.ts";
 
 const WIDTH = 80;
@@ -30,11 +31,11 @@ export function overview(version: string): string {
 export function commandHelp(command: Command): string {
   const words = command.arguments.map(({ name }) => ` ${name}`).join("");
   const lines = [
-    ...wrap(`remediate ${command.name}: ${command.summary}`, ""),
+    ...wrap(`remediate ${command.name}: ${command.summary}`, { width: WIDTH }),
     "",
     `Usage: remediate ${command.name}${words} [OPTIONS]`,
     "",
-    ...wrap(command.text, ""),
+    ...wrap(command.text, { width: WIDTH }),
     ...titled("Arguments", columns(command.arguments.map(({ name, help }) => [name, help]))),
     ...titled("Options", columns([...command.options.map(optionRow), ["--help", "Print this page."]])),
     ...titled("Examples", command.examples.flatMap(({ line, help }) => [`  ${line}`, `      ${help}`])),
@@ -59,21 +60,7 @@ function titled(title: string, lines: readonly string[]): string[] {
 function columns(rows: readonly (readonly [string, string])[]): string[] {
   const left = Math.max(0, ...rows.map(([name]) => name.length));
   return rows.flatMap(([name, text]) => {
-    const [first = "", ...more] = wrap(text, " ".repeat(left + 4));
-    return [`  ${name.padEnd(left)}  ${first.trimStart()}`, ...more];
+    const first = `  ${name.padEnd(left)}  `;
+    return wrap(text, { width: WIDTH, first, rest: " ".repeat(left + 4) });
   });
-}
-
-/** Lines of at most WIDTH columns, each after `indent`. */
-export function wrap(text: string, indent: string): string[] {
-  const lines: string[] = [];
-  let line = indent;
-  for (const word of text.split(" ")) {
-    const apart = line.trim() === "" ? "" : " ";
-    if (line.trim() !== "" && line.length + apart.length + word.length > WIDTH) {
-      lines.push(line);
-      line = indent + word;
-    } else line += apart + word;
-  }
-  return [...lines, line];
 }
