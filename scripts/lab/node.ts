@@ -108,7 +108,7 @@ export class LabNode {
   }
 
   events(): Promise<EventView[]> {
-    return this.#json(["events"]);
+    return this.#json(["events", "--limit", "1000"]);
   }
 
   /** Ends control in order; the plane, if it lives on, ends with the lab. */
