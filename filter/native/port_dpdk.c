@@ -118,7 +118,7 @@ static int dpdk_open(struct plane *p, struct port *port, const char *spec) {
   if (rte_eth_macaddr_get(port->dpdk, &mac) == 0) memcpy(port->view->mac, mac.addr_bytes, 6);
   if (rte_eth_dev_get_mtu(port->dpdk, &mtu) == 0) port->view->mtu = mtu;
   struct rte_eth_link link = {0};
-  rte_eth_link_get_nowait(port->dpdk, &link);
+  if (rte_eth_link_get_nowait(port->dpdk, &link) < 0) return plane_fail(p, "the driver tells no link state");
   port->view->link = link.link_status == RTE_ETH_LINK_UP;
   return 0;
 }
