@@ -1,0 +1,69 @@
+/** The names in filter/names.ts are those of native/abi.h. */
+import assert from "node:assert/strict";
+import * as names from "../../../filter/names.ts";
+
+const header = await Deno.readTextFile(new URL("../../../filter/native/abi.h", import.meta.url));
+const bare = header.replace(/\/\*[\s\S]*?\*\//g, "");
+
+/** Members of an enum in order, without prefix and without the count at the end, in lower case. */
+function enumOf(name: string): string[] {
+  const body = new RegExp(`enum ${name} \\{([^}]*)\\}`).exec(bare)?.[1];
+  assert.ok(body, `abi.h has enum ${name}`);
+  const members = body.split(",").map((member) => member.trim()).filter((member) => member !== "");
+  assert.ok(
+    members.every((member) => /^RM_[A-Z0-9_]+$/.test(member)),
+    `enum ${name} counts from 0 without gaps`,
+  );
+  return members.map((member) => member.slice(3).toLowerCase());
+}
+
+function constant(name: string): number {
+  const value = new RegExp(`#define ${name} (0x[0-9a-f]+|[0-9]+)u?\\b`).exec(bare)?.[1];
+  assert.ok(value, `abi.h defines ${name}`);
+  return Number(value);
+}
+
+/** [enum, prefix of its members, its count or "" where it has none, names in TypeScript] */
+const TABLE: readonly (readonly [string, string, string, readonly string[]])[] = [
+  ["rm_role", "", "roles", names.ROLE.map((role) => role.replace("-", "_"))],
+  ["rm_side", "side_", "sides", names.SIDE],
+  ["rm_box", "", "boxes", names.BOX],
+  ["rm_path", "path_", "paths", names.PATH],
+  ["rm_state", "state_", "", names.STATE],
+  ["rm_poll", "poll_", "", names.POLL],
+  ["rm_event_kind", "event_", "event_kinds", names.EVENT_KIND],
+  ["rm_cause", "cause_", "causes", names.CAUSE],
+  ["rm_why", "why_", "whys", names.WHY],
+  ["rm_parse", "parse_", "parses", names.PARSE],
+  ["rm_counter", "count_", "counters", names.COUNTER],
+  ["rm_age", "age_", "ages", names.AGE],
+];
+
+for (const [name, prefix, count, ours] of TABLE) {
+  Deno.test(`names.ts has the members of enum ${name}, in its order`, () => {
+    assert.deepEqual([...ours.map((word) => prefix + word), ...(count === "" ? [] : [count])], enumOf(name));
+  });
+}
+
+Deno.test("names.ts covers every enum of abi.h", () => {
+  assert.deepEqual(
+    [...bare.matchAll(/enum (rm_\w+) \{/g)].map(([, name]) => name),
+    TABLE.map(([name]) => name),
+  );
+});
+
+Deno.test("names.ts has the flags, limits and numbers of abi.h", () => {
+  const prefixed = [["RM_HALF_", names.HALF_FLAG], ["RM_FLOW_", names.FLOW_FLAG], [
+    "RM_",
+    names.LIMIT,
+  ]] as const;
+  for (const [prefix, values] of prefixed) {
+    for (const [name, value] of Object.entries(values)) {
+      assert.equal(constant(prefix + name.toUpperCase()), value, name);
+    }
+  }
+  const flags = [...bare.matchAll(/#define RM_(?:HALF|FLOW)_\w+ \d+u/g)].length;
+  assert.equal(flags, Object.keys(names.HALF_FLAG).length + Object.keys(names.FLOW_FLAG).length);
+  assert.equal(constant("RM_ABI_VERSION"), names.ABI_VERSION);
+  assert.equal(constant("RM_NO_FLOW"), names.NO_FLOW);
+});
