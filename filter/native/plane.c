@@ -44,7 +44,8 @@ static int start_eal(struct plane *p) {
 #define ARG(...) (snprintf(text[n], sizeof text[n], __VA_ARGS__), argv[n] = text[n], n++)
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   ARG("remediate");
-  ARG("--in-memory");
+  /* No files of DPDK's own. Without hugepages memory is "legacy", which excludes --in-memory. */
+  ARG(s->huge ? "--in-memory" : "--no-shconf");
   ARG("--no-telemetry");
   ARG("--log-level=lib.*:error");
   ARG("--log-level=pmd.*:error");
