@@ -1,9 +1,12 @@
 /** Files of a node by name, so that every part looks for them in the same place. Pure. */
 import type { Config } from "./config.ts";
 
-/** The shared memory of the plane. */
+/**
+ * The shared memory of the plane, one per runtime directory. Always in memory: on a disk, writing back the pages
+ * that the plane dirties would stop its loop for hundreds of milliseconds.
+ */
 export function boardPath(config: Config): string {
-  return `${config.node.runtimeDirectory}/board`;
+  return `/dev/shm/remediate${config.node.runtimeDirectory.replaceAll("/", "-")}`;
 }
 
 /** The configuration that the running plane was started with: the last one that was found good. */

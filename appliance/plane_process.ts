@@ -55,7 +55,10 @@ export async function runPlane(config: Config): Promise<number> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, stop);
   const result = await map.run();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, stop);
-  if (result === 0) return 0;
+  if (result === 0) {
+    await Deno.remove(boardPath(config)).catch(() => {}); // a plane that was started meanwhile has its own
+    return 0;
+  }
   console.error(`plane: ${map.board.text("header.error")}`);
   return EXIT_PLANE;
 }

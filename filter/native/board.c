@@ -202,11 +202,10 @@ RM_EXPORT void *rm_board_create(const char *path, uint32_t slots, const char *ve
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return *error = errno, NULL;
   void *map = MAP_FAILED;
-  if (ftruncate(fd, (off_t)bytes) == 0) map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (ftruncate(fd, (off_t)bytes) == 0) map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
   *error = map == MAP_FAILED ? errno : 0;
   close(fd);
   if (map == MAP_FAILED) return NULL;
-  madvise(map, bytes, MADV_HUGEPAGE);
   board_fill(map, slots, version);
   return map;
 }
