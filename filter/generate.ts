@@ -278,7 +278,7 @@ function* talkLink(random: Random): Talk {
   const body = new Uint8Array(46).fill(random.below(256));
   yield ethernet(ends, ETHERTYPE.arp, body, linkOptions(random));
   const bridge: End = { mac: [1, 0x80, 0xc2, 0, 0, random.below(20)], ip: [], port: 0 };
-  yield ethernet([ends[0], bridge], random.pick([0x88cc, 0x8809, 39, ETHERTYPE.ipv4]), body);
+  yield ethernet([ends[0], bridge], random.pick([0x88cc, 0x8809, 39]), body);
   yield ethernet(ends, random.pick([38, 1500, 0x8847, 0x8864, 0x9000]), body, linkOptions(random));
   yield ethernet(ends, ETHERTYPE.ipv4, body, { tags: [1, 2, 3, 4, 5] });
   if (ends[0].ip.length !== 16) return;
