@@ -5,7 +5,7 @@
  * as an order. No way back is ever taken by reflex: a returning box serves only when no other does.
  *
  * Silence is judged per direction and only on dense traffic: a few retransmissions of one blocked connection must
- * not look like a dead box. A turn that took too long is the node's own fault and starts the count anew.
+ * not look like a dead box. A turn that took too long is the node's own fault and does not count as silence.
  */
 #include <string.h>
 #include "reflex.h"
@@ -120,7 +120,7 @@ void reflex_link(struct reflex *r, uint32_t role, bool up) {
 
 static bool silent(const struct reflex *r, struct way *w) {
   uint64_t bar = command(r)->silence_ns;
-  if (w->put == 0 || r->now - w->first_put_ns < bar) return false;
+  if (w->put == 0 || r->now < w->first_put_ns + bar) return false;
   uint32_t need = command(r)->silence_packets;
   if (w->put >= need && (w->two_flows || w->put >= ONE_FLOW * need)) return true;
   if (r->now - w->first_put_ns > SPARSE * bar) w->put = 0;
@@ -177,11 +177,12 @@ void reflex_order(struct reflex *r) {
 }
 
 void reflex_own_stall(struct reflex *r, uint64_t lost_ns) {
-  clear_ways(r);
+  /* Time in which nobody looked is no silence. What came out meanwhile is read before the next judgement. */
+  for (uint32_t side = 0; side < RM_SIDES; side++)
+    if (r->way[side].put) r->way[side].first_put_ns += lost_ns;
   rm_count(r->board, RM_COUNT_STALLS, 1, 0);
   /* One event a second is enough to tell; the counter keeps the number. */
-  static const uint64_t QUIET = RM_S;
-  if (r->last_stall_ns && r->now - r->last_stall_ns < QUIET) return;
+  if (r->last_stall_ns && r->now - r->last_stall_ns < RM_S) return;
   r->last_stall_ns = r->now;
   event_write(r->board, r->now, &(struct rm_event){.kind = RM_EVENT_STALL, .cause = RM_CAUSE_STALL, .silent_ns = lost_ns});
 }
