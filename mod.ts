@@ -4,7 +4,14 @@
  * What is accepted and what the help says stand in ui/commands.ts. `run` and `plane` load the native library,
  * so they are only imported when they are asked for.
  */
-import { type Config, describeProblem, parseConfig, type Parsed } from "./appliance/config.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  type Config,
+  DEFAULT_SOCKET,
+  describeProblem,
+  parseConfig,
+  type Parsed,
+} from "./appliance/config.ts";
 import { exampleConfig } from "./appliance/config_text.ts";
 import { VERSION } from "./appliance/version.ts";
 import { type Invocation, parseArguments } from "./ui/arguments.ts";
@@ -19,7 +26,7 @@ import {
   type Terminal,
   toJson,
 } from "./ui/cli.ts";
-import { connectNode, NodeSilentError, type RemoteNode } from "./ui/client.ts";
+import { connectNode, type RemoteNode } from "./ui/client.ts";
 import { DEFAULT_CONFIG, EXIT, type Exit } from "./ui/commands.ts";
 import { commandHelp, overview } from "./ui/help.ts";
 import { logLine } from "./ui/log.ts";
@@ -41,7 +48,8 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
   try {
     return await carryOut(parsed, terminal);
   } catch (error) {
-    if (!(error instanceof NodeSilentError)) throw error;
+    // A sentence is for the person; anything else is a fault of ours, and then the stack is what helps.
+    if (!(error instanceof Error) || !error.message.startsWith("Cannot ")) throw error;
     terminal.err(`${error.message}\n`);
     return EXIT.failed;
   }
@@ -49,7 +57,7 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
 
 function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   const { command, options } = invocation;
-  const ask = (how: (node: RemoteNode) => Promise<Exit>) => withNode(invocation, how);
+  const ask = (how: (node: RemoteNode) => Promise<Exit>) => withNode(invocation, terminal, how);
   switch (command.name) {
     case "run":
       return run(invocation, terminal);
@@ -183,14 +191,21 @@ async function doctor(invocation: Invocation, terminal: Terminal): Promise<numbe
 }
 
 /** A configuration that is missing or wrong must not hide the node that still runs with the old one. */
-async function withNode(invocation: Invocation, how: (node: RemoteNode) => Promise<Exit>): Promise<number> {
-  const named = invocation.options.text("socket");
-  const loaded = named === null ? await load(invocation) : null;
-  if (loaded && "fault" in loaded && invocation.options.given("config")) {
-    throw new NodeSilentError(loaded.fault);
+async function withNode(
+  invocation: Invocation,
+  terminal: Terminal,
+  how: (node: RemoteNode) => Promise<Exit>,
+): Promise<number> {
+  let socket = invocation.options.text("socket");
+  if (socket === null) {
+    const loaded = await load(invocation);
+    if ("fault" in loaded && (invocation.options.given("config") || !loaded.absent)) {
+      terminal.err(`${loaded.fault}\n`);
+      return EXIT.input;
+    }
+    socket = "fault" in loaded ? DEFAULT_SOCKET : loaded.socket ?? DEFAULT_SOCKET;
   }
-  const written = loaded && !("fault" in loaded) ? loaded.socket : undefined;
-  const node = connectNode(named ?? written ?? parseConfig("", "").socket!);
+  const node = connectNode(socket);
   try {
     return await how(node);
   } finally {
@@ -205,21 +220,30 @@ function version({ options }: Invocation, terminal: Terminal): number {
   return EXIT.ok;
 }
 
-/** The terminal of this process. */
-function standardStreams(): Terminal {
+/** The terminal of this process. The first Ctrl-C ends a watch in order. */
+function standardStreams(args: readonly string[]): Terminal {
   const encoder = new TextEncoder();
+  const stop = new AbortController();
   const write = (stream: { writeSync(bytes: Uint8Array): number }, text: string) => {
     let bytes = encoder.encode(text);
-    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+    try {
+      while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+    } catch (error) {
+      // The reader has seen enough: `remediate flows | head`.
+      if (error instanceof Deno.errors.BrokenPipe) Deno.exit(EXIT.ok);
+      throw error;
+    }
   };
+  if (args.includes("--watch")) Deno.addSignalListener("SIGINT", () => stop.abort());
   return {
     out: (text) => write(Deno.stdout, text),
     err: (text) => write(Deno.stderr, text),
     colours: Deno.stdout.isTerminal() && !Deno.noColor && Deno.env.get("TERM") !== "dumb",
     now: () => Date.now(),
-    sleep: (ms) => new Promise((done) => setTimeout(done, ms)),
-    interrupted: () => false,
+    // An aborted sleep is over, which is what was asked for.
+    sleep: (ms) => delay(ms, undefined, { signal: stop.signal }).catch(() => {}),
+    interrupted: () => stop.signal.aborted,
   };
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args, standardStreams()));
+if (import.meta.main) Deno.exit(await main(Deno.args, standardStreams(Deno.args)));

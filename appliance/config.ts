@@ -17,6 +17,9 @@ import { type Role, ROLES } from "./view.ts";
 
 export type { FilterRule, Port, Problem };
 
+/** Where the API is when the text says nothing of it. */
+export const DEFAULT_SOCKET = `${NODE.runtime_directory.default}/control.sock`;
+
 /** Sections and keys as in docs/configuration.md, in camelCase: `failover.silenceMs`. */
 export interface Config {
   readonly node: Values<typeof NODE>;

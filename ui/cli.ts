@@ -93,6 +93,8 @@ export async function listEvents(node: RemoteNode, options: Options, terminal: T
   return EXIT.ok;
 }
 
+const ORDERS = { switchover: "switch over", failback: "fail back", reload: "reload" } as const;
+
 export async function giveOrder(
   node: RemoteNode,
   order: "switchover" | "failback" | "reload",
@@ -103,7 +105,7 @@ export async function giveOrder(
     ? await node.reload()
     : await node.order(order, { force: options.flag("force") });
   if (result.ok) terminal.out(`${result.text}\n`);
-  else terminal.err(`Cannot ${order === "switchover" ? "switch over" : order}: ${result.text}\n`);
+  else terminal.err(`Cannot ${ORDERS[order]}: ${result.text}\n`);
   return result.ok ? EXIT.ok : EXIT.failed;
 }
 

@@ -45,9 +45,9 @@ export function percent(share: number): string {
 
 /** A length of time in its two largest units: "850 us", "12 ms", "3 s", "2 min 5 s", "3 d 4 h". */
 export function duration(ms: number): string {
-  if (ms < 1) return `${Math.round(ms * 1000)} us`;
-  if (ms < 1000) return `${ms < 10 ? Number(ms.toFixed(1)) : Math.round(ms)} ms`;
-  const seconds = Math.floor(ms / 1000);
+  if (ms < 0.9995) return `${Math.round(ms * 1000)} us`;
+  if (ms < 999.5) return `${ms < 10 ? Number(ms.toFixed(1)) : Math.round(ms)} ms`;
+  const seconds = Math.max(1, Math.floor(ms / 1000));
   const [large, unit, small, smaller] = seconds < 60
     ? [seconds, "s", 0, ""]
     : seconds < 3600

@@ -11,7 +11,7 @@ const INNER = ["primary-in", "primary-out", "redundant-in", "redundant-out"] as 
 /** Columns, counted from inside the left edge, at which the inner ports leave the node. */
 const LEGS = [7, 20, 35, 49] as const;
 const INSIDE = 57;
-const MARGIN = " ".repeat(10);
+const MARGIN = " ".repeat(11);
 
 export function drawNode(status: NodeStatus, paint: Painter): string[] {
   const legs = INNER.map((role) => carries(status, boxOf(role)));
@@ -19,7 +19,7 @@ export function drawNode(status: NodeStatus, paint: Painter): string[] {
   const red = (line: string) => line.replaceAll("DOWN", paint.light("red", "DOWN"));
   return [
     `${MARGIN}+${titled(status.name.slice(0, INSIDE - 6))}+`,
-    red(` clients ${through.slice(1)}|${outerPorts(status)}|${through.slice(1)} servers`),
+    red(` clients ${through}|${outerPorts(status)}|${through} servers`),
     `${MARGIN}|${atLegs(INNER, " ")}|`,
     red(`${MARGIN}|${atLegs(INNER.map((role) => linkOf(status, role)), " ")}|`),
     `${MARGIN}+${atLegs(legs, "-")}+`,

@@ -172,13 +172,9 @@ export function renderEvents(events: readonly EventView[]): string {
   return events.length === 0 ? "No events.\n" : events.map(eventLine).join("\n") + "\n";
 }
 
+/** The text of an event names its cause, times and losses itself. */
 function eventLine(event: EventView): string {
-  const facts = [`cause ${event.cause}`];
-  if (event.silentUs !== null) facts.push(`silent for ${duration(event.silentUs / 1000)}`);
-  if (event.lostPackets !== null) {
-    facts.push(`at most ${plural(event.lostPackets, "packet", "packets")} lost`);
-  }
-  return `${wallTime(event.wallMs)}  ${event.kind}: ${event.text} (${facts.join(", ")})`;
+  return `${wallTime(event.wallMs)}  ${event.kind}: ${event.text}`;
 }
 
 function plural(value: number, one: string, many: string): string {

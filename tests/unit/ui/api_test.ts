@@ -1,0 +1,166 @@
+/** The API against a node that is not there: answers, refusals, and what the node never hears of. */
+import assert from "node:assert/strict";
+import { makeApi } from "../../../ui/api.ts";
+import { type FakeNode, fakeNode, nodeStatus } from "./fake_node.ts";
+
+interface Answer {
+  readonly status: number;
+  readonly type: string | null;
+  readonly body: Record<string, unknown>;
+  readonly headers: Headers;
+}
+
+async function ask(node: FakeNode, path: string, init: RequestInit = {}): Promise<Answer> {
+  const response = await makeApi(node).request(path, init);
+  const type = response.headers.get("content-type");
+  return { status: response.status, type, body: await response.json(), headers: response.headers };
+}
+
+function post(body?: string): RequestInit {
+  return { method: "POST", ...(body !== undefined && { body }) };
+}
+
+/** The detail of a refusal, checked to be a whole problem detail (RFC 9457). */
+function refused(answer: Answer, status: number): string {
+  assert.equal(answer.status, status, JSON.stringify(answer.body));
+  assert.equal(answer.type, "application/problem+json");
+  assert.equal(answer.body.status, status);
+  assert.equal(answer.body.type, "about:blank");
+  assert.ok(String(answer.body.title).length > 0);
+  return String(answer.body.detail);
+}
+
+Deno.test("makeApi() gives the status as the node tells it", async () => {
+  const node = fakeNode();
+  const answer = await ask(node, "/api/v1/status");
+  assert.equal(answer.status, 200);
+  assert.deepEqual(answer.body, JSON.parse(JSON.stringify(node.view)));
+  assert.match(
+    refused(await ask(node, "/api/v1/status?verbose=1"), 400),
+    /no parameter "verbose"; there are none/,
+  );
+});
+
+Deno.test("makeApi() hands limits, side and search of flows to the node", async () => {
+  const node = fakeNode();
+  await ask(node, "/api/v1/flows");
+  const answer = await ask(node, "/api/v1/flows?limit=7&side=downstream&search=10.1.0.11%3A80");
+  assert.deepEqual(node.calls, [
+    'flows {"limit":100}',
+    'flows {"limit":7,"side":"downstream","text":"10.1.0.11:80"}',
+  ]);
+  assert.equal((answer.body.flows as unknown[]).length, 1);
+});
+
+Deno.test("makeApi() refuses bad parameters before the node hears of them", async () => {
+  const node = fakeNode();
+  for (const limit of ["0", "-1", "10001", "1e3", "x", "", "99999999999999999999"]) {
+    const detail = refused(await ask(node, `/api/v1/flows?limit=${limit}`), 400);
+    assert.equal(detail, `The parameter "limit" is "${limit}"; accepted: an integer from 1 to 10000`);
+  }
+  assert.match(
+    refused(await ask(node, "/api/v1/flows?side=left"), 400),
+    /accepted: "upstream" or "downstream"/,
+  );
+  assert.match(refused(await ask(node, "/api/v1/flows?limt=3"), 400), /there are limit, side, search/);
+  assert.match(refused(await ask(node, "/api/v1/flows?limit=1&limit=2"), 400), /given twice/);
+  assert.match(refused(await ask(node, "/api/v1/events?after=-1"), 400), /"after" is "-1"/);
+  assert.deepEqual(node.calls, []);
+});
+
+Deno.test("makeApi() gives events after a number, at most so many", async () => {
+  const node = fakeNode();
+  const answer = await ask(node, "/api/v1/events?after=41&limit=2");
+  assert.deepEqual(node.calls, ['events {"after":41,"limit":2}']);
+  assert.equal((answer.body.events as unknown[]).length, 2);
+});
+
+Deno.test("makeApi() carries out orders, forced only when the body says so", async () => {
+  const node = fakeNode();
+  const answer = await ask(node, "/api/v1/switchover", post());
+  assert.deepEqual(answer.body, node.result);
+  await ask(node, "/api/v1/failback", post('{"force":true}'));
+  await ask(node, "/api/v1/failback", post("{}"));
+  assert.deepEqual(node.calls, [
+    'switchover {"force":false}',
+    'failback {"force":true}',
+    'failback {"force":false}',
+  ]);
+});
+
+Deno.test("makeApi() answers 409 with the node's words when it does not carry out an order", async () => {
+  const node = fakeNode();
+  node.result = { ok: false, path: "primary", text: "the redundant is not known to be alive", tookUs: null };
+  const answer = await ask(node, "/api/v1/switchover", post());
+  assert.equal(refused(answer, 409), "the redundant is not known to be alive");
+  assert.deepEqual(answer.body.result, node.result);
+});
+
+Deno.test("makeApi() refuses bodies that are not what an order takes", async () => {
+  const node = fakeNode();
+  const detail = async (body: string) => refused(await ask(node, "/api/v1/switchover", post(body)), 400);
+  assert.match(await detail("{"), /The body is not JSON/);
+  assert.match(await detail("[]"), /no JSON object/);
+  assert.match(await detail("null"), /no JSON object/);
+  assert.match(await detail('{"force":"yes"}'), /"force" is "yes"; accepted: true or false/);
+  assert.match(await detail('{"froce":true}'), /no member "froce" in this body; there is force/);
+  refused(await ask(node, "/api/v1/switchover", post(" ".repeat(5000))), 413);
+  refused(await ask(node, "/api/v1/reload", post('{"force":true}')), 400);
+  assert.deepEqual(node.calls, []);
+});
+
+Deno.test("makeApi() reloads, and answers 422 with every problem when the new configuration is bad", async () => {
+  const node = fakeNode();
+  assert.deepEqual((await ask(node, "/api/v1/reload", post())).body, node.reloaded);
+  node.reloaded = { ok: false, text: "c.toml:3: a problem\nc.toml:4: another" };
+  assert.equal(refused(await ask(node, "/api/v1/reload", post()), 422), node.reloaded.text);
+});
+
+Deno.test("makeApi() names the paths there are, and the method a path takes", async () => {
+  const node = fakeNode();
+  assert.match(refused(await ask(node, "/api/v1/statsu"), 404), /there are .*\/api\/v1\/status/);
+  const wrong = await ask(node, "/api/v1/switchover");
+  assert.match(refused(wrong, 405), /takes POST, not GET/);
+  assert.equal(wrong.headers.get("allow"), "POST");
+  refused(await ask(node, "/api/v1/status", post()), 405);
+});
+
+Deno.test("makeApi() answers 500 with the reason when the node throws", async () => {
+  const node = fakeNode();
+  node.status = () => {
+    throw new Error("Cannot read the board: it is gone");
+  };
+  assert.equal(refused(await ask(node, "/api/v1/status"), 500), "Cannot read the board: it is gone");
+});
+
+Deno.test("makeApi() is healthy while the plane runs and is seen, and traffic passes", async () => {
+  const node = fakeNode();
+  const health = async (view: Partial<typeof node.view>) => {
+    node.view = nodeStatus(view);
+    return await ask(node, "/healthz");
+  };
+  assert.deepEqual((await health({})).body, { ok: true });
+  assert.equal((await health({ path: "wire" })).status, 200);
+  assert.match(refused(await health({ path: "block" }), 503), /traffic is blocked/);
+  assert.match(refused(await health({ freshMs: 1500 }), 503), /not seen the plane for 1500 ms/);
+  const plane = { ...nodeStatus().plane, state: "failed" as const };
+  assert.match(refused(await health({ plane }), 503), /the plane is failed/);
+});
+
+Deno.test("makeApi() is ready only when it is safe to fail over to the other box", async () => {
+  const node = fakeNode();
+  const ready = async (view: Partial<typeof node.view>) => {
+    node.view = nodeStatus(view);
+    return await ask(node, "/readyz");
+  };
+  assert.equal((await ready({})).status, 200);
+  const [primary, redundant] = nodeStatus().boxes;
+  const dead = { ...redundant!, light: "red" as const, reason: "its link is down" };
+  assert.match(
+    refused(await ready({ boxes: [primary!, dead] }), 503),
+    /redundant is not alive: its link is down/,
+  );
+  assert.match(refused(await ready({ boxes: [primary!] }), 503), /no second box/);
+  assert.match(refused(await ready({ path: "wire" }), 503), /passes by both/);
+  assert.match(refused(await ready({ freshMs: 1500 }), 503), /not seen the plane/);
+});

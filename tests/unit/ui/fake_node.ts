@@ -1,0 +1,170 @@
+/**
+ * A node that is not there: its views, and a control that answers with them and remembers what it was asked.
+ */
+import type {
+  EventView,
+  FlowView,
+  NodeControl,
+  NodeStatus,
+  OrderResult,
+  PortView,
+  Role,
+} from "../../../appliance/view.ts";
+import { ROLES } from "../../../appliance/view.ts";
+
+export const NOW_MS = Date.UTC(2026, 0, 31, 12, 0, 0);
+
+export function portView(role: Role, more: Partial<PortView> = {}): PortView {
+  return {
+    role,
+    spec: `af_packet:${role.slice(0, 4)}`,
+    driver: "af_packet",
+    mac: "02:00:00:00:00:01",
+    mtu: 1500,
+    link: "up",
+    linkChanges: 0,
+    rxPackets: 1000,
+    rxBytes: 1_000_000,
+    txPackets: 2000,
+    txBytes: 3_000_000,
+    txFull: 0,
+    rxMissed: 0,
+    mirroredPackets: 0,
+    mirroredBytes: 0,
+    ...more,
+  };
+}
+
+export function nodeStatus(more: Partial<NodeStatus> = {}): NodeStatus {
+  return {
+    name: "edge1",
+    version: "0.1.0",
+    light: "green",
+    reason: "the primary serves, the redundant box stands by",
+    path: "primary",
+    pathSinceMs: NOW_MS - 7_500_000,
+    freshMs: 3,
+    plane: {
+      state: "running",
+      pid: 812,
+      startedMs: NOW_MS - 10_800_000,
+      restarts: 0,
+      hugepages: false,
+      polling: "sleep",
+      cpu: 0.0412,
+      loopMaxUs: 120,
+      error: "",
+    },
+    boxes: [
+      {
+        box: "primary",
+        light: "green",
+        reason: "links up",
+        serving: true,
+        inPackets: 5000,
+        outPackets: 4990,
+      },
+      {
+        box: "redundant",
+        light: "green",
+        reason: "links up",
+        serving: false,
+        inPackets: 120,
+        outPackets: 110,
+      },
+    ],
+    ports: ROLES.map((role) => portView(role)),
+    flows: { upstream: 1234, downstream: 1230, slots: 262144 },
+    mirror: {
+      share: 0.0241,
+      shareBytes: 0.008,
+      why: [{ name: "none", packets: 0, bytes: 0 }, { name: "handshake", packets: 300, bytes: 22_000 }],
+      rules: [{ name: "nat", packets: 300, bytes: 22_000 }],
+    },
+    counters: [{ name: "tx_full", packets: 0, bytes: 0 }, { name: "arp_answered", packets: 7, bytes: 0 }],
+    parse: [{ name: "flow", packets: 12_000, bytes: 0 }, { name: "short_ip", packets: 0, bytes: 0 }],
+    switches: 1,
+    lastSwitch: null,
+    ...more,
+  };
+}
+
+export function eventView(sequence: number, more: Partial<EventView> = {}): EventView {
+  return {
+    sequence,
+    boot: "1f",
+    wallMs: NOW_MS,
+    monoUs: 1_000_000,
+    kind: "switch",
+    cause: "silence",
+    subject: "primary",
+    before: "primary",
+    after: "redundant",
+    silentUs: 10_400,
+    lostPackets: 12,
+    text: `event ${sequence}`,
+    ...more,
+  };
+}
+
+export function flowView(more: Partial<FlowView> = {}): FlowView {
+  return {
+    side: "upstream",
+    protocol: "tcp",
+    outer: "10.1.0.11:40112",
+    inner: "10.2.0.11:80",
+    vlan: 0,
+    age: "tcp",
+    idleMs: 12,
+    packets: [10, 20],
+    bytes: [1000, 20_000],
+    mirrored: 5,
+    rule: "nat",
+    binding: "",
+    ...more,
+  };
+}
+
+export interface FakeNode extends NodeControl {
+  /** Every call as "name JSON". */
+  readonly calls: string[];
+  view: NodeStatus;
+  result: OrderResult;
+  reloaded: { ok: boolean; text: string };
+}
+
+export function fakeNode(): FakeNode {
+  const calls: string[] = [];
+  const note = (name: string, options?: object) =>
+    calls.push(options === undefined ? name : `${name} ${JSON.stringify(options)}`);
+  return {
+    calls,
+    view: nodeStatus(),
+    result: { ok: true, path: "redundant", text: "traffic goes by the redundant box", tookUs: 40 },
+    reloaded: { ok: true, text: "the new configuration is in force" },
+    status() {
+      note("status");
+      return this.view;
+    },
+    flows(options) {
+      note("flows", options);
+      return [flowView()];
+    },
+    events(options) {
+      note("events", options);
+      return [eventView(1), eventView(2), eventView(3)].slice(0, options.limit);
+    },
+    switchover(options) {
+      note("switchover", options);
+      return Promise.resolve(this.result);
+    },
+    failback(options) {
+      note("failback", options);
+      return Promise.resolve(this.result);
+    },
+    reload() {
+      note("reload");
+      return Promise.resolve(this.reloaded);
+    },
+  };
+}

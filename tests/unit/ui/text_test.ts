@@ -1,0 +1,136 @@
+/** Status, flows and events as text: the whole picture, and what it leaves out. */
+import assert from "node:assert/strict";
+import { painter } from "../../../ui/paint.ts";
+import { ratesBetween, renderEvents, renderFlows, renderStatus } from "../../../ui/text.ts";
+import { drawNode } from "../../../ui/picture.ts";
+import { eventView, flowView, nodeStatus, NOW_MS, portView } from "./fake_node.ts";
+
+const PLAIN = painter(false);
+
+function picture(...more: Parameters<typeof nodeStatus>): string[] {
+  return drawNode(nodeStatus(...more), PLAIN);
+}
+
+function shown(...more: Parameters<typeof nodeStatus>): string {
+  return renderStatus(nodeStatus(...more), { paint: PLAIN, nowMs: NOW_MS });
+}
+
+Deno.test("drawNode() draws ports, boxes, links and who serves", () => {
+  assert.deepEqual(picture(), [
+    "           +------------------------- edge1 -------------------------+",
+    " clients ==| upstream up                               up downstream |== servers",
+    "           |  primary-in   primary-out   redundant-in  redundant-out |",
+    "           |      up           up             up            up       |",
+    "           +-------#------------#--------------:-------------:-------+",
+    "                   #            #              :             :",
+    "                   +[ primary ]=+              +.[redundant].+",
+    "                   serving, green              standby, green",
+  ]);
+});
+
+Deno.test("drawNode() shows a dead standby cut off, and its link", () => {
+  const [primary, redundant] = nodeStatus().boxes;
+  const ports = nodeStatus().ports.map((port) =>
+    port.role === "redundant-out" ? { ...port, link: "down" as const } : port
+  );
+  const lines = picture({ boxes: [primary!, { ...redundant!, light: "red" }], ports });
+  assert.equal(lines[3], "           |      up           up             up           DOWN      |");
+  assert.equal(lines[4], "           +-------#------------#--------------|-------------|-------+");
+  assert.equal(lines[7], "                   serving, green              standby, red");
+});
+
+Deno.test("drawNode() shows traffic that passes by both boxes, and traffic that is blocked", () => {
+  const boxes = nodeStatus().boxes.map((box) => ({ ...box, serving: false, light: "red" as const }));
+  const wire = picture({ path: "wire", boxes });
+  assert.equal(wire[1], " clients ==| upstream up ============================= up downstream |== servers");
+  assert.equal(wire[7], "                   passed by, red              passed by, red");
+  const block = picture({ path: "block", boxes });
+  assert.equal(block[1], " clients --| upstream up                               up downstream |-- servers");
+  assert.equal(block[4], "           +-------|------------|--------------|-------------|-------+");
+});
+
+Deno.test("drawNode() keeps its shape without a plane and with a long name", () => {
+  const lines = picture({ ports: [], boxes: [], path: "block", name: "n".repeat(63) });
+  for (const line of lines.slice(0, 5)) assert.ok(line.length <= 80, line);
+  assert.equal(new Set([0, 2, 3, 4].map((index) => lines[index]!.length)).size, 1);
+  assert.match(lines[1]!, /upstream \?/);
+});
+
+Deno.test("renderStatus() tells light, path, plane, boxes, mirror and counters that are not zero", () => {
+  const text = shown();
+  assert.match(text, /^edge1: green: the primary serves/);
+  assert.match(text, /path +primary for 2 h 5 min, 1 switch so far/);
+  assert.match(
+    text,
+    /plane +running for 3 h, pid 812, sleeping, 4\.12 % of a core, longest turn 120 us, no hugepages/,
+  );
+  assert.match(text, /redundant +green, standby: links up; 120 packets in, 110 out/);
+  assert.match(text, /flows +1,234 upstream, 1,230 downstream; 262,144 places each/);
+  assert.match(text, /mirror +2\.41 % of packets, 0\.80 % of bytes/);
+  assert.match(text, /copies +handshake 300\n/);
+  assert.match(text, /counters +arp answered 7\n/);
+  assert.ok(!text.includes("tx full") && !text.includes("short ip") && !text.includes("losses"), text);
+});
+
+Deno.test("renderStatus() shows losses of ports, restarts, staleness and a plane that failed", () => {
+  const ports = [portView("upstream", { txFull: 3, rxMissed: 1000 })];
+  assert.match(shown({ ports }), /losses +upstream did not take 3, upstream missed 1,000\n/);
+  assert.match(shown({ plane: { ...nodeStatus().plane, restarts: 2 } }), /restarted 2 times/);
+  assert.match(
+    shown({ freshMs: 3400 }),
+    /control has not seen the plane for 3 s: what stands here is history/,
+  );
+  const plane = {
+    ...nodeStatus().plane,
+    state: "failed" as const,
+    error: "Cannot open eth1: no such device",
+  };
+  assert.match(shown({ plane }), /plane +failed: Cannot open eth1: no such device/);
+  assert.match(shown({ lastSwitch: eventView(4) }), /last +2026-01-31 12:00:00\.000 +switch: event 4\n/);
+});
+
+Deno.test("renderStatus() shows rates where there are two readings, else totals", () => {
+  assert.match(shown(), /upstream +af_packet:upst +up +977 KiB +1,000 +2\.9 MiB +2,000\n/);
+  const later = nodeStatus({ ports: [portView("upstream", { rxPackets: 1500, rxBytes: 1_250_000 })] });
+  const rates = ratesBetween(nodeStatus(), later, 500);
+  const text = renderStatus(later, { paint: PLAIN, nowMs: NOW_MS, rates });
+  assert.match(text, /upstream +af_packet:upst +up +4\.0 Mbit\/s +1,000\/s +0 bit\/s +0\/s\n/);
+});
+
+Deno.test("ratesBetween() knows no rate across two planes, and none below zero", () => {
+  const other = nodeStatus({ plane: { ...nodeStatus().plane, startedMs: NOW_MS } });
+  assert.equal(ratesBetween(nodeStatus(), other, 500), null);
+  assert.equal(ratesBetween(nodeStatus(), nodeStatus(), 0), null);
+  const less = nodeStatus({ ports: [portView("upstream", { rxPackets: 1 })] });
+  assert.equal(ratesBetween(nodeStatus(), less, 500)?.get("upstream")?.rxPackets, 0);
+});
+
+Deno.test("renderStatus() paints only when asked to", () => {
+  // deno-lint-ignore no-control-regex
+  assert.ok(!/\x1b/.test(shown()));
+  const painted = renderStatus(nodeStatus({ light: "red" }), { paint: painter(true), nowMs: NOW_MS });
+  assert.ok(painted.includes("\x1b[31mred\x1b[0m"));
+});
+
+Deno.test("renderFlows() and renderEvents() say it when there are none", () => {
+  assert.equal(renderFlows([]), "No flows.\n");
+  assert.equal(renderEvents([]), "No events.\n");
+});
+
+Deno.test("renderFlows() has a line per flow, with both directions added up", () => {
+  const text = renderFlows([flowView(), flowView({ vlan: 7, rule: "", binding: "192.0.2.1:1024" })]);
+  const [head, first, second] = text.split("\n");
+  assert.match(head!, /^SIDE +PROTO +OUTER +INNER +AGE +IDLE +PACKETS +BYTES +COPIED +RULE +BINDING$/);
+  assert.match(
+    first!,
+    /^upstream +tcp +10\.1\.0\.11:40112 +10\.2\.0\.11:80 +tcp +12 ms +30 +20\.5 KiB +5 +nat +-$/,
+  );
+  assert.match(second!, /tcp vlan 7 .* - +192\.0\.2\.1:1024$/);
+});
+
+Deno.test("renderEvents() has a line per event, in the order given", () => {
+  assert.equal(
+    renderEvents([eventView(1), eventView(2, { kind: "link" })]),
+    "2026-01-31 12:00:00.000  switch: event 1\n2026-01-31 12:00:00.000  link: event 2\n",
+  );
+});
