@@ -78,6 +78,7 @@ void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]) {
 
 void reflex_put(struct reflex *r, uint32_t side, uint32_t slot) {
   struct way *w = &r->way[side];
+  if (reflex_serving(r) < 0) return; /* on wire and block nothing is put into a box */
   if (w->put++ == 0) {
     w->first_put_ns = r->now;
     w->flow = slot;
@@ -137,13 +138,17 @@ static void judge_silence(struct reflex *r, uint32_t box) {
   publish(r, box, RM_CAUSE_SILENCE);
 }
 
-/* With no box alive: one whose links have been good for the hold-up, or a silent one worth another try. */
+static uint64_t last_fault_ns(const struct box_state *b) {
+  return b->links_up_ns > b->silent_ns ? b->links_up_ns : b->silent_ns;
+}
+
+/* With no box alive: one without a fault for the hold-up, or a silent one worth another try. */
 static void judge_return(struct reflex *r) {
   for (uint32_t box = 0; box < RM_BOXES; box++) {
     struct box_state *b = &r->box[box];
     uint64_t hold = command(r)->hold_up_ns;
     if (b->silent && links(b) && r->now - b->silent_ns > RETRY * hold) b->silent = false;
-    if (!alive(b) || r->now - b->links_up_ns < hold) continue;
+    if (!alive(b) || r->now - last_fault_ns(b) < hold) continue;
     publish(r, box, RM_CAUSE_RETURN);
     go(r, box, RM_CAUSE_RETURN, 0);
     return;
