@@ -151,7 +151,7 @@ static size_t board_bytes(uint32_t slots) {
   return sizeof(struct rm_board) + (size_t)RM_SIDES * slots * sizeof(struct rm_flow);
 }
 
-static void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
+void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
   struct describe d = {b->field, 0};

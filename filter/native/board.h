@@ -3,6 +3,8 @@
 #define RM_BOARD_H
 #include "abi.h"
 #define RM_EXPORT __attribute__((visibility("default")))
+/* Describe a zeroed board and declare it complete; its memory holds `slots` flows of each side behind it. */
+void board_fill(struct rm_board *b, uint32_t slots, const char *version);
 RM_EXPORT void *rm_board_create(const char *path, uint32_t slots, const char *version, int32_t *error);
 RM_EXPORT void *rm_board_open(const char *path, uint64_t *bytes, int32_t *error);
 RM_EXPORT void rm_board_close(void *map, uint64_t bytes);

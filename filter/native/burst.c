@@ -46,6 +46,14 @@ static void keep_head(struct rm_flow *flow, const uint8_t *frame, const struct r
   flow->tci = packet->tags == 1 ? (uint16_t)(frame[14] << 8 | frame[15]) : 0;
 }
 
+/* Would a box that works let this flow's next frame out? Answered, and neither side saw it end: what still
+ * arrives for a connection that was reset is rightly dropped. */
+static bool known_to_pass(const struct plane *p, uint32_t side, const struct rm_flow *flow) {
+  if (!flow->half[0].packets || !flow->half[1].packets || flow->age == RM_AGE_TCP_CLOSING) return false;
+  if (flow->peer == RM_NO_FLOW) return true;
+  return p->table[1 - side].entries[flow->peer].age != RM_AGE_TCP_CLOSING;
+}
+
 /* After the verdict on a frame from outside: everything else that its flow needs. */
 static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
                          struct rm_flow *flow) {
@@ -63,8 +71,7 @@ static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
     if (older && wanted && !opens(packet)) seed_flow(p, side, flow);
     flow->seed_switch = p->reflex.switch_number;
   }
-  if (flow->half[0].packets && flow->half[1].packets)
-    reflex_put(&p->reflex, side, (uint32_t)(flow - p->table[side].entries));
+  if (known_to_pass(p, side, flow)) reflex_put(&p->reflex, side, (uint32_t)(flow - p->table[side].entries));
 }
 
 static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v) {

@@ -13,6 +13,7 @@
 #define SPARSE 4      /* a window longer than this many silences was too thin to judge */
 #define ONE_FLOW 4    /* one connection alone needs this many times the packets */
 #define PROOF 8       /* frames out of a silent box that prove it lives */
+#define LAST_BOX 10   /* with nobody to take over, silence has to last this many times longer */
 #define RETRY 10      /* with nothing alive, a silent box is tried again after so many hold-ups */
 
 static struct rm_box_view *view(struct reflex *r, uint32_t box) { return &r->board->live.box[box]; }
@@ -119,8 +120,7 @@ void reflex_link(struct reflex *r, uint32_t role, bool up) {
   publish(r, role_of_box(role), RM_CAUSE_LINK);
 }
 
-static bool silent(const struct reflex *r, struct way *w) {
-  uint64_t bar = command(r)->silence_ns;
+static bool silent(const struct reflex *r, struct way *w, uint64_t bar) {
   if (w->put == 0 || r->now < w->first_put_ns + bar) return false;
   uint32_t need = command(r)->silence_packets;
   if (w->put >= need && (w->two_flows || w->put >= ONE_FLOW * need)) return true;
@@ -130,16 +130,14 @@ static bool silent(const struct reflex *r, struct way *w) {
 
 static void judge_silence(struct reflex *r, uint32_t box) {
   struct box_state *b = &r->box[box];
-  if (command(r)->silence_ns == 0 || !alive(b)) return;
-  if (!silent(r, &r->way[0]) && !silent(r, &r->way[1])) return;
+  /* A doubtful box is better than none. */
+  uint64_t bar = command(r)->silence_ns * (alive(&r->box[1 - box]) ? 1 : LAST_BOX);
+  if (bar == 0 || !alive(b)) return;
+  if (!silent(r, &r->way[0], bar) && !silent(r, &r->way[1], bar)) return;
   b->silent = true;
   b->silent_ns = r->now;
   b->shadow_run = 0;
   publish(r, box, RM_CAUSE_SILENCE);
-}
-
-static uint64_t last_fault_ns(const struct box_state *b) {
-  return b->links_up_ns > b->silent_ns ? b->links_up_ns : b->silent_ns;
 }
 
 /* With no box alive: one without a fault for the hold-up, or a silent one worth another try. */
