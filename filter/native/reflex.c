@@ -140,6 +140,10 @@ static void judge_silence(struct reflex *r, uint32_t box) {
   publish(r, box, RM_CAUSE_SILENCE);
 }
 
+static uint64_t last_fault_ns(const struct box_state *b) {
+  return b->links_up_ns > b->silent_ns ? b->links_up_ns : b->silent_ns;
+}
+
 /* With no box alive: one without a fault for the hold-up, or a silent one worth another try. */
 static void judge_return(struct reflex *r) {
   for (uint32_t box = 0; box < RM_BOXES; box++) {
