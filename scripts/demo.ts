@@ -138,6 +138,12 @@ async function demo(options: DemoOptions, lifetime: Lifetime): Promise<number> {
   return missed && options.check ? 1 : 0;
 }
 
+/** What went wrong, and what went wrong while tidying up after it. */
+function errorText(error: unknown): string {
+  if (error instanceof SuppressedError) return `${errorText(error.suppressed)}\n${errorText(error.error)}`;
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Bad arguments are 2, anything else that goes wrong is 1. */
 async function main(args: string[]): Promise<number> {
   if (args.includes("--help") || args.includes("-h")) {
@@ -157,7 +163,7 @@ async function main(args: string[]): Promise<number> {
   } catch (error) {
     // A signal is at work already; what fails now fails because of it.
     if (lifetime.ending) await new Promise(() => {});
-    say(error instanceof Error ? error.message : String(error));
+    say(errorText(error));
     return 1;
   }
 }

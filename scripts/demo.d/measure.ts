@@ -9,9 +9,9 @@ import type { Lifetime } from "../lab/lifetime.ts";
 import type { Programs } from "../lab/native.ts";
 import { LabNode, startBridge } from "../lab/node.ts";
 import { type Outcome, runScenario, type Workload } from "../lab/scenario.ts";
-import { type ObjectName, startServers } from "../lab/servers.ts";
+import { startServers } from "../lab/servers.ts";
 import { hotReplica } from "../lab/topology.ts";
-import type { Cell, Passage, Run } from "./rows.ts";
+import type { Cell, Load, Passage, Run } from "./rows.ts";
 
 export interface Bench {
   readonly top: string;
@@ -22,8 +22,9 @@ export interface Bench {
 const LONG: Workload = { kind: "long", from: "c2", to: "s2", flows: 40, bytesPerSecond: 51_200 };
 const PROBE: Workload = { kind: "probe", from: "c3", to: "s3", intervalUs: 1_000 };
 
-function web(object: ObjectName, connections: number): Workload {
-  return { kind: "wrk", from: "c1", to: "s1", object, connections };
+function web(load: Pick<Load, "object" | "connections" | "timeoutSeconds">): Workload {
+  const { object, connections, timeoutSeconds } = load;
+  return { kind: "wrk", from: "c1", to: "s1", object, connections, timeoutSeconds };
 }
 
 /** A lab with its servers, and what `inPlace` puts in the node's place. Goes down at the end of the scope. */
@@ -70,7 +71,7 @@ export async function measure(bench: Bench, cell: Cell): Promise<Run> {
   const { lab, made: node, forget } = await prepare(bench, cell.load.mbit, start);
   try {
     const outcome = await runScenario(lab, bench.programs, {
-      workloads: [web(cell.load.object, cell.load.connections), LONG, PROBE],
+      workloads: [web(cell.load), LONG, PROBE],
       box: "primary",
       failure: cell.failure,
       seconds: cell.load.seconds,
@@ -103,8 +104,8 @@ export async function measurePassage(bench: Bench, through: "bridge" | "node"): 
     runScenario(lab, bench.programs, { workloads: [work], box: "primary", failure: "none", seconds });
   try {
     const quiet = await alone(PROBE, 3);
-    const small = await alone(web("5k", 100), 4);
-    const large = await alone(web("617k", 50), 4);
+    const small = await alone(web({ object: "5k", connections: 100, timeoutSeconds: 5 }), 4);
+    const large = await alone(web({ object: "617k", connections: 50, timeoutSeconds: 5 }), 4);
     return {
       requestsPerSecond: small.wrk!.requestsPerSecond,
       megabitPerSecond: large.wrk!.requestsPerSecond * 617_000 * 8 / 1e6,
@@ -121,7 +122,7 @@ export async function measurePassage(bench: Bench, through: "bridge" | "node"): 
 /** A lab and a node that stay. Returns what to call them by. */
 export async function leaveRunning(bench: Bench): Promise<{ prefix: string; config: string }> {
   const start = (lab: Lab) => LabNode.start(lab, { top: bench.top, preset: "nat" });
-  const { lab, made: node, forget } = await prepare(bench, 200, start);
+  const { lab, made: node, forget } = await prepare(bench, 100, start);
   lab.keep();
   forget();
   return { prefix: lab.prefix, config: node.config };

@@ -4,7 +4,7 @@
  * The lab is registered before the first namespace exists and unregistered after the last is gone. Callers use
  * `await using`, and hand `down` to lifetime.ts so that a signal takes it down as well.
  */
-import { buildPlan } from "./plan.ts";
+import { buildPlan, type Processors, splitProcessors, topologyProblems } from "./plan.ts";
 import { inNamespace, run, type RunOptions, type RunResult, tryRun } from "./process.ts";
 import { claim, keepRecord, type LabRecord, takeDown } from "./registry.ts";
 import type { Topology } from "./topology.ts";
@@ -13,6 +13,9 @@ export class Lab {
   readonly #record: LabRecord;
   #kept = false;
   #down: Promise<void> | undefined;
+
+  /** Null on a machine with one processor. */
+  readonly processors: Processors | null = splitProcessors(navigator.hardwareConcurrency);
 
   private constructor(record: LabRecord, readonly topology: Topology) {
     this.#record = record;
@@ -30,11 +33,13 @@ export class Lab {
 
   /** Builds the lab. On any error what was built is removed again. `early` gets the lab before it is complete. */
   static async up(topology: Topology, early?: (lab: Lab) => void): Promise<Lab> {
-    const plan = buildPlan(topology, "rm0000");
+    const problems = topologyProblems(topology);
+    if (problems.length > 0) throw new TypeError(problems.join("; "));
     const lab = new Lab(claim(topology.name, false), topology);
     early?.(lab);
+    const plan = buildPlan(topology, lab.prefix, lab.processors);
     try {
-      await run(["ip", "-batch", "-"], { stdin: plan.batch.replaceAll("rm0000", lab.prefix) });
+      await run(["ip", "-batch", "-"], { stdin: plan.batch });
       await Promise.all([...plan.scripts].map(([ns, script]) => lab.script(ns, script)));
       return lab;
     } catch (error) {
@@ -52,11 +57,25 @@ export class Lab {
     return `${this.prefix}-${name}`;
   }
 
-  /** Runs `sh -e` with a script inside a namespace; a failure throws with what it said. */
+  /** Runs `sh -e` with a script inside a namespace, which sees its own /sys; a failure throws with what it said. */
   script(ns: string, script: string): Promise<string> {
-    return run(inNamespace(this.ns(ns), ["sh", "-e"]), { stdin: script });
+    return run(["ip", "netns", "exec", this.ns(ns), "sh", "-e"], { stdin: script });
   }
 
+  /**
+   * The command line that runs a workload inside a namespace: on the processors of the world, and behind the kernel's
+   * own work. Packets that wait too long are handed to ksoftirqd, a task like any other; a load generator that kept it
+   * off the processor for ten milliseconds would look like a box that fell silent.
+   */
+  argv(ns: string, argv: readonly string[]): string[] {
+    return inNamespace(this.ns(ns), ["nice", "-n", "10", ...this.#world(), ...argv]);
+  }
+
+  #world(): string[] {
+    return this.processors ? ["taskset", "-c", this.processors.world.join(",")] : [];
+  }
+
+  /** Runs a tool inside a namespace, ahead of the workloads. Throws as run() does; returns what it printed. */
   exec(ns: string, argv: readonly string[], options: RunOptions = {}): Promise<string> {
     return run(inNamespace(this.ns(ns), argv), options);
   }
@@ -65,23 +84,15 @@ export class Lab {
     return tryRun(inNamespace(this.ns(ns), argv), options);
   }
 
-  /**
-   * Starts a program that runs until the lab ends, in a session of its own: a Ctrl-C or a closed terminal is
-   * this program's affair, not its. What it prints goes to `log` below the lab's directory, if given. With `sys` it
-   * sees the namespace's own /sys as well, which programs that look up their interfaces there need.
-   */
-  start(
-    ns: string,
-    argv: readonly string[],
-    options: { log?: string; sys?: boolean } = {},
-  ): Deno.ChildProcess {
-    const log = options.log === undefined ? "/dev/null" : `${this.directory}/${options.log}`;
-    const inner = ["setsid", "sh", "-c", 'log=$1; shift; exec "$@" >>"$log" 2>&1', "sh", log, ...argv];
-    const name = this.ns(ns);
-    const [program, ...args] = options.sys
-      ? ["ip", "netns", "exec", name, ...inner]
-      : inNamespace(name, inner);
-    return new Deno.Command(program!, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+  /** Starts a workload or server that runs until the lab ends. */
+  start(ns: string, argv: readonly string[]): Deno.ChildProcess {
+    return spawnDetached(this.argv(ns, argv), "/dev/null");
+  }
+
+  /** Starts the node: its own /sys, where it looks up its ports, and its words in a file of the lab's directory. */
+  startNode(ns: string, argv: readonly string[], log: string): Deno.ChildProcess {
+    const all = [...this.#world(), "ip", "netns", "exec", this.ns(ns), ...argv];
+    return spawnDetached(all, `${this.directory}/${log}`);
   }
 
   /** Lets the lab outlive this process; `down` of the command line ends it. */
@@ -99,4 +110,11 @@ export class Lab {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#kept) await this.down();
   }
+}
+
+/** In a session of its own: a Ctrl-C or a closed terminal is this program's affair and not the child's. */
+function spawnDetached(argv: readonly string[], log: string): Deno.ChildProcess {
+  const script = 'log=$1; shift; exec "$@" >>"$log" 2>&1';
+  const args = ["sh", "-c", script, "sh", log, ...argv];
+  return new Deno.Command("setsid", { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
 }

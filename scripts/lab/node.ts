@@ -18,8 +18,12 @@ export interface NodeOptions {
   readonly silenceMs?: number;
 }
 
-/** Configuration of the node for a lab, TOML. `directory` holds its state and its sockets. */
-export function nodeConfig(directory: string, options: Pick<NodeOptions, "preset" | "silenceMs">): string {
+/** Configuration of the node for a lab, TOML. `directory` holds its state and its sockets; `core`: of the plane. */
+export function nodeConfig(
+  directory: string,
+  options: Pick<NodeOptions, "preset" | "silenceMs">,
+  core: number | null = null,
+): string {
   const ports = Object.entries(NODE_INTERFACES).map(([role, name]) => `${role} = "af_packet:${name}"`);
   return [
     "[node]",
@@ -28,6 +32,7 @@ export function nodeConfig(directory: string, options: Pick<NodeOptions, "preset
     `runtime_directory = "${directory}/run"`,
     "[ports]",
     ...ports,
+    ...(core === null ? [] : ["[plane]", `core = ${core}`]),
     "[filter]",
     `preset = "${options.preset}"`,
     "[failover]",
@@ -59,9 +64,9 @@ export class LabNode {
   static async start(lab: Lab, options: NodeOptions): Promise<LabNode> {
     const config = `${lab.directory}/remediate.toml`;
     for (const name of ["state", "run"]) await Deno.mkdir(`${lab.directory}/${name}`, { recursive: true });
-    await Deno.writeTextFile(config, nodeConfig(lab.directory, options));
+    await Deno.writeTextFile(config, nodeConfig(lab.directory, options, lab.processors?.node ?? null));
     const argv = [`${options.top}/scripts/remediate`, "run", "--config", config];
-    const node = new LabNode(lab, options, lab.start(NODE_NS, argv, { log: "node.log", sys: true }));
+    const node = new LabNode(lab, options, lab.startNode(NODE_NS, argv, "node.log"));
     await node.#untilRunning();
     return node;
   }

@@ -5,13 +5,39 @@
  * machine's own namespace never sees them), then one shell script for each namespace sets it up from inside.
  */
 import { BOX_SYSCTLS, boxRules } from "./boxes.ts";
-import type { End, Link, Namespace, Rate, Topology } from "./topology.ts";
+import { type End, type Link, type Namespace, NODE_NS, type Rate, type Topology } from "./topology.ts";
 
 export interface Plan {
   /** For `ip -batch -` in the machine's own namespace. */
   readonly batch: string;
-  /** For `sh -e` inside each namespace, by the namespace's name in the topology. */
+  /** For `sh -e` inside each namespace (with the namespace's own /sys), by the namespace's name in the topology. */
   readonly scripts: ReadonlyMap<string, string>;
+}
+
+/**
+ * Which processors do what. A box, a host and the node are different machines in life; here they share one, and a
+ * frame handed to a veth would be worked on by whoever sent it, all the way to the next socket. So the node (or
+ * the bridge in its place) has the last processor to itself and the world has the others.
+ */
+export interface Processors {
+  readonly world: readonly number[];
+  readonly node: number;
+}
+
+/** The split for a machine with `count` processors; null where there is nothing to split. */
+export function splitProcessors(count: number): Processors | null {
+  return count < 2
+    ? null
+    : { world: Array.from({ length: count - 1 }, (_, index) => index), node: count - 1 };
+}
+
+/** A set of processors as the kernel writes it in /sys: hexadecimal, groups of 32 bits, highest first. */
+export function processorMask(processors: readonly number[]): string {
+  let bits = 0n;
+  for (const one of processors) bits |= 1n << BigInt(one);
+  const digits = bits.toString(16);
+  const groups = digits.padStart(Math.ceil(digits.length / 8) * 8, "0").match(/.{8}/g)!;
+  return groups.join(",");
 }
 
 const FIRST_INDEX = 100;
@@ -98,17 +124,24 @@ function inside(ns: Namespace, ends: readonly End[]): string[] {
   return lines;
 }
 
-function namespaceScript(topology: Topology, ns: Namespace): string {
+/** Steers what arrives at an interface to the processors of its machine (receive packet steering). */
+function steerLine(name: string, processors: readonly number[]): string {
+  return `echo ${processorMask(processors)} >/sys/class/net/${name}/queues/rx-0/rps_cpus`;
+}
+
+function namespaceScript(topology: Topology, ns: Namespace, processors: Processors | null): string {
   const ends = topology.links.flatMap((link) => link.ends).filter((end) => end.ns === ns.name);
   const box = topology.boxes.find((one) => one.name === ns.name);
   const off = topology.ipv6 ? "0" : "1";
   const sysctls = { ...HOST_SYSCTLS, ...(box ? BOX_SYSCTLS : {}), ...ns.sysctls };
+  const mine = processors && (ns.name === NODE_NS ? [processors.node] : processors.world);
   return [
     `for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo ${off} >$f; done`,
     // The stricter of `all` and the interface's own value counts, so every one is written.
     "for f in /proc/sys/net/ipv4/conf/*/rp_filter /proc/sys/net/ipv4/conf/*/send_redirects; do echo 0 >$f; done",
     ...Object.entries(sysctls).map(([name, value]) => sysctlLine(name, `'${value}'`)),
     ...ends.map((end) => `ethtool -K ${end.name} ${OFFLOADS} >/dev/null`),
+    ...(mine ? ends.map((end) => steerLine(end.name, mine)) : []),
     ...ends.flatMap((end) => end.rate === undefined ? [] : [rateLine(end.name, end.rate)]),
     ...(box ? ["nft -f - <<'NFT'", boxRules(box) + "NFT"] : []),
     "ip -batch - <<'IP'",
@@ -118,7 +151,7 @@ function namespaceScript(topology: Topology, ns: Namespace): string {
 }
 
 /** The scripts that build `topology` under a prefix. Throws TypeError with all problems of the topology. */
-export function buildPlan(topology: Topology, prefix: string): Plan {
+export function buildPlan(topology: Topology, prefix: string, processors: Processors | null = null): Plan {
   const problems = topologyProblems(topology);
   if (problems.length > 0) throw new TypeError(problems.join("; "));
   const batch = [
@@ -127,7 +160,7 @@ export function buildPlan(topology: Topology, prefix: string): Plan {
   ];
   return {
     batch: batch.join("\n") + "\n",
-    scripts: new Map(topology.namespaces.map((ns) => [ns.name, namespaceScript(topology, ns)])),
+    scripts: new Map(topology.namespaces.map((ns) => [ns.name, namespaceScript(topology, ns, processors)])),
   };
 }
 

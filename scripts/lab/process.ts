@@ -126,12 +126,18 @@ function signal(pids: readonly number[], name: Deno.Signal): void {
   }
 }
 
-/** Ends every process in the namespaces: asks first, insists after `graceMs`. */
+async function untilNone(names: readonly string[], ms: number): Promise<void> {
+  const deadline = Date.now() + ms;
+  while (Date.now() < deadline && processesIn(names).length > 0) await sleep(20);
+}
+
+/** Ends every process in the namespaces and waits for it: asks first, insists after `graceMs`. */
 export async function endProcessesIn(names: readonly string[], graceMs = 500): Promise<void> {
   signal(processesIn(names), "SIGTERM");
-  const deadline = Date.now() + graceMs;
-  while (Date.now() < deadline && processesIn(names).length > 0) await sleep(20);
+  await untilNone(names, graceMs);
   signal(processesIn(names), "SIGKILL");
+  // A process that is being killed may still write a file; the caller is about to remove them.
+  await untilNone(names, 3_000);
 }
 
 export function sleep(ms: number): Promise<void> {

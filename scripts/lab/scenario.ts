@@ -8,7 +8,7 @@ import { type AfterFailure, aroundFailure, parseAccess } from "./access.ts";
 import type { Lab } from "./engine.ts";
 import { type Failure, failureAction } from "./failures.ts";
 import type { Programs } from "./native.ts";
-import { inNamespace, run, sleep } from "./process.ts";
+import { run, sleep } from "./process.ts";
 import {
   judgeLong,
   judgeProbe,
@@ -23,6 +23,8 @@ import { parseWrk, type WrkReport } from "./wrk.ts";
 export type Workload =
   | { readonly kind: "wrk"; readonly from: string; readonly to: string; readonly object: ObjectName } & {
     readonly connections: number;
+    /** Later answers count as timeouts. */
+    readonly timeoutSeconds: number;
   }
   | { readonly kind: "long"; readonly from: string; readonly to: string; readonly flows: number } & {
     readonly bytesPerSecond: number;
@@ -67,7 +69,7 @@ export function workloadArgv(work: Workload, address: string, programs: Programs
       return [
         "wrk",
         ...["--threads", "2", "--connections", String(work.connections), "--duration", `${seconds}s`],
-        ...["--timeout", "2s", "--latency", `http://${address}/${work.object}`],
+        ...["--timeout", `${work.timeoutSeconds}s`, "--latency", `http://${address}/${work.object}`],
       ];
     case "long":
       return [
@@ -110,7 +112,7 @@ export async function runScenario(lab: Lab, programs: Programs, scenario: Scenar
   const started = Date.now();
   const running = workloads.map((work) => {
     const argv = workloadArgv(work, addressOf(lab, work.to), programs, seconds);
-    return run(inNamespace(lab.ns(work.from), argv), { timeoutMs: (seconds + 10) * 1_000 });
+    return run(lab.argv(work.from, argv), { timeoutMs: (seconds + 10) * 1_000 });
   });
   const all = Promise.all(running);
   all.catch(() => {}); // Handled below; a workload may fail while we still sleep.

@@ -13,7 +13,7 @@ import { hotReplica } from "../../scripts/lab/topology.ts";
 
 const TOP = dirname(dirname(import.meta.dirname!));
 const WORKLOADS: readonly Workload[] = [
-  { kind: "wrk", from: "c1", to: "s1", object: "5k", connections: 20 },
+  { kind: "wrk", from: "c1", to: "s1", object: "5k", connections: 20, timeoutSeconds: 2 },
   { kind: "long", from: "c2", to: "s2", flows: 10, bytesPerSecond: 20_480 },
   { kind: "probe", from: "c3", to: "s3", intervalUs: 2_000 },
 ];

@@ -4,7 +4,13 @@
 import assert from "node:assert/strict";
 import { boxRules } from "../../../scripts/lab/boxes.ts";
 import { failureAction, FAILURES, recoveryAction } from "../../../scripts/lab/failures.ts";
-import { bridgeScript, buildPlan, topologyProblems } from "../../../scripts/lab/plan.ts";
+import {
+  bridgeScript,
+  buildPlan,
+  processorMask,
+  splitProcessors,
+  topologyProblems,
+} from "../../../scripts/lab/plan.ts";
 import { hotReplica, TOPOLOGIES, type Topology } from "../../../scripts/lab/topology.ts";
 
 Deno.test("hotReplica() gives both boxes the same addresses on both sides", () => {
@@ -128,4 +134,22 @@ Deno.test("bridgeScript() joins each pair in a bridge of its own", () => {
   const script = bridgeScript([["pup", "pin"], ["pdn", "pout"]]);
   assert.match(script, /set dev pup master br0\nlink set dev pin master br0/);
   assert.match(script, /set dev pdn master br1\nlink set dev pout master br1/);
+});
+
+Deno.test("splitProcessors() leaves the last processor to the node and splits nothing where there is one", () => {
+  assert.deepEqual(splitProcessors(4), { world: [0, 1, 2], node: 3 });
+  assert.equal(splitProcessors(1), null);
+});
+
+Deno.test("processorMask() writes groups of 32 bits, highest first", () => {
+  assert.equal(processorMask([0]), "00000001");
+  assert.equal(processorMask([1, 3]), "0000000a");
+  assert.equal(processorMask([0, 33]), "00000002,00000001");
+});
+
+Deno.test("buildPlan() steers what arrives at the node to its processor and all else to the others", () => {
+  const { scripts } = buildPlan(hotReplica(), "rm12ab", splitProcessors(2));
+  assert.ok(scripts.get("node")!.includes("echo 00000002 >/sys/class/net/pup/queues/rx-0/rps_cpus"));
+  assert.ok(scripts.get("primary")!.includes("echo 00000001 >/sys/class/net/in/queues/rx-0/rps_cpus"));
+  assert.ok(![...buildPlan(hotReplica(), "rm12ab").scripts.values()].join().includes("rps_cpus"));
 });
