@@ -1,0 +1,145 @@
+/**
+ * The wire stays a wire: every kind of frame leaves the node as it came, once, by the right port and by no other.
+ *
+ * A bench holds all six ends of the node and plays both boxes. The only thing that may appear elsewhere is a copy of
+ * ARP and neighbour discovery at the standby; the filter copies nothing here.
+ */
+import assert from "node:assert/strict";
+import type { Role } from "../../appliance/view.ts";
+import { LINK_ETHERNET, readCapture } from "../../filter/capture.ts";
+import { parsePacket } from "../../filter/packet.ts";
+import type { Bench } from "../support/bench.ts";
+import { type Cast, FROM_CLIENT, FROM_SERVER } from "../support/cast.ts";
+import { type NodeSettings, TestNode } from "../support/node.ts";
+import { TOP } from "../support/programs.ts";
+import { Wire } from "../support/wire.ts";
+
+/** Each way into the node with the way out, and where copies may go. */
+const WAYS: readonly (readonly [from: Role, to: Role, standby: Role | null, cast: Cast])[] = [
+  ["upstream", "primary-in", "redundant-in", FROM_CLIENT],
+  ["primary-in", "upstream", null, FROM_SERVER],
+  ["downstream", "primary-out", "redundant-out", FROM_SERVER],
+  ["primary-out", "downstream", null, FROM_CLIENT],
+];
+const MARKED = WAYS.map(([from, to, standby]) =>
+  [from, to, ...(standby === null ? [] : [standby])] as [Role, Role]
+);
+/** More frames than this at once would only test the buffers of the kernel. */
+const AT_ONCE = 100;
+
+const hex = (bytes: Uint8Array) => [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
+
+function isCopied(frame: Uint8Array): boolean {
+  return parsePacket(frame).verdict === "neighbour";
+}
+
+/** Lists of frames in hexadecimal; on a difference the message names the kinds. */
+function same(
+  actual: readonly string[],
+  expected: readonly string[],
+  sent: readonly { name: string; text: string }[],
+  where: string,
+): void {
+  if (actual.length === expected.length && actual.every((text, i) => text === expected[i])) return;
+  const named = (list: readonly string[]) =>
+    list.map((text) => `${sent.find((one) => one.text === text)?.name ?? "none that was sent"}: ${text}`);
+  assert.deepEqual(named(actual), named(expected), where);
+}
+
+/** Sends frames one after the other at one role and holds what arrives against what may. */
+async function pass(bench: Bench, way: (typeof WAYS)[number], frames: readonly [string, Uint8Array][]) {
+  const [from, to, standby] = way;
+  for (let first = 0; first < frames.length; first += AT_ONCE) {
+    const some = frames.slice(first, first + AT_ONCE);
+    for (const [, frame] of some) await bench.send(from, frame);
+    await bench.settle(MARKED);
+    assert.deepEqual(bench.refused(), [], `the kernel refused frames at ${from}`);
+    const arrivals = bench.taken();
+    const at = (role: Role) => arrivals.filter((one) => one.role === role).map(({ bytes }) => hex(bytes));
+    const sent = some.map(([name, frame]) => ({ name, text: hex(frame) }));
+    const copied = standby === null ? [] : some.filter(([, frame]) => isCopied(frame)).map(([, f]) => hex(f));
+    same(at(to), sent.map(({ text }) => text), sent, `${from} to ${to}`);
+    if (standby !== null) same(at(standby), copied, sent, `${from}, copied to ${standby}`);
+    const strays = arrivals.filter(({ role }) => role !== to && role !== standby);
+    same(strays.map(({ bytes }) => hex(bytes)), [], sent, `${from} to ${strays.map(({ role }) => role)}`);
+  }
+}
+
+const SETTINGS: NodeSettings = { failover: ["silence_ms = 0"] };
+
+Deno.test("the plane carries every kind of frame unchanged on all four ways, once, and nowhere else", async () => {
+  await using wire = await Wire.up();
+  const bench = await wire.bench();
+  const node = await TestNode.start(wire, SETTINGS);
+  await bench.settle(MARKED);
+  for (const way of WAYS) await pass(bench, way, Object.entries(way[3]));
+  const { parse, counters } = await node.status();
+  assert.ok(parse.find(({ name }) => name === "link_local")!.packets >= 4 * 96);
+  const dropped = counters.filter(({ name, packets }) =>
+    packets > 0 && ["tx_full", "too_big", "blocked", "mirror_full"].includes(name)
+  );
+  assert.deepEqual(dropped, []);
+});
+
+const CAPTURES = `${TOP}/../shared/data/captures`;
+const SAMPLE_FILES = 80;
+const FILE_BYTES_MAX = 1 << 20;
+const FRAMES_PER_FILE = 120;
+const FRAME_BYTES_MAX = 9014;
+/** Less does not leave a network card, and the kernel drops a cut VLAN header before anybody sees it. */
+const FRAME_BYTES_MIN = 20;
+
+function captureFiles(folder: string): string[] {
+  const found: string[] = [];
+  for (const entry of Deno.readDirSync(folder)) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) found.push(...captureFiles(path));
+    else if (/\.(pcap|pcapng|cap|trace)$/.test(entry.name) && Deno.statSync(path).size <= FILE_BYTES_MAX) {
+      found.push(path);
+    }
+  }
+  return found.sort();
+}
+
+function framesOf(path: string): [string, Uint8Array][] {
+  const frames: [string, Uint8Array][] = [];
+  try {
+    for (const { link, bytes } of readCapture(Deno.readFileSync(path))) {
+      const fits = bytes.length >= FRAME_BYTES_MIN && bytes.length <= FRAME_BYTES_MAX;
+      if (link === LINK_ETHERNET && fits) frames.push([`${path}#${frames.length}`, bytes]);
+      if (frames.length === FRAMES_PER_FILE) break;
+    }
+  } catch (error) {
+    // A capture that was cut is one of the malformed ones; what is whole of it counts.
+    if (!(error instanceof RangeError || error instanceof SyntaxError)) throw error;
+  }
+  return frames;
+}
+
+function hasCaptures(): boolean {
+  try {
+    return Deno.statSync(CAPTURES).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test({
+  name: "the plane carries frames of real captures, broken ones too (needs the captures beside the checkout)",
+  ignore: !hasCaptures(),
+  fn: async () => {
+    const files = captureFiles(CAPTURES);
+    const step = Math.max(1, Math.floor(files.length / SAMPLE_FILES));
+    const frames = files.filter((_, i) => i % step === 0).flatMap(framesOf);
+    assert.ok(frames.length > 1000, `only ${frames.length} frames in the sample`);
+    const malformed = frames.filter(([, frame]) => /short|bad|deep/.test(parsePacket(frame).verdict)).length;
+    assert.ok(malformed > 0, "the sample has broken frames");
+    await using wire = await Wire.up();
+    const bench = await wire.bench();
+    await TestNode.start(wire, SETTINGS);
+    await bench.settle(MARKED);
+    await pass(bench, WAYS[0]!, frames);
+    await pass(bench, WAYS[3]!, frames);
+    console.log(`${frames.length} frames of captures, ${malformed} of them malformed, passed both ways`);
+  },
+});

@@ -1,0 +1,154 @@
+/**
+ * Duty: a node under test: its configuration, its two processes, and questions to it.
+ *
+ * It is started as a person would start it; a test may end control with any signal and start it again. Whatever is left
+ * of it ends with the wire.
+ */
+import { type EventView, type NodeStatus, type OrderResult, type Role, ROLES } from "../../appliance/view.ts";
+import { end, inNamespace, sleep } from "../../scripts/lab/process.ts";
+import { NODE_NS } from "../../scripts/lab/topology.ts";
+import { connectNode, NodeSilentError, type RemoteNode } from "../../ui/client.ts";
+import { TOP } from "./programs.ts";
+import { nodeEnd, type Wire } from "./wire.ts";
+
+const LOOK_MS = 20;
+const UNTIL_MS_MAX = 30_000;
+
+export interface NodeSettings {
+  /** @default af_packet on the wire's interface of the role */
+  readonly ports?: Partial<Readonly<Record<Role, string>>>;
+  /** @default "none" */
+  readonly preset?: string;
+  /** Lines for [plane], [failover], and what follows them. */
+  readonly plane?: readonly string[];
+  readonly failover?: readonly string[];
+  readonly more?: readonly string[];
+}
+
+/** The configuration of a small node: no hugepages, few buffers, a small flow table. */
+export function nodeToml(directory: string, settings: NodeSettings = {}): string {
+  const port = (role: Role) => settings.ports?.[role] ?? `af_packet:${nodeEnd(role)}`;
+  const given = (settings.plane ?? []).map((line) => line.split(" ")[0]);
+  const plane = ['hugepages = "off"', "memory_mib = 96", "flows_max = 1024"];
+  return [
+    "[node]",
+    'name = "test"',
+    `state_directory = "${directory}/state"`,
+    `runtime_directory = "${directory}/run"`,
+    "[ports]",
+    ...ROLES.map((role) => `${role.replace("-", "_")} = "${port(role)}"`),
+    "[plane]",
+    ...plane.filter((line) => !given.includes(line.split(" ")[0])),
+    ...(settings.plane ?? []),
+    "[filter]",
+    `preset = "${settings.preset ?? "none"}"`,
+    "[failover]",
+    ...(settings.failover ?? []),
+    ...(settings.more ?? []),
+  ].join("\n") + "\n";
+}
+
+/** The program under test. */
+export function binary(): string {
+  return Deno.env.get("REMEDIATE_SELF") ?? `${TOP}/scripts/remediate`;
+}
+
+export class TestNode {
+  #control: Deno.ChildProcess | null = null;
+  #exit: Deno.CommandStatus | null = null;
+  #api: RemoteNode | null = null;
+
+  private constructor(readonly wire: Wire, readonly directory: string) {}
+
+  /** Starts control and waits until a plane forwards. */
+  static async start(wire: Wire, settings: NodeSettings = {}): Promise<TestNode> {
+    const directory = await Deno.makeTempDir({ dir: wire.lab.directory });
+    await Deno.writeTextFile(`${directory}/remediate.toml`, nodeToml(directory, settings));
+    const node = new TestNode(wire, directory);
+    wire.atEnd(() => node.#finish());
+    await node.startControl();
+    return node;
+  }
+
+  get configPath(): string {
+    return `${this.directory}/remediate.toml`;
+  }
+
+  get boardPath(): string {
+    return `${this.directory}/run/board`;
+  }
+
+  get log(): string {
+    return Deno.readTextFileSync(`${this.directory}/node.log`);
+  }
+
+  async startControl(): Promise<void> {
+    // The shell keeps its process id through to the program, so a signal reaches what it is meant for.
+    const script = 'exec "$0" run --config "$1" >>"$2" 2>&1 </dev/null';
+    const argv = ["sh", "-c", script, binary(), this.configPath, `${this.directory}/node.log`];
+    const [program, ...args] = inNamespace(this.wire.lab.ns(NODE_NS), argv);
+    const control = new Deno.Command(program!, { args, stdin: "null", stdout: "null", stderr: "null" })
+      .spawn();
+    this.#control = control;
+    this.#exit = null;
+    control.status.then((status) => this.#exit = status);
+    this.#api?.close();
+    this.#api = connectNode(`${this.directory}/run/control.sock`);
+    await this.until("a plane that runs", (status) => status.plane.state === "running");
+  }
+
+  /** Ends control with a signal and waits for it. The plane is left to whatever the signal means. */
+  async endControl(signal: Deno.Signal): Promise<number> {
+    const control = this.#control;
+    if (control === null) throw new Error("Cannot end control: it does not run");
+    end(control, signal);
+    const timer = setTimeout(() => end(control, "SIGKILL"), 10_000);
+    const { code } = await control.status;
+    clearTimeout(timer);
+    this.#control = null;
+    return code;
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#control !== null) await this.endControl("SIGINT");
+    this.#api?.close();
+    this.#api = null;
+  }
+
+  get #remote(): RemoteNode {
+    if (this.#api === null) throw new Error("Cannot ask the node: it was ended");
+    return this.#api;
+  }
+
+  status(): Promise<NodeStatus> {
+    return this.#remote.status();
+  }
+
+  /** The journal, oldest first. */
+  events(): Promise<readonly EventView[]> {
+    return this.#remote.events({ after: 0, limit: 1000 });
+  }
+
+  order(name: "switchover" | "failback", force = false): Promise<OrderResult> {
+    return this.#remote.order(name, { force });
+  }
+
+  /** The first status for which `is` holds. */
+  async until(what: string, is: (status: NodeStatus) => boolean): Promise<NodeStatus> {
+    const deadline = Date.now() + UNTIL_MS_MAX;
+    let last = "it never answered";
+    while (Date.now() < deadline) {
+      if (this.#exit !== null) throw new Error(`Cannot see ${what}: control ended: ${this.log}`);
+      try {
+        const status = await this.status();
+        if (is(status)) return status;
+        last = `${status.plane.state} on ${status.path}: ${status.reason}`;
+      } catch (error) {
+        if (!(error instanceof NodeSilentError)) throw error;
+        last = error.message;
+      }
+      await sleep(LOOK_MS);
+    }
+    throw new Error(`Cannot see ${what}: ${last}; the log says ${this.log}`);
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * Duty: a lab for the plane alone: the node in one namespace, the six ends of its ports in another.
+ *
+ * Who holds an end is up to the test: a bench that plays every neighbour and both boxes, or transparent boxes and a
+ * load. Two namespaces and six veth pairs come up in a fraction of a second.
+ */
+import { type Box, type Role, ROLES } from "../../appliance/view.ts";
+import { Lab } from "../../scripts/lab/engine.ts";
+import { inNamespace } from "../../scripts/lab/process.ts";
+import { sweep } from "../../scripts/lab/registry.ts";
+import { NODE_INTERFACES, NODE_NS, type Topology } from "../../scripts/lab/topology.ts";
+import { Bench } from "./bench.ts";
+import { LineChild } from "./child.ts";
+import { program } from "./programs.ts";
+
+const WORLD = "world";
+const MTU = 9000;
+
+/** The interface of a role in the node's namespace. */
+export function nodeEnd(role: Role): string {
+  return NODE_INTERFACES[role.replace("-", "_") as keyof typeof NODE_INTERFACES];
+}
+
+/** The other end of it. */
+export function worldEnd(role: Role): string {
+  return `w${nodeEnd(role)}`;
+}
+
+const TOPOLOGY: Topology = {
+  name: "wire",
+  ipv6: false, // of the kernel: nothing but our own frames may be on the wires
+  namespaces: [{ name: NODE_NS }, { name: WORLD }],
+  links: ROLES.map((role) => ({
+    ends: [{ ns: NODE_NS, name: nodeEnd(role) }, { ns: WORLD, name: worldEnd(role) }],
+  })),
+  boxes: [],
+  servers: [],
+};
+
+export interface LoadReport {
+  readonly sent: number;
+  readonly received: number;
+  readonly lost: number;
+  readonly reordered: number;
+  readonly duplicated: number;
+  /** Frames that no load has sent. */
+  readonly foreign: number;
+  /** Longest time without a frame. */
+  readonly gapUs: number;
+}
+
+/** Numbered frames of several UDP flows in both directions, all the time. */
+export class Load {
+  constructor(readonly child: LineChild) {}
+
+  async report(): Promise<LoadReport> {
+    return JSON.parse(await this.child.ask("r"));
+  }
+
+  /** Waits until `frames` more have come through. */
+  async more(frames: number): Promise<void> {
+    const aim = (await this.report()).received + frames;
+    for (let look = 0; look < 2_000; look++) {
+      const { received } = await this.report();
+      if (received >= aim) return;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    throw new Error(`Cannot see ${frames} frames of the load: ${JSON.stringify(await this.report())}`);
+  }
+
+  /** Stops sending, waits for what is under way. */
+  async stop(): Promise<LoadReport> {
+    return JSON.parse(await this.child.ask("s"));
+  }
+}
+
+/** What a transparent box does: pass all, drop all, drop what enters on the client side, on the server side. */
+export const BOX_MODE = { pass: "p", drop: "d", dropIn: "i", dropOut: "o" } as const;
+
+/** A box that changes nothing and can fail silently. */
+export class TransparentBox {
+  constructor(readonly child: LineChild) {}
+
+  async mode(mode: keyof typeof BOX_MODE): Promise<{ passed: number; dropped: number }> {
+    return JSON.parse(await this.child.ask(BOX_MODE[mode]));
+  }
+}
+
+export class Wire {
+  readonly #ends: (() => Promise<void>)[] = [];
+
+  private constructor(readonly lab: Lab, readonly frames: string) {}
+
+  static async up(): Promise<Wire> {
+    await sweep();
+    const lab = await Lab.up(TOPOLOGY);
+    try {
+      const wire = new Wire(lab, await program("frames"));
+      const raise = (end: (role: Role) => string) =>
+        ROLES.map((role) => `ip link set dev ${end(role)} mtu ${MTU}`).join("\n");
+      await lab.script(NODE_NS, raise(nodeEnd));
+      await lab.script(WORLD, raise(worldEnd));
+      return wire;
+    } catch (error) {
+      await lab.down();
+      throw error;
+    }
+  }
+
+  /** Something to end with the wire, the latest first. */
+  atEnd(end: () => Promise<void>): void {
+    this.#ends.push(end);
+  }
+
+  #lines(argv: readonly string[]): LineChild {
+    const child = new LineChild(inNamespace(this.lab.ns(WORLD), [this.frames, ...argv]));
+    this.atEnd(() => child.end());
+    return child;
+  }
+
+  async bench(): Promise<Bench> {
+    const argv = [this.frames, "bench", ...ROLES.map(worldEnd)];
+    const bench = new Bench(inNamespace(this.lab.ns(WORLD), argv));
+    this.atEnd(() => bench.end());
+    await bench.ready();
+    return bench;
+  }
+
+  async box(box: Box): Promise<TransparentBox> {
+    const child = this.#lines(["box", worldEnd(`${box}-in`), worldEnd(`${box}-out`)]);
+    await child.line();
+    return new TransparentBox(child);
+  }
+
+  async load(perSecond: number, flows = 8): Promise<Load> {
+    const ends = [worldEnd("upstream"), worldEnd("downstream")];
+    const child = this.#lines(["load", ...ends, String(perSecond), String(flows)]);
+    await child.line();
+    return new Load(child);
+  }
+
+  /** Carrier of a port, as if its cable was pulled: the far end goes down or up. */
+  async link(role: Role, state: "up" | "down"): Promise<void> {
+    await this.lab.exec(WORLD, ["ip", "link", "set", "dev", worldEnd(role), state]);
+  }
+
+  async down(): Promise<void> {
+    for (let end = this.#ends.pop(); end !== undefined; end = this.#ends.pop()) await end();
+    await this.lab.down();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.down();
+  }
+}
