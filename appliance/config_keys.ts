@@ -35,7 +35,8 @@ export const NODE = {
     default: "/run/remediate",
     form: "an absolute path of at most 80 bytes (sockets live in it)",
     fault: (text) => pathFault(text, 80),
-    help: "Where the board and the sockets of a running node are. It may be empty after a reboot.",
+    help:
+      "Where the sockets of a running node and the configuration it goes by are. May be empty after a reboot.",
   },
 } as const satisfies Keys;
 

@@ -68,8 +68,8 @@ export async function gather(config: Config | null): Promise<Facts> {
     cpus: readCpuList(await read("/sys/devices/system/cpu/online")),
     cpuFlags: readCpuFlags(await read("/proc/cpuinfo")),
     hugepages: await hugepages(),
-    hugetlbfs: hasMount(mounts, "hugetlbfs"),
     availableMib: readAvailableMib(await read("/proc/meminfo")),
+    sharedMib: await isThere("/dev/shm") ? await freeMib("/dev/shm") : null,
     kernel: {
       afPacket: hasProtocol(protocols, "PACKET"),
       afXdp: hasProtocol(protocols, "XDP"),
@@ -92,12 +92,11 @@ export async function gather(config: Config | null): Promise<Facts> {
 
 function lookAtPlane(config: Config | null): { fault: string | null; held: boolean } {
   let held = false;
-  const fault = whyNot(() => held = openNative().held(boardPathOf(config)));
+  const fault = whyNot(() => {
+    const native = openNative();
+    held = config !== null && native.held(boardPath(config));
+  });
   return { fault, held };
-}
-
-function boardPathOf(config: Config | null): string {
-  return config === null ? `${NODE.runtime_directory.default}/board` : boardPath(config);
 }
 
 async function lookAtPort(port: Port, interfaces: ReadonlySet<string>): Promise<PortFacts> {

@@ -69,7 +69,7 @@ function hugepages(facts: Facts, { plane, ports }: Config): Finding {
   const topic = "hugepages";
   if (plane.hugepages === "off") return ok(topic, "Not used, as configured.");
   if (facts.ownPlane) return ok(topic, "The running plane has what it needs.");
-  const free = facts.hugepages.reduce((sum, page) => page.kib === 2048 ? sum + page.free * 2 : sum, 0);
+  const free = freeHugeMib(facts);
   const pages = Math.ceil(plane.memoryMib / 2);
   if (free < plane.memoryMib) {
     const text = `${free} MiB of 2 MiB hugepages are free, ${plane.memoryMib} MiB are needed`;
@@ -79,25 +79,34 @@ function hugepages(facts: Facts, { plane, ports }: Config): Finding {
     const result = pci ? "PCI ports rarely work without" : "the plane will run without, and slower";
     return warn(topic, `${text}: ${result}.`, fix);
   }
-  if (!facts.hugetlbfs) {
-    const fix = "mkdir -p /dev/hugepages && mount -t hugetlbfs none /dev/hugepages";
-    const say = plane.hugepages === "on" ? fail : warn;
-    return say(topic, "Hugepages are free, but no hugetlbfs is mounted.", fix);
-  }
+  // The plane keeps its memory to itself (EAL --in-memory), which needs no mounted hugetlbfs.
   return ok(topic, `${free} MiB are free.`);
 }
 
-function memory({ availableMib, ownPlane, hugepages }: Facts, { plane }: Config): Finding[] {
-  if (availableMib === null || ownPlane) return [];
-  const flows = plane.flowSlots * 2 * 192 / 2 ** 20;
-  const huge = plane.hugepages !== "off" &&
-    hugepages.some((page) => page.free * page.kib / 1024 >= plane.memoryMib);
-  const needed = Math.ceil(flows + (huge ? 0 : plane.memoryMib));
-  if (needed <= availableMib) {
-    return [ok("memory", `${availableMib} MiB are available, ${needed} MiB are needed.`)];
+function memory(facts: Facts, { plane }: Config): Finding[] {
+  const { availableMib, sharedMib, ownPlane } = facts;
+  if (ownPlane) return [];
+  const found: Finding[] = [];
+  const flows = Math.ceil(plane.flowSlots * 2 * 192 / 2 ** 20);
+  const huge = plane.hugepages === "on" ||
+    (plane.hugepages === "auto" && freeHugeMib(facts) >= plane.memoryMib);
+  const needed = flows + (huge ? 0 : plane.memoryMib);
+  if (availableMib !== null) {
+    const text = `${availableMib} MiB are available, ${needed} MiB are needed.`;
+    const fix = "lower plane.flows_max or plane.memory_mib";
+    found.push(needed <= availableMib ? ok("memory", text) : fail("memory", text, fix));
   }
-  const fix = "lower plane.flows_max or plane.memory_mib";
-  return [fail("memory", `${availableMib} MiB are available, ${needed} MiB are needed.`, fix)];
+  if (sharedMib !== null) {
+    const text = `/dev/shm has ${sharedMib} MiB left, the flow tables need ${flows} MiB.`;
+    const fix = `mount -o remount,size=${flows * 2}M /dev/shm, or lower plane.flows_max`;
+    found.push(flows < sharedMib ? ok("shared memory", text) : fail("shared memory", text, fix));
+  }
+  return found;
+}
+
+/** The plane uses pages of 2 MiB, whatever others there are. */
+function freeHugeMib({ hugepages }: Facts): number {
+  return hugepages.reduce((sum, page) => page.kib === 2048 ? sum + page.free * 2 : sum, 0);
 }
 
 function kernel({ kernel, iommu, vfio, noIommuMode }: Facts, config: Config | null): Finding[] {

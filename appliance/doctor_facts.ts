@@ -46,8 +46,9 @@ export interface Facts {
   readonly cpus: readonly number[];
   readonly cpuFlags: ReadonlySet<string> | null;
   readonly hugepages: readonly Hugepages[];
-  readonly hugetlbfs: boolean;
   readonly availableMib: number | null;
+  /** Room in /dev/shm, where the board is. */
+  readonly sharedMib: number | null;
   readonly kernel: {
     readonly afPacket: boolean;
     readonly afXdp: boolean;

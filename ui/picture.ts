@@ -62,13 +62,18 @@ function captions(status: NodeStatus, paint: Painter): string {
   for (const [box, leg] of [["primary", LEGS[0]], ["redundant", LEGS[2]]] as const) {
     const view = viewOf(status, box);
     if (view === undefined) continue;
-    const role = view.serving ? "serving" : status.path === "wire" ? "passed by" : "standby";
-    const text = `${role}, ${view.light}`;
+    const text = `${duty(view)}, ${view.light}`;
     const gap = MARGIN.length + 1 + leg - columns;
     line += " ".repeat(gap) + paint.light(view.light, text);
     columns += gap + text.length;
   }
   return line.trimEnd();
+}
+
+/** What a box does now, in a word. */
+export function duty(view: BoxView): string {
+  if (view.serving) return "serving";
+  return view.light === "red" ? "out" : "standby";
 }
 
 function titled(name: string): string {

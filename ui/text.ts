@@ -6,7 +6,7 @@
  */
 import type { CounterView, EventView, FlowView, NodeStatus, PortView, Role } from "../appliance/view.ts";
 import { bitRate, byteSize, count, duration, type Painter, percent, table, wallTime } from "./paint.ts";
-import { drawNode } from "./picture.ts";
+import { drawNode, duty } from "./picture.ts";
 
 export interface Rates {
   readonly rxBits: number;
@@ -67,7 +67,7 @@ function facts(status: NodeStatus, nowMs: number): string[] {
   rows.push(["plane", planeFacts(status, nowMs)]);
   for (const box of status.boxes) {
     const passed = `${count(box.inPackets)} packets in, ${count(box.outPackets)} out`;
-    rows.push([box.box, `${box.light}, ${box.serving ? "serving" : "standby"}: ${box.reason}; ${passed}`]);
+    rows.push([box.box, `${box.light}, ${duty(box)}: ${box.reason}; ${passed}`]);
   }
   const { upstream, downstream, slots } = status.flows;
   rows.push([

@@ -36,8 +36,8 @@ function facts(more: Partial<Facts> = {}, port: PortFacts = INTERFACE): Facts {
     cpus: [0, 1],
     cpuFlags: new Set(["sse4_1", "sse4_2", "ssse3", "popcnt"]),
     hugepages: [{ kib: 2048, total: 1024, free: 1024 }],
-    hugetlbfs: true,
     availableMib: 8000,
+    sharedMib: 4000,
     kernel: { afPacket: true, afXdp: true, bpffs: true, tun: true },
     iommu: true,
     vfio: true,
@@ -104,7 +104,6 @@ Deno.test("examine() names the command for hugepages, and fails only where they 
   assert.equal(only(examine(none, insisting)).level, "fail");
   const without = config((_, index) => `af_packet:p${index}`, '[plane]\nhugepages = "off"\n');
   assert.deepEqual(examine(none, without).filter(({ level }) => level !== "ok"), []);
-  assert.match(only(examine(facts({ hugetlbfs: false }), SOFT)).fix!, /mount -t hugetlbfs/);
 });
 
 Deno.test("examine() fails when memory, CPU, libraries or directories are not there", () => {

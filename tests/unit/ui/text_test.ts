@@ -36,14 +36,14 @@ Deno.test("drawNode() shows a dead standby cut off, and its link", () => {
   const lines = picture({ boxes: [primary!, { ...redundant!, light: "red" }], ports });
   assert.equal(lines[3], "           |      up           up             up           DOWN      |");
   assert.equal(lines[4], "           +-------#------------#--------------|-------------|-------+");
-  assert.equal(lines[7], "                   serving, green              standby, red");
+  assert.equal(lines[7], "                   serving, green              out, red");
 });
 
 Deno.test("drawNode() shows traffic that passes by both boxes, and traffic that is blocked", () => {
   const boxes = nodeStatus().boxes.map((box) => ({ ...box, serving: false, light: "red" as const }));
   const wire = picture({ path: "wire", boxes });
   assert.equal(wire[1], " clients ==| upstream up ============================= up downstream |== servers");
-  assert.equal(wire[7], "                   passed by, red              passed by, red");
+  assert.equal(wire[7], "                   out, red                    out, red");
   const block = picture({ path: "block", boxes });
   assert.equal(block[1], " clients --| upstream up                               up downstream |-- servers");
   assert.equal(block[4], "           +-------|------------|--------------|-------------|-------+");
