@@ -42,7 +42,9 @@ export interface Surroundings {
   readonly lastSwitch: EventView | null;
 }
 
-const wallMs = (now: Now, monoNs: number) => now.wallMs - (now.monoNs - monoNs) / NS_PER_MS;
+const wallMs = (now: Now, monoNs: number) => Math.round(now.wallMs - (now.monoNs - monoNs) / NS_PER_MS);
+/** Three digits after the point are more than anybody reads. */
+const rounded = (value: number) => Math.round(value * 1000) / 1000;
 
 export function readPath(board: Board): Path {
   return PATHS[board.number("live.path")] ?? "block";
@@ -147,7 +149,7 @@ export function readStatus(board: Board, now: Now, around: Surroundings): NodeSt
   const ports = readPorts(board, around.specs);
   const path = readPath(board);
   const boxes = BOXES.map((box) => readBox(board, box, ports, path));
-  const freshMs = Math.max(0, (now.monoNs - board.number("live.heartbeat_ns")) / NS_PER_MS);
+  const freshMs = rounded(Math.max(0, (now.monoNs - board.number("live.heartbeat_ns")) / NS_PER_MS));
   const state = planeState(board);
   const [light, reason] = judge(boxes, path, freshMs, state);
   return {
@@ -161,7 +163,7 @@ export function readStatus(board: Board, now: Now, around: Surroundings): NodeSt
     plane: {
       state,
       pid: board.number("header.plane_pid"),
-      startedMs: board.number("header.started_wall_ns") / NS_PER_MS,
+      startedMs: Math.round(board.number("header.started_wall_ns") / NS_PER_MS),
       restarts: around.planeRestarts,
       hugepages: board.number("live.huge") === 1,
       polling: POLL[board.number("live.poll")] ?? "sleep",
@@ -203,7 +205,7 @@ function readEvent(board: Board, i: number, boot: string): EventView {
   const event = {
     sequence: number("sequence"),
     boot,
-    wallMs: number("wall_ns") / NS_PER_MS,
+    wallMs: rounded(number("wall_ns") / NS_PER_MS),
     monoUs: number("mono_ns") / 1000,
     kind,
     cause: CAUSE[number("cause")] ?? "stall",
@@ -295,7 +297,7 @@ function readFlow(board: Board, at: Place, now: Now): FlowView {
     inner,
     vlan: board.number("flow.vlan", 0, base),
     age: (AGE[board.number("flow.age", 0, base)] ?? "other").replace("_", "-") as FlowView["age"],
-    idleMs: Math.max(0, (now.monoNs - board.number("flow.last_ns", 0, base)) / NS_PER_MS),
+    idleMs: rounded(Math.max(0, (now.monoNs - board.number("flow.last_ns", 0, base)) / NS_PER_MS)),
     packets: pair("packets"),
     bytes: pair("bytes"),
     mirrored: half("mirrored", 0) + half("mirrored", 1),

@@ -10,6 +10,7 @@ import { compileFilter } from "../filter/pcap_filter.ts";
 import { writeOrder, writeReflexes, writeRules } from "./board_command.ts";
 import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
 import { type Config, describeProblem, parseConfig } from "./config.ts";
+import { matchFault } from "./config_match.ts";
 import { judgePoint, POINT_START, type PointState } from "./failover/point.ts";
 import { Journal } from "./journal.ts";
 import { acceptedConfigPath, journalPath } from "./paths.ts";
@@ -242,7 +243,7 @@ export class Node implements NodeControl {
   async reload(): Promise<{ ok: boolean; text: string }> {
     const text = await Deno.readTextFile(this.#configPath).catch((error: Error) => error);
     if (text instanceof Error) return { ok: false, text: `Cannot read ${this.#configPath}: ${text.message}` };
-    const { config, problems } = parseConfig(text, this.#configPath);
+    const { config, problems } = parseConfig(text, this.#configPath, { matchFault });
     if (config === undefined) return { ok: false, text: problems.map(describeProblem).join("\n") };
     const fixed = fixedDifferences(this.#config, config);
     if (fixed.length > 0) {
@@ -250,11 +251,6 @@ export class Node implements NodeControl {
         ok: false,
         text: `Cannot change ${fixed.join(", ")} while the plane runs: stop the node and start it again`,
       };
-    }
-    try {
-      config.filter.rules.forEach((rule) => compileFilter(rule.match));
-    } catch (error) {
-      return { ok: false, text: error instanceof Error ? error.message : String(error) };
     }
     this.#config = config;
     await Deno.writeTextFile(acceptedConfigPath(config), text, { mode: 0o600 });

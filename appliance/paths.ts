@@ -6,7 +6,10 @@ import type { Config } from "./config.ts";
  * that the plane dirties would stop its loop for hundreds of milliseconds.
  */
 export function boardPath(config: Config): string {
-  return `/dev/shm/remediate${config.node.runtimeDirectory.replaceAll("/", "-")}`;
+  // Percent-escapes keep two directories apart that differ only in "-" and "/".
+  return `/dev/shm/remediate${
+    config.node.runtimeDirectory.replace(/[-%]/g, encodeDash).replaceAll("/", "-")
+  }`;
 }
 
 /** The configuration that the running plane was started with: the last one that was found good. */
@@ -22,4 +25,8 @@ export function planeLogPath(config: Config): string {
 /** Events, one JSON object a line. */
 export function journalPath(config: Config): string {
   return `${config.node.stateDirectory}/events.jsonl`;
+}
+
+function encodeDash(character: string): string {
+  return character === "-" ? "%2d" : "%25";
 }

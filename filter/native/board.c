@@ -201,8 +201,10 @@ RM_EXPORT void *rm_board_create(const char *path, uint32_t slots, const char *ve
   if (unlink(path) < 0 && errno != ENOENT) return *error = errno, NULL;
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return *error = errno, NULL;
-  void *map = MAP_FAILED;
-  if (ftruncate(fd, (off_t)bytes) == 0) map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+  /* Room is taken now: a file system that is full must say so here and not by a signal in the loop. */
+  *error = posix_fallocate(fd, 0, (off_t)bytes);
+  if (*error) return close(fd), unlink(path), NULL;
+  void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
   *error = map == MAP_FAILED ? errno : 0;
   close(fd);
   if (map == MAP_FAILED) return NULL;
