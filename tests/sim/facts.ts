@@ -1,0 +1,146 @@
+/**
+ * What an onlooker knows of a world from turn to turn, gathered without the reflexes: links as told, verdicts as shown,
+ * when a way last worked, how dense the traffic has been since.
+ *
+ * The oracle's claims are made of these; a fact here never asks why, only when.
+ */
+import type { Board } from "../../filter/board.ts";
+import type { BoxIndex, Side } from "./reflex.ts";
+import type { Settings } from "./settings.ts";
+import type { Arrival } from "./traffic.ts";
+import { STEP_NS_MAX, type Witness } from "./world.ts";
+
+/** Traffic into one side since that way last worked. */
+interface Run {
+  /** Frames of unbroken dense turns, and when they first were evidence enough. */
+  frames: number;
+  enoughNs: number;
+  /** When each flow last sent. */
+  readonly sentNs: Map<number, number>;
+}
+
+const newRun = (): Run => ({ frames: 0, enoughNs: -1, sentNs: new Map() });
+
+export class Facts implements Witness {
+  readonly told: [[boolean, boolean], [boolean, boolean]];
+  readonly linksUpNs: [number, number];
+  /** When the verdict of silence was passed; -1: it does not stand. */
+  readonly silentNs: [number, number] = [-1, -1];
+  /** Frames out of the serving box since that verdict. */
+  readonly outSinceSilent: [number, number] = [0, 0];
+  /** Since when the box has counted as alive without a break; -1: it does not. */
+  readonly aliveNs: [number, number];
+  /** By the side where frames go in: when something last came out of this way, in time the node was awake. */
+  readonly outAwakeNs: [number, number] = [0, 0];
+  stalls = 0;
+  /** Link changes told since the last turn was checked. */
+  toldChanges = 0;
+  readonly #board: Board;
+  readonly #run: [Run, Run] = [newRun(), newRun()];
+  #turnFrames: [number, number] = [0, 0];
+  #nowNs: number;
+  #awakeNs = 0;
+  #settings: Settings | null = null;
+
+  constructor(board: Board, links: readonly (readonly [boolean, boolean])[], nowNs: number) {
+    this.#board = board;
+    const [a, b] = links as [[boolean, boolean], [boolean, boolean]];
+    this.told = [[...a], [...b]];
+    this.linksUpNs = [nowNs, nowNs];
+    this.aliveNs = [this.linked(0) ? nowNs : -1, this.linked(1) ? nowNs : -1];
+    this.#nowNs = nowNs;
+  }
+
+  linked(box: BoxIndex): boolean {
+    return this.told[box][0] && this.told[box][1];
+  }
+  silent(box: BoxIndex): boolean {
+    return this.#board.number("box.silent", box) === 1;
+  }
+  /** By links as told and the verdict of silence. */
+  alive(box: BoxIndex): boolean {
+    return this.linked(box) && !this.silent(box);
+  }
+  /** Since when there has been evidence enough of a dead way under dense traffic; -1: there is not. */
+  evidenceNs(side: Side): number {
+    return this.#run[side].enoughNs;
+  }
+
+  /** Before a turn's frames. */
+  begin(nowNs: number, awakeNs: number): void {
+    this.#nowNs = nowNs;
+    this.#awakeNs = awakeNs;
+    this.#turnFrames = [0, 0];
+  }
+  put({ side, flow, frames }: Arrival): void {
+    this.#run[side].sentNs.set(flow, this.#nowNs);
+    this.#turnFrames[side] += frames;
+  }
+  out(side: Side, frames: number): void {
+    const way = side === 0 ? 1 : 0;
+    this.outAwakeNs[way] = this.#awakeNs;
+    this.#forget(way);
+    const serving = this.#board.number("live.path");
+    if (serving < 2) this.outSinceSilent[serving as BoxIndex] += frames;
+  }
+  stalled(): void {
+    this.stalls++;
+    this.#forgetWays();
+  }
+  heard(box: BoxIndex, side: Side, up: boolean): void {
+    const before = this.linked(box);
+    this.told[box][side] = up;
+    this.toldChanges++;
+    if (!before && this.linked(box)) this.linksUpNs[box] = this.#nowNs;
+    this.#note(box);
+  }
+
+  /** After a turn's judgement: `moved` means that the path is another one. */
+  end(settings: Settings, moved: boolean): void {
+    this.#note(0);
+    this.#note(1);
+    if (moved) {
+      this.outAwakeNs[0] = this.outAwakeNs[1] = this.#awakeNs;
+      this.outSinceSilent[0] = this.outSinceSilent[1] = 0;
+    }
+    if (moved || settings !== this.#settings) this.#forgetWays();
+    this.#settings = settings;
+    for (const side of [0, 1] as const) this.#noteRun(side, settings);
+  }
+
+  #note(box: BoxIndex): void {
+    const silent = this.silent(box);
+    if (silent && this.silentNs[box] < 0) {
+      this.silentNs[box] = this.#nowNs;
+      this.outSinceSilent[box] = 0;
+    }
+    if (!silent) this.silentNs[box] = -1;
+    if (!this.alive(box)) this.aliveNs[box] = -1;
+    else if (this.aliveNs[box] < 0) this.aliveNs[box] = this.#nowNs;
+  }
+
+  #noteRun(side: Side, settings: Settings): void {
+    const run = this.#run[side];
+    let flows = 0;
+    for (const at of run.sentNs.values()) if (this.#nowNs - at <= STEP_NS_MAX) flows++;
+    if (flows < 2) {
+      run.frames = 0;
+      run.enoughNs = -1;
+      return;
+    }
+    run.frames += this.#turnFrames[side];
+    // Twice: a window that was too thin may have been closed in the middle of them.
+    if (run.enoughNs < 0 && run.frames >= 2 * settings.silencePackets) run.enoughNs = this.#nowNs;
+  }
+
+  #forgetWays(): void {
+    this.#forget(0);
+    this.#forget(1);
+  }
+
+  #forget(side: Side): void {
+    this.#run[side].frames = 0;
+    this.#run[side].enoughNs = -1;
+    this.#run[side].sentNs.clear();
+  }
+}

@@ -1,0 +1,312 @@
+/**
+ * The claims about failover, held against every turn of a world.
+ *
+ * A claim that breaks ends the run with seed, step and sentence. Truth about the boxes comes from the world, knowledge
+ * from Facts, and what the reflexes did from the board alone.
+ */
+import type { Board } from "../../filter/board.ts";
+import { CAUSE, type Cause, COUNTER, EVENT_KIND, type EventKind } from "../../filter/names.ts";
+import { Facts } from "./facts.ts";
+import type { BoxIndex } from "./reflex.ts";
+import { MS } from "./settings.ts";
+import { BOX_NAMES, STEP_NS_MAX, type World } from "./world.ts";
+
+const PATHS = ["primary", "redundant", "wire", "block"] as const;
+/** As filter/native/reflex.c has them. */
+const SPARSE = 4;
+const PROOF = 8;
+const RETRY = 10;
+const LOST = COUNTER.indexOf("event_lost");
+const STALLS = COUNTER.indexOf("stalls");
+
+export class BrokenClaim extends Error {
+  constructor(world: World, claim: string) {
+    super(`seed ${world.seed} step ${world.step}: ${claim}`);
+    this.name = "BrokenClaim";
+  }
+}
+
+export interface SeenEvent {
+  readonly kind: EventKind;
+  readonly cause: Cause;
+  readonly before: number;
+  readonly after: number;
+  readonly subject: number;
+  readonly order: number;
+}
+
+/** The events above a sequence number, as they stand on the board. */
+export function eventsSince(board: Board, after: number): SeenEvent[] {
+  const last = board.number("live.event_sequence");
+  const size = board.count("event.sequence");
+  const seen: SeenEvent[] = [];
+  for (let sequence = after + 1; sequence <= last; sequence++) {
+    const field = (name: string) => board.number(`event.${name}`, sequence % size);
+    seen.push({
+      kind: EVENT_KIND[field("kind")]!,
+      cause: CAUSE[field("cause")]!,
+      before: field("before"),
+      after: field("after"),
+      subject: field("subject"),
+      order: field("order"),
+    });
+  }
+  return seen;
+}
+
+export function nameEvent(event: SeenEvent): string {
+  if (event.kind === "switch") {
+    const order = event.order === 0 ? "" : ` ${event.order}`;
+    return `switch ${PATHS[event.before]} -> ${PATHS[event.after]} (${event.cause}${order})`;
+  }
+  if (event.kind === "box") {
+    return `${BOX_NAMES[event.subject as BoxIndex]} ${event.after ? "alive" : "dead"} (${event.cause})`;
+  }
+  return event.kind;
+}
+
+export class Oracle {
+  readonly facts: Facts;
+  readonly #world: World;
+  readonly #board: Board;
+  #path: number;
+  #sequence = 0;
+  #lost = 0;
+  #switches = 0;
+  #alive: [boolean, boolean];
+  #switchesLost = 0;
+  #orders = 0;
+
+  constructor(world: World, board: Board) {
+    this.#world = world;
+    this.#board = board;
+    this.facts = new Facts(board, world.boxes.map((box) => box.link), world.nowNs);
+    this.#path = board.number("live.path");
+    this.#alive = [this.facts.alive(0), this.facts.alive(1)];
+  }
+
+  /** All claims, after a turn. @returns the events since the last check @throws BrokenClaim */
+  check(): readonly SeenEvent[] {
+    const path = this.#board.number("live.path");
+    this.#hold(path < PATHS.length, () => `the path is ${path}, which is none`);
+    const events = eventsSince(this.#board, this.#sequence);
+    const lost = this.#board.number("counter.packets", LOST) - this.#lost;
+    const switches = events.filter((event) => event.kind === "switch");
+    this.#checkChain(path, switches, lost);
+    this.#checkBoxes(events, lost);
+    for (const event of switches) this.#checkCause(event);
+    for (const event of events) {
+      if (event.kind === "box" && event.cause === "silence") this.#checkSilence(event.subject as BoxIndex);
+    }
+    this.#checkCounts(events, lost);
+    this.facts.end(this.#world.settings, path !== this.#path);
+    this.#checkServing(path);
+    this.#remember({ path, events, lost });
+    return events;
+  }
+
+  #hold(claim: boolean, otherwise: () => string): void {
+    if (!claim) throw new BrokenClaim(this.#world, otherwise());
+  }
+
+  /** Exactly one event for each change of path, before and after without a hole. */
+  #checkChain(path: number, switches: readonly SeenEvent[], lost: number): void {
+    const grown = this.#board.number("live.switches") - this.#switches;
+    this.#hold(
+      switches.length <= grown && grown <= switches.length + lost,
+      () => `the path changed ${grown} times, with ${switches.length} events and ${lost} lost`,
+    );
+    this.#switchesLost += grown - switches.length;
+    if (lost > 0) return;
+    let at = this.#path;
+    for (const event of switches) {
+      this.#hold(event.before === at, () => `hole in the chain: at ${PATHS[at]}, then ${nameEvent(event)}`);
+      at = event.after;
+    }
+    this.#hold(at === path, () => `the events end at ${PATHS[at]}, the path is ${PATHS[path]}`);
+    if (switches.length > 0) {
+      const since = this.#board.number("live.path_since_ns");
+      this.#hold(since === this.#world.nowNs, () => `the path moved now, the board says at ${since} ns`);
+    }
+  }
+
+  /** What the board shows of the boxes is what links and verdict say, and no change of it goes untold. */
+  #checkBoxes(events: readonly SeenEvent[], lost: number): void {
+    for (const box of [0, 1] as const) {
+      const shown = this.#board.number("box.alive", box) === 1;
+      this.#hold(
+        shown === this.facts.alive(box),
+        () =>
+          `the board shows ${BOX_NAMES[box]} ${shown ? "alive" : "dead"}, links and verdict say otherwise`,
+      );
+      if (lost > 0) continue;
+      let at = this.#alive[box];
+      for (const event of events) {
+        if (event.kind !== "box" || event.subject !== box) continue;
+        this.#hold((event.before === 1) === at, () => `hole in the chain of a box: ${nameEvent(event)}`);
+        at = event.after === 1;
+      }
+      this.#hold(at === shown, () => `${BOX_NAMES[box]} became ${shown ? "alive" : "dead"} without an event`);
+    }
+  }
+
+  #checkCause(event: SeenEvent): void {
+    const from = event.before;
+    const name = nameEvent(event);
+    if (event.cause !== "order") {
+      this.#hold(this.#world.settings.automatic, () => `${name} though automatic is off`);
+      if (from < 2) {
+        this.#hold(!this.facts.alive(from as BoxIndex), () => `${name} though the box that served is alive`);
+      }
+    }
+    switch (event.cause) {
+      case "link":
+        return this.#hold(
+          from < 2 && !this.facts.linked(from as BoxIndex),
+          () => `${name}, but that box had its links up`,
+        );
+      case "silence":
+        return this.#checkSilence(from as BoxIndex);
+      case "order":
+        return this.#hold(
+          this.#world.control.orders.some((order) =>
+            order.sequence === event.order && PATHS.indexOf(order.path) === event.after
+          ),
+          () => `${name}, but control gave no such order`,
+        );
+      case "return":
+        this.#hold(from >= 2, () => `${name}, but a box was serving`);
+        return this.#hold(
+          this.#serves(event.after as BoxIndex),
+          () => `${name}, but it has not been up for long`,
+        );
+      default:
+        return this.#hold(false, () => `${name}: no switch has such a cause`);
+    }
+  }
+
+  /** The box really did not pass, the node was awake meanwhile, and one way was quiet for the whole time. */
+  #checkSilence(box: BoxIndex): void {
+    const { facts } = this;
+    const { awakeNs, settings, limits } = this.#world;
+    const name = BOX_NAMES[box];
+    if (facts.silentNs[box] >= 0) {
+      const out = facts.outSinceSilent[box];
+      return this.#hold(out < PROOF, () => `${name} left as silent after ${out} frames had come out of it`);
+    }
+    const since = (ns: number) => `${((awakeNs - ns) / MS).toFixed(3)} ms`;
+    const quietNs = Math.min(...facts.outAwakeNs);
+    this.#hold(
+      awakeNs - quietNs >= settings.silenceNs,
+      () => `${name} judged silent, frames came out both ways within ${since(quietNs)}`,
+    );
+    const faulty = this.#world.boxes[box].faultyNs;
+    const windowNs = (SPARSE + 1) * limits.silenceNsMax + 4 * STEP_NS_MAX;
+    this.#hold(
+      faulty >= 0 && faulty >= awakeNs - windowNs,
+      () =>
+        `${name} judged silent, but it ${
+          faulty < 0 ? "was always well" : `has been well for ${since(faulty)}`
+        }`,
+    );
+  }
+
+  /** Nothing happens that is not counted: links and stalls as often as they were told. */
+  #checkCounts(events: readonly SeenEvent[], lost: number): void {
+    const stalls = this.#board.number("counter.packets", STALLS);
+    this.#hold(stalls === this.facts.stalls, () => `${this.facts.stalls} stalls, ${stalls} counted`);
+    const links = events.filter((event) => event.kind === "link").length;
+    const told = this.facts.toldChanges;
+    this.#hold(links <= told && told <= links + lost, () => `${told} link changes, ${links} events`);
+    const done = this.#board.number("live.order_done");
+    const given = this.#board.number("command.order_sequence");
+    this.#hold(done === given, () => `order ${given} was given, the turn ended with ${done} done`);
+  }
+
+  /** Who has to serve now. */
+  #checkServing(path: number): void {
+    const { facts } = this;
+    const { settings, nowNs } = this.#world;
+    if (!settings.automatic) return;
+    if (path < 2) {
+      const box = path as BoxIndex;
+      this.#hold(facts.linked(box), () => `${BOX_NAMES[box]} serves without a link`);
+      this.#hold(!facts.silent(box), () => `${BOX_NAMES[box]} serves though judged silent`);
+      return this.#checkEvidence();
+    }
+    for (const box of [0, 1] as const) {
+      const up = nowNs - facts.linksUpNs[box];
+      this.#hold(
+        !this.#serves(box),
+        () => `${PATHS[path]}, though ${BOX_NAMES[box]} has been up for ${up} ns`,
+      );
+    }
+  }
+
+  /** Alive beyond the hold-up, or silent for so long that it must be tried again. */
+  #serves(box: BoxIndex): boolean {
+    const { facts } = this;
+    const { settings, nowNs } = this.#world;
+    if (!facts.linked(box) || nowNs - facts.linksUpNs[box] < settings.holdUpNs) return false;
+    return !facts.silent(box) || nowNs - facts.silentNs[box] > RETRY * settings.holdUpNs;
+  }
+
+  /** Silent death under dense traffic of two flows does not last. */
+  #checkEvidence(): void {
+    const { settings, nowNs } = this.#world;
+    if (settings.silenceNs === 0) return;
+    for (const side of [0, 1] as const) {
+      const since = this.facts.evidenceNs(side);
+      this.#hold(
+        since < 0 || nowNs - since <= settings.silenceNs + 3 * STEP_NS_MAX,
+        () =>
+          `the way in by side ${side} has been dead for ${
+            nowNs - since
+          } ns under dense traffic, and still serves`,
+      );
+    }
+  }
+
+  /** Control was told everything in order, and the point of failover orders only what was earned. */
+  checkControl(): void {
+    const { control, nowNs } = this.#world;
+    this.#hold(control.complaint === null, () => `control's view: ${control.complaint}`);
+    for (; this.#orders < control.orders.length; this.#orders++) {
+      if (control.orders[this.#orders]!.by !== "point") continue;
+      const { failback, failbackAfterMs } = control.point;
+      this.#hold(failback === "automatic", () => "the point of failover ordered, failback is manual");
+      const since = this.facts.aliveNs[0];
+      const aliveMs = since < 0 ? 0 : (nowNs - since) / MS;
+      this.#hold(
+        aliveMs >= failbackAfterMs,
+        () => `the point ordered failback after ${aliveMs} ms without a fault, not ${failbackAfterMs}`,
+      );
+    }
+  }
+
+  /** Events that found the ring full. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** At the end: what control read, what it has still to read and what was lost make up every switch. */
+  checkEnd(): void {
+    const { control } = this.#world;
+    const unread = eventsSince(this.#board, this.#board.number("live.event_read"))
+      .filter((event) => event.kind === "switch").length;
+    const sum = control.switchesRead + unread + this.#switchesLost;
+    this.#hold(
+      sum === this.#board.number("live.switches") && this.#switchesLost <= this.#lost,
+      () => `control knows of ${sum} switches, there were ${this.#board.number("live.switches")}`,
+    );
+  }
+
+  #remember({ path, events, lost }: { path: number; events: readonly SeenEvent[]; lost: number }): void {
+    this.#path = path;
+    this.#sequence += events.length;
+    this.#lost += lost;
+    this.#switches = this.#board.number("live.switches");
+    this.#alive = [this.facts.alive(0), this.facts.alive(1)];
+    this.facts.toldChanges = 0;
+  }
+}
