@@ -1,0 +1,200 @@
+/**
+ * Reflexes on real links and with real silence: what makes the plane move traffic, what must not, and what it tells.
+ *
+ * Two transparent boxes and a load whose flows are answered. Times are the node's own; no test waits for a time to be
+ * short.
+ */
+import assert from "node:assert/strict";
+import type { EventView, NodeStatus } from "../../appliance/view.ts";
+import { sleep } from "../../scripts/lab/process.ts";
+import { CLIENT4, datagram, SERVER4 } from "../support/cast.ts";
+import { TestNode } from "../support/node.ts";
+import { Wire } from "../support/wire.ts";
+
+const PER_SECOND = 4_000;
+/** High enough that a box which the machine does not let run is not taken for dead. */
+const SILENCE_MS = 300;
+const HOLD_UP_MS = 400;
+
+const BASE = [`silence_ms = ${SILENCE_MS}`, `hold_up_ms = ${HOLD_UP_MS}`];
+
+async function scene(failover: readonly string[] = []) {
+  const wire = await Wire.up();
+  try {
+    const primary = await wire.box("primary");
+    const redundant = await wire.box("redundant");
+    const node = await TestNode.start(wire, { failover: [...BASE, ...failover] });
+    const end = () => wire.down();
+    return { wire, primary, redundant, node, [Symbol.asyncDispose]: end };
+  } catch (error) {
+    await wire.down();
+    throw error;
+  }
+}
+
+function switches(events: readonly EventView[]): EventView[] {
+  return events.filter(({ kind }) => kind === "switch");
+}
+
+const moves = (events: readonly EventView[]) =>
+  switches(events).map(({ before, after, cause }) => `${before} > ${after} (${cause})`);
+
+const counter = (status: NodeStatus, name: string) =>
+  status.counters.find((one) => one.name === name)?.packets ?? 0;
+
+Deno.test("a lost link of the primary moves traffic to the redundant box and says why", async () => {
+  await using s = await scene();
+  const load = await s.wire.load(PER_SECOND);
+  await load.more(1000);
+  await s.wire.link("primary-in", "down");
+  const status = await s.node.until("the redundant box serving", ({ path }) => path === "redundant");
+  await load.more(1000);
+  const report = await load.stop();
+  assert.equal(status.light, "yellow");
+  assert.match(status.reason, /no spare.*primary-in/);
+  const events = await s.node.events();
+  assert.deepEqual(moves(events), ["primary > redundant (link)"]);
+  const [move] = switches(events);
+  assert.ok(move!.silentUs! > 0 && move!.silentUs! < 1e6, `last seen ${move!.silentUs} us before`);
+  assert.ok(move!.lostPackets! >= 0);
+  const links = events.filter(({ kind }) => kind === "link").map(({ subject, after }) => [subject, after]);
+  assert.deepEqual(links, [["primary-in", "down"]]);
+  const boxes = events.filter(({ kind }) => kind === "box").map(({ subject, after, cause }) =>
+    `${subject} ${after} (${cause})`
+  );
+  assert.deepEqual(boxes, ["primary dead (link)"]);
+  assert.equal(report.duplicated + report.foreign, 0);
+  console.log(`link loss: ${report.lost} of ${report.sent} lost, gap ${(report.gapUs / 1000).toFixed(1)} ms`);
+});
+
+Deno.test("a link of the primary that flaps twenty times moves traffic once", async () => {
+  await using s = await scene();
+  const load = await s.wire.load(PER_SECOND);
+  await load.more(500);
+  for (let flap = 0; flap < 20; flap++) {
+    await s.wire.link("primary-out", "down");
+    await s.wire.link("primary-out", "up");
+  }
+  await s.node.until("the primary's links up", ({ boxes }) => boxes[0]!.light === "green");
+  await sleep(2 * HOLD_UP_MS);
+  await load.more(500);
+  await load.stop();
+  const status = await s.node.status();
+  assert.deepEqual(moves(await s.node.events()), ["primary > redundant (link)"]);
+  assert.equal(status.path, "redundant");
+  assert.equal(status.switches, 1);
+  assert.ok(status.ports.find(({ role }) => role === "primary-out")!.linkChanges >= 20);
+});
+
+Deno.test("a lost link of the standby moves nothing", async () => {
+  await using s = await scene();
+  const load = await s.wire.load(PER_SECOND);
+  await s.wire.link("redundant-out", "down");
+  const status = await s.node.until("no spare", ({ light }) => light === "yellow");
+  await load.more(500);
+  const report = await load.stop();
+  assert.equal(status.path, "primary");
+  assert.deepEqual(moves(await s.node.events()), []);
+  assert.deepEqual([report.lost, report.reordered, report.duplicated], [0, 0, 0]);
+});
+
+for (
+  const [mode, what] of [["drop", "both ways"], ["dropIn", "from clients"], [
+    "dropOut",
+    "from servers",
+  ]] as const
+) {
+  Deno.test(`a primary that silently drops ${what} is judged silent, and traffic moves`, async () => {
+    await using s = await scene();
+    const load = await s.wire.load(PER_SECOND);
+    await load.more(500);
+    await s.primary.mode(mode);
+    await s.node.until("the redundant box serving", ({ path }) => path === "redundant");
+    await load.more(1000);
+    const report = await load.stop();
+    const events = await s.node.events();
+    assert.deepEqual(moves(events), ["primary > redundant (silence)"]);
+    const [move] = switches(events);
+    if (mode === "drop") assert.ok(move!.silentUs! >= SILENCE_MS * 1000, `silent for ${move!.silentUs} us`);
+    assert.ok(move!.lostPackets! > 0);
+    assert.equal(report.duplicated, 0);
+    if (mode === "drop") assert.match((await s.node.status()).boxes[0]!.reason, /none came out/);
+    console.log(`silence ${what}: ${report.lost} lost, the event says ${move!.lostPackets}`);
+  });
+}
+
+Deno.test("one blocked flow that retransmits is no dead box", async () => {
+  await using wire = await Wire.up();
+  const bench = await wire.bench();
+  const node = await TestNode.start(wire, { failover: ["silence_ms = 20", `hold_up_ms = ${HOLD_UP_MS}`] });
+  const up = datagram([CLIENT4, SERVER4]), down = datagram([SERVER4, CLIENT4]);
+  // Answered once, both ways: the flow is known to pass.
+  await bench.send("upstream", up);
+  await bench.send("primary-out", up);
+  await bench.send("downstream", down);
+  await bench.send("primary-in", down);
+  await bench.until(() => bench.arrivals.length === 4, "the flow passing");
+  for (let i = 0; i < 25; i++) {
+    await bench.send("upstream", up);
+    await sleep(20);
+  }
+  const status = await node.status();
+  assert.equal(status.path, "primary");
+  assert.deepEqual(moves(await node.events()), []);
+  assert.equal(status.boxes[0]!.inPackets, 27);
+});
+
+Deno.test("with both boxes dead, forward joins the two sides, and the first good box gets the traffic back", async () => {
+  await using s = await scene(['dead_policy = "forward"']);
+  const load = await s.wire.load(PER_SECOND);
+  await load.more(500);
+  await s.wire.link("redundant-in", "down");
+  await s.node.until("no spare", ({ light }) => light === "yellow");
+  await s.wire.link("primary-in", "down");
+  const wireStatus = await s.node.until("the wire", ({ path }) => path === "wire");
+  assert.equal(wireStatus.light, "red");
+  await load.more(1000);
+  const upMs = Date.now();
+  await s.wire.link("redundant-in", "up");
+  const back = await s.node.until("the redundant box serving", ({ path }) => path === "redundant");
+  assert.ok(back.pathSinceMs - upMs >= HOLD_UP_MS, `it served ${back.pathSinceMs - upMs} ms after its link`);
+  await load.more(500);
+  const report = await load.stop();
+  assert.deepEqual(moves(await s.node.events()), ["primary > wire (link)", "wire > redundant (return)"]);
+  assert.equal(report.duplicated + report.foreign, 0);
+});
+
+Deno.test("with both boxes dead, block drops everything and counts it", async () => {
+  await using s = await scene(['dead_policy = "block"']);
+  const load = await s.wire.load(PER_SECOND);
+  await load.more(500);
+  await s.wire.link("redundant-in", "down");
+  await s.wire.link("primary-in", "down");
+  await s.node.until("the block", ({ path }) => path === "block");
+  const before = await load.report();
+  const blocked = await s.node.until("blocked frames", (status) => counter(status, "blocked") > 500);
+  assert.match(blocked.reason, /blocked/);
+  const report = await load.stop();
+  const after = await s.node.status();
+  assert.equal(report.received, before.received, "nothing comes through any more");
+  assert.ok(counter(after, "blocked") <= report.lost);
+  assert.deepEqual(moves(await s.node.events()), ["primary > block (link)"]);
+});
+
+Deno.test("with automatic = false a dead box is told and nothing is moved", async () => {
+  await using s = await scene(["automatic = false"]);
+  const load = await s.wire.load(PER_SECOND);
+  await load.more(200);
+  await s.wire.link("primary-in", "down");
+  const status = await s.node.until("a red primary", ({ boxes }) => boxes[0]!.light === "red");
+  assert.equal(status.path, "primary");
+  const moved = await s.node.order("switchover");
+  assert.ok(moved.ok, moved.text);
+  await load.more(200);
+  await load.stop();
+  const events = await s.node.events();
+  assert.deepEqual(moves(events), ["primary > redundant (order)"]);
+  assert.ok(
+    events.some(({ kind, subject, after }) => kind === "box" && subject === "primary" && after === "dead"),
+  );
+});
