@@ -74,8 +74,8 @@ export function objectText(load: Load): string {
   return `${load.object === "5k" ? "5 KB" : "617 KB"} x ${load.connections}`;
 }
 
-function small(connections: number, full: boolean): Load {
-  return { object: "5k", connections, mbit: 80, seconds: full ? 8 : 6, timeoutSeconds: 2 };
+function small(connections: number): Load {
+  return { object: "5k", connections, mbit: 80, seconds: 8, timeoutSeconds: 2 };
 }
 
 function large(connections: number): Load {
@@ -85,8 +85,8 @@ function large(connections: number): Load {
 /** All cells in the order they are run; every load begins with its Base. */
 export function cells(full: boolean): Cell[] {
   const loads = full
-    ? [50, 100, 200, 300].map((n) => small(n, full)).concat([50, 75].map((n) => large(n)))
-    : [small(100, full), large(50)];
+    ? [50, 100, 200, 300].map((n) => small(n)).concat([50, 75].map((n) => large(n)))
+    : [small(100), large(50)];
   const silent = (load: Load) =>
     load.object === "5k" ? load.connections === 100 : full && load.connections === 50;
   return loads.flatMap((load) => [

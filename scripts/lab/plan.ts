@@ -140,6 +140,8 @@ function namespaceScript(topology: Topology, ns: Namespace, processors: Processo
     // The stricter of `all` and the interface's own value counts, so every one is written.
     "for f in /proc/sys/net/ipv4/conf/*/rp_filter /proc/sys/net/ipv4/conf/*/send_redirects; do echo 0 >$f; done",
     ...Object.entries(sysctls).map(([name, value]) => sysctlLine(name, `'${value}'`)),
+    // The same everywhere; what the machine prefers may pace or probe in ways of its own.
+    "cc=/proc/sys/net/ipv4/tcp_congestion_control; echo cubic >$cc 2>/dev/null || echo reno >$cc",
     ...ends.map((end) => `ethtool -K ${end.name} ${OFFLOADS} >/dev/null`),
     ...(mine ? ends.map((end) => steerLine(end.name, mine)) : []),
     ...ends.flatMap((end) => end.rate === undefined ? [] : [rateLine(end.name, end.rate)]),
