@@ -43,7 +43,7 @@ static const char *device_arguments(const char *spec, char *to, size_t bytes) {
     else if (i == 1) snprintf(to, bytes, "socket=%s,socket-abstract=%s", rest + abstract, abstract ? "yes" : "no");
     else if (i == 2) snprintf(to, bytes, "iface=%s", rest);
     else if (i == 3) pcap_arguments(rest, to, bytes);
-    else to[0] = 0;
+    else snprintf(to, bytes, "no-rx=1"); /* else it makes frames of its own */
     return KINDS[i].device;
   }
   return NULL;
