@@ -142,6 +142,7 @@ export class Node implements NodeControl {
       {
         path: readPath(board),
         alive: { primary: alive(0), redundant: alive(1) },
+        primaryDownNs: board.number("box.down_ns", 0),
         switches: board.number("live.switches"),
       },
       { failback, failbackAfterMs: failbackAfterS * 1000 },

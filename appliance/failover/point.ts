@@ -15,6 +15,8 @@ export interface PointConfig {
 export interface PointInput {
   readonly path: Path;
   readonly alive: Readonly<Record<Box, boolean>>;
+  /** When the primary was last judged dead, on any clock: only a change of it counts. */
+  readonly primaryDownNs: number;
   /** Switches of the plane since it started. */
   readonly switches: number;
 }
@@ -23,6 +25,7 @@ export interface PointInput {
 export interface PointState {
   /** When the primary was first seen alive in its present run; null while it is dead. */
   readonly aliveSinceMs: number | null;
+  readonly primaryDownNs: number;
   readonly switches: number;
   /** Times of the latest switches, oldest first. */
   readonly switchedMs: readonly number[];
@@ -41,7 +44,7 @@ const FLAP_WINDOW_MS = 15 * 60_000;
 const DOUBLINGS_MAX = 6;
 const REMEMBERED_MAX = 32;
 
-export const POINT_START: PointState = { aliveSinceMs: null, switches: 0, switchedMs: [] };
+export const POINT_START: PointState = { aliveSinceMs: null, primaryDownNs: 0, switches: 0, switchedMs: [] };
 
 function remember(state: PointState, input: PointInput, nowMs: number): readonly number[] {
   // A plane that was started anew counts from zero again.
@@ -58,8 +61,11 @@ export function judgePoint(
   nowMs: number,
 ): PointVerdict {
   const switchedMs = remember(state, input, nowMs);
-  const aliveSinceMs = input.alive.primary ? state.aliveSinceMs ?? nowMs : null;
-  const next: PointState = { aliveSinceMs, switches: input.switches, switchedMs };
+  // A death between two looks is a break, though neither look saw it.
+  const known = input.primaryDownNs === state.primaryDownNs ? state.aliveSinceMs : null;
+  const aliveSinceMs = input.alive.primary ? known ?? nowMs : null;
+  const { primaryDownNs, switches } = input;
+  const next: PointState = { aliveSinceMs, primaryDownNs, switches, switchedMs };
   if (config.failback !== "automatic" || input.path !== "redundant" || aliveSinceMs === null) {
     return { state: next, order: null, failbackAtMs: null };
   }

@@ -155,7 +155,7 @@ static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16
 
 static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
   count(p, RM_COUNT_SHADOW, 1, m->pkt_len);
-  reflex_shadow(&p->reflex, role_of_box(role));
+  reflex_shadow(&p->reflex, role_of_box(role), role_side(role));
   if (!neighbour_answer(p, role, m)) rte_pktmbuf_free(m);
 }
 

@@ -82,6 +82,7 @@ void reflex_put(struct reflex *r, uint32_t side, uint32_t slot) {
   if (reflex_serving(r) < 0) return; /* on wire and block nothing is put into a box */
   if (w->put++ == 0) {
     w->first_put_ns = r->now;
+    w->enough_ns = 0;
     w->flow = slot;
     w->two_flows = false;
   } else if (w->flow != slot) {
@@ -89,21 +90,24 @@ void reflex_put(struct reflex *r, uint32_t side, uint32_t slot) {
   }
 }
 
-/* A frame came out of the serving box by its port of `side`: the way that starts on the other side works. */
-void reflex_out(struct reflex *r, uint32_t side) {
-  struct way *w = &r->way[1 - side];
-  w->put = 0;
-  int box = reflex_serving(r);
-  if (box >= 0) r->box[box].seen_ns = r->now;
-}
-
-void reflex_shadow(struct reflex *r, uint32_t box) {
+/* A frame came out of a box by its port of `side`. That a box passes the other way is no proof against silence. */
+static void seen(struct reflex *r, uint32_t box, uint32_t side) {
   struct box_state *b = &r->box[box];
   b->seen_ns = r->now;
-  if (!b->silent || ++b->shadow_run < PROOF) return;
+  if (!b->silent || b->silent_way == side || ++b->proof < PROOF) return;
   b->silent = false;
   publish(r, box, RM_CAUSE_RETURN);
 }
+
+/* A frame came out of the serving box by its port of `side`: the way that starts on the other side works. */
+void reflex_out(struct reflex *r, uint32_t side) {
+  r->way[1 - side].put = 0;
+  int box = reflex_serving(r);
+  /* Where reflexes only report, a box serves on after its verdict, and may get well. */
+  if (box >= 0) seen(r, (uint32_t)box, side);
+}
+
+void reflex_shadow(struct reflex *r, uint32_t box, uint32_t side) { seen(r, box, side); }
 
 void reflex_link(struct reflex *r, uint32_t role, bool up) {
   event_write(r->board, r->now, &(struct rm_event){.kind = RM_EVENT_LINK, .cause = RM_CAUSE_LINK, .before = !up, .after = up,
@@ -120,11 +124,17 @@ void reflex_link(struct reflex *r, uint32_t role, bool up) {
   publish(r, role_of_box(role), RM_CAUSE_LINK);
 }
 
+/* The bar counts from the moment of evidence enough, not from the first frame: one frame that was rightly dropped and a
+ * burst long after it are no silence, the box must have had its time to answer the burst. */
 static bool silent(const struct reflex *r, struct way *w, uint64_t bar) {
-  if (w->put == 0 || r->now < w->first_put_ns + bar) return false;
   uint32_t need = command(r)->silence_packets;
-  if (w->put >= need && (w->two_flows || w->put >= ONE_FLOW * need)) return true;
-  if (r->now - w->first_put_ns > SPARSE * bar) w->put = 0;
+  if (w->put == 0) return false;
+  if (w->put >= need && (w->two_flows || w->put >= ONE_FLOW * need)) {
+    if (w->enough_ns == 0) w->enough_ns = r->now;
+    return r->now >= w->enough_ns + bar;
+  }
+  w->enough_ns = 0;
+  if (r->now > w->first_put_ns + SPARSE * bar) w->put = 0;
   return false;
 }
 
@@ -133,10 +143,12 @@ static void judge_silence(struct reflex *r, uint32_t box) {
   /* A doubtful box is better than none. */
   uint64_t bar = command(r)->silence_ns * (alive(&r->box[1 - box]) ? 1 : LAST_BOX);
   if (bar == 0 || !alive(b)) return;
-  if (!silent(r, &r->way[0], bar) && !silent(r, &r->way[1], bar)) return;
+  bool first = silent(r, &r->way[0], bar);
+  if (!first && !silent(r, &r->way[1], bar)) return;
   b->silent = true;
   b->silent_ns = r->now;
-  b->shadow_run = 0;
+  b->silent_way = first ? 0 : 1;
+  b->proof = 0;
   publish(r, box, RM_CAUSE_SILENCE);
 }
 
@@ -185,8 +197,11 @@ void reflex_order(struct reflex *r) {
 
 void reflex_own_stall(struct reflex *r, uint64_t lost_ns) {
   /* Time in which nobody looked is no silence. What came out meanwhile is read before the next judgement. */
-  for (uint32_t side = 0; side < RM_SIDES; side++)
-    if (r->way[side].put) r->way[side].first_put_ns += lost_ns;
+  for (uint32_t side = 0; side < RM_SIDES; side++) {
+    struct way *w = &r->way[side];
+    if (w->put) w->first_put_ns += lost_ns;
+    if (w->enough_ns) w->enough_ns += lost_ns;
+  }
   rm_count(r->board, RM_COUNT_STALLS, 1, 0);
   /* One event a second is enough to tell; the counter keeps the number. */
   if (r->last_stall_ns && r->now - r->last_stall_ns < RM_S) return;

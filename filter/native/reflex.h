@@ -12,6 +12,7 @@ static inline uint32_t role_of_box(uint32_t role) { return (role - RM_PRIMARY_IN
 /* One way through a box: put in on one side, expected on the other. */
 struct way {
   uint64_t first_put_ns; /* of the frames since something last came out */
+  uint64_t enough_ns;    /* when they were first seen to be evidence enough; 0: they are not */
   uint32_t put;
   uint32_t flow;         /* slot of the first of them */
   bool two_flows;
@@ -21,7 +22,8 @@ struct box_state {
   bool link[RM_SIDES];
   bool silent;
   bool was_alive;
-  uint32_t shadow_run;   /* frames seen from it since it was judged silent */
+  uint32_t silent_way;   /* the side of the way that was judged silent */
+  uint32_t proof;        /* frames seen to pass that way since then */
   uint64_t links_up_ns, down_ns, silent_ns, seen_ns;
 };
 
@@ -47,8 +49,8 @@ void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]);
 void reflex_put(struct reflex *r, uint32_t side, uint32_t slot);
 /* A frame came out of the serving box by its port of `side`. */
 void reflex_out(struct reflex *r, uint32_t side);
-/* A frame came out of a box that does not serve. */
-void reflex_shadow(struct reflex *r, uint32_t box);
+/* A frame came out of a box that does not serve, by its port of `side`. */
+void reflex_shadow(struct reflex *r, uint32_t box, uint32_t side);
 void reflex_link(struct reflex *r, uint32_t role, bool up);
 /* Look at the clock and at everything above; may move the path. */
 void reflex_judge(struct reflex *r);

@@ -22,7 +22,7 @@ RM_EXPORT void rm_reflex_clock(struct rm_sim *s, uint64_t now);
 RM_EXPORT void rm_reflex_link(struct rm_sim *s, uint32_t role, uint32_t up);
 RM_EXPORT void rm_reflex_put(struct rm_sim *s, uint32_t side, uint32_t slot, uint32_t frames);
 RM_EXPORT void rm_reflex_out(struct rm_sim *s, uint32_t side, uint32_t frames);
-RM_EXPORT void rm_reflex_shadow(struct rm_sim *s, uint32_t box, uint32_t frames);
+RM_EXPORT void rm_reflex_shadow(struct rm_sim *s, uint32_t box, uint32_t side, uint32_t frames);
 RM_EXPORT void rm_reflex_stall(struct rm_sim *s, uint64_t lost_ns);
 RM_EXPORT void rm_reflex_turn(struct rm_sim *s);
 
@@ -66,8 +66,8 @@ void rm_reflex_out(struct rm_sim *s, uint32_t side, uint32_t frames) {
   for (uint32_t i = 0; i < frames; i++) reflex_out(&s->reflex, side);
 }
 
-void rm_reflex_shadow(struct rm_sim *s, uint32_t box, uint32_t frames) {
-  for (uint32_t i = 0; i < frames; i++) reflex_shadow(&s->reflex, box);
+void rm_reflex_shadow(struct rm_sim *s, uint32_t box, uint32_t side, uint32_t frames) {
+  for (uint32_t i = 0; i < frames; i++) reflex_shadow(&s->reflex, box, side);
 }
 
 void rm_reflex_stall(struct rm_sim *s, uint64_t lost_ns) { reflex_own_stall(&s->reflex, lost_ns); }

@@ -6,9 +6,9 @@
  */
 import type { Board } from "../../filter/board.ts";
 import type { BoxIndex, Side } from "./reflex.ts";
-import type { Settings } from "./settings.ts";
+import { type Settings, STEP_NS_MAX } from "./settings.ts";
 import type { Arrival } from "./traffic.ts";
-import { STEP_NS_MAX, type Witness } from "./world.ts";
+import type { Witness } from "./world.ts";
 
 /** Traffic into one side since that way last worked. */
 interface Run {
@@ -26,7 +26,9 @@ export class Facts implements Witness {
   readonly linksUpNs: [number, number];
   /** When the verdict of silence was passed; -1: it does not stand. */
   readonly silentNs: [number, number] = [-1, -1];
-  /** Frames out of the serving box since that verdict. */
+  /** When the last verdict was passed, standing or not; -1: never. */
+  readonly lastSilentNs: [number, number] = [-1, -1];
+  /** Frames out of the serving box since its verdict, by way. */
   readonly outSinceSilent: [number, number] = [0, 0];
   /** Since when the box has counted as alive without a break; -1: it does not. */
   readonly aliveNs: [number, number];
@@ -80,8 +82,7 @@ export class Facts implements Witness {
     const way = side === 0 ? 1 : 0;
     this.outAwakeNs[way] = this.#awakeNs;
     this.#forget(way);
-    const serving = this.#board.number("live.path");
-    if (serving < 2) this.outSinceSilent[serving as BoxIndex] += frames;
+    this.outSinceSilent[way] += frames;
   }
   stalled(): void {
     this.stalls++;
@@ -111,8 +112,8 @@ export class Facts implements Witness {
   #note(box: BoxIndex): void {
     const silent = this.silent(box);
     if (silent && this.silentNs[box] < 0) {
-      this.silentNs[box] = this.#nowNs;
-      this.outSinceSilent[box] = 0;
+      this.silentNs[box] = this.lastSilentNs[box] = this.#nowNs;
+      this.outSinceSilent[0] = this.outSinceSilent[1] = 0;
     }
     if (!silent) this.silentNs[box] = -1;
     if (!this.alive(box)) this.aliveNs[box] = -1;

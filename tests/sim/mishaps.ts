@@ -6,8 +6,8 @@
  */
 import type { Random } from "../../filter/random.ts";
 import type { BoxIndex, Side } from "./reflex.ts";
-import { chooseSettings, MS, US } from "./settings.ts";
-import { STEP_NS_MAX, type World } from "./world.ts";
+import { chooseSettings, MS, STEP_NS_MAX, US } from "./settings.ts";
+import type { World } from "./world.ts";
 
 export interface Temper {
   readonly name: string;

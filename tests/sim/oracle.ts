@@ -8,12 +8,11 @@ import type { Board } from "../../filter/board.ts";
 import { CAUSE, type Cause, COUNTER, EVENT_KIND, type EventKind } from "../../filter/names.ts";
 import { Facts } from "./facts.ts";
 import type { BoxIndex } from "./reflex.ts";
-import { MS } from "./settings.ts";
-import { BOX_NAMES, STEP_NS_MAX, type World } from "./world.ts";
+import { LAST_BOX, MS, STEP_NS_MAX } from "./settings.ts";
+import { BOX_NAMES, type World } from "./world.ts";
 
 const PATHS = ["primary", "redundant", "wire", "block"] as const;
 /** As filter/native/reflex.c has them. */
-const SPARSE = 4;
 const PROOF = 8;
 const RETRY = 10;
 const LOST = COUNTER.indexOf("event_lost");
@@ -100,7 +99,7 @@ export class Oracle {
     }
     this.#checkCounts(events, lost);
     this.facts.end(this.#world.settings, path !== this.#path);
-    this.#checkServing(path);
+    this.#checkServing(path, switches.at(-1));
     this.#remember({ path, events, lost });
     return events;
   }
@@ -188,22 +187,24 @@ export class Oracle {
   /** The box really did not pass, the node was awake meanwhile, and one way was quiet for the whole time. */
   #checkSilence(box: BoxIndex): void {
     const { facts } = this;
-    const { awakeNs, settings, limits } = this.#world;
+    const { awakeNs, limits } = this.#world;
     const name = BOX_NAMES[box];
     if (facts.silentNs[box] >= 0) {
-      const out = facts.outSinceSilent[box];
-      return this.#hold(out < PROOF, () => `${name} left as silent after ${out} frames had come out of it`);
+      const out = Math.min(...facts.outSinceSilent);
+      return this.#hold(
+        out < PROOF,
+        () => `${name} left as silent after ${out} frames had come out each way`,
+      );
     }
     const since = (ns: number) => `${((awakeNs - ns) / MS).toFixed(3)} ms`;
     const quietNs = Math.min(...facts.outAwakeNs);
     this.#hold(
-      awakeNs - quietNs >= settings.silenceNs,
+      awakeNs - quietNs >= this.#barNs(box),
       () => `${name} judged silent, frames came out both ways within ${since(quietNs)}`,
     );
     const faulty = this.#world.boxes[box].faultyNs;
-    const windowNs = (SPARSE + 1) * limits.silenceNsMax + 4 * STEP_NS_MAX;
     this.#hold(
-      faulty >= 0 && faulty >= awakeNs - windowNs,
+      faulty >= 0 && faulty >= awakeNs - limits.windowNs,
       () =>
         `${name} judged silent, but it ${
           faulty < 0 ? "was always well" : `has been well for ${since(faulty)}`
@@ -224,7 +225,7 @@ export class Oracle {
   }
 
   /** Who has to serve now. */
-  #checkServing(path: number): void {
+  #checkServing(path: number, moved: SeenEvent | undefined): void {
     const { facts } = this;
     const { settings, nowNs } = this.#world;
     if (!settings.automatic) return;
@@ -232,9 +233,14 @@ export class Oracle {
       const box = path as BoxIndex;
       this.#hold(facts.linked(box), () => `${BOX_NAMES[box]} serves without a link`);
       this.#hold(!facts.silent(box), () => `${BOX_NAMES[box]} serves though judged silent`);
-      return this.#checkEvidence();
+      return this.#checkEvidence(box);
     }
+    const justLeft = path !== this.#path && moved?.cause !== "order";
     for (const box of [0, 1] as const) {
+      if (justLeft) {
+        this.#hold(!facts.alive(box), () => `left for ${PATHS[path]}, though ${BOX_NAMES[box]} is alive`);
+        continue;
+      }
       const up = nowNs - facts.linksUpNs[box];
       this.#hold(
         !this.#serves(box),
@@ -243,22 +249,29 @@ export class Oracle {
     }
   }
 
+  /** How long silence has to last: a doubtful box is better than none. */
+  #barNs(box: BoxIndex): number {
+    const other = box === 0 ? 1 : 0;
+    return this.#world.settings.silenceNs * (this.facts.alive(other) ? 1 : LAST_BOX);
+  }
+
   /** Alive beyond the hold-up, or silent for so long that it must be tried again. */
   #serves(box: BoxIndex): boolean {
     const { facts } = this;
     const { settings, nowNs } = this.#world;
-    if (!facts.linked(box) || nowNs - facts.linksUpNs[box] < settings.holdUpNs) return false;
+    const faultNs = Math.max(facts.linksUpNs[box], facts.lastSilentNs[box]);
+    if (!facts.linked(box) || nowNs - faultNs < settings.holdUpNs) return false;
     return !facts.silent(box) || nowNs - facts.silentNs[box] > RETRY * settings.holdUpNs;
   }
 
   /** Silent death under dense traffic of two flows does not last. */
-  #checkEvidence(): void {
+  #checkEvidence(box: BoxIndex): void {
     const { settings, nowNs } = this.#world;
     if (settings.silenceNs === 0) return;
     for (const side of [0, 1] as const) {
       const since = this.facts.evidenceNs(side);
       this.#hold(
-        since < 0 || nowNs - since <= settings.silenceNs + 3 * STEP_NS_MAX,
+        since < 0 || nowNs - since <= this.#barNs(box) + 3 * STEP_NS_MAX,
         () =>
           `the way in by side ${side} has been dead for ${
             nowNs - since

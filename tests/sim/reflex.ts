@@ -24,8 +24,8 @@ const SYMBOLS = {
   rm_reflex_put: { parameters: ["pointer", "u32", "u32", "u32"], result: "void" },
   // sim, side, frames
   rm_reflex_out: { parameters: ["pointer", "u32", "u32"], result: "void" },
-  // sim, box, frames
-  rm_reflex_shadow: { parameters: ["pointer", "u32", "u32"], result: "void" },
+  // sim, box, side, frames
+  rm_reflex_shadow: { parameters: ["pointer", "u32", "u32", "u32"], result: "void" },
   // sim, lost_ns
   rm_reflex_stall: { parameters: ["pointer", "u64"], result: "void" },
   rm_reflex_turn: { parameters: ["pointer"], result: "void" },
@@ -95,8 +95,9 @@ export class Reflex implements Disposable {
   out(side: Side, frames: number): void {
     this.#library.symbols.rm_reflex_out(this.#sim, side, frames);
   }
-  shadow(box: BoxIndex, frames: number): void {
-    this.#library.symbols.rm_reflex_shadow(this.#sim, box, frames);
+  /** Frames came out of a box that does not serve. */
+  shadow(box: BoxIndex, side: Side, frames: number): void {
+    this.#library.symbols.rm_reflex_shadow(this.#sim, box, side, frames);
   }
   stall(lostNs: number): void {
     this.#library.symbols.rm_reflex_stall(this.#sim, BigInt(lostNs));

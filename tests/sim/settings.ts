@@ -9,6 +9,11 @@ import type { Random } from "../../filter/random.ts";
 
 export const US = 1000;
 export const MS = 1_000_000;
+/** The longest turn that is none of the node's stalls. */
+export const STEP_NS_MAX = 2 * MS;
+/** As filter/native/reflex.c has them. */
+export const SPARSE = 4;
+export const LAST_BOX = 10;
 
 export interface Settings {
   readonly silenceNs: number;
@@ -24,6 +29,8 @@ export interface Settings {
 export interface Limits {
   readonly silenceNsMax: number;
   readonly silencePacketsMin: number;
+  /** Longest time from the first frame of a window to a verdict, while the node is awake. */
+  readonly windowNs: number;
 }
 
 export const PLAIN: Settings = {
@@ -36,10 +43,13 @@ export const PLAIN: Settings = {
   automatic: true,
 };
 
-export function chooseLimits(random: Random): Limits {
+/** `well`: both boxes are alive throughout, so that no silence has to be a long one. */
+export function chooseLimits(random: Random, well: boolean): Limits {
+  const silenceNsMax = random.pick([1, 2, 3, 5, 10, 10]) * MS;
   return {
-    silenceNsMax: random.pick([1, 3, 5, 10, 10, 20]) * MS,
+    silenceNsMax,
     silencePacketsMin: random.pick([2, 4, 8, 8]),
+    windowNs: (SPARSE + 1) * silenceNsMax * (well ? 1 : LAST_BOX) + 4 * STEP_NS_MAX,
   };
 }
 

@@ -1,6 +1,7 @@
 /**
  * One world from its seed, step by step under the oracle, and what a crowd of them has seen.
  */
+import { Random } from "../../filter/random.ts";
 import { BrokenClaim, nameEvent, Oracle } from "./oracle.ts";
 import { chooseTemper, happen, nextTurn } from "./mishaps.ts";
 import type { Reflex } from "./reflex.ts";
@@ -49,8 +50,10 @@ function step(
 
 /** The same seed gives the same run; a broken claim is an outcome, anything else is thrown. */
 export function simulate(reflex: Reflex, run: Run): Outcome {
-  const world = new World(run.seed, reflex, run.logs ?? false);
-  const temper = chooseTemper(world.random);
+  const random = new Random(run.seed);
+  const temper = chooseTemper(random);
+  const well = temper.name === "well";
+  const world = new World(reflex, { seed: run.seed, random, well, logs: run.logs ?? false });
   world.say(() => `temper: ${temper.name}`);
   const oracle = new Oracle(world, reflex.board);
   try {

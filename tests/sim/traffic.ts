@@ -32,9 +32,9 @@ const WINDOW = 30;
 /** What a port keeps while nobody reads it. */
 const RING = 256;
 
-/** Longer than any window of evidence: SPARSE + 1 silences, and turns at both ends. */
+/** Longer than any window of evidence. */
 export function retryNs(limits: Limits): number {
-  return 6 * limits.silenceNsMax + 20 * MS;
+  return limits.windowNs + 10 * MS;
 }
 
 export class Traffic {
@@ -46,7 +46,8 @@ export class Traffic {
   constructor(random: Random, limits: Limits, nowNs: number) {
     this.#random = random;
     this.#retryNs = retryNs(limits);
-    const blocked = limits.silencePacketsMin > 2 ? random.below(3) : 0;
+    // Each may send twice in a window that a stall of the node made long.
+    const blocked = random.below(Math.floor(limits.silencePacketsMin / 4) + 1);
     const open = 2 + random.below(4);
     for (let i = 0; i < open + blocked; i++) {
       const kind: Kind = i >= open ? "blocked" : random.chance(0.5) ? "udp" : "tcp";
@@ -102,7 +103,7 @@ export class Traffic {
   #change(nowNs: number): void {
     if (this.#random.chance(0.03)) this.#rerate(this.#random.below(this.#flows.length));
     if (nowNs >= this.#quietUntilNs && this.#random.chance(0.01)) {
-      this.#quietUntilNs = nowNs + this.#random.below(2 * this.#retryNs);
+      this.#quietUntilNs = nowNs + this.#random.below(60 * MS);
     }
   }
 

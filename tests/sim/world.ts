@@ -4,7 +4,7 @@
  * A step is a turn of the plane (filter/native/plane.c): clock, frames from outside, frames from the boxes, order and
  * judgement, links. Where a frame goes, the world asks the reflexes. `log` tells what happened, for people.
  */
-import { Random } from "../../filter/random.ts";
+import type { Random } from "../../filter/random.ts";
 import { SimBox } from "./box.ts";
 import { Control } from "./control.ts";
 import { type BoxIndex, Reflex, type Side } from "./reflex.ts";
@@ -19,7 +19,6 @@ import {
 } from "./settings.ts";
 import { type Arrival, retryNs, Traffic } from "./traffic.ts";
 
-export const STEP_NS_MAX = 2 * MS;
 const START_NS = 1000 * 1000 * MS;
 const SIDES = ["client side", "server side"] as const;
 export const BOX_NAMES = ["primary", "redundant"] as const;
@@ -30,6 +29,14 @@ interface Tell {
   readonly box: BoxIndex;
   readonly side: Side;
   readonly up: boolean;
+}
+
+export interface Birth {
+  readonly seed: number;
+  readonly random: Random;
+  /** No box ever fails in it. */
+  readonly well: boolean;
+  readonly logs: boolean;
 }
 
 /** What the oracle hears of a turn besides what stands on the board. */
@@ -45,6 +52,7 @@ export interface Witness {
 }
 
 export class World {
+  readonly seed: number;
   readonly random: Random;
   readonly limits: Limits;
   readonly boxes: readonly [SimBox, SimBox];
@@ -58,16 +66,19 @@ export class World {
   readonly #reflex: Reflex;
   readonly #traffic: Traffic;
   readonly #copies: number;
+  readonly #logs: boolean;
   #tells: Tell[] = [];
   #toldNs = 0;
   /** The box that served before the last switch, and how long its output still passes. */
   #drain = { path: 9, untilNs: 0 };
   #path = 0;
 
-  constructor(readonly seed: number, reflex: Reflex, readonly logs: boolean) {
-    const random = this.random = new Random(seed);
+  constructor(reflex: Reflex, { seed, random, well, logs }: Birth) {
+    this.seed = seed;
+    this.random = random;
+    this.#logs = logs;
     this.#reflex = reflex;
-    this.limits = chooseLimits(random);
+    this.limits = chooseLimits(random, well);
     this.settings = chooseSettings(random, this.limits);
     const drops = this.limits.silencePacketsMin >= 8;
     const box = () =>
@@ -81,7 +92,7 @@ export class World {
     this.#traffic = new Traffic(random, this.limits, this.nowNs);
     reflex.reset();
     writeSettings(reflex.board, this.settings);
-    if (random.chance(0.1)) this.#breakLinks();
+    if (!well && random.chance(0.1)) this.#breakLinks();
     const failback = random.chance(0.5) ? "automatic" : "manual";
     this.control = new Control(reflex, { failback, failbackAfterMs: 10 + random.below(60) }, this.nowNs);
     reflex.start(this.nowNs, this.boxes.map((one) => one.link));
@@ -98,7 +109,7 @@ export class World {
   }
 
   say(text: () => string): void {
-    if (!this.logs) return;
+    if (!this.#logs) return;
     const ms = ((this.nowNs - START_NS) / MS).toFixed(3);
     this.log.push(`${String(this.step).padStart(5)}  ${ms.padStart(10)} ms  ${text()}`);
   }
@@ -153,7 +164,7 @@ export class World {
         witness.out(side, frames);
         this.#traffic.answered(flow);
       } else if (this.nowNs >= this.#drain.untilNs || box !== this.#drain.path) {
-        this.#reflex.shadow(box, frames);
+        this.#reflex.shadow(box, side, frames);
       }
     }
   }
