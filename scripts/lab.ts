@@ -23,7 +23,7 @@ const USAGE = `Usage: scripts/lab.ts COMMAND
                                build a lab with its servers; it stays until "down"
   list                         labs on this machine
   exec LAB NAMESPACE COMMAND   run a command inside: exec rm12ab c1 curl http://10.2.0.11/5k
-  fail LAB BOX FAILURE         let a box fail: exec rm12ab primary link-both
+  fail LAB BOX FAILURE         let a box fail: fail rm12ab primary link-both
   recover LAB BOX FAILURE      make it well again
   down LAB | --all             end everything in a lab and remove it
   sweep                        remove what crashed runs left behind

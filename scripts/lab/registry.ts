@@ -4,6 +4,9 @@
  * Each lab has one file in /run/remediate-lab, written before its first namespace. A later run reads
  * them and takes down labs whose owner is dead, unless they were meant to stay (`keep`).
  */
+import { dirname } from "node:path";
+import type { Config } from "../../appliance/config.ts";
+import { boardPath } from "../../appliance/paths.ts";
 import { endProcessesIn, namespacesOf, tryRun } from "./process.ts";
 
 const DIRECTORY = "/run/remediate-lab";
@@ -91,6 +94,15 @@ export function ownerAlive(record: LabRecord): boolean {
   return record.ownerStart !== "" && startOf(record.pid) === record.ownerStart;
 }
 
+/** Boards of nodes whose runtime directory was in the lab: a plane that is killed cannot remove its own. */
+function removeBoards(record: LabRecord): void {
+  const start = boardPath({ node: { runtimeDirectory: record.directory } } as Config);
+  const folder = dirname(start);
+  for (const entry of Deno.readDirSync(folder)) {
+    if (`${folder}/${entry.name}`.startsWith(`${start}-`)) Deno.removeSync(`${folder}/${entry.name}`);
+  }
+}
+
 /** Ends all processes of a lab and removes its namespaces, files and record. May be called twice. */
 export async function takeDown(record: LabRecord): Promise<void> {
   const names = namespacesOf(record.prefix);
@@ -101,6 +113,7 @@ export async function takeDown(record: LabRecord): Promise<void> {
   }
   const left = namespacesOf(record.prefix);
   if (left.length > 0) throw new Error(`Cannot remove the namespaces ${left.join(", ")}: see ip netns pids`);
+  removeBoards(record);
   for (const name of [record.directory, path(record.prefix)]) {
     await Deno.remove(name, { recursive: true }).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;

@@ -18,6 +18,11 @@ const WORKLOADS: readonly Workload[] = [
   { kind: "probe", from: "c3", to: "s3", intervalUs: 2_000 },
 ];
 
+/** What planes leave in shared memory. */
+function boards(prefix: string): string[] {
+  return [...Deno.readDirSync("/dev/shm")].map((entry) => entry.name).filter((name) => name.includes(prefix));
+}
+
 async function failover(failure: Failure, preset: "nat" | "none") {
   await using lab = await Lab.up(hotReplica({ clients: 3, serverMbit: 20 }));
   const built = await programs(TOP);
@@ -31,9 +36,12 @@ async function failover(failure: Failure, preset: "nat" | "none") {
       seconds: 6,
     });
     const [status, events] = [await node.status(), await node.events()];
+    assert.ok(boards(lab.prefix).length > 0);
     return { ...outcome, status, switches: events.filter((event) => event.kind === "switch") };
   } finally {
     await node.stop();
+    await lab.down();
+    assert.deepEqual(boards(lab.prefix), []);
   }
 }
 
