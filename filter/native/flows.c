@@ -82,6 +82,18 @@ void rm_flows_prefetch(const struct rm_flows *t, uint64_t hash) {
   __builtin_prefetch(&t->signatures[bucket * WAYS]);
 }
 
+void rm_flows_prefetch_entry(const struct rm_flows *t, uint64_t hash) {
+  uint32_t bucket = first_bucket(t, hash), signature = signature_of(hash);
+  uint32_t hits = ways_with(&t->signatures[bucket * WAYS], signature);
+  if (!hits) {
+    bucket = second_bucket(t, hash);
+    hits = ways_with(&t->signatures[bucket * WAYS], signature);
+    if (!hits) return;
+  }
+  const char *entry = (const char *)&t->entries[bucket * WAYS + (uint32_t)__builtin_ctz(hits)];
+  for (size_t at = 0; at < sizeof *t->entries; at += RM_CACHE_LINE) __builtin_prefetch(entry + at, 1);
+}
+
 static struct rm_flow *find_in(struct rm_flows *t, const struct rm_packet *p, uint32_t bucket, uint32_t signature) {
   uint32_t hits = ways_with(&t->signatures[bucket * WAYS], signature);
   while (hits) {
