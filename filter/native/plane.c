@@ -68,11 +68,37 @@ static int start_eal(struct plane *p) {
   return 0;
 }
 
+/* AF_XDP takes the whole buffer, mempool header and mbuf included, as one chunk of 2048 bytes to one page. */
+#define XDP_ROOM_MIN (2048 - 64 - (uint32_t)sizeof(struct rte_mbuf))
+#define XDP_ROOM_MAX (4096 - 2 * 64 - (uint32_t)sizeof(struct rte_mbuf))
+#define AROUND (8 + RTE_PKTMBUF_HEADROOM) /* two tags put back, and DPDK's own */
+
+/* Bytes of a frame buffer. With AF_XDP among the ports the largest frame shrinks to what fits, and the board says so. */
+static uint32_t frame_room(struct rm_setup *s) {
+  uint32_t room = s->frame_bytes_max + AROUND;
+  bool xdp = false;
+  for (uint32_t r = 0; r < RM_ROLES; r++) xdp |= strncmp(s->spec[r], "af_xdp:", 7) == 0;
+  if (!xdp) return room;
+  if (room < XDP_ROOM_MIN) return XDP_ROOM_MIN;
+  if (room <= XDP_ROOM_MAX) return room;
+  s->frame_bytes_max = XDP_ROOM_MAX - AROUND;
+  return XDP_ROOM_MAX;
+}
+
+/* Memory that one buffer takes in its pool: an odd number of cache lines (DPDK spreads them over memory channels), and
+ * none crosses a page border, which with small pages costs room. */
+static uint32_t footprint(const struct rm_setup *s, uint32_t room) {
+  uint32_t page = 4096, lines = (64 + (uint32_t)sizeof(struct rte_mbuf) + room + 63) / 64;
+  uint32_t bytes = (lines | 1) * 64;
+  if (s->huge) return bytes;
+  return bytes <= page ? page / (page / bytes) : (bytes + page - 1) / page * page;
+}
+
 /* Frames in flight at most: both rings of six ports, and what a turn holds. */
 static int make_pool(struct plane *p) {
-  const struct rm_setup *s = &p->board->setup;
-  uint32_t room = s->frame_bytes_max + 8 + RTE_PKTMBUF_HEADROOM;
-  uint64_t budget = (uint64_t)s->memory_mib * (1 << 20) * 6 / 10 / (room + sizeof(struct rte_mbuf) + 64);
+  struct rm_setup *s = &p->board->setup;
+  uint32_t room = frame_room(s);
+  uint64_t budget = (uint64_t)s->memory_mib * (1 << 20) * 6 / 10 / footprint(s, room);
   uint32_t n = budget < 1024 ? 1024 : budget > 65535 ? 65535 : (uint32_t)budget;
   p->pool = rte_pktmbuf_pool_create("frames", n, 256, 0, (uint16_t)room, SOCKET_ID_ANY);
   if (!p->pool)
