@@ -5,65 +5,12 @@
  * ARP and neighbour discovery at the standby; the filter copies nothing here.
  */
 import assert from "node:assert/strict";
-import type { Role } from "../../appliance/view.ts";
 import { LINK_ETHERNET, readCapture } from "../../filter/capture.ts";
 import { parsePacket } from "../../filter/packet.ts";
-import type { Bench } from "../support/bench.ts";
-import { type Cast, FROM_CLIENT, FROM_SERVER } from "../support/cast.ts";
 import { type NodeSettings, TestNode } from "../support/node.ts";
 import { TOP } from "../support/programs.ts";
+import { MARKED, pass, WAYS } from "../support/transparent.ts";
 import { Wire } from "../support/wire.ts";
-
-/** Each way into the node with the way out, and where copies may go. */
-const WAYS: readonly (readonly [from: Role, to: Role, standby: Role | null, cast: Cast])[] = [
-  ["upstream", "primary-in", "redundant-in", FROM_CLIENT],
-  ["primary-in", "upstream", null, FROM_SERVER],
-  ["downstream", "primary-out", "redundant-out", FROM_SERVER],
-  ["primary-out", "downstream", null, FROM_CLIENT],
-];
-const MARKED = WAYS.map(([from, to, standby]) =>
-  [from, to, ...(standby === null ? [] : [standby])] as [Role, Role]
-);
-/** More frames than this at once would only test the buffers of the kernel. */
-const AT_ONCE = 100;
-
-const hex = (bytes: Uint8Array) => [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
-
-function isCopied(frame: Uint8Array): boolean {
-  return parsePacket(frame).verdict === "neighbour";
-}
-
-/** Lists of frames in hexadecimal; on a difference the message names the kinds. */
-function same(
-  actual: readonly string[],
-  expected: readonly string[],
-  sent: readonly { name: string; text: string }[],
-  where: string,
-): void {
-  if (actual.length === expected.length && actual.every((text, i) => text === expected[i])) return;
-  const named = (list: readonly string[]) =>
-    list.map((text) => `${sent.find((one) => one.text === text)?.name ?? "none that was sent"}: ${text}`);
-  assert.deepEqual(named(actual), named(expected), where);
-}
-
-/** Sends frames one after the other at one role and holds what arrives against what may. */
-async function pass(bench: Bench, way: (typeof WAYS)[number], frames: readonly [string, Uint8Array][]) {
-  const [from, to, standby] = way;
-  for (let first = 0; first < frames.length; first += AT_ONCE) {
-    const some = frames.slice(first, first + AT_ONCE);
-    for (const [, frame] of some) await bench.send(from, frame);
-    await bench.settle(MARKED);
-    assert.deepEqual(bench.refused(), [], `the kernel refused frames at ${from}`);
-    const arrivals = bench.taken();
-    const at = (role: Role) => arrivals.filter((one) => one.role === role).map(({ bytes }) => hex(bytes));
-    const sent = some.map(([name, frame]) => ({ name, text: hex(frame) }));
-    const copied = standby === null ? [] : some.filter(([, frame]) => isCopied(frame)).map(([, f]) => hex(f));
-    same(at(to), sent.map(({ text }) => text), sent, `${from} to ${to}`);
-    if (standby !== null) same(at(standby), copied, sent, `${from}, copied to ${standby}`);
-    const strays = arrivals.filter(({ role }) => role !== to && role !== standby);
-    same(strays.map(({ bytes }) => hex(bytes)), [], sent, `${from} to ${strays.map(({ role }) => role)}`);
-  }
-}
 
 const SETTINGS: NodeSettings = { failover: ["silence_ms = 0"] };
 
@@ -138,8 +85,8 @@ Deno.test({
     const bench = await wire.bench();
     await TestNode.start(wire, SETTINGS);
     await bench.settle(MARKED);
-    await pass(bench, WAYS[0]!, frames);
-    await pass(bench, WAYS[3]!, frames);
+    await pass(bench, WAYS[0], frames);
+    await pass(bench, WAYS[3], frames);
     console.log(`${frames.length} frames of captures, ${malformed} of them malformed, passed both ways`);
   },
 });

@@ -4,6 +4,8 @@
  * It is started as a person would start it; a test may end control with any signal and start it again. Whatever is left
  * of it ends with the wire.
  */
+import type { Config } from "../../appliance/config.ts";
+import { boardPath } from "../../appliance/paths.ts";
 import { type EventView, type NodeStatus, type OrderResult, type Role, ROLES } from "../../appliance/view.ts";
 import { end, inNamespace, sleep } from "../../scripts/lab/process.ts";
 import { NODE_NS } from "../../scripts/lab/topology.ts";
@@ -23,6 +25,8 @@ export interface NodeSettings {
   readonly plane?: readonly string[];
   readonly failover?: readonly string[];
   readonly more?: readonly string[];
+  /** Put before the command that starts control, as `env` or `unshare` are. */
+  readonly wrap?: readonly string[];
 }
 
 /** The configuration of a small node: no hugepages, few buffers, a small flow table. */
@@ -58,13 +62,13 @@ export class TestNode {
   #exit: Deno.CommandStatus | null = null;
   #api: RemoteNode | null = null;
 
-  private constructor(readonly wire: Wire, readonly directory: string) {}
+  private constructor(readonly wire: Wire, readonly directory: string, readonly wrap: readonly string[]) {}
 
   /** Starts control and waits until a plane forwards. */
   static async start(wire: Wire, settings: NodeSettings = {}): Promise<TestNode> {
     const directory = await Deno.makeTempDir({ dir: wire.lab.directory });
     await Deno.writeTextFile(`${directory}/remediate.toml`, nodeToml(directory, settings));
-    const node = new TestNode(wire, directory);
+    const node = new TestNode(wire, directory, settings.wrap ?? []);
     wire.atEnd(() => node.#finish());
     await node.startControl();
     return node;
@@ -75,7 +79,7 @@ export class TestNode {
   }
 
   get boardPath(): string {
-    return `${this.directory}/run/board`;
+    return boardPath({ node: { runtimeDirectory: `${this.directory}/run` } } as Config);
   }
 
   get log(): string {
@@ -85,7 +89,7 @@ export class TestNode {
   async startControl(): Promise<void> {
     // The shell keeps its process id through to the program, so a signal reaches what it is meant for.
     const script = 'exec "$0" run --config "$1" >>"$2" 2>&1 </dev/null';
-    const argv = ["sh", "-c", script, binary(), this.configPath, `${this.directory}/node.log`];
+    const argv = [...this.wrap, "sh", "-c", script, binary(), this.configPath, `${this.directory}/node.log`];
     const [program, ...args] = inNamespace(this.wire.lab.ns(NODE_NS), argv);
     const control = new Deno.Command(program!, { args, stdin: "null", stdout: "null", stderr: "null" })
       .spawn();
@@ -113,6 +117,7 @@ export class TestNode {
     if (this.#control !== null) await this.endControl("SIGINT");
     this.#api?.close();
     this.#api = null;
+    await Deno.remove(`${this.boardPath}.lock`).catch(() => {}); // it may never have been made
   }
 
   get #remote(): RemoteNode {

@@ -96,15 +96,20 @@ export class Wire {
     const lab = await Lab.up(TOPOLOGY);
     try {
       const wire = new Wire(lab, await program("frames"));
-      const raise = (end: (role: Role) => string) =>
-        ROLES.map((role) => `ip link set dev ${end(role)} mtu ${MTU}`).join("\n");
-      await lab.script(NODE_NS, raise(nodeEnd));
-      await lab.script(WORLD, raise(worldEnd));
+      await wire.setMtu(MTU);
       return wire;
     } catch (error) {
       await lab.down();
       throw error;
     }
+  }
+
+  /** Of all interfaces. */
+  async setMtu(mtu: number): Promise<void> {
+    const script = (end: (role: Role) => string) =>
+      ROLES.map((role) => `ip link set dev ${end(role)} mtu ${mtu}`).join("\n");
+    await this.lab.script(NODE_NS, script(nodeEnd));
+    await this.lab.script(WORLD, script(worldEnd));
   }
 
   /** Something to end with the wire, the latest first. */
