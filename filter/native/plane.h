@@ -38,6 +38,7 @@ struct port {
   int interface;     /* index of the kernel interface whose carrier counts; 0: none */
   uint16_t dpdk;     /* DPDK port id */
   uint16_t queued;
+  uint64_t refused_ns; /* since when the kernel takes no frame at all; 0: it does */
   struct rte_mbuf *queue[RM_QUEUE];
   uint8_t *scratch;  /* driver's own */
 };

@@ -20,6 +20,8 @@
 
 #define BUFFER_BYTES (8 << 20) /* 5,000 full frames: 5 ms at 10 Gbit/s, a stall of the node's own */
 #define TAG_BYTES 4
+#define REFUSED_NS 300000ull     /* a queue that is merely full moves on well before */
+#define HOLD_DOWN_NS (50 * RM_MS) /* the kernel's own word on a link is older than this at most */
 
 /* What one burst needs beside the frames; receive buffers stay allocated between calls. */
 struct scratch {
@@ -161,6 +163,14 @@ static void refuse(struct port *port, const struct rte_mbuf *frame) {
   count(port->plane, RM_COUNT_TOO_BIG, 1, frame->pkt_len);
 }
 
+/* A carrier that is gone refuses every frame at once, while the news of it waits for a kernel worker, which on a busy
+ * machine takes milliseconds. So a port that takes nothing for a moment is a link that is down. */
+static void refused(struct port *port) {
+  struct plane *p = port->plane;
+  if (port->refused_ns == 0) port->refused_ns = p->now;
+  else if (p->now - port->refused_ns >= REFUSED_NS) link_set(p, port, false);
+}
+
 static uint16_t socket_send(struct port *port, struct rte_mbuf **frames, uint16_t n) {
   struct scratch *s = (struct scratch *)port->scratch;
   for (uint16_t i = 0; i < n; i++) {
@@ -172,9 +182,11 @@ static uint16_t socket_send(struct port *port, struct rte_mbuf **frames, uint16_
     int now = sendmmsg(port->fd, s->out + sent, n - sent, MSG_DONTWAIT);
     if (now > 0) {
       sent = (uint16_t)(sent + now);
+      port->refused_ns = 0;
     } else if (errno == EMSGSIZE || errno == EINVAL) {
       refuse(port, frames[sent++]);
     } else if (errno != EINTR) {
+      if (errno == ENOBUFS || errno == ENETDOWN || errno == ENXIO) refused(port);
       break; /* full or down: the rest is dropped and counted by the caller */
     }
   }
@@ -182,12 +194,24 @@ static uint16_t socket_send(struct port *port, struct rte_mbuf **frames, uint16_
   return sent;
 }
 
+/* Asked now and then in case a message about the link was lost, and to take back what refused() concluded. */
+static void read_carrier(struct port *port, uint64_t now) {
+  struct ifreq r;
+  if (now - port->view->link_ns < HOLD_DOWN_NS) return;
+  memset(&r, 0, sizeof r);
+  r.ifr_ifindex = port->interface;
+  if (ioctl(port->fd, SIOCGIFNAME, &r) < 0 || ioctl(port->fd, SIOCGIFFLAGS, &r) < 0)
+    return link_set(port->plane, port, false); /* the interface is gone */
+  port->refused_ns = 0;
+  link_set(port->plane, port, (r.ifr_flags & IFF_UP) && (r.ifr_flags & IFF_RUNNING));
+}
+
 static void socket_refresh(struct port *port, uint64_t now) {
-  (void)now;
   struct tpacket_stats s;
   socklen_t bytes = sizeof s;
   /* Reading clears it in the kernel. */
   if (getsockopt(port->fd, SOL_PACKET, PACKET_STATISTICS, &s, &bytes) == 0) port->view->rx_missed += s.tp_drops;
+  read_carrier(port, now);
 }
 
 const struct port_driver port_socket = {"af_packet", socket_open, socket_receive, socket_send, socket_refresh,
