@@ -51,8 +51,8 @@ export class Node implements NodeControl {
     this.#config = config;
     this.#configPath = options.configPath;
     this.#log = log;
-    Deno.mkdirSync(config.node.runtimeDirectory, { recursive: true, mode: 0o750 });
-    Deno.mkdirSync(config.node.stateDirectory, { recursive: true, mode: 0o750 });
+    makeDirectory(config.node.runtimeDirectory);
+    makeDirectory(config.node.stateDirectory);
     Deno.writeTextFileSync(acceptedConfigPath(config), options.configText, { mode: 0o600 });
     this.#native = openNative();
     this.#keeper = new PlaneKeeper({ native: this.#native, config, log: (text) => log("info", text) });
@@ -257,6 +257,15 @@ export class Node implements NodeControl {
     await Deno.writeTextFile(acceptedConfigPath(config), text, { mode: 0o600 });
     this.#command();
     return { ok: true, text: "the new configuration is in force" };
+  }
+}
+
+function makeDirectory(path: string): void {
+  try {
+    Deno.mkdirSync(path, { recursive: true, mode: 0o750 });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`Cannot make the directory ${path}: ${reason}`, { cause });
   }
 }
 

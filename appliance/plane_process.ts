@@ -38,27 +38,43 @@ async function wantsHugepages(config: Config): Promise<boolean> {
   return false;
 }
 
-/**
- * Run the plane until it is stopped.
- * @returns the exit code: 0, or 3 when the plane cannot run; the reason is on stderr and on the board
- */
-export async function runPlane(config: Config): Promise<number> {
+/** The board of a new plane, set up and ready to run. @throws Error with one sentence */
+async function prepare(config: Config) {
   const huge = await wantsHugepages(config);
   const rules = config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
-  await Deno.mkdir(config.node.runtimeDirectory, { recursive: true, mode: 0o750 });
+  const directory = config.node.runtimeDirectory;
+  await Deno.mkdir(directory, { recursive: true, mode: 0o750 }).catch((error: Error) => {
+    throw new Error(`Cannot make the runtime directory ${directory}: ${error.message}`, { cause: error });
+  });
   const native = openNative();
   const map = native.createBoard(boardPath(config), { slots: config.plane.flowSlots, version: VERSION });
   writeSetup(map.board, config, huge);
   writeReflexes(map.board, config);
   writeRules(map.board, map.publish, rules, config.filter.ages);
+  return map;
+}
+
+/**
+ * Run the plane until it is stopped.
+ * @returns the exit code: 0, or 3 when the plane cannot run; the reason is on stderr, and on the board if there is one
+ */
+export async function runPlane(config: Config): Promise<number> {
+  let map: Awaited<ReturnType<typeof prepare>>;
+  try {
+    map = await prepare(config);
+  } catch (error) {
+    // A sentence is for the person; anything else is a fault of ours and keeps its stack.
+    if (!(error instanceof Error) || !error.message.startsWith("Cannot ")) throw error;
+    console.error(`plane: ${error.message}`);
+    return EXIT_PLANE;
+  }
   const stop = () => map.publish("command.stop", 1);
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, stop);
   const result = await map.run();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, stop);
-  if (result === 0) {
-    await Deno.remove(boardPath(config)).catch(() => {}); // a plane that was started meanwhile has its own
-    return 0;
-  }
+  // It takes memory. Whoever maps it keeps it, and a plane that was started meanwhile has its own.
+  await Deno.remove(boardPath(config)).catch(() => {});
+  if (result === 0) return 0;
   console.error(`plane: ${map.board.text("header.error")}`);
   return EXIT_PLANE;
 }
