@@ -11,7 +11,8 @@
 
 #define RM_BURST 32
 #define RM_QUEUE 256       /* frames queued per port within a turn: every port may aim at one */
-#define RM_PENDING 8192    /* SYNs waiting to be seen on the other side: 10 ms of 800,000 new flows a second */
+#define RM_PENDING 16384   /* SYNs waiting to be seen on the other side, in sets of RM_PENDING_WAYS */
+#define RM_PENDING_WAYS 8  /* connections are opened in bursts: two must not push each other out */
 #define RM_SWALLOW 8192    /* seed frames expected to come out of a box */
 #define RM_NEIGHBOURS 1024 /* per side */
 #define RM_MS 1000000ull

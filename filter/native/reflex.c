@@ -12,6 +12,7 @@
 
 #define SPARSE 4      /* a window longer than this many silences was too thin to judge */
 #define ONE_FLOW 4    /* one connection alone needs this many times the packets */
+#define EXCUSES 2     /* own stalls lengthen a silence by so many times at most */
 #define PROOF 8       /* frames out of a silent box that prove it lives */
 #define LAST_BOX 10   /* with nobody to take over, silence has to last this many times longer */
 #define RETRY 10      /* with nothing alive, a silent box is tried again after so many hold-ups */
@@ -82,6 +83,7 @@ void reflex_put(struct reflex *r, uint32_t side, uint32_t slot) {
   if (reflex_serving(r) < 0) return; /* on wire and block nothing is put into a box */
   if (w->put++ == 0) {
     w->first_put_ns = r->now;
+    w->excused_ns = 0;
     w->enough_ns = 0;
     w->flow = slot;
     w->two_flows = false;
@@ -142,7 +144,11 @@ static void judge_silence(struct reflex *r, uint32_t box) {
   struct box_state *b = &r->box[box];
   /* A doubtful box is better than none. */
   uint64_t bar = command(r)->silence_ns * (alive(&r->box[1 - box]) ? 1 : LAST_BOX);
-  if (bar == 0 || !alive(b)) return;
+  /* What went in while nobody judged is no evidence: silence was off, or a link down. */
+  bool watch = bar > 0 && alive(b), begins = watch && !r->watching;
+  r->watching = watch;
+  if (begins) clear_ways(r);
+  if (!watch || begins) return;
   bool first = silent(r, &r->way[0], bar);
   if (!first && !silent(r, &r->way[1], bar)) return;
   b->silent = true;
@@ -196,11 +202,14 @@ void reflex_order(struct reflex *r) {
 }
 
 void reflex_own_stall(struct reflex *r, uint64_t lost_ns) {
-  /* Time in which nobody looked is no silence. What came out meanwhile is read before the next judgement. */
+  /* Time in which nobody looked is no silence, though not without end: what came out meanwhile is read before
+   * the next judgement, and a node that is always late must still notice. */
   for (uint32_t side = 0; side < RM_SIDES; side++) {
     struct way *w = &r->way[side];
-    if (w->put) w->first_put_ns += lost_ns;
-    if (w->enough_ns) w->enough_ns += lost_ns;
+    uint64_t left = EXCUSES * command(r)->silence_ns - w->excused_ns, excused = lost_ns < left ? lost_ns : left;
+    if (w->put == 0 || w->excused_ns >= EXCUSES * command(r)->silence_ns) continue;
+    w->first_put_ns += excused;
+    w->excused_ns += excused;
   }
   rm_count(r->board, RM_COUNT_STALLS, 1, 0);
   /* One event a second is enough to tell; the counter keeps the number. */

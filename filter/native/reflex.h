@@ -13,6 +13,7 @@ static inline uint32_t role_of_box(uint32_t role) { return (role - RM_PRIMARY_IN
 struct way {
   uint64_t first_put_ns; /* of the frames since something last came out */
   uint64_t enough_ns;    /* when they were first seen to be evidence enough; 0: they are not */
+  uint64_t excused_ns;   /* of that time, how much the node itself stood still */
   uint32_t put;
   uint32_t flow;         /* slot of the first of them */
   bool two_flows;
@@ -37,6 +38,7 @@ struct reflex {
   uint64_t mirror_after;     /* no copies before */
   uint64_t last_stall_ns;
   struct box_state box[RM_BOXES];
+  bool watching;             /* silence was judged in the last turn */
   struct way way[RM_SIDES];  /* by the side where frames go in; of the serving box */
 };
 
