@@ -5,6 +5,7 @@
  * to the plane as a number on the board and come back as one; nothing here is ever waited for by a packet.
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { BoardVersionError } from "../filter/board.ts";
 import { type Native, openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import { writeOrder, writeReflexes, writeRules } from "./board_command.ts";
@@ -314,7 +315,7 @@ export async function runNode(options: RunOptions): Promise<number> {
     else log("info", "control ends; the plane forwards on");
     return 0;
   } catch (error) {
-    if (!(error instanceof PlaneStartError)) throw error;
+    if (!(error instanceof PlaneStartError || error instanceof BoardVersionError)) throw error;
     log("error", error.message);
     return 3;
   } finally {
