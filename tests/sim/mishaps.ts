@@ -6,7 +6,7 @@
  */
 import type { Random } from "../../filter/random.ts";
 import type { BoxIndex, Side } from "./reflex.ts";
-import { chooseSettings, MS, STEP_NS_MAX, US } from "./settings.ts";
+import { chooseSettings, MS, STEP_NS_MIN } from "./settings.ts";
 import type { World } from "./world.ts";
 
 export interface Temper {
@@ -45,8 +45,8 @@ export function chooseTemper(random: Random): Temper {
 }
 
 /** How long the next turn takes, and by how much the node is late on top of it. */
-export function nextTurn(random: Random, temper: Temper): { stepNs: number; lateNs: number } {
-  const stepNs = 50 * US + random.below(STEP_NS_MAX - 50 * US);
+export function nextTurn({ random, stepNsMax }: World, temper: Temper): { stepNs: number; lateNs: number } {
+  const stepNs = STEP_NS_MIN + random.below(stepNsMax - STEP_NS_MIN);
   const lateNs = random.chance(temper.stall) ? random.pick([1, 4, 20, 100]) * MS : 0;
   return { stepNs, lateNs };
 }

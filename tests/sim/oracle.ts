@@ -98,8 +98,10 @@ export class Oracle {
       if (event.kind === "box" && event.cause === "silence") this.#checkSilence(event.subject as BoxIndex);
     }
     this.#checkCounts(events, lost);
-    this.facts.end(this.#world.settings, path !== this.#path);
-    this.#checkServing(path, switches.at(-1));
+    const moved = this.#board.number("live.switches") > this.#switches;
+    this.facts.end(this.#world.settings, moved);
+    // Whoever lost the event does not know why traffic left.
+    if (!moved || lost === 0) this.#checkServing(path, switches.at(-1));
     this.#remember({ path, events, lost });
     return events;
   }
@@ -235,7 +237,7 @@ export class Oracle {
       this.#hold(!facts.silent(box), () => `${BOX_NAMES[box]} serves though judged silent`);
       return this.#checkEvidence(box);
     }
-    const justLeft = path !== this.#path && moved?.cause !== "order";
+    const justLeft = moved !== undefined && moved.cause !== "order";
     for (const box of [0, 1] as const) {
       if (justLeft) {
         this.#hold(!facts.alive(box), () => `left for ${PATHS[path]}, though ${BOX_NAMES[box]} is alive`);

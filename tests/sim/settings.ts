@@ -9,7 +9,8 @@ import type { Random } from "../../filter/random.ts";
 
 export const US = 1000;
 export const MS = 1_000_000;
-/** The longest turn that is none of the node's stalls. */
+/** Turns that are none of the node's stalls. */
+export const STEP_NS_MIN = 50 * US;
 export const STEP_NS_MAX = 2 * MS;
 /** As filter/native/reflex.c has them. */
 export const SPARSE = 4;
@@ -45,7 +46,7 @@ export const PLAIN: Settings = {
 
 /** `well`: both boxes are alive throughout, so that no silence has to be a long one. */
 export function chooseLimits(random: Random, well: boolean): Limits {
-  const silenceNsMax = random.pick([1, 2, 3, 5, 10, 10]) * MS;
+  const silenceNsMax = random.pick([1, 2, 3, 5, 5, 10]) * MS;
   return {
     silenceNsMax,
     silencePacketsMin: random.pick([2, 4, 8, 8]),

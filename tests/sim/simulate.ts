@@ -35,7 +35,7 @@ function step(
   temper: ReturnType<typeof chooseTemper>,
 ) {
   happen(world, temper);
-  const { stepNs, lateNs } = nextTurn(world.random, temper);
+  const { stepNs, lateNs } = nextTurn(world, temper);
   world.turn(stepNs, lateNs, oracle.facts);
   for (const event of oracle.check()) {
     if (event.kind !== "link" && event.kind !== "stall") world.say(() => nameEvent(event));

@@ -14,6 +14,7 @@ import {
   type Limits,
   MS,
   type Settings,
+  STEP_NS_MAX,
   US,
   writeSettings,
 } from "./settings.ts";
@@ -59,6 +60,8 @@ export class World {
   readonly control: Control;
   readonly log: string[] = [];
   settings: Settings;
+  /** Some worlds turn fast, some slowly. */
+  readonly stepNsMax: number;
   nowNs = START_NS;
   step = 0;
   /** Time without stalls that the reflexes were told of. */
@@ -80,6 +83,7 @@ export class World {
     this.#reflex = reflex;
     this.limits = chooseLimits(random, well);
     this.settings = chooseSettings(random, this.limits);
+    this.stepNsMax = random.pick([STEP_NS_MAX / 8, STEP_NS_MAX / 2, STEP_NS_MAX]);
     const drops = this.limits.silencePacketsMin >= 8;
     const box = () =>
       new SimBox(
