@@ -6,7 +6,7 @@
  * ports, because that is where flow tables go wrong. The same seed gives the same frames for ever.
  */
 import { type End, ethernet, icmp, ip, type IpOptions, type LinkOptions, sctp, tcp, udp } from "./frame.ts";
-import { ETHERTYPE, PROTO, TCP } from "./packet.ts";
+import { ETHERTYPE, parsePacket, PROTO, TCP } from "./packet.ts";
 import { Random } from "./random.ts";
 
 export interface GeneratedFrame {
@@ -290,9 +290,9 @@ function* talkLink(random: Random): Talk {
   yield carry({ link: {}, network: { extensions: deep } }, ends, PROTO.udp, udp(ends));
 }
 
-/** Cut, lengthen, or flip bits; headers are hit more often than payload. */
+/** Cut, lengthen, let IP end early, or flip bits; headers are hit more often than payload. */
 export function breakFrame(frame: Uint8Array<ArrayBuffer>, random: Random): Uint8Array<ArrayBuffer> {
-  const dice = random.below(4);
+  const dice = random.below(5);
   if (dice === 0) return frame.slice(0, random.below(frame.length + 1));
   if (dice === 1) {
     const longer = new Uint8Array(frame.length + random.below(64));
@@ -300,9 +300,24 @@ export function breakFrame(frame: Uint8Array<ArrayBuffer>, random: Random): Uint
     return longer;
   }
   const broken = frame.slice();
-  for (let flips = 1 + random.below(dice === 2 ? 1 : 8); flips > 0; flips--) {
+  if (dice === 2) {
+    shortenIp(broken, random.below(24));
+    return broken;
+  }
+  for (let flips = 1 + random.below(dice === 3 ? 1 : 8); flips > 0; flips--) {
     const at = random.below(random.chance(0.8) ? Math.min(80, broken.length) : broken.length);
     broken[at]! ^= 1 << random.below(8);
   }
   return broken;
+}
+
+/** Make the IP header name an end that leaves the transport so many bytes, or as many as there are. */
+function shortenIp(frame: Uint8Array<ArrayBuffer>, transportBytes: number): void {
+  const { flow, ipOffset } = parsePacket(frame);
+  if (!flow) return;
+  const there = flow.payloadOffset + flow.payloadBytes - flow.transportOffset;
+  const end = flow.transportOffset + Math.min(transportBytes, there);
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  if (flow.ipv6) view.setUint16(ipOffset + 4, end - ipOffset - 40);
+  else view.setUint16(ipOffset + 2, end - ipOffset);
 }

@@ -35,13 +35,13 @@ Deno.test(`FilterCore and FilterModel agree on ${PACKETS} generated packets (see
     }
   }
   assert.equal(core.counts().evicted, 0, "the table is large enough that none but aged flows go");
-  assert.ok(core.counts().expired > 0);
-  if (PACKETS < 100_000) return;
+  if (PACKETS < 100_000) return; // too few to meet everything
+  assert.ok(core.counts().expired > PACKETS / 10_000, `${core.counts().expired} expired`);
   for (const why of WHY.filter((name) => !NOT_OF_THE_FILTER.includes(name))) {
-    assert.ok((census.why.get(why) ?? 0) > 100, `too few packets with reason ${why}`);
+    assert.ok((census.why.get(why) ?? 0) > PACKETS / 10_000, `too few packets with reason ${why}`);
   }
   for (const parse of PARSE) {
-    assert.ok((census.parse.get(parse) ?? 0) > 20, `too few packets with verdict ${parse}`);
+    assert.ok((census.parse.get(parse) ?? 0) > PACKETS / 50_000, `too few packets with verdict ${parse}`);
   }
 });
 
