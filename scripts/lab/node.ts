@@ -15,6 +15,7 @@ export interface NodeOptions {
   readonly top: string;
   /** "none": the redundant box stays cold. */
   readonly preset: "nat" | "firewall" | "lb" | "none";
+  /** @default the node's own */
   readonly silenceMs?: number;
 }
 
@@ -35,9 +36,7 @@ export function nodeConfig(
     ...(core === null ? [] : ["[plane]", `core = ${core}`]),
     "[filter]",
     `preset = "${options.preset}"`,
-    "[failover]",
-    "automatic = true",
-    `silence_ms = ${options.silenceMs ?? 10}`,
+    ...(options.silenceMs === undefined ? [] : ["[failover]", `silence_ms = ${options.silenceMs}`]),
   ].join("\n") + "\n";
 }
 
