@@ -1,7 +1,7 @@
 /* Bursts: what happens to frames between the port they came by and the port they leave by.
  *
- * Three passes over a burst, so that memory arrives before it is needed: touch the headers; parse, hash and
- * touch the flow's bucket; decide and queue.
+ * Passes over a burst, so that memory arrives before it is needed: touch the headers; parse, hash and touch the
+ * flow's bucket; touch its entry; decide and queue.
  */
 #include <rte_prefetch.h>
 #include <string.h>
@@ -33,6 +33,8 @@ static void parse(struct plane *p, struct rm_flows *table, struct batch *b) {
     b->hash[i] = rm_flows_hash(table, &b->packet[i]);
     rm_flows_prefetch(table, b->hash[i]);
   }
+  for (uint16_t i = 0; i < b->n; i++)
+    if (b->packet[i].verdict == RM_PARSE_FLOW) rm_flows_prefetch_entry(table, b->hash[i]);
 }
 
 static bool opens(const struct rm_packet *packet) {
