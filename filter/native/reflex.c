@@ -54,6 +54,7 @@ static void go(struct reflex *r, uint32_t to, enum rm_cause cause, uint32_t orde
   r->drain_until = r->mirror_after = r->now + command(r)->drain_ns;
   r->switch_number++;
   clear_ways(r);
+  r->watching = true; /* from the first frame on */
   struct rm_live *live = &r->board->live;
   live->switches++;
   live->path_since_ns = r->now;
@@ -74,6 +75,7 @@ void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]) {
                                            : command(r)->dead_path;
   r->previous = r->path;
   r->path_since = r->now;
+  r->watching = true;
   r->board->live.path_since_ns = r->now;
   r->board->live.path = r->path;
 }
@@ -204,11 +206,14 @@ void reflex_order(struct reflex *r) {
 void reflex_own_stall(struct reflex *r, uint64_t lost_ns) {
   /* Time in which nobody looked is no silence, though not without end: what came out meanwhile is read before
    * the next judgement, and a node that is always late must still notice. */
+  uint64_t most = EXCUSES * command(r)->silence_ns;
   for (uint32_t side = 0; side < RM_SIDES; side++) {
     struct way *w = &r->way[side];
-    uint64_t left = EXCUSES * command(r)->silence_ns - w->excused_ns, excused = lost_ns < left ? lost_ns : left;
-    if (w->put == 0 || w->excused_ns >= EXCUSES * command(r)->silence_ns) continue;
-    w->first_put_ns += excused;
+    /* Before there is evidence enough no silence has begun; a window does not grow with the stall, or thin
+     * traffic would add up in it. */
+    if (w->put == 0 || w->enough_ns == 0 || w->excused_ns >= most) continue;
+    uint64_t left = most - w->excused_ns, excused = lost_ns < left ? lost_ns : left;
+    w->enough_ns += excused;
     w->excused_ns += excused;
   }
   rm_count(r->board, RM_COUNT_STALLS, 1, 0);

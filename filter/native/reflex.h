@@ -13,7 +13,7 @@ static inline uint32_t role_of_box(uint32_t role) { return (role - RM_PRIMARY_IN
 struct way {
   uint64_t first_put_ns; /* of the frames since something last came out */
   uint64_t enough_ns;    /* when they were first seen to be evidence enough; 0: they are not */
-  uint64_t excused_ns;   /* of that time, how much the node itself stood still */
+  uint64_t excused_ns;   /* since then, how much of the time the node itself stood still and is excused for */
   uint32_t put;
   uint32_t flow;         /* slot of the first of them */
   bool two_flows;

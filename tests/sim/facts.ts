@@ -32,8 +32,10 @@ export class Facts implements Witness {
   readonly outSinceSilent: [number, number] = [0, 0];
   /** Since when the box has counted as alive without a break; -1: it does not. */
   readonly aliveNs: [number, number];
-  /** By the side where frames go in: when something last came out of this way, in time the node was awake. */
-  readonly outAwakeNs: [number, number] = [0, 0];
+  /** By the side where frames go in: when something last came out of this way, or it began to serve. */
+  readonly outNs: [number, number];
+  /** How long the node has stood still since then. */
+  readonly stilledNs: [number, number] = [0, 0];
   stalls = 0;
   /** Link changes told since the last turn was checked. */
   toldChanges = 0;
@@ -41,7 +43,6 @@ export class Facts implements Witness {
   readonly #run: [Run, Run] = [newRun(), newRun()];
   #turnFrames: [number, number] = [0, 0];
   #nowNs: number;
-  #awakeNs = 0;
   #settings: Settings | null = null;
 
   constructor(board: Board, links: readonly (readonly [boolean, boolean])[], nowNs: number) {
@@ -49,6 +50,7 @@ export class Facts implements Witness {
     const [a, b] = links as [[boolean, boolean], [boolean, boolean]];
     this.told = [[...a], [...b]];
     this.linksUpNs = [nowNs, nowNs];
+    this.outNs = [nowNs, nowNs];
     this.aliveNs = [this.linked(0) ? nowNs : -1, this.linked(1) ? nowNs : -1];
     this.#nowNs = nowNs;
   }
@@ -69,9 +71,8 @@ export class Facts implements Witness {
   }
 
   /** Before a turn's frames. */
-  begin(nowNs: number, awakeNs: number): void {
+  begin(nowNs: number): void {
     this.#nowNs = nowNs;
-    this.#awakeNs = awakeNs;
     this.#turnFrames = [0, 0];
   }
   put({ side, flow, frames }: Arrival): void {
@@ -80,12 +81,14 @@ export class Facts implements Witness {
   }
   out(side: Side, frames: number): void {
     const way = side === 0 ? 1 : 0;
-    this.outAwakeNs[way] = this.#awakeNs;
+    this.#works(way);
     this.#forget(way);
     this.outSinceSilent[way] += frames;
   }
-  stalled(): void {
+  stalled(lostNs: number): void {
     this.stalls++;
+    this.stilledNs[0] += lostNs;
+    this.stilledNs[1] += lostNs;
     this.#forgetWays();
   }
   heard(box: BoxIndex, side: Side, up: boolean): void {
@@ -101,12 +104,18 @@ export class Facts implements Witness {
     this.#note(0);
     this.#note(1);
     if (moved) {
-      this.outAwakeNs[0] = this.outAwakeNs[1] = this.#awakeNs;
+      this.#works(0);
+      this.#works(1);
       this.outSinceSilent[0] = this.outSinceSilent[1] = 0;
     }
     if (moved || settings !== this.#settings) this.#forgetWays();
     this.#settings = settings;
     for (const side of [0, 1] as const) this.#noteRun(side, settings);
+  }
+
+  #works(way: Side): void {
+    this.outNs[way] = this.#nowNs;
+    this.stilledNs[way] = 0;
   }
 
   #note(box: BoxIndex): void {

@@ -8,7 +8,7 @@ import type { Board } from "../../filter/board.ts";
 import { CAUSE, type Cause, COUNTER, EVENT_KIND, type EventKind } from "../../filter/names.ts";
 import { Facts } from "./facts.ts";
 import type { BoxIndex } from "./reflex.ts";
-import { LAST_BOX, MS, STEP_NS_MAX } from "./settings.ts";
+import { EXCUSES, LAST_BOX, MS, STEP_NS_MAX } from "./settings.ts";
 import { BOX_NAMES, type World } from "./world.ts";
 
 const PATHS = ["primary", "redundant", "wire", "block"] as const;
@@ -189,7 +189,7 @@ export class Oracle {
   /** The box really did not pass, the node was awake meanwhile, and one way was quiet for the whole time. */
   #checkSilence(box: BoxIndex): void {
     const { facts } = this;
-    const { awakeNs, limits } = this.#world;
+    const { awakeNs, nowNs, limits, settings } = this.#world;
     const name = BOX_NAMES[box];
     if (facts.silentNs[box] >= 0) {
       const out = Math.min(...facts.outSinceSilent);
@@ -198,12 +198,17 @@ export class Oracle {
         () => `${name} left as silent after ${out} frames had come out each way`,
       );
     }
-    const since = (ns: number) => `${((awakeNs - ns) / MS).toFixed(3)} ms`;
-    const quietNs = Math.min(...facts.outAwakeNs);
-    this.#hold(
-      awakeNs - quietNs >= this.#barNs(box),
-      () => `${name} judged silent, frames came out both ways within ${since(quietNs)}`,
+    const quiet = ([0, 1] as const).map((way) =>
+      nowNs - facts.outNs[way] - Math.min(facts.stilledNs[way], EXCUSES * settings.silenceNs)
     );
+    this.#hold(
+      Math.max(...quiet) >= this.#barNs(box),
+      () =>
+        `${name} judged silent, its ways were quiet for ${
+          quiet.join(" and ")
+        } ns without the node's own stalls`,
+    );
+    const since = (ns: number) => `${((awakeNs - ns) / MS).toFixed(3)} ms`;
     const faulty = this.#world.boxes[box].faultyNs;
     this.#hold(
       faulty >= 0 && faulty >= awakeNs - limits.windowNs,

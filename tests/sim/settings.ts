@@ -15,6 +15,7 @@ export const STEP_NS_MAX = 2 * MS;
 /** As filter/native/reflex.c has them. */
 export const SPARSE = 4;
 export const LAST_BOX = 10;
+export const EXCUSES = 2;
 
 export interface Settings {
   readonly silenceNs: number;

@@ -42,8 +42,7 @@ export interface Birth {
 
 /** What the oracle hears of a turn besides what stands on the board. */
 export interface Witness {
-  /** A turn begins; `awakeNs` is the time without the node's own stalls. */
-  begin(nowNs: number, awakeNs: number): void;
+  begin(nowNs: number): void;
   /** Frames of a turn went in by `side`. */
   put(arrival: Arrival): void;
   /** Frames came out of the serving box by `side`. */
@@ -127,7 +126,7 @@ export class World {
     const late = took > this.settings.stallNs;
     if (!late) this.awakeNs += took;
     for (const box of this.boxes) box.look(this.awakeNs);
-    witness.begin(this.nowNs, this.awakeNs);
+    witness.begin(this.nowNs);
     // Half of them are noticed on waking up, before the clock is read anew.
     const asleep = late && this.random.chance(0.5);
     if (asleep) this.#stall(took, witness);

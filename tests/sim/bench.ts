@@ -1,0 +1,103 @@
+/**
+ * The reflexes on a bench, for short sequences told by hand: milliseconds, boxes by name, one line for each turn.
+ *
+ * Starts with both boxes up, the primary serving and the plain settings of the simulation.
+ */
+import type { Path } from "../../appliance/view.ts";
+import { PATHS } from "../../appliance/view.ts";
+import { writeOrder } from "../../appliance/board_command.ts";
+import { eventsSince, nameEvent } from "./oracle.ts";
+import { buildLibrary, Reflex, type Side } from "./reflex.ts";
+import { MS, PLAIN, type Settings, writeSettings } from "./settings.ts";
+
+const BOXES = { primary: 0, redundant: 1 } as const;
+type BoxName = keyof typeof BOXES;
+/** Both links of a box, or one of them. */
+type Links = "both" | "client" | "server";
+const LINKS: Readonly<Record<Links, readonly Side[]>> = { both: [0, 1], client: [0], server: [1] };
+
+export class Bench implements Disposable {
+  readonly reflex: Reflex;
+  #settings: Settings;
+  #nowNs = 1_000_000 * MS;
+  #told = 0;
+
+  private constructor(reflex: Reflex, settings: Settings) {
+    this.reflex = reflex;
+    this.#settings = settings;
+    reflex.reset();
+    writeSettings(reflex.board, settings);
+    reflex.start(this.#nowNs, [[true, true], [true, true]]);
+  }
+
+  static async open(settings: Partial<Settings> = {}): Promise<Bench> {
+    return new Bench(new Reflex(await buildLibrary()), { ...PLAIN, ...settings });
+  }
+
+  get path(): Path {
+    return PATHS[this.reflex.board.number("live.path")]!;
+  }
+  get switches(): number {
+    return this.reflex.board.number("live.switches");
+  }
+  alive(box: BoxName): boolean {
+    return this.reflex.board.number("box.alive", BOXES[box]) === 1;
+  }
+  set(settings: Partial<Settings>): void {
+    this.#settings = { ...this.#settings, ...settings };
+    writeSettings(this.reflex.board, this.#settings);
+  }
+  /** The clock goes on; nothing is judged. */
+  wait(ms: number): void {
+    this.#nowNs += ms * MS;
+    this.reflex.clock(this.#nowNs);
+  }
+  stall(ms: number): void {
+    this.wait(ms);
+    this.reflex.stall(ms * MS);
+  }
+  link(box: BoxName, links: Links, up: boolean): void {
+    for (const side of LINKS[links]) this.reflex.link(BOXES[box], side, up);
+  }
+  /** Frames of two flows from the clients. */
+  burst(frames = 20): void {
+    this.reflex.put(0, 1, Math.ceil(frames / 2));
+    this.reflex.put(0, 2, Math.floor(frames / 2));
+  }
+  shadow(box: BoxName, side: Side, frames: number): void {
+    this.reflex.shadow(BOXES[box], side, frames);
+  }
+  order(path: Path): number {
+    return writeOrder(this.reflex.board, this.reflex.publish, path);
+  }
+  /** Judge. @returns what was told since the last turn, links left out: "switch primary -> wire (link)" */
+  turn(): string[] {
+    this.reflex.turn();
+    const events = eventsSince(this.reflex.board, this.#told);
+    this.#told = this.reflex.board.number("live.event_sequence");
+    return events.filter((event) => event.kind === "switch" || event.kind === "box").map(nameEvent);
+  }
+  /** So many milliseconds of turns, one each; nothing else happens. */
+  turns(ms: number): string[] {
+    const told: string[] = [];
+    for (let i = 0; i < ms; i++) {
+      this.wait(1);
+      told.push(...this.turn());
+    }
+    return told;
+  }
+  /** The serving box dies silently under dense traffic, until its verdict. */
+  silence(): string[] {
+    const told: string[] = [];
+    for (let i = 0; i < 12; i++) {
+      this.burst();
+      this.wait(1);
+      told.push(...this.turn());
+    }
+    return told;
+  }
+
+  [Symbol.dispose](): void {
+    this.reflex[Symbol.dispose]();
+  }
+}
