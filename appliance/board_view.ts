@@ -252,7 +252,16 @@ function address(bytes: Uint8Array, port: number): string {
   const v4 = V4_PREFIX.every((b, i) => bytes[i] === b);
   if (v4) return `${bytes.subarray(12).join(".")}:${port}`;
   const words = Array.from({ length: 8 }, (_, i) => (bytes[2 * i]! << 8 | bytes[2 * i + 1]!).toString(16));
-  return `[${words.join(":").replace(/(^|:)0(:0)+(:|$)/, "::")}]:${port}`;
+  return `[${shorten(words.join(":"))}]:${port}`;
+}
+
+/** The longest run of zeros, the first of equal ones, becomes "::" (RFC 5952, 4.2). */
+function shorten(text: string): string {
+  const runs = [...text.matchAll(/\b0(:0)+\b/g)];
+  const longest = runs.toSorted((a, b) => b[0].length - a[0].length)[0];
+  if (longest === undefined) return text;
+  const before = text.slice(0, longest.index), after = text.slice(longest.index + longest[0].length);
+  return `${before.replace(/:$/, "")}::${after.replace(/^:/, "")}`;
 }
 
 const PROTOCOL: Readonly<Record<number, string>> = {

@@ -22,6 +22,8 @@ export class Journal {
   #events: EventView[] = [];
   #sequence = 0;
   #failing = false;
+  /** The file ends in the middle of a line: the next one must not become part of it. */
+  #cut = false;
 
   constructor(options: JournalOptions) {
     this.#options = options;
@@ -29,19 +31,23 @@ export class Journal {
   }
 
   #load(): void {
-    let text: string;
-    try {
-      text = Deno.readTextFileSync(this.#options.path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) this.#complain(error);
-      return;
-    }
-    for (const line of text.split("\n")) {
+    const older = this.#read(`${this.#options.path}.1`), text = this.#read(this.#options.path);
+    for (const line of `${older}\n${text}`.split("\n")) {
       const event = parseLine(line);
       if (event !== null) this.#events.push(event);
     }
     this.#events = this.#events.slice(-KEEP);
     this.#sequence = this.#events.at(-1)?.sequence ?? 0;
+    this.#cut = text !== "" && !text.endsWith("\n");
+  }
+
+  #read(path: string): string {
+    try {
+      return Deno.readTextFileSync(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) this.#complain(error);
+      return "";
+    }
   }
 
   #complain(error: unknown): void {
@@ -63,9 +69,10 @@ export class Journal {
     try {
       const size = sizeOf(path);
       if (size + line.length > FILE_BYTES_MAX) Deno.renameSync(path, `${path}.1`);
-      Deno.writeTextFileSync(path, line, { append: true, mode: 0o640 });
-      this.#failing = false;
+      Deno.writeTextFileSync(path, this.#cut ? `\n${line}` : line, { append: true, mode: 0o640 });
+      this.#failing = this.#cut = false;
     } catch (error) {
+      this.#cut = true; // of a full disk, some of it may have got there
       this.#complain(error);
     }
   }
@@ -79,10 +86,11 @@ export class Journal {
     return this.#events.findLast((event) => event.kind === "switch") ?? null;
   }
 
-  /** Was this event of a plane kept already, by a control that ran before? */
-  has(boot: string, monoUs: number, kind: EventView["kind"]): boolean {
-    return this.#events.some((event) =>
-      event.boot === boot && event.monoUs === monoUs && event.kind === kind
+  /** Was this event of a plane kept already, by a control that died before it could tell the plane? */
+  has(event: EventView): boolean {
+    return this.#events.some((kept) =>
+      kept.boot === event.boot && kept.monoUs === event.monoUs && kept.kind === event.kind &&
+      kept.subject === event.subject && kept.after === event.after
     );
   }
 }

@@ -119,7 +119,7 @@ export class Node implements NodeControl {
     const read = board.number("live.event_read");
     if (board.number("live.event_sequence") === read) return;
     const events = readEvents(board, read);
-    for (const event of events) this.#journal.add(event);
+    for (const event of events) if (!this.#journal.has(event)) this.#journal.add(event);
     const last = events.at(-1);
     if (last !== undefined) board.setNumber("live.event_read", last.sequence);
   }
