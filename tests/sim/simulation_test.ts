@@ -1,5 +1,5 @@
 /**
- * The point of failover in a crowd of simulated worlds: every claim of the oracle, after each of a million turns.
+ * The point of failover in a crowd of simulated worlds: every claim of the oracle, after each of three million turns.
  *
  * A failure names its seed; `./scripts/deno task sim SEED` replays it. The same task runs longer crowds.
  */
@@ -7,8 +7,8 @@ import assert from "node:assert/strict";
 import { buildLibrary, Reflex } from "./reflex.ts";
 import { simulate, type Tally, tellBroken } from "./simulate.ts";
 
-const SEEDS = 3000;
-const STEPS = 400;
+const SEEDS = 5000;
+const STEPS = 600;
 
 /** Each must have happened at least so often, else the worlds have become too quiet to prove anything. */
 const SEEN: Readonly<Record<string, number>> = {
