@@ -36,6 +36,8 @@ export class Facts implements Witness {
   readonly outNs: [number, number];
   /** How long the node has stood still since then. */
   readonly stilledNs: [number, number] = [0, 0];
+  /** The shortest silence that was asked for since then. */
+  readonly silenceNsMin: [number, number] = [Infinity, Infinity];
   stalls = 0;
   /** Link changes told since the last turn was checked. */
   toldChanges = 0;
@@ -110,12 +112,16 @@ export class Facts implements Witness {
     }
     if (moved || settings !== this.#settings) this.#forgetWays();
     this.#settings = settings;
-    for (const side of [0, 1] as const) this.#noteRun(side, settings);
+    for (const side of [0, 1] as const) {
+      this.silenceNsMin[side] = Math.min(this.silenceNsMin[side], settings.silenceNs);
+      this.#noteRun(side, settings);
+    }
   }
 
   #works(way: Side): void {
     this.outNs[way] = this.#nowNs;
     this.stilledNs[way] = 0;
+    this.silenceNsMin[way] = Infinity;
   }
 
   #note(box: BoxIndex): void {

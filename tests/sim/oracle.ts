@@ -199,7 +199,8 @@ export class Oracle {
       );
     }
     const quiet = ([0, 1] as const).map((way) =>
-      nowNs - facts.outNs[way] - Math.min(facts.stilledNs[way], EXCUSES * settings.silenceNs)
+      nowNs - facts.outNs[way] -
+      Math.min(facts.stilledNs[way], EXCUSES * Math.min(settings.silenceNs, facts.silenceNsMin[way]))
     );
     this.#hold(
       Math.max(...quiet) >= this.#barNs(box),
