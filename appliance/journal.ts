@@ -86,6 +86,11 @@ export class Journal {
     return this.#events.findLast((event) => event.kind === "switch") ?? null;
   }
 
+  /** When the traffic was moved, oldest first, as far as is known. */
+  switchTimesMs(): readonly number[] {
+    return this.#events.filter((event) => event.kind === "switch").map((event) => event.wallMs);
+  }
+
   /** Was this event of a plane kept already, by a control that died before it could tell the plane? */
   has(event: EventView): boolean {
     return this.#events.some((kept) =>

@@ -12,7 +12,7 @@ import { writeOrder, writeReflexes, writeRules } from "./board_command.ts";
 import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
 import { type Config, describeProblem, parseConfig } from "./config.ts";
 import { matchFault } from "./config_match.ts";
-import { judgePoint, POINT_START, type PointState } from "./failover/point.ts";
+import { judgePoint, POINT_START, pointAfter, type PointState } from "./failover/point.ts";
 import { Journal } from "./journal.ts";
 import { acceptedConfigPath, journalPath } from "./paths.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
@@ -70,6 +70,9 @@ export class Node implements NodeControl {
     if (how === "attached") this.#tell("attached", "took over a running plane, which went on forwarding");
     else this.#tell("start", "the plane forwards");
     this.#command();
+    this.#takeEvents();
+    const switches = this.#keeper.map?.board.number("live.switches") ?? 0;
+    this.#point = pointAfter(switches, this.#journal.switchTimesMs());
   }
 
   /** Look after the plane until `signal` says stop. */
@@ -145,6 +148,7 @@ export class Node implements NodeControl {
         alive: { primary: alive(0), redundant: alive(1) },
         primaryDownNs: board.number("box.down_ns", 0),
         switches: board.number("live.switches"),
+        ordered: this.#journal.lastSwitch()?.cause === "order",
       },
       { failback, failbackAfterMs: failbackAfterS * 1000 },
       Date.now(),

@@ -3,7 +3,8 @@
  *
  * The plane switches by reflex and never returns by itself. This decides the slow half: with automatic failback
  * the primary must have been alive without a break for the configured time, and each switch within the last quarter of
- * an hour doubles that time, so that a box that keeps dying is left alone (flap damping, RFC 2439 in spirit).
+ * an hour doubles that time, so that a box that keeps dying is left alone (flap damping, RFC 2439 in spirit). What a
+ * person moved stays where it was put.
  */
 import type { Box, Path } from "../view.ts";
 
@@ -19,6 +20,8 @@ export interface PointInput {
   readonly primaryDownNs: number;
   /** Switches of the plane since it started. */
   readonly switches: number;
+  /** The traffic is where it is by an order, not by reflex. */
+  readonly ordered: boolean;
 }
 
 /** What has to be remembered from one look to the next. */
@@ -46,6 +49,11 @@ const REMEMBERED_MAX = 32;
 
 export const POINT_START: PointState = { aliveSinceMs: null, primaryDownNs: 0, switches: 0, switchedMs: [] };
 
+/** The state of a control that takes over a plane: switches it finds are history with times of their own. */
+export function pointAfter(switches: number, switchedMs: readonly number[]): PointState {
+  return { ...POINT_START, switches, switchedMs: switchedMs.slice(-REMEMBERED_MAX) };
+}
+
 function remember(state: PointState, input: PointInput, nowMs: number): readonly number[] {
   // A plane that was started anew counts from zero again.
   const fresh = Math.max(0, input.switches - (input.switches < state.switches ? 0 : state.switches));
@@ -66,7 +74,8 @@ export function judgePoint(
   const aliveSinceMs = input.alive.primary ? known ?? nowMs : null;
   const { primaryDownNs, switches } = input;
   const next: PointState = { aliveSinceMs, primaryDownNs, switches, switchedMs };
-  if (config.failback !== "automatic" || input.path !== "redundant" || aliveSinceMs === null) {
+  const mayReturn = config.failback === "automatic" && input.path === "redundant" && !input.ordered;
+  if (!mayReturn || aliveSinceMs === null) {
     return { state: next, order: null, failbackAtMs: null };
   }
   // The switch that made the way back necessary is not held against the box.

@@ -101,6 +101,7 @@ Deno.test("judgePoint() sees a death between two looks", () => {
     alive: { primary: true, redundant: true },
     primaryDownNs: 5,
     switches: 1,
+    ordered: false,
   };
   const first = judgePoint(POINT_START, input, config, 0);
   const second = judgePoint(first.state, { ...input, primaryDownNs: 6 }, config, 999);

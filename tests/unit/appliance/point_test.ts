@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {
   judgePoint,
   POINT_START,
+  pointAfter,
   type PointConfig,
   type PointInput,
   type PointState,
@@ -14,7 +15,14 @@ const AUTOMATIC: PointConfig = { failback: "automatic", failbackAfterMs: AFTER_M
 const MANUAL: PointConfig = { failback: "manual", failbackAfterMs: AFTER_MS };
 
 function input(path: Path, primary: boolean, more: Partial<PointInput> = {}): PointInput {
-  return { path, alive: { primary, redundant: true }, switches: 1, primaryDownNs: 5, ...more };
+  return {
+    path,
+    alive: { primary, redundant: true },
+    switches: 1,
+    primaryDownNs: 5,
+    ordered: false,
+    ...more,
+  };
 }
 
 /** Looks at the same input once a second; returns when it ordered first. */
@@ -99,4 +107,17 @@ Deno.test("judgePoint() keeps a bounded memory over any number of switches", () 
     state = judgePoint(state, input("redundant", false, { switches }), AUTOMATIC, switches).state;
   }
   assert.ok(state.switchedMs.length <= 32);
+});
+
+Deno.test("judgePoint() leaves alone what a person moved", () => {
+  const given = input("redundant", true, { ordered: true });
+  assert.equal(firstOrder(POINT_START, given, AUTOMATIC, 0).atMs, null);
+});
+
+Deno.test("pointAfter() takes earlier switches at their own times, not as new ones", () => {
+  const old = pointAfter(3, [0, 1000, 2000]);
+  const late = judgePoint(old, input("redundant", true, { switches: 3 }), AUTOMATIC, 20 * 60_000);
+  assert.equal(late.failbackAtMs, 20 * 60_000 + AFTER_MS, "they are forgotten by then");
+  const soon = judgePoint(old, input("redundant", true, { switches: 3 }), AUTOMATIC, 60_000);
+  assert.equal(soon.failbackAtMs, 60_000 + AFTER_MS * 4);
 });
