@@ -118,7 +118,8 @@ for (
     if (mode === "drop") assert.ok(move!.silentUs! >= SILENCE_MS * 1000, `silent for ${move!.silentUs} us`);
     assert.ok(move!.lostPackets! > 0);
     assert.equal(report.duplicated, 0);
-    if (mode === "drop") assert.match((await s.node.status()).boxes[0]!.reason, /none came out/);
+    // What still comes out the other way does not prove that this way works again.
+    assert.match((await s.node.status()).boxes[0]!.reason, /none came out/);
     console.log(`silence ${what}: ${report.lost} lost, the event says ${move!.lostPackets}`);
   });
 }

@@ -7,10 +7,11 @@
 import assert from "node:assert/strict";
 import { LINK_ETHERNET, readCapture } from "../../filter/capture.ts";
 import { parsePacket } from "../../filter/packet.ts";
+import { NODE_NS } from "../../scripts/lab/topology.ts";
 import { type NodeSettings, TestNode } from "../support/node.ts";
 import { TOP } from "../support/programs.ts";
 import { MARKED, pass, WAYS } from "../support/transparent.ts";
-import { Wire } from "../support/wire.ts";
+import { nodeEnd, Wire } from "../support/wire.ts";
 
 const SETTINGS: NodeSettings = { failover: ["silence_ms = 0"] };
 
@@ -26,6 +27,21 @@ Deno.test("the plane carries every kind of frame unchanged on all four ways, onc
     packets > 0 && ["tx_full", "too_big", "blocked", "mirror_full"].includes(name)
   );
   assert.deepEqual(dropped, []);
+});
+
+Deno.test("what the machine itself sends by a port's interface goes out and is not taken for received", async () => {
+  await using wire = await Wire.up();
+  const bench = await wire.bench();
+  await TestNode.start(wire, SETTINGS);
+  await bench.settle(MARKED);
+  await wire.lab.script(NODE_NS, `ip addr add 10.77.0.1/24 dev ${nodeEnd("upstream")}`);
+  // Nobody is there, so the kernel asks for the address, by a broadcast that a bridge would pass on.
+  await wire.lab.exec(NODE_NS, ["bash", "-c", "echo >/dev/udp/10.77.0.2/9"]);
+  await bench.until(() => bench.arrivals.length > 0, "the question going out");
+  await bench.settle(MARKED);
+  const arrivals = bench.taken();
+  assert.deepEqual(arrivals.filter(({ role }) => role !== "upstream"), []);
+  assert.equal(parsePacket(arrivals[0]!.bytes).verdict, "neighbour");
 });
 
 const CAPTURES = `${TOP}/../shared/data/captures`;

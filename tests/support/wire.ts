@@ -7,7 +7,7 @@
 import { type Box, type Role, ROLES } from "../../appliance/view.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
 import { inNamespace } from "../../scripts/lab/process.ts";
-import { sweep } from "../../scripts/lab/registry.ts";
+import { records, sweep } from "../../scripts/lab/registry.ts";
 import { NODE_INTERFACES, NODE_NS, type Topology } from "../../scripts/lab/topology.ts";
 import { Bench } from "./bench.ts";
 import { LineChild } from "./child.ts";
@@ -86,6 +86,23 @@ export class TransparentBox {
   }
 }
 
+const SHARED_MEMORY = "/dev/shm";
+
+/** Boards of planes that were killed with their lab: they hold memory until somebody takes them away. */
+function removeStaleBoards(): void {
+  const living = new Set(records().map(({ prefix }) => prefix));
+  for (const { name } of Deno.readDirSync(SHARED_MEMORY)) {
+    // The directory of a lab, escaped as appliance/paths.ts does.
+    const prefix = /^remediate-.*remediate%2d(rm[0-9a-f]{4})%2d/.exec(name)?.[1];
+    if (prefix === undefined || living.has(prefix)) continue;
+    try {
+      Deno.removeSync(`${SHARED_MEMORY}/${name}`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // another run was faster
+    }
+  }
+}
+
 export class Wire {
   readonly #ends: (() => Promise<void>)[] = [];
 
@@ -93,6 +110,7 @@ export class Wire {
 
   static async up(): Promise<Wire> {
     await sweep();
+    removeStaleBoards();
     const lab = await Lab.up(TOPOLOGY);
     try {
       const wire = new Wire(lab, await program("frames"));
