@@ -188,7 +188,7 @@ export const FAILOVER = {
     min: 1,
     max: 60000,
     zero: "off",
-    default: 15,
+    default: 20,
     help: "A box is judged dead when packets go in and none come out for so long.",
   },
   silence_packets: {
