@@ -9,7 +9,7 @@ import type { EventView, NodeStatus } from "../../appliance/view.ts";
 import { sleep } from "../../scripts/lab/process.ts";
 import { CLIENT4, datagram, SERVER4 } from "../support/cast.ts";
 import { TestNode } from "../support/node.ts";
-import { Wire } from "../support/wire.ts";
+import { machineDrops, Wire } from "../support/wire.ts";
 
 const PER_SECOND = 4_000;
 /** High enough that a box which the machine does not let run is not taken for dead. */
@@ -88,6 +88,7 @@ Deno.test("a link of the primary that flaps twenty times moves traffic once", as
 
 Deno.test("a lost link of the standby moves nothing", async () => {
   await using s = await scene();
+  const drops = machineDrops();
   const load = await s.wire.load(PER_SECOND);
   await s.wire.link("redundant-out", "down");
   const status = await s.node.until("no spare", ({ light }) => light === "yellow");
@@ -95,7 +96,8 @@ Deno.test("a lost link of the standby moves nothing", async () => {
   const report = await load.stop();
   assert.equal(status.path, "primary");
   assert.deepEqual(moves(await s.node.events()), []);
-  assert.deepEqual([report.lost, report.reordered, report.duplicated], [0, 0, 0]);
+  assert.ok(report.lost <= machineDrops() - drops, await s.node.whereabouts());
+  assert.deepEqual([report.reordered, report.duplicated], [0, 0]);
 });
 
 for (

@@ -8,7 +8,7 @@ import { ABI_VERSION } from "../../filter/board.ts";
 import { inNamespace, type RunResult, tryRun } from "../../scripts/lab/process.ts";
 import { NODE_NS } from "../../scripts/lab/topology.ts";
 import { binary, type NodeSettings, nodeToml, TestNode } from "../support/node.ts";
-import { Wire } from "../support/wire.ts";
+import { machineDrops, Wire } from "../support/wire.ts";
 
 const EXIT_PLANE = 3;
 
@@ -113,6 +113,7 @@ Deno.test("a board of another version is refused with both versions, and the pla
   await using wire = await Wire.up();
   await wire.box("primary");
   const node = await TestNode.start(wire, { failover: ["silence_ms = 1000"] });
+  const drops = machineDrops();
   const load = await wire.load(2_000);
   await node.endControl("SIGTERM");
   writeVersion(node.boardPath, ABI_VERSION + 6);
@@ -126,5 +127,6 @@ Deno.test("a board of another version is refused with both versions, and the pla
   await load.more(500);
   await node.startControl();
   const { lost, reordered, duplicated } = await load.stop();
-  assert.deepEqual({ lost, reordered, duplicated }, { lost: 0, reordered: 0, duplicated: 0 });
+  assert.ok(lost <= machineDrops() - drops, await node.whereabouts());
+  assert.deepEqual({ reordered, duplicated }, { reordered: 0, duplicated: 0 });
 });

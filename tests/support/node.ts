@@ -134,6 +134,19 @@ export class TestNode {
     return this.#remote.events({ after: 0, limit: 1000 });
   }
 
+  /** What a failed test wants to know: where frames went, and what happened. */
+  async whereabouts(): Promise<string> {
+    const { counters, ports } = await this.status();
+    const events = (await this.events()).filter(({ kind }) => kind !== "plane").slice(-20);
+    return [
+      ...ports.map((p) =>
+        `${p.role}: ${p.rxPackets} in, ${p.txPackets} out, ${p.txFull} not taken, ${p.rxMissed} missed`
+      ),
+      ...counters.filter(({ packets }) => packets > 0).map(({ name, packets }) => `${name}: ${packets}`),
+      ...events.map(({ text }) => text),
+    ].join("\n");
+  }
+
   order(name: "switchover" | "failback", force = false): Promise<OrderResult> {
     return this.#remote.order(name, { force });
   }

@@ -103,6 +103,15 @@ function removeStaleBoards(): void {
   }
 }
 
+/**
+ * Frames that the kernel dropped between two interfaces since the machine started: each processor has one queue for
+ * all veth pairs of all namespaces (net.core.netdev_max_backlog), and others use it too.
+ */
+export function machineDrops(): number {
+  const lines = Deno.readTextFileSync("/proc/net/softnet_stat").trim().split("\n");
+  return lines.reduce((sum, line) => sum + parseInt(line.split(" ")[1]!, 16), 0);
+}
+
 export class Wire {
   readonly #ends: (() => Promise<void>)[] = [];
 
