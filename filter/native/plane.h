@@ -57,6 +57,8 @@ struct plane {
   struct rte_mempool *pool;
   int netlink;
   bool mirror_any;          /* some rule mirrors something */
+  bool real_time;           /* scheduled before everything else */
+  uint64_t priority_ns, priority_cpu_ns;
   uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns, last_seed_ns;
   struct pending pending[RM_SIDES][RM_PENDING];
   struct swallow swallow[RM_SWALLOW];
