@@ -78,7 +78,7 @@ static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
 
 static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v) {
   uint32_t role = role_box(1 - (uint32_t)serving(p), side);
-  if (p->now < p->reflex.mirror_after || !p->port[role].view->link) return;
+  if (p->now < p->reflex.drain_until || !p->port[role].view->link) return;
   struct rm_live *live = &p->board->live;
   live->why[v.why].packets++;
   live->why[v.why].bytes += m->pkt_len;
@@ -151,6 +151,7 @@ static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16
     p->board->live.box[box].out_packets++;
   } else {
     count(p, RM_COUNT_DRAINED, 1, b->frame[i]->pkt_len);
+    reflex_drained(&p->reflex);
   }
   port_queue(p, role_outer(side), b->frame[i], false);
 }

@@ -12,6 +12,7 @@
 
 #define SPARSE 4      /* a window longer than this many silences was too thin to judge */
 #define ONE_FLOW 4    /* one connection alone needs this many times the packets */
+#define DRAIN_MAX 10   /* a box that goes on handing over is drained for so many times drain_ns at most */
 #define EXCUSES 2     /* own stalls lengthen a silence by so many times at most */
 #define PROOF 8       /* frames out of a silent box that prove it lives */
 #define LAST_BOX 10   /* with nobody to take over, silence has to last this many times longer */
@@ -51,7 +52,7 @@ static void go(struct reflex *r, uint32_t to, enum rm_cause cause, uint32_t orde
   r->path = to;
   r->path_since = r->now;
   /* The old box may still hand over what it holds; until then no copies go in that it would hand over too. */
-  r->drain_until = r->mirror_after = r->now + command(r)->drain_ns;
+  r->drain_until = r->now + command(r)->drain_ns;
   r->switch_number++;
   clear_ways(r);
   r->watching = true; /* from the first frame on */
@@ -109,6 +110,11 @@ void reflex_out(struct reflex *r, uint32_t side) {
   int box = reflex_serving(r);
   /* Where reflexes only report, a box serves on after its verdict, and may get well. */
   if (box >= 0) seen(r, (uint32_t)box, side);
+}
+
+void reflex_drained(struct reflex *r) {
+  uint64_t drain = command(r)->drain_ns, last = r->path_since + DRAIN_MAX * drain, wanted = r->now + drain;
+  if (wanted > r->drain_until) r->drain_until = wanted < last ? wanted : last;
 }
 
 void reflex_shadow(struct reflex *r, uint32_t box, uint32_t side) { seen(r, box, side); }

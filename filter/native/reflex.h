@@ -34,8 +34,7 @@ struct reflex {
   uint32_t path, previous;   /* enum rm_path; the one before */
   uint32_t switch_number;
   uint64_t path_since;
-  uint64_t drain_until;      /* the old box's output still passes */
-  uint64_t mirror_after;     /* no copies before */
+  uint64_t drain_until;      /* the old box's output still passes, and no copies are made that it would hand over too */
   uint64_t last_stall_ns;
   struct box_state box[RM_BOXES];
   bool watching;             /* silence was judged in the last turn */
@@ -51,6 +50,8 @@ void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]);
 void reflex_put(struct reflex *r, uint32_t side, uint32_t slot);
 /* A frame came out of the serving box by its port of `side`. */
 void reflex_out(struct reflex *r, uint32_t side);
+/* A frame of the old box passed while draining: there may be more. */
+void reflex_drained(struct reflex *r);
 /* A frame came out of a box that does not serve, by its port of `side`. */
 void reflex_shadow(struct reflex *r, uint32_t box, uint32_t side);
 void reflex_link(struct reflex *r, uint32_t role, bool up);

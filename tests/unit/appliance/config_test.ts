@@ -48,7 +48,7 @@ Deno.test("parseConfig() fills in every default when only the ports are given", 
   });
   assert.deepEqual(config.failover, {
     automatic: true,
-    silenceMs: 10,
+    silenceMs: 20,
     silencePackets: 8,
     holdUpMs: 3000,
     drainMs: 5,
