@@ -5,17 +5,11 @@
  * since the start of the plane. A view carries `freshMs`: older than a second means control has lost sight
  * of the plane, and whatever it shows is history, not state.
  */
-export const ROLES = [
-  "upstream",
-  "downstream",
-  "primary-in",
-  "primary-out",
-  "redundant-in",
-  "redundant-out",
-] as const;
-export type Role = (typeof ROLES)[number];
-export const PATHS = ["primary", "redundant", "wire", "block"] as const;
-export type Path = (typeof PATHS)[number];
+import { PATH, ROLE } from "../filter/names.ts";
+
+export { PATH as PATHS, ROLE as ROLES };
+export type Role = (typeof ROLE)[number];
+export type Path = (typeof PATH)[number];
 export type Box = "primary" | "redundant";
 export type Light = "green" | "yellow" | "red";
 
