@@ -23,6 +23,8 @@ import {
 
 const NS_PER_MS = 1e6;
 const STALE_MS = 1000;
+/** Events come in bursts of a few; more than this many in a row would be a storm. */
+const READS_MAX = 4;
 const BOXES: readonly Box[] = ["primary", "redundant"];
 
 /** The present, in both clocks of the board. */
@@ -144,8 +146,16 @@ function planeState(board: Board): NodeStatus["plane"]["state"] {
   return state === undefined || state === "setup" ? "starting" : state;
 }
 
-/** The whole state of a node. */
+/** The whole state of a node, of one moment: read again when an event came in between. */
 export function readStatus(board: Board, now: Now, around: Surroundings): NodeStatus {
+  for (let tries = 1;; tries++) {
+    const before = board.number("live.event_sequence");
+    const status = readOnce(board, now, around);
+    if (tries === READS_MAX || board.number("live.event_sequence") === before) return status;
+  }
+}
+
+function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
   const ports = readPorts(board, around.specs);
   const path = readPath(board);
   const boxes = BOXES.map((box) => readBox(board, box, ports, path));

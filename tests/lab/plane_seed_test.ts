@@ -39,8 +39,7 @@ const PLAIN = new Uint8Array(0);
 /** A segment on the client side of the box ("in") or on its server side ("out"), sent by client or server. */
 function segment(
   scene: Scene,
-  place: "in" | "out",
-  by: "client" | "server",
+  [place, by]: readonly ["in" | "out", "client" | "server"],
   fields: TcpFields,
   payload = PLAIN,
 ): Uint8Array<ArrayBuffer> {
@@ -62,12 +61,12 @@ type Step = readonly [Role, Uint8Array];
 /** A connection of 100 bytes up and 500 down, and 50 more up that the box takes in and never hands on. */
 function conversation(scene: Scene): Step[] {
   const up = (fields: TcpFields, payload = PLAIN): Step[] => [
-    ["upstream", segment(scene, "in", "client", fields, payload)],
-    ["primary-out", segment(scene, "out", "client", fields, payload)],
+    ["upstream", segment(scene, ["in", "client"], fields, payload)],
+    ["primary-out", segment(scene, ["out", "client"], fields, payload)],
   ];
   const down = (fields: TcpFields, payload = PLAIN): Step[] => [
-    ["downstream", segment(scene, "out", "server", fields, payload)],
-    ["primary-in", segment(scene, "in", "server", fields, payload)],
+    ["downstream", segment(scene, ["out", "server"], fields, payload)],
+    ["primary-in", segment(scene, ["in", "server"], fields, payload)],
   ];
   const ack = TCP.ack;
   return [
@@ -88,8 +87,8 @@ function conversation(scene: Scene): Step[] {
 
 /** What the node has to play, by the port it enters the redundant box by, in its order. */
 function seeds(scene: Scene): Record<"redundant-in" | "redundant-out", Uint8Array[]> {
-  const client = (fields: TcpFields) => segment(scene, "in", "client", { window: 65_535, ...fields });
-  const server = (fields: TcpFields) => segment(scene, "out", "server", { window: 65_535, ...fields });
+  const client = (fields: TcpFields) => segment(scene, ["in", "client"], { window: 65_535, ...fields });
+  const server = (fields: TcpFields) => segment(scene, ["out", "server"], { window: 65_535, ...fields });
   return {
     "redundant-in": [
       client({ seq: 1100, flags: TCP.syn, options: synOptions(CLIENT_SCALE) }),
@@ -107,10 +106,13 @@ function translated(scene: Scene): Step[] {
   const syn = { seq: 1100, flags: TCP.syn, options: synOptions(CLIENT_SCALE) };
   const synAck = { seq: 9500, ack: 1101, flags: TCP.syn | TCP.ack, options: synOptions(SERVER_SCALE) };
   return [
-    ["redundant-out", segment(scene, "out", "client", syn)],
-    ["redundant-in", segment(scene, "in", "server", synAck)],
-    ["redundant-out", segment(scene, "out", "client", { seq: 1101, ack: 9501, flags: TCP.ack, window: 502 })],
-    ["redundant-in", segment(scene, "in", "server", { seq: 9501, ack: 1101, flags: TCP.ack, window: 600 })],
+    ["redundant-out", segment(scene, ["out", "client"], syn)],
+    ["redundant-in", segment(scene, ["in", "server"], synAck)],
+    [
+      "redundant-out",
+      segment(scene, ["out", "client"], { seq: 1101, ack: 9501, flags: TCP.ack, window: 502 }),
+    ],
+    ["redundant-in", segment(scene, ["in", "server"], { seq: 9501, ack: 1101, flags: TCP.ack, window: 600 })],
   ];
 }
 
@@ -175,7 +177,7 @@ async function checkSeed(scene: Scene, first: Direction): Promise<void> {
 
   await play(bench, "redundant", translated(scene));
   assert.deepEqual(at(bench, ["upstream", "downstream"]), { upstream: [], downstream: [] }, "swallowed");
-  const real = segment(scene, "out", "client", { seq: 1101, ack: 9501, flags: TCP.ack, window: 502 });
+  const real = segment(scene, ["out", "client"], { seq: 1101, ack: 9501, flags: TCP.ack, window: 502 });
   await play(bench, "redundant", [["redundant-out", real]]);
   assert.deepEqual(at(bench, ["downstream"]), { downstream: [real] }, "each is swallowed only once");
   const { counters } = await node.status();
