@@ -153,8 +153,7 @@ async function checkSeed(scene: Scene, first: Direction): Promise<void> {
       "upstream",
       segment(
         scene,
-        "in",
-        "client",
+        ["in", "client"],
         { seq: 1101, ack: 9501, flags: TCP.ack, window: 502 },
         new Uint8Array(50),
       ),
@@ -163,8 +162,7 @@ async function checkSeed(scene: Scene, first: Direction): Promise<void> {
       "downstream",
       segment(
         scene,
-        "out",
-        "server",
+        ["out", "server"],
         { seq: 9501, ack: 1101, flags: TCP.ack, window: 600 },
         new Uint8Array(9),
       ),
