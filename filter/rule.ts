@@ -26,10 +26,26 @@ export interface FilterRule {
   readonly firstPackets: number;
   /** First packets with payload of each direction. */
   readonly firstPayloadPackets: number;
-  /** Packets until so many payload bytes of a direction have passed. */
-  readonly firstBytes: number;
-  /** While a direction talks, at most this long without a copy. */
+  /** Packets until so many payload bytes from the client have passed; the client is who opened. */
+  readonly firstBytesUp: number;
+  /** The same for payload to the client. */
+  readonly firstBytesDown: number;
+  /** Packets until so many payload bytes have passed since the client began to talk; again at each turn. */
+  readonly turnBytesUp: number;
+  /** The same for the other side. */
+  readonly turnBytesDown: number;
+  /** Payload bytes copied in turns at most, both sides together, per flow; 0: no bound. */
+  readonly turnBytesMax: number;
+  /** First bytes and turns end where the flow is encrypted: handshakes of TLS, SSH and QUIC are the last to be copied. */
+  readonly plaintext: boolean;
+  /** TCP: the ACK that covers what was copied, so that the stream is put together without waiting for its end. */
+  readonly acks: boolean;
+  /** One packet in so many, of each direction. */
+  readonly sample: number;
+  /** While a direction talks, at most this long without a copy. A TCP segment with payload is followed by its ACK. */
   readonly keepaliveMs: number;
+  /** TCP: such a pair at least every half receive window, so that a replica which checks windows goes along. */
+  readonly keepaliveWindow: boolean;
 }
 
 /** A rule with its expression compiled. */
@@ -54,13 +70,25 @@ const OFF: FilterRule = {
   seed: false,
   firstPackets: 0,
   firstPayloadPackets: 0,
-  firstBytes: 0,
+  firstBytesUp: 0,
+  firstBytesDown: 0,
+  turnBytesUp: 0,
+  turnBytesDown: 0,
+  turnBytesMax: 0,
+  plaintext: false,
+  acks: false,
+  sample: 0,
   keepaliveMs: 0,
+  keepaliveWindow: false,
 };
 
+/** What a rule may be made of: `firstBytes` stands for both directions. */
+export type GivenRule = Partial<FilterRule> & { readonly name: string; readonly firstBytes?: number };
+
 /** A rule with everything off but what is given. */
-export function filterRule(given: Partial<FilterRule> & { readonly name: string }): FilterRule {
-  return { ...OFF, ...given };
+export function filterRule({ firstBytes, ...given }: GivenRule): FilterRule {
+  const both = firstBytes === undefined ? {} : { firstBytesUp: firstBytes, firstBytesDown: firstBytes };
+  return { ...OFF, ...both, ...given };
 }
 
 const CONNECTION_STATE = { handshake: true, teardown: true, keepaliveMs: 10_000, seed: true } as const;
@@ -84,18 +112,40 @@ export const PRESETS = {
    */
   firewall: [filterRule({ name: "firewall", ...CONNECTION_STATE, firstPackets: 5 })],
   /**
-   * Intrusion detection. Its state is content, so nothing is seeded: the first 16 KB of each direction, with the twelve
-   * packets that acknowledge as much (without them a stream is not reassembled until it ends), and a sign of
-   * life before the usual flow timeout of 60 s. Costs 4.5-8 % where flows are long, a quarter and more
-   * where they are short. Alerts on later content of a flow are missed.
+   * Intrusion detection, balanced. Its state is content, so nothing is seeded: the first 4 KB of each direction with
+   * the ACKs that let a stream be put together, and a sign of life before the usual flow timeout of 60 s. This policy
+   * without its end at encryption was measured at 4.8 % of bytes where flows are long (25 % where they are short), 98.8 %
+   * of signatures, 52 % of alerts, and 99.2 % of those raised after a switch. Repeated alerts on later content are missed.
    */
   ids: [
     filterRule({
       name: "ids",
       handshake: true,
       teardown: true,
-      firstPackets: 12,
-      firstBytes: 16_384,
+      acks: true,
+      plaintext: true,
+      firstBytesUp: 4_096,
+      firstBytesDown: 4_096,
+      keepaliveMs: 30_000,
+    }),
+  ],
+  /**
+   * Intrusion detection, all that can be had cheaply: the first 64 KB up and 4 KB down, and whenever the talking side
+   * changes another 16 KB up and 512 bytes down, 1 MB in all, while the flow is readable. Measured: 8.1 % of bytes where
+   * flows are long (43 % where they are short), 98.8 % of signatures, 99.9 % of alerts, 99.8 % of those raised after a switch.
+   */
+  "ids-full": [
+    filterRule({
+      name: "ids-full",
+      handshake: true,
+      teardown: true,
+      acks: true,
+      plaintext: true,
+      firstBytesUp: 65_536,
+      firstBytesDown: 4_096,
+      turnBytesUp: 16_384,
+      turnBytesDown: 512,
+      turnBytesMax: 1_048_576,
       keepaliveMs: 30_000,
     }),
   ],
@@ -105,6 +155,27 @@ export const PRESETS = {
 export type Preset = keyof typeof PRESETS;
 
 const U32_MAX = 0xffffffff;
+/** Fields of struct rm_rule and of FilterRule. */
+const FLAGS = [
+  ["handshake", "handshake"],
+  ["teardown", "teardown"],
+  ["all", "all"],
+  ["none", "none"],
+  ["seed", "seed"],
+  ["acks", "acks"],
+  ["plaintext", "plaintext"],
+  ["keepalive_window", "keepaliveWindow"],
+] as const;
+const NUMBERS = [
+  ["first_packets", "firstPackets"],
+  ["first_payload_packets", "firstPayloadPackets"],
+  ["first_bytes_up", "firstBytesUp"],
+  ["first_bytes_down", "firstBytesDown"],
+  ["turn_bytes_up", "turnBytesUp"],
+  ["turn_bytes_down", "turnBytesDown"],
+  ["turn_bytes_max", "turnBytesMax"],
+  ["sample", "sample"],
+] as const;
 
 /**
  * The bytes of struct rm_rule.
@@ -131,12 +202,8 @@ export function encodeRule(
   const at = (field: string) => layout.offset(`rule.${field}`);
   bytes.set(name, at("name"));
   view.setUint32(at("bpf_count"), program.length, true);
-  for (const flag of ["handshake", "teardown", "all", "none", "seed"] as const) {
-    view.setUint32(at(flag), rule[flag] ? 1 : 0, true);
-  }
-  view.setUint32(at("first_packets"), whole(rule, "firstPackets", U32_MAX), true);
-  view.setUint32(at("first_payload_packets"), whole(rule, "firstPayloadPackets", U32_MAX), true);
-  view.setBigUint64(at("first_bytes"), BigInt(whole(rule, "firstBytes", Number.MAX_SAFE_INTEGER)), true);
+  for (const [field, flag] of FLAGS) view.setUint32(at(field), rule[flag] ? 1 : 0, true);
+  for (const [field, number] of NUMBERS) view.setUint32(at(field), whole(rule, number, U32_MAX), true);
   view.setBigUint64(at("keepalive_ns"), keepaliveNs(rule), true);
   program.forEach((op, i) => {
     const place = at("bpf") + 8 * i;
@@ -153,7 +220,7 @@ export function keepaliveNs(rule: FilterRule): bigint {
   return BigInt(whole(rule, "keepaliveMs", U32_MAX)) * 1_000_000n;
 }
 
-type NumberField = "firstPackets" | "firstPayloadPackets" | "firstBytes" | "keepaliveMs";
+type NumberField = (typeof NUMBERS)[number][1] | "keepaliveMs";
 
 function whole(rule: FilterRule, field: NumberField, max: number): number {
   const value = rule[field];
