@@ -206,7 +206,7 @@ static void sleep_a_little(struct plane *p) {
   link_poll(p);
 }
 
-static bool turn(struct plane *p) {
+bool plane_turn(struct plane *p) {
   bool any = false;
   uint64_t before = p->now;
   set_clock(p, clock_ns(CLOCK_MONOTONIC));
@@ -228,7 +228,7 @@ static bool turn(struct plane *p) {
 static void loop(struct plane *p) {
   uint64_t spin = (uint64_t)p->board->setup.spin_us * 1000, last_link = 0;
   while (!__atomic_load_n(&p->board->command.stop, __ATOMIC_RELAXED)) {
-    bool any = turn(p);
+    bool any = plane_turn(p);
     if (p->now - last_link > LINK_NS) {
       last_link = p->now;
       link_poll(p);
@@ -238,7 +238,7 @@ static void loop(struct plane *p) {
   }
 }
 
-static int start(struct plane *p) {
+int plane_start(struct plane *p) {
   if (start_eal(p) < 0 || make_pool(p) < 0 || make_tables(p) < 0) return -1;
   set_clock(p, clock_ns(CLOCK_MONOTONIC));
   if (ports_open(p) < 0 || link_open(p) < 0) return -1;
@@ -264,7 +264,7 @@ RM_EXPORT int32_t rm_plane_run(void *board) {
   b->header.state = RM_STATE_STARTING;
   prctl(PR_SET_TIMERSLACK, 1);
   setpriority(PRIO_PROCESS, 0, -20); /* of this thread; the loop sleeps when idle, so it starves nobody */
-  if (start(p) < 0) {
+  if (plane_start(p) < 0) {
     b->header.state = RM_STATE_FAILED;
     return 3;
   }

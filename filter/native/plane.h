@@ -72,6 +72,10 @@ static inline void count(struct plane *p, enum rm_counter c, uint64_t packets, u
 }
 static inline int serving(const struct plane *p) { return reflex_serving(&p->reflex); }
 
+/* plane.c: everything before the first turn, and one turn. False: no frame came. */
+int plane_start(struct plane *p);
+bool plane_turn(struct plane *p);
+
 /* ports.c */
 int ports_open(struct plane *p);
 void ports_close(struct plane *p);
@@ -80,7 +84,7 @@ void ports_refresh(struct plane *p);
 void port_queue(struct plane *p, uint32_t role, struct rte_mbuf *frame, bool copy);
 void port_flush(struct plane *p, struct port *port);
 int plane_fail(struct plane *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-extern const struct port_driver port_socket, port_dpdk;
+extern const struct port_driver port_socket, port_dpdk, port_gen;
 bool port_is_pci(const char *spec);
 
 /* link.c: carrier of kernel interfaces by rtnetlink. */
