@@ -56,7 +56,7 @@ Deno.test("benchCapture() holds frames of 64 bytes, each of a flow, and the same
   assert.deepEqual(new Set(packets.map(({ bytes, packet }) => `${bytes.length} ${packet.verdict}`)).size, 1);
   assert.equal(packets[0]!.bytes.length, 64);
   assert.equal(packets[0]!.packet.verdict, "flow");
-  assert.equal(packets.filter(({ packet }) => packet.tcp?.flags === 2).length, 10);
+  assert.equal(packets.filter(({ packet }) => packet.flow?.tcp?.flags === 2).length, 10);
 });
 
 Deno.test("sentPackets() reads the last whole answer of testpmd", () => {
