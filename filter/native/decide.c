@@ -146,8 +146,11 @@ struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, co
   if (fresh || f->rule_generation != rules->generation) choose_rule(f, rules, frame, p->frame_bytes);
   struct rm_verdict verdict = {RM_WHY_NONE, f->rule};
   if (!observed && f->rule != 0xff) verdict.why = why_copy(&rules->rule[f->rule], f, p, now);
+  uint8_t before = f->half[p->dir].flags;
   follow(f, p, verdict.why != RM_WHY_NONE, now);
-  f->age = rm_flow_age(f);
+  /* Only these move the age; working it out reads the other direction's line. */
+  bool moves = (p->tcp_flags & (RM_TCP_FIN | RM_TCP_RST)) || (~before & f->half[p->dir].flags & RM_HALF_SEQ);
+  if (fresh || moves) f->age = rm_flow_age(f);
   f->last_ns = now;
   *flow = f;
   return verdict;
