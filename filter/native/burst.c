@@ -14,6 +14,7 @@ struct batch {
   struct rm_packet packet[RM_BURST];
   uint64_t hash[RM_BURST];
   uint16_t n;
+  uint16_t put[RM_BOXES]; /* frames put into each */
 };
 
 static void receive(struct plane *p, struct port *port, struct batch *b) {
@@ -129,7 +130,7 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   int box = serving(p);
   if (box >= 0) {
     if (v.why != RM_WHY_NONE) copy_to_standby(p, side, m, v);
-    p->board->live.box[box].in_packets++;
+    b->put[box]++;
     port_queue(p, role_box((uint32_t)box, side), m, false);
   } else if (p->reflex.path == RM_PATH_WIRE) {
     port_queue(p, role_outer(1 - side), m, false);
@@ -143,7 +144,9 @@ bool burst_outer(struct plane *p, uint32_t side) {
   struct batch b;
   receive(p, &p->port[role_outer(side)], &b);
   parse(p, &p->table[side], &b);
+  b.put[RM_PRIMARY] = b.put[RM_REDUNDANT] = 0;
   for (uint16_t i = 0; i < b.n; i++) outer_frame(p, side, &b, i);
+  for (uint32_t box = 0; box < RM_BOXES; box++) p->board->live.box[box].in_packets += b.put[box];
   return b.n > 0;
 }
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -28,6 +29,7 @@
 #define WATCH_US 1000           /* while a way waits for an answer */
 #define PRIORITY 10             /* of SCHED_FIFO: above ordinary work, below the kernel's own threads */
 #define PRIORITY_NS (100 * RM_MS)
+#define HUGE_BYTES (2u << 20)
 #define QUIET_US 5000           /* bounds how long an order waits */
 
 static uint64_t clock_ns(clockid_t id) {
@@ -115,8 +117,9 @@ static int make_tables(struct plane *p) {
   for (uint32_t s = 0; s < RM_SIDES; s++) {
     uint64_t secret[2];
     if (getrandom(secret, sizeof secret, 0) != sizeof secret) return plane_fail(p, "Cannot read random numbers");
-    uint32_t *signatures = aligned_alloc(64, (size_t)slots * sizeof *signatures);
+    uint32_t *signatures = aligned_alloc(HUGE_BYTES, (size_t)slots * sizeof *signatures);
     if (!signatures) return plane_fail(p, "Cannot make a flow table of %u places: no memory", slots);
+    madvise(signatures, (size_t)slots * sizeof *signatures, MADV_HUGEPAGE); /* where it is to be had */
     memset(signatures, 0, (size_t)slots * sizeof *signatures);
     struct rm_flow *entries = (struct rm_flow *)((char *)p->board + p->board->header.flow_offset[s]);
     rm_flows_open(&p->table[s], entries, signatures, slots, secret);

@@ -62,32 +62,24 @@ void ports_refresh(struct plane *p) {
   for (uint32_t r = 0; r < RM_ROLES; r++) p->port[r].driver->refresh(&p->port[r], p->now);
 }
 
+static uint64_t bytes_of(struct rte_mbuf *const *frames, uint16_t n) {
+  uint64_t bytes = 0;
+  for (uint16_t i = 0; i < n; i++) bytes += frames[i]->pkt_len;
+  return bytes;
+}
+
 void port_flush(struct plane *p, struct port *port) {
   uint16_t n = port->queued;
   if (n == 0) return;
   port->queued = 0;
-  uint64_t bytes = 0;
-  uint32_t size[RM_QUEUE];
-  for (uint16_t i = 0; i < n; i++) size[i] = port->queue[i]->pkt_len;
-  uint16_t sent = port->driver->send(port, port->queue, n);
-  for (uint16_t i = 0; i < sent; i++) bytes += size[i];
-  port->view->tx_packets += sent;
-  port->view->tx_bytes += bytes;
-  if (sent == n) return;
+  uint64_t bytes = bytes_of(port->queue, n); /* what is sent is no longer ours to look at */
+  uint16_t sent = port->driver->send(port, port->queue, n), left = n - sent;
   /* A full port drops here and nowhere else: waiting would stop every other port. */
-  uint64_t lost = 0;
-  for (uint16_t i = sent; i < n; i++) lost += size[i];
-  port->view->tx_full += (uint64_t)(n - sent);
-  count(p, RM_COUNT_TX_FULL, (uint64_t)(n - sent), lost);
-  rte_pktmbuf_free_bulk(port->queue + sent, n - sent);
-}
-
-void port_queue(struct plane *p, uint32_t role, struct rte_mbuf *frame, bool copy) {
-  struct port *port = &p->port[role];
-  if (port->queued == RM_QUEUE) port_flush(p, port);
-  if (copy) {
-    port->view->mirrored_packets++;
-    port->view->mirrored_bytes += frame->pkt_len;
-  }
-  port->queue[port->queued++] = frame;
+  uint64_t lost = left ? bytes_of(port->queue + sent, left) : 0;
+  port->view->tx_packets += sent;
+  port->view->tx_bytes += bytes - lost;
+  if (left == 0) return;
+  port->view->tx_full += left;
+  count(p, RM_COUNT_TX_FULL, left, lost);
+  rte_pktmbuf_free_bulk(port->queue + sent, left);
 }
