@@ -110,7 +110,7 @@ void rm_flows_prefetch_entry(const struct rm_flows *t, uint64_t hash, uint8_t di
   __builtin_prefetch(&f->half[dir], 1);
 }
 
-static struct rm_flow *find_in(struct rm_flows *t, const struct rm_packet *p, uint32_t bucket, uint32_t signature) {
+static inline struct rm_flow *find_in(struct rm_flows *t, const struct rm_packet *p, uint32_t bucket, uint32_t signature) {
   uint32_t hits = ways_with(&t->signatures[bucket * WAYS], signature);
   while (hits) {
     struct rm_flow *f = &t->entries[bucket * WAYS + (uint32_t)__builtin_ctz(hits)];
