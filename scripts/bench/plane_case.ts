@@ -57,7 +57,7 @@ function prepare(request: CaseRequest) {
   map.board.setText("setup.spec", request.case.source, 0);
   writeReflexes(map.board, config);
   const rules = config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
-  writeRules(map.board, map.publish, rules, config.filter.ages);
+  writeRules(map.board, map.publish, rules, config.filter);
   return { path, board: map.board };
 }
 
