@@ -66,8 +66,12 @@ function portsApart(view: View): void {
   for (const key of Object.keys(PORTS)) {
     const port = portOf(view.text(`ports.${key}`));
     if (port === null) continue;
-    // Files may be read twice, so a reading pcap port claims only its own text.
-    const claims = port.kind === "null" ? [] : port.claims.length > 0 ? port.claims : [port.spec];
+    // Files may be read twice, so a reading pcap port claims only its own text; what is not there belongs to nobody.
+    const claims = port.kind === "null" || port.kind === "gen"
+      ? []
+      : port.claims.length > 0
+      ? port.claims
+      : [port.spec];
     for (const claim of claims) {
       const other = holder.get(claim);
       if (other === undefined) holder.set(claim, key);

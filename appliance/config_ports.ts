@@ -6,13 +6,13 @@
  * so that two roles cannot hold the same thing under two names.
  */
 
-export type PortKind = "pci" | "af_xdp" | "af_packet" | "memif" | "tap" | "pcap" | "null";
+export type PortKind = "pci" | "af_xdp" | "af_packet" | "memif" | "tap" | "pcap" | "gen" | "null";
 
 export interface Port {
   /** As configured, with a PCI address in lower case. */
   readonly spec: string;
   readonly kind: PortKind;
-  /** PCI address, interface, socket ("@name": abstract), or file to receive from. Empty for null. */
+  /** PCI address, interface, socket ("@name": abstract), file to receive from, or a generator's settings. Empty for null. */
   readonly target: string;
   /** pcap: file to send to; empty: what is sent is dropped. */
   readonly output: string;
@@ -36,7 +36,7 @@ export const SOCKET_BYTES_MAX = 107;
 
 export const PORT_FORM =
   'a PCI address "0000:03:00.0", "af_xdp:IF", "af_packet:IF", "memif:SOCKET[,role=client|server]", ' +
-  '"tap:NAME", "pcap:FILE", "pcap:rx=FILE,tx=FILE" or "null"';
+  '"tap:NAME", "pcap:FILE", "pcap:rx=FILE,tx=FILE", "gen:SETTINGS" (made traffic, for trials) or "null"';
 
 const PCI = /^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
 const PCI_SHORT = /^[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
@@ -56,6 +56,7 @@ export function parsePort(text: string): Port | PortError {
   if (kind === "af_xdp" || kind === "af_packet" || kind === "tap") return interfacePort(kind, text, rest);
   if (kind === "memif") return memifPort(text, rest);
   if (kind === "pcap") return pcapPort(text, rest);
+  if (kind === "gen") return generatorPort(text, rest);
   if (interfaceFault(text) === null) {
     return { reason: `is a bare name: write "af_packet:${text}" or "af_xdp:${text}" for an interface` };
   }
@@ -120,6 +121,46 @@ function pcapPort(text: string, rest: string): Port | PortError {
   if (input === "") return { reason: "has no rx=FILE to receive from" };
   if (input === output) return { reason: "receives from and sends to the same file" };
   return { ...port("pcap", text, input, output === "" ? [] : [`file ${output}`]), output };
+}
+
+/** Smallest and largest number of each setting of a generator; filter/native/port_gen.c says what they do. */
+const GENERATOR: Readonly<Record<string, readonly [number, number]>> = {
+  flows: [0, 100_000_000],
+  sizes: [64, 9000],
+  new: [0, 50],
+  fin: [0, 50],
+  zipf: [0, 3],
+  seed: [0, 0xffffffff],
+  cold: [0, 1],
+  rate: [0, 1e9],
+};
+const GENERATOR_WORDS: Readonly<Record<string, readonly string[]>> = {
+  sizes: ["imix"],
+  kinds: ["tcp", "mix"],
+};
+
+function generatorPort(text: string, rest: string): Port | PortError {
+  const seen = new Set<string>();
+  for (const part of rest === "" ? [] : rest.split(",")) {
+    const [, key = "", value = ""] = /^([a-z]+)=(.+)$/.exec(part) ?? [];
+    const range = GENERATOR[key], words = GENERATOR_WORDS[key] ?? [];
+    if (range === undefined && words.length === 0) {
+      const known = [...new Set([...Object.keys(GENERATOR), ...Object.keys(GENERATOR_WORDS)])].join(", ");
+      return { reason: `has "${part}" where one of ${known} belongs, as in flows=1000` };
+    }
+    if (seen.has(key)) return { reason: `gives ${key} more than once` };
+    seen.add(key);
+    const number = /^\d+(\.\d+)?$/.test(value) ? Number(value) : NaN;
+    if (words.includes(value) || (range && number >= range[0] && number <= range[1])) continue;
+    const forms = [...words, ...(range ? [`a number from ${range[0]} to ${range[1]}`] : [])];
+    return {
+      reason: `has ${key} "${value}", which is neither ${forms.join(" nor ")}`.replace(
+        "neither a number",
+        "no number",
+      ),
+    };
+  }
+  return port("gen", text, rest);
 }
 
 function port(kind: PortKind, spec: string, target: string, claims: readonly string[] = []): Port {

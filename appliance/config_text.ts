@@ -80,7 +80,12 @@ const PORT_FORMS = [
   "`tap:NAME`: an interface of this name, made by the plane.",
   "`pcap:FILE`: receives the frames of a capture file; what is sent is dropped. `pcap:rx=FILE,tx=FILE` writes " +
   "it to another.",
-  "`null`: receives nothing, drops what is sent. The only one that several roles may have.",
+  "`gen:flows=100000,sizes=imix,kinds=mix,new=2,fin=2,zipf=1,seed=1,cold=0,rate=0`: makes its own traffic and " +
+  "drops what is sent, for the demo, benches and trials; every setting may be left out. `sizes` is bytes of a frame " +
+  "or `imix`, `kinds` is `tcp` (the default) or `mix` (with UDP, IPv6 and VLAN), `new` and `fin` are percent of " +
+  "the frames that open or close a flow, `rate` is frames a second (0: as many as it can), and `flows=0` makes " +
+  "none at all. TCP checksums are left out.",
+  "`null`: receives nothing, drops what is sent. Several roles may have it, and `gen`.",
 ];
 
 function smallest(): string[] {

@@ -124,6 +124,7 @@ async function lookAtPort(port: Port, interfaces: ReadonlySet<string>): Promise<
         kind: "file",
         missing: port.target.startsWith("@") ? [] : await absent([dirname(port.target)]),
       };
+    case "gen":
     case "null":
       return { kind: "nothing" };
   }

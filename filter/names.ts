@@ -97,6 +97,8 @@ export const FLOW_FLAG = {
   talker: 16,
   talked: 32,
   inner: 64,
+  /** Moved by the plane, not by the rules: answered, and closed on neither side. */
+  passes: 128,
 } as const;
 /** Sizes of fixed arrays in the header. */
 export const LIMIT = { rules: 16, bpf_max: 128, name_bytes: 32, spec_bytes: 112, events: 256 } as const;

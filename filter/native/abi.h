@@ -264,6 +264,7 @@ struct rm_half {
   uint16_t window;         /* TCP: last raw window */
   uint8_t scale;           /* TCP: shift from the SYN; 0xff: option absent */
   uint8_t flags;           /* RM_HALF_* */
+  uint8_t rest[16];        /* fills the line; struct rm_flow says with what */
 };
 #define RM_HALF_SYN 1u        /* a SYN (or SYN-ACK) was sent */
 #define RM_HALF_ACK_DUE 2u    /* sent the opening SYN; its first ACK is part of the handshake */
@@ -274,7 +275,8 @@ struct rm_half {
 #define RM_HALF_COPIED 64u      /* copied is valid */
 #define RM_HALF_REPLY_DUE 128u  /* payload of the other end was copied; the ACK that covers it is to follow */
 
-/* One flow of one side. Three cache lines. */
+/* One flow of one side. Three cache lines: what every packet needs, and one for each direction, so that a packet in an
+ * established flow touches two of them. The halves leave room, which holds what is needed now and then. */
 struct rm_flow {
   uint8_t addr[2][16];     /* IPv4 as ::ffff:a.b.c.d; addr[0],port[0] <= addr[1],port[1] as bytes */
   uint16_t port[2];        /* host order; ICMP echo: both are the identifier; others 0 */
@@ -284,18 +286,25 @@ struct rm_flow {
   uint8_t outer_dir;       /* direction of frames that come from outside (upstream or downstream port) */
   uint8_t rule;            /* index; 0xff: none matched */
   uint8_t flags;           /* RM_FLOW_* */
-  uint8_t opener;          /* direction that sent the opening SYN, plus one; 0: not seen */
+  uint8_t nature;          /* enum rm_nature */
   uint32_t rule_generation;
-  uint64_t first_ns, last_ns;
-  struct rm_half half[2];
+  uint64_t last_ns;
   uint32_t peer;           /* slot of the same connection on the other side; RM_NO_FLOW */
   uint32_t seed_switch;    /* number of the switch for which it was last seeded */
-  uint8_t outer_mac[12];   /* destination and source of the last frame from outside: the head of a seed */
-  uint16_t tci;            /* its VLAN tag as on the wire, host order */
-  uint8_t tags;            /* how many tags it had; a flow with two or more is not seeded */
-  uint8_t nature;          /* enum rm_nature */
-  uint32_t turn_left;      /* payload bytes that the side which talks may still have copied */
-  uint32_t turn_spent;     /* payload bytes copied in turns */
+  union {
+    struct rm_half half[2];
+    struct {
+      uint8_t of_half_0[48];
+      uint64_t first_ns;
+      uint32_t turn_left;  /* payload bytes that the side which talks may still have copied */
+      uint32_t turn_spent; /* payload bytes copied in turns */
+      uint8_t of_half_1[48];
+      uint8_t outer_mac[12]; /* destination and source of a late frame from outside: the head of a seed */
+      uint16_t tci;        /* its VLAN tag as on the wire, host order */
+      uint8_t tags;        /* how many tags it had; a flow with two or more is not seeded */
+      uint8_t opener;      /* direction that sent the opening SYN, plus one; 0: not seen */
+    };
+  };
 } RM_ALIGNED;
 #define RM_FLOW_USED 1u
 #define RM_FLOW_IPV6 2u
@@ -304,8 +313,10 @@ struct rm_flow {
 #define RM_FLOW_TALKER 16u /* end 1 sent the last payload, else end 0 */
 #define RM_FLOW_TALKED 32u /* payload was sent */
 #define RM_FLOW_INNER 64u  /* the key is that of an inner packet */
+#define RM_FLOW_PASSES 128u /* answered, and closed on neither side: a box that works lets its next frame out */
 
-_Static_assert(sizeof(struct rm_half) == 48, "half of a flow");
+_Static_assert(sizeof(struct rm_half) == RM_CACHE_LINE, "half of a flow");
+_Static_assert(__builtin_offsetof(struct rm_half, rest) == 48, "room in a half");
 _Static_assert(sizeof(struct rm_flow) == 192, "flow entry");
 _Static_assert(sizeof(struct rm_field) == 56, "field description");
 _Static_assert(sizeof(struct rm_bpf) == 8, "BPF instruction");

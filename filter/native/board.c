@@ -203,6 +203,43 @@ static int take_lock(const char *path) {
   return 0; /* the descriptor stays open: it carries the lock */
 }
 
+#define HUGE_BYTES ((size_t)2 << 20)
+#define PIECE_BYTES ((size_t)32 << 20)
+#define LARGE_NS 1000000000ull
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+/* Map the whole file where large pages can stand. Flow tables are visited at random, and with pages of 4 KiB the search
+ * for the page costs as much as the visit. */
+static void *map_whole(int fd, size_t bytes) {
+  char *room = mmap(NULL, bytes + HUGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED) return room;
+  char *at = (char *)(((uintptr_t)room + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1));
+  char *end = at + ((bytes + 4095) & ~(size_t)4095);
+  if (at > room) munmap(room, (size_t)(at - room));
+  if (room + bytes + HUGE_BYTES > end) munmap(end, (size_t)(room + bytes + HUGE_BYTES - end));
+  void *map = mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+  if (map == MAP_FAILED) munmap(at, bytes);
+  return map;
+}
+
+/* Piece by piece, for a start must not take long: the rest has small pages then. It goes fastest where each place holds
+ * one small page and no more. A kernel that has none to give changes nothing. */
+static void ask_for_large_pages(int fd, char *map, size_t bytes) {
+  size_t whole = bytes & ~(HUGE_BYTES - 1);
+  uint64_t until = rm_mono_ns() + LARGE_NS;
+  for (size_t at = 0; at < whole && rm_mono_ns() < until; at += PIECE_BYTES) {
+    size_t n = whole - at < PIECE_BYTES ? whole - at : PIECE_BYTES;
+    for (size_t page = 0; page < n; page += HUGE_BYTES)
+      if (posix_fallocate(fd, (off_t)(at + page), 1) != 0) return;
+    if (madvise(map + at, n, MADV_COLLAPSE) < 0) return;
+  }
+}
+
 /* Create the board file of a new plane and hold its lock for the life of this process. The file is always a
  * new one: a reader that still maps the board of a dead plane keeps its pages.
  * Returns the mapping, or null with *error = errno (EWOULDBLOCK: a plane already holds it). */
@@ -213,13 +250,15 @@ RM_EXPORT void *rm_board_create(const char *path, uint32_t slots, const char *ve
   if (unlink(path) < 0 && errno != ENOENT) return *error = errno, NULL;
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return *error = errno, NULL;
-  /* Room is taken now: a file system that is full must say so here and not by a signal in the loop. */
-  *error = posix_fallocate(fd, 0, (off_t)bytes);
-  if (*error) return close(fd), unlink(path), NULL;
-  void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+  if (ftruncate(fd, (off_t)bytes) < 0) return *error = errno, close(fd), unlink(path), NULL;
+  void *map = map_whole(fd, bytes);
   *error = map == MAP_FAILED ? errno : 0;
+  if (!*error) ask_for_large_pages(fd, map, bytes);
+  /* Room is taken now: a file system that is full must say so here and not by a signal in the loop. */
+  if (!*error) *error = posix_fallocate(fd, 0, (off_t)bytes);
   close(fd);
-  if (map == MAP_FAILED) return NULL;
+  if (*error) return unlink(path), NULL;
+  madvise(map, bytes, MADV_POPULATE_WRITE);
   board_fill(map, slots, version);
   return map;
 }
@@ -232,7 +271,7 @@ RM_EXPORT void *rm_board_open(const char *path, uint64_t *bytes, int32_t *error)
   struct stat s;
   if (fstat(fd, &s) < 0) return *error = errno, close(fd), NULL;
   if ((size_t)s.st_size < sizeof(struct rm_header)) return *error = EAGAIN, close(fd), NULL;
-  void *map = mmap(NULL, (size_t)s.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void *map = map_whole(fd, (size_t)s.st_size);
   *error = errno;
   close(fd);
   if (map == MAP_FAILED) return NULL;

@@ -7,11 +7,14 @@
 #include <string.h>
 #include "plane.h"
 
+#define HEAD_EVERY 16
+
 struct batch {
   struct rte_mbuf *frame[RM_BURST];
   struct rm_packet packet[RM_BURST];
   uint64_t hash[RM_BURST];
   uint16_t n;
+  uint16_t put[RM_BOXES]; /* frames put into each */
 };
 
 static void receive(struct plane *p, struct port *port, struct batch *b) {
@@ -24,25 +27,32 @@ static void receive(struct plane *p, struct port *port, struct batch *b) {
 }
 
 static void parse(struct plane *p, struct rm_flows *table, struct batch *b) {
+  uint64_t flows = 0, bytes = 0;
   for (uint16_t i = 0; i < b->n; i++) rte_prefetch0(rte_pktmbuf_mtod(b->frame[i], void *));
   uint8_t (*parser)(const uint8_t *, uint32_t, struct rm_packet *) = p->rules.inner ? rm_parse_inner : rm_parse;
   for (uint16_t i = 0; i < b->n; i++) {
     uint8_t verdict = parser(rte_pktmbuf_mtod(b->frame[i], uint8_t *), b->frame[i]->data_len, &b->packet[i]);
-    p->board->live.parse[verdict].packets++;
-    p->board->live.parse[verdict].bytes += b->frame[i]->pkt_len;
-    if (verdict != RM_PARSE_FLOW) continue;
+    if (verdict != RM_PARSE_FLOW) {
+      p->board->live.parse[verdict].packets++;
+      p->board->live.parse[verdict].bytes += b->frame[i]->pkt_len;
+      continue;
+    }
+    flows++;
+    bytes += b->frame[i]->pkt_len;
     b->hash[i] = rm_flows_hash(table, &b->packet[i]);
     rm_flows_prefetch(table, b->hash[i]);
   }
+  p->board->live.parse[RM_PARSE_FLOW].packets += flows;
+  p->board->live.parse[RM_PARSE_FLOW].bytes += bytes;
   for (uint16_t i = 0; i < b->n; i++)
-    if (b->packet[i].verdict == RM_PARSE_FLOW) rm_flows_prefetch_entry(table, b->hash[i]);
+    if (b->packet[i].verdict == RM_PARSE_FLOW) rm_flows_prefetch_entry(table, b->hash[i], b->packet[i].dir);
 }
 
 static bool opens(const struct rm_packet *packet) {
   return packet->proto == 6 && (packet->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK)) == RM_TCP_SYN;
 }
 
-/* Keep the head of the last frame from outside: a seed needs it. */
+/* Keep the head of a frame from outside: a seed needs it. */
 static void keep_head(struct rm_flow *flow, const uint8_t *frame, const struct rm_packet *packet) {
   memcpy(flow->outer_mac, frame, sizeof flow->outer_mac);
   flow->tags = packet->inner ? UINT8_MAX : packet->tags; /* a handshake played into a tunnel would be none */
@@ -50,32 +60,43 @@ static void keep_head(struct rm_flow *flow, const uint8_t *frame, const struct r
 }
 
 /* Would a box that works let this flow's next frame out? Answered, and neither side saw it end: what still
- * arrives for a connection that was reset is rightly dropped. */
-static bool known_to_pass(const struct plane *p, uint32_t side, const struct rm_flow *flow) {
-  if (!flow->half[0].packets || !flow->half[1].packets || flow->age == RM_AGE_TCP_CLOSING) return false;
-  if (flow->peer == RM_NO_FLOW) return true;
-  return p->table[1 - side].entries[flow->peer].age != RM_AGE_TCP_CLOSING;
+ * arrives for a connection that was reset is rightly dropped. Kept as one bit, moved when a direction
+ * begins and when a side closes, because the other side's entry is far away in memory. */
+static void follow_passage(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow) {
+  bool begins = flow->half[packet->dir].packets == 1, closes = packet->tcp_flags & (RM_TCP_FIN | RM_TCP_RST);
+  if (!begins && !closes) return;
+  struct rm_flow *peer = flow->peer == RM_NO_FLOW ? NULL : &p->table[1 - side].entries[flow->peer];
+  if (flow->age == RM_AGE_TCP_CLOSING) {
+    flow->flags &= (uint8_t)~RM_FLOW_PASSES;
+    if (peer) peer->flags &= (uint8_t)~RM_FLOW_PASSES;
+  } else if (begins && flow->half[1 - packet->dir].packets && !(peer && peer->age == RM_AGE_TCP_CLOSING)) {
+    flow->flags |= RM_FLOW_PASSES;
+  }
 }
 
 /* After the verdict on a frame from outside: everything else that its flow needs. */
 static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
                          struct rm_flow *flow) {
+  const struct rm_half *half = &flow->half[packet->dir];
+  bool due = flow->seed_switch != p->reflex.switch_number;
   flow->outer_dir = packet->dir;
-  if (packet->proto == 6) keep_head(flow, frame, packet);
+  /* Now and then is enough: the line it lies in is the other direction's. */
+  if (packet->proto == 6 && (due || half->packets % HEAD_EVERY == 1)) keep_head(flow, frame, packet);
   /* Whoever sent the frame is not who sent the packet in a tunnel. */
-  if (flow->half[packet->dir].packets == 1 && !packet->inner) neighbour_learn(p, side, frame, packet);
+  if (half->packets == 1 && !packet->inner) neighbour_learn(p, side, frame, packet);
   if (opens(packet)) {
     flow->opener = (uint8_t)(packet->dir + 1);
     pair_offer(p, side, packet, flow);
   }
+  follow_passage(p, side, packet, flow);
   /* Connections from before the last switch must be made known to the box that serves now. */
-  if (flow->seed_switch != p->reflex.switch_number) {
+  if (due) {
     bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
     bool wanted = flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6;
     if (older && wanted && !opens(packet)) seed_flow(p, side, flow);
     flow->seed_switch = p->reflex.switch_number;
   }
-  if (known_to_pass(p, side, flow)) reflex_put(&p->reflex, side, (uint32_t)(flow - p->table[side].entries));
+  if (flow->flags & RM_FLOW_PASSES) reflex_put(&p->reflex, side, (uint32_t)(flow - p->table[side].entries));
 }
 
 static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v) {
@@ -112,7 +133,7 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   int box = serving(p);
   if (box >= 0) {
     if (v.why != RM_WHY_NONE) copy_to_standby(p, side, m, v);
-    p->board->live.box[box].in_packets++;
+    b->put[box]++;
     port_queue(p, role_box((uint32_t)box, side), m, false);
   } else if (p->reflex.path == RM_PATH_WIRE) {
     port_queue(p, role_outer(1 - side), m, false);
@@ -126,7 +147,9 @@ bool burst_outer(struct plane *p, uint32_t side) {
   struct batch b;
   receive(p, &p->port[role_outer(side)], &b);
   parse(p, &p->table[side], &b);
+  b.put[RM_PRIMARY] = b.put[RM_REDUNDANT] = 0;
   for (uint16_t i = 0; i < b.n; i++) outer_frame(p, side, &b, i);
+  for (uint32_t box = 0; box < RM_BOXES; box++) p->board->live.box[box].in_packets += b.put[box];
   return b.n > 0;
 }
 
@@ -148,6 +171,7 @@ static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16
       flow->opener = (uint8_t)(packet->dir + 1);
       pair_match(p, side, packet, flow);
     }
+    follow_passage(p, side, packet, flow);
   }
   if (packet->verdict == RM_PARSE_FRAGMENT)
     rm_decide_fragment(&p->table[side], &p->rules, packet, rte_pktmbuf_mtod(b->frame[i], uint8_t *), p->now, true);

@@ -232,8 +232,11 @@ struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, co
     if (why != RM_WHY_NONE && p->proto == PROTO_TCP) follow_copy(f, r, p, why);
     if (p->payload_bytes && has_turns(r)) follow_turn(f, p, why);
   }
+  uint8_t before = f->half[p->dir].flags;
   follow(f, p, why, now);
-  f->age = rm_flow_age(f);
+  /* Only these move the age; working it out reads the other direction's line. */
+  bool moves = (p->tcp_flags & (RM_TCP_FIN | RM_TCP_RST)) || (~before & f->half[p->dir].flags & RM_HALF_SEQ);
+  if (fresh || moves) f->age = rm_flow_age(f);
   f->last_ns = now;
   *flow = f;
   return verdict;

@@ -129,14 +129,15 @@ struct rm_verdict {
   uint8_t shed; /* enum rm_why: a copy for this reason was not made, the budget is spent */
 };
 
-/* `entries` and `signatures` are zeroed memory of `slots` elements each. */
+/* `entries` and `signatures` are zeroed memory of `slots` elements each, aligned to a cache line. */
 void rm_flows_open(struct rm_flows *t, struct rm_flow *entries, uint32_t *signatures, uint32_t slots,
                    const uint64_t secret[2]);
 uint64_t rm_flows_hash(const struct rm_flows *t, const struct rm_packet *p);
 /* For bursts: rm_flows_prefetch for each packet, then rm_flows_prefetch_entry for each, then rm_decide for each. The
- * first asks for the signatures, the second for the entry they point to; both are hints without effect. */
+ * first asks for the signatures, the second for the entry they point to and its half for direction `dir`; both are
+ * hints without effect. */
 void rm_flows_prefetch(const struct rm_flows *t, uint64_t hash);
-void rm_flows_prefetch_entry(const struct rm_flows *t, uint64_t hash);
+void rm_flows_prefetch_entry(const struct rm_flows *t, uint64_t hash, uint8_t dir);
 /* The entry of a packet's flow, or null. Aged or not. */
 struct rm_flow *rm_flows_find(struct rm_flows *t, const struct rm_packet *p, uint64_t hash);
 /* Make `f` the entry of the packet's flow as if nothing had been seen of it: counters and halves zero, scale 0xff,

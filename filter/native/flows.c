@@ -4,6 +4,9 @@
  * outsider who does not know the secret cannot aim many flows at one bucket. Looking up touches
  * the bucket's signatures (half a cache line) and an entry only where a signature fits.
  */
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 #include <string.h>
 #include "filter.h"
 
@@ -48,18 +51,30 @@ static inline uint32_t second_bucket(const struct rm_flows *t, uint64_t hash) {
   return ((uint32_t)hash & mask) ^ (step ? step : 1);
 }
 
-/* Bit i: way i of the bucket carries this signature. With the bits in a table gcc makes this two vector
- * compares; a shift by i keeps it scalar. */
+/* Bit i: way i of the bucket carries this signature. */
 static inline uint32_t ways_with(const uint32_t *signatures, uint32_t signature) {
-  static const uint32_t bit[WAYS] = {1, 2, 4, 8, 16, 32, 64, 128};
+#ifdef __SSE2__
+  __m128i want = _mm_set1_epi32((int)signature);
+  __m128i low = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)signatures), want);
+  __m128i high = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)signatures + 1), want);
+  __m128i bytes = _mm_packs_epi16(_mm_packs_epi32(low, high), _mm_setzero_si128());
+  return (uint32_t)_mm_movemask_epi8(bytes);
+#else
   uint32_t hits = 0;
-  for (uint32_t i = 0; i < WAYS; i++) hits |= signatures[i] == signature ? bit[i] : 0;
+  for (uint32_t i = 0; i < WAYS; i++) hits |= (uint32_t)(signatures[i] == signature) << i;
   return hits;
+#endif
 }
 
+/* Differences are gathered and judged once: a branch for each word would be one too many to guess. */
 static inline bool same_flow(const struct rm_flow *f, const struct rm_packet *p) {
-  return memcmp(f->addr, p->addr, sizeof f->addr) == 0 && f->port[0] == p->port[0] && f->port[1] == p->port[1] &&
-         f->vlan == p->vlan && f->proto == p->proto && !(f->flags & RM_FLOW_IPV6) == !p->ipv6;
+  uint64_t a[4], b[4];
+  uint32_t port_a, port_b;
+  memcpy(a, f->addr, sizeof a), memcpy(b, p->addr, sizeof b);
+  memcpy(&port_a, f->port, sizeof port_a), memcpy(&port_b, p->port, sizeof port_b);
+  uint64_t differs = (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (port_a ^ port_b);
+  return (differs | (uint64_t)(f->vlan ^ p->vlan) | (uint64_t)(f->proto ^ p->proto) |
+          (uint64_t)(!(f->flags & RM_FLOW_IPV6) ^ !p->ipv6)) == 0;
 }
 
 /* A clock that steps back (a capture may) makes nothing older. */
@@ -82,7 +97,7 @@ void rm_flows_prefetch(const struct rm_flows *t, uint64_t hash) {
   __builtin_prefetch(&t->signatures[bucket * WAYS]);
 }
 
-void rm_flows_prefetch_entry(const struct rm_flows *t, uint64_t hash) {
+void rm_flows_prefetch_entry(const struct rm_flows *t, uint64_t hash, uint8_t dir) {
   uint32_t bucket = first_bucket(t, hash), signature = signature_of(hash);
   uint32_t hits = ways_with(&t->signatures[bucket * WAYS], signature);
   if (!hits) {
@@ -90,11 +105,12 @@ void rm_flows_prefetch_entry(const struct rm_flows *t, uint64_t hash) {
     hits = ways_with(&t->signatures[bucket * WAYS], signature);
     if (!hits) return;
   }
-  const char *entry = (const char *)&t->entries[bucket * WAYS + (uint32_t)__builtin_ctz(hits)];
-  for (size_t at = 0; at < sizeof *t->entries; at += RM_CACHE_LINE) __builtin_prefetch(entry + at, 1);
+  const struct rm_flow *f = &t->entries[bucket * WAYS + (uint32_t)__builtin_ctz(hits)];
+  __builtin_prefetch(f, 1);
+  __builtin_prefetch(&f->half[dir], 1);
 }
 
-static struct rm_flow *find_in(struct rm_flows *t, const struct rm_packet *p, uint32_t bucket, uint32_t signature) {
+static inline struct rm_flow *find_in(struct rm_flows *t, const struct rm_packet *p, uint32_t bucket, uint32_t signature) {
   uint32_t hits = ways_with(&t->signatures[bucket * WAYS], signature);
   while (hits) {
     struct rm_flow *f = &t->entries[bucket * WAYS + (uint32_t)__builtin_ctz(hits)];

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -28,6 +29,7 @@
 #define WATCH_US 1000           /* while a way waits for an answer */
 #define PRIORITY 10             /* of SCHED_FIFO: above ordinary work, below the kernel's own threads */
 #define PRIORITY_NS (100 * RM_MS)
+#define HUGE_BYTES (2u << 20)
 #define QUIET_US 5000           /* bounds how long an order waits */
 
 static uint64_t clock_ns(clockid_t id) {
@@ -115,8 +117,9 @@ static int make_tables(struct plane *p) {
   for (uint32_t s = 0; s < RM_SIDES; s++) {
     uint64_t secret[2];
     if (getrandom(secret, sizeof secret, 0) != sizeof secret) return plane_fail(p, "Cannot read random numbers");
-    uint32_t *signatures = aligned_alloc(64, (size_t)slots * sizeof *signatures);
+    uint32_t *signatures = aligned_alloc(HUGE_BYTES, (size_t)slots * sizeof *signatures);
     if (!signatures) return plane_fail(p, "Cannot make a flow table of %u places: no memory", slots);
+    madvise(signatures, (size_t)slots * sizeof *signatures, MADV_HUGEPAGE); /* where it is to be had */
     memset(signatures, 0, (size_t)slots * sizeof *signatures);
     struct rm_flow *entries = (struct rm_flow *)((char *)p->board + p->board->header.flow_offset[s]);
     rm_flows_open(&p->table[s], entries, signatures, slots, secret);
@@ -213,7 +216,7 @@ static void sleep_a_little(struct plane *p) {
   link_poll(p);
 }
 
-static bool turn(struct plane *p) {
+bool plane_turn(struct plane *p) {
   bool any = false;
   uint64_t before = p->now;
   set_clock(p, clock_ns(CLOCK_MONOTONIC));
@@ -235,7 +238,7 @@ static bool turn(struct plane *p) {
 static void loop(struct plane *p) {
   uint64_t spin = (uint64_t)p->board->setup.spin_us * 1000, last_link = 0;
   while (!__atomic_load_n(&p->board->command.stop, __ATOMIC_RELAXED)) {
-    bool any = turn(p);
+    bool any = plane_turn(p);
     if (p->now - last_link > LINK_NS) {
       last_link = p->now;
       link_poll(p);
@@ -245,7 +248,7 @@ static void loop(struct plane *p) {
   }
 }
 
-static int start(struct plane *p) {
+int plane_start(struct plane *p) {
   if (start_eal(p) < 0 || make_pool(p) < 0 || make_tables(p) < 0) return -1;
   set_clock(p, clock_ns(CLOCK_MONOTONIC));
   if (ports_open(p) < 0 || link_open(p) < 0) return -1;
@@ -271,7 +274,7 @@ RM_EXPORT int32_t rm_plane_run(void *board) {
   b->header.state = RM_STATE_STARTING;
   prctl(PR_SET_TIMERSLACK, 1);
   setpriority(PRIO_PROCESS, 0, -20); /* of this thread; the loop sleeps when idle, so it starves nobody */
-  if (start(p) < 0) {
+  if (plane_start(p) < 0) {
     b->header.state = RM_STATE_FAILED;
     return 3;
   }

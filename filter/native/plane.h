@@ -72,15 +72,27 @@ static inline void count(struct plane *p, enum rm_counter c, uint64_t packets, u
 }
 static inline int serving(const struct plane *p) { return reflex_serving(&p->reflex); }
 
+/* plane.c: everything before the first turn, and one turn. False: no frame came. */
+int plane_start(struct plane *p);
+bool plane_turn(struct plane *p);
+
 /* ports.c */
 int ports_open(struct plane *p);
 void ports_close(struct plane *p);
 void ports_refresh(struct plane *p);
-/* Queue a frame; the port owns it from here. `copy`: it is a mirror copy or a seed. */
-void port_queue(struct plane *p, uint32_t role, struct rte_mbuf *frame, bool copy);
 void port_flush(struct plane *p, struct port *port);
+/* Queue a frame; the port owns it from here. `copy`: it is a mirror copy or a seed. */
+static inline void port_queue(struct plane *p, uint32_t role, struct rte_mbuf *frame, bool copy) {
+  struct port *port = &p->port[role];
+  if (__builtin_expect(port->queued == RM_QUEUE, 0)) port_flush(p, port);
+  if (copy) {
+    port->view->mirrored_packets++;
+    port->view->mirrored_bytes += frame->pkt_len;
+  }
+  port->queue[port->queued++] = frame;
+}
 int plane_fail(struct plane *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-extern const struct port_driver port_socket, port_dpdk;
+extern const struct port_driver port_socket, port_dpdk, port_gen;
 bool port_is_pci(const char *spec);
 
 /* link.c: carrier of kernel interfaces by rtnetlink. */

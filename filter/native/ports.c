@@ -1,7 +1,7 @@
 /* Ports: from a name in the configuration to something that moves frames.
  *
- * Kernel interfaces go by our own packet sockets (port_socket.c), everything else by DPDK drivers
- * (port_dpdk.c). Queues live here: a turn collects what leaves by a port and sends it at once.
+ * Kernel interfaces go by our own packet sockets (port_socket.c), made traffic by port_gen.c, everything else by
+ * DPDK drivers (port_dpdk.c). Queues live here: a turn collects what leaves by a port and sends it at once.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,15 +19,26 @@ int plane_fail(struct plane *p, const char *format, ...) {
 static const char *const ROLE_NAME[RM_ROLES] = {"upstream",    "downstream",   "primary-in",
                                                 "primary-out", "redundant-in", "redundant-out"};
 
+/* The driver of a port, and what it is told. */
+static const struct port_driver *driver_of(const char **spec) {
+  static const struct { const char *prefix; const struct port_driver *driver; } OWN[] = {{"af_packet:", &port_socket},
+                                                                                        {"gen:", &port_gen}};
+  for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++) {
+    size_t n = strlen(OWN[i].prefix);
+    if (strncmp(*spec, OWN[i].prefix, n) != 0) continue;
+    *spec += n;
+    return OWN[i].driver;
+  }
+  return &port_dpdk;
+}
+
 static int port_open(struct plane *p, uint32_t role) {
   struct port *port = &p->port[role];
-  const char *spec = p->board->setup.spec[role];
-  static const char SOCKET[] = "af_packet:";
+  const char *spec = p->board->setup.spec[role], *argument = spec;
   *port = (struct port){.view = &p->board->live.port[role], .plane = p, .role = role, .fd = -1};
-  bool socket = strncmp(spec, SOCKET, sizeof SOCKET - 1) == 0;
-  const struct port_driver *driver = socket ? &port_socket : &port_dpdk;
+  const struct port_driver *driver = driver_of(&argument);
   snprintf(port->view->driver, sizeof port->view->driver, "%s", driver->name);
-  if (driver->open(p, port, socket ? spec + sizeof SOCKET - 1 : spec) < 0) {
+  if (driver->open(p, port, argument) < 0) {
     char reason[RM_ERROR_BYTES];
     snprintf(reason, sizeof reason, "%s", p->board->header.error);
     return plane_fail(p, "Cannot open port %s (%s): %.160s", ROLE_NAME[role], spec, reason);
@@ -51,32 +62,24 @@ void ports_refresh(struct plane *p) {
   for (uint32_t r = 0; r < RM_ROLES; r++) p->port[r].driver->refresh(&p->port[r], p->now);
 }
 
+static uint64_t bytes_of(struct rte_mbuf *const *frames, uint16_t n) {
+  uint64_t bytes = 0;
+  for (uint16_t i = 0; i < n; i++) bytes += frames[i]->pkt_len;
+  return bytes;
+}
+
 void port_flush(struct plane *p, struct port *port) {
   uint16_t n = port->queued;
   if (n == 0) return;
   port->queued = 0;
-  uint64_t bytes = 0;
-  uint32_t size[RM_QUEUE];
-  for (uint16_t i = 0; i < n; i++) size[i] = port->queue[i]->pkt_len;
-  uint16_t sent = port->driver->send(port, port->queue, n);
-  for (uint16_t i = 0; i < sent; i++) bytes += size[i];
-  port->view->tx_packets += sent;
-  port->view->tx_bytes += bytes;
-  if (sent == n) return;
+  uint64_t bytes = bytes_of(port->queue, n); /* what is sent is no longer ours to look at */
+  uint16_t sent = port->driver->send(port, port->queue, n), left = n - sent;
   /* A full port drops here and nowhere else: waiting would stop every other port. */
-  uint64_t lost = 0;
-  for (uint16_t i = sent; i < n; i++) lost += size[i];
-  port->view->tx_full += (uint64_t)(n - sent);
-  count(p, RM_COUNT_TX_FULL, (uint64_t)(n - sent), lost);
-  rte_pktmbuf_free_bulk(port->queue + sent, n - sent);
-}
-
-void port_queue(struct plane *p, uint32_t role, struct rte_mbuf *frame, bool copy) {
-  struct port *port = &p->port[role];
-  if (port->queued == RM_QUEUE) port_flush(p, port);
-  if (copy) {
-    port->view->mirrored_packets++;
-    port->view->mirrored_bytes += frame->pkt_len;
-  }
-  port->queue[port->queued++] = frame;
+  uint64_t lost = left ? bytes_of(port->queue + sent, left) : 0;
+  port->view->tx_packets += sent;
+  port->view->tx_bytes += bytes - lost;
+  if (left == 0) return;
+  port->view->tx_full += left;
+  count(p, RM_COUNT_TX_FULL, left, lost);
+  rte_pktmbuf_free_bulk(port->queue + sent, left);
 }

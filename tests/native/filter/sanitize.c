@@ -87,7 +87,7 @@ static void feed(const uint8_t *from, uint32_t bytes, uint32_t flips) {
   if (p.verdict == RM_PARSE_FLOW) {
     uint64_t hash = rm_flows_hash(&table, &p);
     rm_flows_prefetch(&table, hash);
-    rm_flows_prefetch_entry(&table, hash);
+    rm_flows_prefetch_entry(&table, hash, p.dir);
     copies[rm_decide(&table, &rules, &p, hash, frame, now_ns, chance() % 5 == 0, &flow).why]++;
   }
   if (chance() % 16 == 0) rm_flows_sweep(&table, &rules, now_ns, 1);

@@ -51,6 +51,19 @@ Deno.test("parsePort() takes a file to receive from, and one to send to", () => 
   assert.match(reason("pcap:/a,/b"), /where rx=FILE or tx=FILE belongs/);
 });
 
+Deno.test("parsePort() takes a generator with its settings, which nobody else is kept from", () => {
+  const made = port("gen:flows=100000,sizes=imix,kinds=mix,new=0.5,fin=2,zipf=1,seed=1,cold=0,rate=1000000");
+  assert.deepEqual([made.kind, made.claims], ["gen", []]);
+  assert.equal(port("gen:").kind, "gen");
+  assert.equal(port("gen:flows=0,sizes=1514").target, "flows=0,sizes=1514");
+  assert.match(reason("gen:flows"), /has "flows" where one of flows, sizes, .* belongs/);
+  assert.match(reason("gen:speed=1"), /has "speed=1" where one of/);
+  assert.match(reason("gen:flows=1,flows=2"), /gives flows more than once/);
+  assert.match(reason("gen:flows=-1"), /has flows "-1", which is no number from 0 to 100000000/);
+  assert.match(reason("gen:sizes=63"), /has sizes "63", which is neither imix nor a number from 64 to 9000/);
+  assert.match(reason("gen:kinds=udp"), /has kinds "udp", which is neither tcp nor mix/);
+});
+
 Deno.test("parsePort() says what was probably meant", () => {
   assert.match(reason("eth1"), /write "af_packet:eth1"/);
   assert.match(reason("03:00.0"), /write "0000:03:00.0"/);

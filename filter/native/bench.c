@@ -1,0 +1,131 @@
+/* What measures the plane: the same turns as in service, beside a bare loop that only moves frames.
+ *
+ * Linked into libremediate-bench.so together with the plane's own objects; the product has none of it. Both loops
+ * take frames from the same source and hand them to the same sink, on one thread, and are timed by what
+ * that thread was given of the processor, so that a neighbour on the core does not count.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "board.h"
+#include "plane.h"
+
+#define STALL_WINDOW_NS RM_MS
+
+enum rm_bench_mode { RM_BENCH_IO, RM_BENCH_PLANE };
+
+struct rm_slice { uint64_t packets, cpu_ns, wall_ns, copies; };
+
+static struct plane *bench;
+
+static uint64_t clock_ns(clockid_t id) {
+  struct timespec t;
+  clock_gettime(id, &t);
+  return (uint64_t)t.tv_sec * RM_S + (uint64_t)t.tv_nsec;
+}
+
+/* Start everything on the board at `path`, which is set up. 0, or -1 with the reason in header.error or, if there is
+ * no such board, nowhere. Once per process, and every call from the same thread. */
+RM_EXPORT int32_t rm_bench_open(const char *path);
+RM_EXPORT int32_t rm_bench_open(const char *path) {
+  uint64_t bytes;
+  int32_t error;
+  struct rm_board *board = rm_board_open(path, &bytes, &error);
+  bench = aligned_alloc(64, (sizeof *bench + 63) & ~63ul);
+  if (!board || !bench) return -1;
+  memset(bench, 0, sizeof *bench);
+  bench->board = board;
+  return plane_start(bench);
+}
+
+/* What a wire would do: from upstream to the primary, without looking. */
+static void io_turn(void) {
+  struct rte_mbuf *frame[RM_BURST];
+  struct port *from = &bench->port[RM_UPSTREAM], *to = &bench->port[RM_PRIMARY_IN];
+  uint16_t n = from->driver->receive(from, frame, RM_BURST);
+  from->view->rx_packets += n;
+  uint16_t sent = to->driver->send(to, frame, n);
+  if (sent < n) rte_pktmbuf_free_bulk(frame + sent, n - sent);
+}
+
+static uint64_t received(void) {
+  uint64_t n = 0;
+  for (uint32_t r = 0; r < RM_ROLES; r++) n += bench->board->live.port[r].rx_packets;
+  return n;
+}
+
+static uint64_t copies(void) {
+  return bench->board->live.port[RM_REDUNDANT_IN].mirrored_packets +
+         bench->board->live.port[RM_REDUNDANT_OUT].mirrored_packets;
+}
+
+/* Move about `packets` frames in one mode and say what it took. 0, or -1: nothing comes. */
+RM_EXPORT int32_t rm_bench_slice(uint32_t mode, uint64_t packets, struct rm_slice *out);
+RM_EXPORT int32_t rm_bench_slice(uint32_t mode, uint64_t packets, struct rm_slice *out) {
+  uint64_t first = received(), copied = copies(), idle = 0, last = first, now;
+  uint64_t wall = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  while ((now = received()) - first < packets) {
+    for (int i = 0; i < 64; i++) {
+      if (mode == RM_BENCH_IO) io_turn();
+      else plane_turn(bench);
+    }
+    idle = now == last ? idle + 1 : 0;
+    if (idle > 100000) return -1;
+    last = now;
+  }
+  *out = (struct rm_slice){.packets = now - first, .cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu,
+                           .wall_ns = clock_ns(CLOCK_MONOTONIC) - wall, .copies = copies() - copied};
+  return 0;
+}
+
+/* Latency: from a paced frame's arrival to the moment the sink has it. */
+static struct { uint32_t window[2048], *all, *calm; uint32_t step_ns, slots; bool stalled; } histogram;
+
+static uint16_t timed_send(struct port *port, struct rte_mbuf **frames, uint16_t n) {
+  uint32_t now = (uint32_t)clock_ns(CLOCK_MONOTONIC);
+  for (uint16_t i = 0; i < n; i++) {
+    uint32_t slot = (now - frames[i]->hash.rss) / histogram.step_ns;
+    if (slot >= histogram.slots) {
+      slot = histogram.slots - 1;
+      histogram.stalled = true;
+    }
+    histogram.window[slot]++;
+  }
+  return port_gen.send(port, frames, n);
+}
+
+static void close_window(void) {
+  for (uint32_t i = 0; i < histogram.slots; i++) {
+    histogram.all[i] += histogram.window[i];
+    if (!histogram.stalled) histogram.calm[i] += histogram.window[i];
+  }
+  memset(histogram.window, 0, sizeof histogram.window);
+  histogram.stalled = false;
+}
+
+/* Serve a paced source for `ns` and fill two histograms of `slots` (at most 2048) steps of `step_ns`: of all frames,
+ * and of the milliseconds in which none took longer than the last step, which means that the machine
+ * itself stood still. */
+RM_EXPORT void rm_bench_latency(uint64_t ns, uint32_t step_ns, uint32_t slots, uint32_t *all, uint32_t *calm);
+RM_EXPORT void rm_bench_latency(uint64_t ns, uint32_t step_ns, uint32_t slots, uint32_t *all, uint32_t *calm) {
+  struct port_driver timed = port_gen;
+  timed.send = timed_send;
+  struct port *sink = &bench->port[RM_PRIMARY_IN];
+  const struct port_driver *before = sink->driver;
+  memset(&histogram, 0, sizeof histogram);
+  histogram.all = all, histogram.calm = calm, histogram.step_ns = step_ns;
+  histogram.slots = slots < 2048 ? slots : 2048;
+  sink->driver = &timed;
+  uint64_t start = clock_ns(CLOCK_MONOTONIC), window = start;
+  while (bench->now < start + ns) {
+    plane_turn(bench);
+    if (bench->now - window < STALL_WINDOW_NS) continue;
+    window = bench->now;
+    close_window();
+  }
+  sink->driver = before;
+}
+
+/* Bytes of memory for each place of a flow table. */
+RM_EXPORT uint32_t rm_bench_flow_bytes(void);
+RM_EXPORT uint32_t rm_bench_flow_bytes(void) { return (uint32_t)(sizeof(struct rm_flow) + sizeof(uint32_t)); }
