@@ -1,0 +1,109 @@
+/**
+ * Exports of the filter's rules to other packet processors: what every target has in common.
+ *
+ * A target says for each field of a rule whether it means the same there, or something near it, in words. A field
+ * that a target does not name is refused as soon as a rule uses it, so that a new field is never dropped in silence.
+ */
+import type { AgesMs } from "./model.ts";
+import { type CompiledRule, type FilterRule, filterRule } from "./rule.ts";
+
+export const EXPORT_FORMATS = ["ebpf", "click", "p4"] as const;
+export type ExportFormat = (typeof EXPORT_FORMATS)[number];
+
+export interface ExportInput {
+  readonly rules: readonly CompiledRule[];
+  readonly ages: AgesMs;
+  /** Flows to have room for, both sides together. */
+  readonly flowsMax: number;
+  /** Leave out what the target cannot express, and say so in the output, instead of refusing it. */
+  readonly partial: boolean;
+}
+
+/** One packet processor: null for a field that means the same there, else how its meaning differs. */
+export interface ExportTarget {
+  readonly format: ExportFormat;
+  readonly fields: Readonly<Record<string, string | null>>;
+}
+
+export interface Review {
+  /** Rules without what the target cannot express. */
+  readonly rules: readonly CompiledRule[];
+  /** Sentences for the head of the output. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * What of the rules a target can express.
+ * @throws RangeError naming every rule and field that it cannot, unless `partial`
+ */
+export function reviewRules({ rules, partial }: ExportInput, { format, fields }: ExportTarget): Review {
+  const refused: string[] = [];
+  const notes = new Set<string>();
+  const reviewed = rules.map(({ rule, program }): CompiledRule => {
+    const kept: Record<string, unknown> = { ...rule };
+    for (const field of usedFields(rule)) {
+      const meaning = fields[field];
+      if (meaning === null) continue;
+      if (meaning !== undefined) notes.add(`${field}: ${meaning}`);
+      else {
+        refused.push(`rule "${rule.name}" uses ${field}`);
+        kept[field] = OFF[field];
+      }
+    }
+    return { rule: kept as unknown as FilterRule, program };
+  });
+  if (refused.length > 0 && !partial) {
+    throw new RangeError(
+      `Cannot export to ${format}: ${refused.join(", ")}, which it cannot express; ` +
+        "--partial leaves that out and says so in the output",
+    );
+  }
+  return { rules: reviewed, notes: [...refused.map((what) => `LEFT OUT: ${what}.`), ...notes] };
+}
+
+const OFF = filterRule({ name: "off" }) as unknown as Readonly<Record<string, unknown>>;
+
+/** Fields with another value than "off"; the name is no setting. */
+function usedFields(rule: FilterRule): string[] {
+  const said = (value: unknown) => JSON.stringify(value);
+  return Object.entries(rule).filter(([field, value]) => field !== "name" && said(value) !== said(OFF[field]))
+    .map(([field]) => field);
+}
+
+/** Whether any rule copies anything; then fragments, which have no flow, are copied too. */
+export function mirrorsAny(rules: readonly CompiledRule[]): boolean {
+  return rules.some(({ rule }) =>
+    !rule.none && usedFields(rule).some((field) => field !== "match" && field !== "seed")
+  );
+}
+
+/** Text that cannot end a comment of C. */
+export function forComment(text: string): string {
+  return text.replaceAll("*/", "* /").replaceAll("/*", "/ *").replaceAll(/[\r\n]+/g, " ");
+}
+
+/** A block comment of lines, wrapped at words. */
+export function comment(lines: readonly string[]): string {
+  const wrapped = lines.flatMap((line) => wrap(forComment(line), 104));
+  return `/* ${wrapped.join("\n * ")}\n */\n`.replaceAll(/ +\n/g, "\n");
+}
+
+function wrap(line: string, width: number): string[] {
+  const lines = [""];
+  for (const word of line.split(" ")) {
+    const last = lines.at(-1)!;
+    if (last !== "" && last.length + 1 + word.length > width) lines.push(`  ${word}`);
+    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
+  }
+  return lines;
+}
+
+/** What a rule copies, in one line. */
+export function describeRule({ rule }: CompiledRule, index: number): string {
+  const settings = usedFields(rule).filter((field) => field !== "match").map((field) => {
+    const value = (rule as unknown as Record<string, unknown>)[field];
+    return value === true ? field : `${field} ${JSON.stringify(value)}`;
+  });
+  const match = rule.match.trim() === "" ? "everything" : rule.match;
+  return `rule ${index} "${rule.name}" on ${match}: ${settings.join(", ") || "nothing"}`;
+}
