@@ -70,11 +70,9 @@ function usedFields(rule: FilterRule): string[] {
     .map(([field]) => field);
 }
 
-/** Whether any rule copies anything; then fragments, which have no flow, are copied too. */
+/** Whether any rule may copy; then fragments, which have no flow, are copied too. */
 export function mirrorsAny(rules: readonly CompiledRule[]): boolean {
-  return rules.some(({ rule }) =>
-    !rule.none && usedFields(rule).some((field) => field !== "match" && field !== "seed")
-  );
+  return rules.some(({ rule }) => !rule.none);
 }
 
 /** Text that cannot end a comment of C. */
@@ -82,18 +80,23 @@ export function forComment(text: string): string {
   return text.replaceAll("*/", "* /").replaceAll("/*", "/ *").replaceAll(/[\r\n]+/g, " ");
 }
 
-/** A block comment of lines, wrapped at words. */
+const WIDTH = 106;
+
+/** A block comment of lines, wrapped at words; what follows a break is indented. */
 export function comment(lines: readonly string[]): string {
-  const wrapped = lines.flatMap((line) => wrap(forComment(line), 104));
+  const wrapped = lines.flatMap((line) => wrap(forComment(line)));
   return `/* ${wrapped.join("\n * ")}\n */\n`.replaceAll(/ +\n/g, "\n");
 }
 
-function wrap(line: string, width: number): string[] {
-  const lines = [""];
-  for (const word of line.split(" ")) {
+/** Lines of at most WIDTH letters, where words allow it. */
+export function wrap(line: string): string[] {
+  const indent = " ".repeat(line.length - line.trimStart().length);
+  const lines: string[] = [indent];
+  for (const word of line.trimStart().split(" ")) {
     const last = lines.at(-1)!;
-    if (last !== "" && last.length + 1 + word.length > width) lines.push(`  ${word}`);
-    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
+    const empty = last.trim() === "";
+    if (!empty && last.length + 1 + word.length > WIDTH) lines.push(`${indent}  ${word}`);
+    else lines[lines.length - 1] = empty ? `${last}${word}` : `${last} ${word}`;
   }
   return lines;
 }

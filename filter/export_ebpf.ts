@@ -50,12 +50,12 @@ const HOW = [
 ];
 const LIMITS = [
   "Decides as the plane does, but for these limits:",
-  "- Only the first 252 bytes of a frame are looked at; headers further in have no flow, an expression that reads",
-  "  further in rejects.",
-  "- Flows live in a hash that forgets roughly the least recently used, without a count; processors that handle the",
-  "  two directions of a flow at once may miscount by a packet.",
-  "- The kernel has merged segments (GRO) where that is on: one counts as one. `ethtool -K IF gro off` avoids it.",
-  "- Frames that the kernel refuses before tc (a cut VLAN header) are not seen; a priority tag without an id is kept.",
+  "- Only the first 252 bytes of a frame are looked at: a header further in has no flow, an expression that " +
+  "reads further in rejects.",
+  "- Flows live in a hash that forgets roughly the least recently used, uncounted; processors that handle both " +
+  "directions of a flow at once may miscount by a packet.",
+  "- Where the kernel has merged segments (GRO), one counts as one: `ethtool -K IF gro off` avoids it.",
+  "- Frames that the kernel refuses before tc (a cut VLAN header) are not seen.",
   "- No failover: what is copied is copied always; a full standby loses copies in silence.",
   "- XDP cannot clone a frame, so there is no XDP form.",
 ];
@@ -138,7 +138,7 @@ function matcher({ rule, program }: CompiledRule, index: number): string {
     return `${label}  ${statement(op, at, program)}\n`;
   }).join("");
   return `${head}  const struct head *h = the_head();\n  u32 a = 0, x = 0${memory};\n` +
-    `  if (!h) return 0;\n${body}  return 0;\n}\n`;
+    `  (void)x;\n  if (!h) return 0;\n${body}  return 0;\n}\n`;
 }
 
 function usesWord(code: number): boolean {
@@ -182,7 +182,7 @@ function load({ code, k }: BpfInstruction): string {
     case 0x20:
       return to === "x" ? "return 0;" : from(`${k}u`);
     case 0x40:
-      return to === "x" ? "return 0;" : `if (x > WINDOW) return 0; ${from(`x + ${k}u`)}`;
+      return to === "x" ? "return 0;" : from(`(u64)x + ${k}u`);
     case 0x60:
       return k > 15 ? "return 0;" : `${to} = m${k};`;
     case 0x80:

@@ -155,4 +155,4 @@ int remediate_egress(struct __sk_buff *skb) {
   return TC_ACT_UNSPEC;
 }
 
-char license[] SEC("license") = "Apache-2.0";
+char LICENSE[] SEC("license") = "Apache-2.0";

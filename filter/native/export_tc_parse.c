@@ -109,18 +109,18 @@ static __always_inline struct head *the_head(void) {
 }
 
 /* The caller has compared `at` with `have`; the mask only tells the verifier. */
-static __always_inline u32 get8(const struct head *h, u32 at) { return h->frame[at & (WINDOW - 1)]; }
-static __always_inline u32 get16(const struct head *h, u32 at) {
+static __always_inline u32 get8(const struct head *h, u64 at) { return h->frame[at & (WINDOW - 1)]; }
+static __always_inline u32 get16(const struct head *h, u64 at) {
   const u8 *p = &h->frame[at & (WINDOW - 1)];
   return (u32)p[0] << 8 | p[1];
 }
-static __always_inline u32 get32(const struct head *h, u32 at) {
+static __always_inline u32 get32(const struct head *h, u64 at) {
   const u8 *p = &h->frame[at & (WINDOW - 1)];
   return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3];
 }
 
-/* For expressions: `bytes` bytes at `at` can be read. Neither sum wraps: `at` is a constant, or bounded before. */
-static __always_inline int in_head(const struct head *h, u64 at, u32 bytes) { return at + bytes <= h->have; }
+/* For expressions: `bytes` bytes at `at` can be read. `at` is the sum of two u32. */
+__attribute__((unused)) static __always_inline int in_head(const struct head *h, u64 at, u32 bytes) { return at + bytes <= h->have; }
 
 /* The head of the frame as it was on the wire; null if it has no Ethernet header. */
 static __always_inline struct head *take_head(struct __sk_buff *skb) {
