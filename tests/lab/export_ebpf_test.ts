@@ -1,6 +1,6 @@
 /**
  * The exported eBPF program is attached to an interface and decides as the C core does: the same frames are copied, in
- * the same order, and every frame passes unchanged.
+ * the same order.
  *
  * A bench holds the client's end, the server's end and the standby's. A bridge stands for the box: what enters on the
  * server's side leaves by the interface under test, where the program observes it.
@@ -165,10 +165,10 @@ function rules(): CompiledRule[] {
   );
 }
 
-const name = (claim: string) => `exportEbpf() ${claim}${CLANG === undefined ? " (needs clang)" : ""}`;
+const needs = CLANG === undefined ? " (needs clang)" : "";
 
 Deno.test({
-  name: name("decides as the core on generated traffic, observed frames included"),
+  name: `exportEbpf() decides as the core on generated traffic, observed frames included${needs}`,
   ignore: CLANG === undefined,
   fn: async () => {
     await using tap = await Tap.up(rules(), NEVER);
@@ -212,7 +212,7 @@ function* sampled(): Generator<[string, FrameInput[]]> {
 }
 
 Deno.test({
-  name: name(`decides as the core on captures${folder ? "" : " (needs the captures beside the checkout)"}`),
+  name: `exportEbpf() decides as the core on captures${folder ? needs : " (needs the captures)"}`,
   ignore: CLANG === undefined || folder === undefined,
   fn: async () => {
     await using tap = await Tap.up(rules(), NEVER);

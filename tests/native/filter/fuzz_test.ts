@@ -19,7 +19,11 @@ function hasLibFuzzer(): boolean {
   if (CLANG === undefined) return false;
   const { stdout } = new Deno.Command(CLANG, { args: ["--print-runtime-dir"] }).outputSync();
   const folder = new TextDecoder().decode(stdout).trim();
-  const names = ["libclang_rt.fuzzer-x86_64.a", "../linux/libclang_rt.fuzzer-x86_64.a", "libclang_rt.fuzzer.a"];
+  const names = [
+    "libclang_rt.fuzzer-x86_64.a",
+    "../linux/libclang_rt.fuzzer-x86_64.a",
+    "libclang_rt.fuzzer.a",
+  ];
   return names.map((name) => `${folder}/${name}`).some((path) => {
     try {
       return Deno.statSync(path).isFile;
