@@ -55,6 +55,7 @@ export function exportClick(input: ExportInput): string {
   const head = comment([...HEAD, ...notes.map((note) => `- ${note}`), "", ...rules.map(describeRule)]);
   const seconds = (ms: number) => (ms === 0 ? 2 ** 31 - 1 : Math.max(1, Math.ceil(ms / 1000)));
   const patterns = rules.map(({ rule }) => pattern(parseExpression(rule.match), rule));
+  const open = !patterns.includes("-");
   const sinks = rules.map(({ rule }, i) => branch(rule, i));
   const { tcp, tcp_closing, udp } = input.ages;
   const times = [
@@ -84,15 +85,14 @@ kind[2] -> Discard;
 
 fragments :: IPClassifier(ip frag, -);
 flows :: AggregateIPFlows(${times.join(", ")});
-kind[1] -> CheckIPHeader(14) -> fragments;
+kind[1] -> CheckIPHeader(14, CHECKSUM false) -> fragments;
 fragments[0] -> ${other};
 fragments[1] -> flows;
 flows[1] -> ${other};
 
-rules :: IPClassifier(${[...patterns, "-"].join(", ")});
+rules :: IPClassifier(${[...patterns, ...(open ? ["-"] : [])].join(", ")});
 flows[0] -> rules;
-${sinks.join("")}rules[${rules.length}] -> Discard;
-`;
+${sinks.join("")}${open ? `rules[${rules.length}] -> Discard;\n` : ""}`;
 }
 
 /** What follows output `index` of the rules. */

@@ -1,0 +1,323 @@
+/**
+ * Exports against the originals: the tree of an expression against libpcap's program, the C made of a program against
+ * the core's interpreter, and the command that writes them.
+ */
+import assert from "node:assert/strict";
+import { type BpfInstruction, type BpfProgram, runBpf } from "../../../filter/bpf.ts";
+import { exportEbpf } from "../../../filter/export_ebpf.ts";
+import { type Expression, parseExpression, type Side } from "../../../filter/expression.ts";
+import { generateTraffic } from "../../../filter/generate.ts";
+import { parsePacket } from "../../../filter/packet.ts";
+import { compileFilter } from "../../../filter/pcap_filter.ts";
+import { Random } from "../../../filter/random.ts";
+import { filterRule } from "../../../filter/rule.ts";
+import { main } from "../../../mod.ts";
+import type { Terminal } from "../../../ui/cli.ts";
+import { AGES, openCore, run, TOP } from "./library.ts";
+
+const PROTOCOL_NUMBER = { tcp: 6, udp: 17, sctp: 132, icmp: 1, icmp6: 58 } as const;
+
+/** What the packet of a frame without VLAN tags says to an expression. */
+interface Facts {
+  readonly ipv6: boolean;
+  readonly proto: number;
+  readonly address: readonly [readonly number[], readonly number[]];
+  readonly port: readonly [number, number] | null;
+}
+
+function factsOf(frame: Uint8Array): Facts | null {
+  const packet = parsePacket(frame);
+  const part = packet.flow;
+  if (!part || (frame[12] !== 0x08 && frame[12] !== 0x86)) return null;
+  const ipv6 = frame[12] === 0x86;
+  const at = ipv6 ? 22 : 26;
+  const bytes = ipv6 ? 16 : 4;
+  const address = (end: number) => [...frame.subarray(at + end * bytes, at + (end + 1) * bytes)];
+  const ported = [6, 17, 132].includes(part.proto);
+  const transport = ipv6 ? 54 : 14 + (frame[14]! & 15) * 4;
+  if (ipv6 && frame[20] !== part.proto) return null; // libpcap does not follow extension headers
+  const port = (offset: number) => frame[offset]! * 256 + frame[offset + 1]!;
+  return {
+    ipv6,
+    proto: part.proto,
+    address: [address(0), address(1)],
+    port: ported ? [port(transport), port(transport + 2)] : null,
+  };
+}
+
+function ends(side: Side, of: (end: 0 | 1) => boolean): boolean {
+  if (side === "src") return of(0);
+  if (side === "dst") return of(1);
+  return side === "both" ? of(0) && of(1) : of(0) || of(1);
+}
+
+function takes(expression: Expression, facts: Facts): boolean {
+  switch (expression.kind) {
+    case "everything":
+      return true;
+    case "not":
+      return !takes(expression.of, facts);
+    case "and":
+      return takes(expression.left, facts) && takes(expression.right, facts);
+    case "or":
+      return takes(expression.left, facts) || takes(expression.right, facts);
+    case "protocol": {
+      const { protocol } = expression;
+      if (protocol === "ip" || protocol === "ip6") return facts.ipv6 === (protocol === "ip6");
+      if (protocol === "icmp" && facts.ipv6 || protocol === "icmp6" && !facts.ipv6) return false;
+      return facts.proto === PROTOCOL_NUMBER[protocol];
+    }
+    case "port": {
+      const { protocol, side, first, last } = expression;
+      const { port } = facts;
+      if (port === null || (protocol !== null && facts.proto !== PROTOCOL_NUMBER[protocol])) return false;
+      return ends(side, (end) => port[end] >= first && port[end] <= last);
+    }
+    case "address": {
+      const { side, bytes, bits } = expression;
+      if (facts.ipv6 !== (bytes.length === 16)) return false;
+      const text = (all: readonly number[]) =>
+        all.map((b) => b.toString(2).padStart(8, "0")).join("").slice(0, bits);
+      return ends(side, (end) => text(facts.address[end]) === text(bytes));
+    }
+  }
+}
+
+const PRIMITIVES = [
+  "tcp",
+  "udp",
+  "icmp",
+  "icmp6",
+  "ip",
+  "ip6",
+  "port 80",
+  "tcp port 443",
+  "udp port 53",
+  "src port 80",
+  "dst portrange 0-1040",
+  "tcp portrange 80-8000",
+  "src or dst port 22",
+  "src and dst port 53",
+  "net 10.1.0.0/16",
+  "host 10.1.0.3",
+  "src net 10.0.0.0/9",
+  "ip6 and net fd00::/8",
+  "dst host fd00:1::3",
+  "ip host 10.1.0.4",
+]; // deno-fmt-ignore
+
+/** libpcap refuses an expression that it sees can never match; here that is a program which rejects. */
+function compileOrNever(text: string): BpfProgram {
+  try {
+    return compileFilter(text);
+  } catch (error) {
+    if (error instanceof SyntaxError && error.message.endsWith("expression rejects all packets")) {
+      return [{ code: 0x06, jt: 0, jf: 0, k: 0 }];
+    }
+    throw error;
+  }
+}
+
+Deno.test("parseExpression() means what libpcap means, on 400 expressions and generated frames", () => {
+  const random = new Random(11);
+  const traffic = generateTraffic(5, { malformed: 0 });
+  const frames: [Uint8Array, Facts][] = [];
+  while (frames.length < 400) {
+    const { bytes } = traffic.next().value;
+    const facts = factsOf(bytes);
+    if (facts) frames.push([bytes, facts]);
+  }
+  const pick = () => PRIMITIVES[random.below(PRIMITIVES.length)]!;
+  let taken = 0;
+  for (let i = 0; i < 400; i++) {
+    const middle = ["and", "or", "and not", "or not", "&&", "||"][random.below(6)]!;
+    const open = random.chance(0.5);
+    const text = i < PRIMITIVES.length
+      ? PRIMITIVES[i]!
+      : `${pick()} ${middle} ${open ? "(" : ""}${pick()} or ${pick()}${open ? ")" : ""}`;
+    const program = compileOrNever(text);
+    const tree = parseExpression(text);
+    for (const [bytes, facts] of frames) {
+      const expected = runBpf(program, bytes) !== 0;
+      assert.equal(takes(tree, facts), expected, `${text} on ${bytes.toHex()}`);
+      taken += expected ? 1 : 0;
+    }
+  }
+  assert.ok(taken > 10_000 && taken < 150_000, `${taken} of 160000 were taken`);
+});
+
+/** A stand-in for the kernel's side of the export: the head of a frame, and the reads of it. */
+const HOST = `
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+typedef uint8_t u8; typedef uint16_t u16; typedef uint32_t u32; typedef uint64_t u64;
+#define WINDOW 256u
+#define NO_RULE 255u
+#define __noinline __attribute__((noinline, unused))
+struct head { u8 frame[WINDOW + 8]; u32 bytes, have; };
+struct rule { u32 handshake, teardown, all, none, first_packets, first_payload_packets; u64 first_bytes, keepalive_ns; };
+static struct head here;
+static struct head *the_head(void) { return &here; }
+static u32 choose_rule(void);
+__attribute__((unused)) static int rule_at(u32 index, struct rule *r);
+__attribute__((unused)) static u32 get8(const struct head *h, u64 at) { return h->frame[at]; }
+__attribute__((unused)) static u32 get16(const struct head *h, u64 at) { return get8(h, at) << 8 | get8(h, at + 1); }
+__attribute__((unused)) static u32 get32(const struct head *h, u64 at) { return get16(h, at) << 16 | get16(h, at + 2); }
+__attribute__((unused)) static int in_head(const struct head *h, u64 at, u32 bytes) { return at + bytes <= h->have; }
+`;
+
+function randomProgram(random: Random): BpfInstruction[] {
+  const codes = [
+    0x00,
+    0x01,
+    0x20,
+    0x28,
+    0x30,
+    0x40,
+    0x48,
+    0x50,
+    0x60,
+    0x61,
+    0x80,
+    0xb1,
+    0x02,
+    0x03,
+    0x04,
+    0x0c,
+    0x14,
+    0x1c,
+    0x24,
+    0x2c,
+    0x34,
+    0x3c,
+    0x44,
+    0x54,
+    0x5c,
+    0x64,
+    0x6c,
+    0x74,
+    0x7c,
+    0x84,
+    0x94,
+    0x9c,
+    0xa4,
+    0x05,
+    0x15,
+    0x1d,
+    0x25,
+    0x35,
+    0x45,
+    0x4d,
+    0x07,
+    0x87,
+  ]; // deno-fmt-ignore
+  const length = 2 + random.below(14);
+  return Array.from({ length }, (_, i) => {
+    const code = i === length - 1 || random.chance(0.05)
+      ? (random.chance(0.5) ? 0x16 : 0x06)
+      : codes[random.below(codes.length)]!;
+    const left = length - 1 - i;
+    const jump = () => random.below(Math.max(1, left));
+    const isJa = code === 0x05;
+    const memory = [0x60, 0x61, 0x02, 0x03].includes(code);
+    const k = isJa
+      ? jump()
+      : memory
+      ? random.below(17)
+      : random.chance(0.8)
+      ? random.below(70)
+      : random.below(2 ** 32);
+    return { code, jt: jump(), jf: jump(), k };
+  });
+}
+
+const PROGRAMS = 200;
+
+Deno.test(`exportEbpf() turns ${PROGRAMS} random programs into C that decides as the core's interpreter`, async () => {
+  const random = new Random(23);
+  const programs = Array.from({ length: PROGRAMS }, () => randomProgram(random));
+  const rules = programs.map((program, i) => ({ rule: filterRule({ name: `r${i}`, match: "x" }), program }));
+  const text = exportEbpf({ rules, ages: AGES, flowsMax: 64, partial: false });
+  const generated = text.slice(text.indexOf('/* "r0":'));
+  const frames = Array.from(
+    { length: 30 },
+    () => Uint8Array.from({ length: 14 + random.below(60) }, () => random.below(256)),
+  );
+  const folder = await Deno.makeTempDir({ prefix: "remediate-export-" });
+  try {
+    const calls = programs.map((_, i) => `    printf("%d", takes_${i}() != 0);\n`).join("");
+    const data = frames.map((frame) =>
+      `  { static const u8 f[] = {${
+        frame.join(",")
+      }}; memcpy(here.frame, f, sizeof f); here.bytes = here.have = sizeof f;\n${calls}    puts(""); }\n`
+    ).join("");
+    await Deno.writeTextFile(
+      `${folder}/x.c`,
+      `${HOST}${generated}\nint main(void) {\n  (void)choose_rule;\n${data}  return 0;\n}\n`,
+    );
+    await run("gcc", [
+      "-std=gnu11",
+      "-O1",
+      "-fsanitize=undefined,address",
+      "-w",
+      `${folder}/x.c`,
+      "-o",
+      `${folder}/x`,
+    ]);
+    const lines = (await run(`${folder}/x`, [])).trim().split("\n");
+    using core = await openCore(16);
+    let taken = 0;
+    frames.forEach((frame, f) =>
+      programs.forEach((program, i) => {
+        const expected = core.runBpf(program, frame) !== 0;
+        assert.equal(lines[f]![i] === "1", expected, `${JSON.stringify(program)} on ${frame.toHex()}`);
+        taken += expected ? 1 : 0;
+      })
+    );
+    assert.ok(taken > 500 && taken < 5500, `${taken} of 6000 were taken`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+async function remediate(...args: string[]) {
+  const said = { out: "", err: "" };
+  const terminal: Terminal = {
+    out: (text) => said.out += text,
+    err: (text) => said.err += text,
+    colours: false,
+    now: () => 0,
+    sleep: () => Promise.resolve(),
+    interrupted: () => true,
+  };
+  return { code: await main(args, terminal), ...said };
+}
+
+Deno.test("remediate filter export writes each format, and refuses by name what it cannot express", async () => {
+  const config = `${TOP}/tests/fixtures/config/minimal.toml`;
+  const asked = ["filter", "export", "--config", config];
+  const ebpf = await remediate(...asked);
+  assert.equal(ebpf.code, 0);
+  assert.match(ebpf.out, /SEC\("ingress"\)/);
+  assert.match((await remediate(...asked, "--format", "p4")).out, /V1Switch\(/);
+  const click = await remediate(...asked, "--format", "click");
+  assert.equal(click.code, 1);
+  assert.match(click.err, /^Cannot export to click: rule "nat" uses keepaliveMs, which it cannot express/);
+  assert.match(
+    (await remediate(...asked, "--format", "click", "--partial")).out,
+    /LEFT OUT: rule "nat" uses keepaliveMs/,
+  );
+  assert.equal((await remediate(...asked, "--format", "xdp")).code, 2);
+  const folder = await Deno.makeTempDir({ prefix: "remediate-export-" });
+  try {
+    const written = await remediate(...asked, "--output", `${folder}/filter.c`);
+    assert.deepEqual([written.code, written.out], [0, ""]);
+    assert.equal(await Deno.readTextFile(`${folder}/filter.c`), ebpf.out);
+    const nowhere = await remediate(...asked, "--output", `${folder}/none/filter.c`);
+    assert.equal(nowhere.code, 1);
+    assert.match(nowhere.err, /^Cannot write .*filter\.c: /);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
