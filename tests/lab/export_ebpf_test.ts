@@ -36,6 +36,11 @@ const TOPOLOGY: Topology = {
 };
 const BRIDGE = `
 ip link add br0 type bridge stp_state 0 mcast_snooping 0
+# Or the bridge would cut padding off and drop what is malformed.
+for family in ip ip6 arp; do
+  ! [ -e /proc/sys/net/bridge/bridge-nf-call-\${family}tables ] ||
+    echo 0 > /proc/sys/net/bridge/bridge-nf-call-\${family}tables
+done
 for port in tclient tserver; do
   ip link set dev $port master br0
   ip link set dev $port type bridge_slave learning off

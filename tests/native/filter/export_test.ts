@@ -246,15 +246,26 @@ Deno.test(`exportEbpf() turns ${PROGRAMS} random programs into C that decides as
   );
   const folder = await Deno.makeTempDir({ prefix: "remediate-export-" });
   try {
-    const calls = programs.map((_, i) => `    printf("%d", takes_${i}() != 0);\n`).join("");
-    const data = frames.map((frame) =>
-      `  { static const u8 f[] = {${
-        frame.join(",")
-      }}; memcpy(here.frame, f, sizeof f); here.bytes = here.have = sizeof f;\n${calls}    puts(""); }\n`
-    ).join("");
+    const names = programs.map((_, i) => `takes_${i}`).join(", ");
+    const data = frames.map((frame) => `{${frame.length}, {${frame.join(",")}}}`).join(",\n  ");
     await Deno.writeTextFile(
       `${folder}/x.c`,
-      `${HOST}${generated}\nint main(void) {\n  (void)choose_rule;\n${data}  return 0;\n}\n`,
+      `${HOST}${generated}
+static u32 (*const takes[])(void) = {${names}};
+static const struct { u32 bytes; u8 frame[WINDOW]; } frames[] = {
+  ${data}
+};
+int main(void) {
+  (void)choose_rule;
+  for (u32 f = 0; f < sizeof frames / sizeof *frames; f++) {
+    memcpy(here.frame, frames[f].frame, WINDOW);
+    here.bytes = here.have = frames[f].bytes;
+    for (u32 i = 0; i < sizeof takes / sizeof *takes; i++) putchar(takes[i]() ? '1' : '0');
+    puts("");
+  }
+  return 0;
+}
+`,
     );
     await run("gcc", [
       "-std=gnu11",
