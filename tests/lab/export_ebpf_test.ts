@@ -11,6 +11,7 @@ import type { FilterCore, FrameInput } from "../../filter/core.ts";
 import { exportEbpf } from "../../filter/export_ebpf.ts";
 import { generateTraffic } from "../../filter/generate.ts";
 import type { AgesMs } from "../../filter/model.ts";
+import { parsePacket, PROTO } from "../../filter/packet.ts";
 import { type CompiledRule, PRESETS } from "../../filter/rule.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
 import { inNamespace } from "../../scripts/lab/process.ts";
@@ -232,5 +233,24 @@ Deno.test({
     assert.ok(seen > 2000, `${seen} frames`);
     assert.ok(copied > 500 && copied < seen, `${copied} of ${seen} frames were copied`);
     console.log(`${copied} of ${seen} frames of captures were copied, as the core decides`);
+  },
+});
+
+Deno.test({
+  name: `exportEbpf() keeps flows alive and forgets them by the clock${needs}`,
+  ignore: CLANG === undefined,
+  fn: async () => {
+    const timed = compile({ name: "timed", handshake: true, keepaliveMs: 2000 });
+    await using tap = await Tap.up(timed, { ...NEVER, udp: 3500 });
+    const traffic = generateTraffic(3, { malformed: 0 });
+    let frame = traffic.next().value.bytes;
+    while (parsePacket(frame).flow?.proto !== PROTO.udp) frame = traffic.next().value.bytes;
+    const copies: number[] = [];
+    for (const pauseMs of [0, 0, 2200, 0, 4000, 0]) {
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      copies.push((await tap.send([frame], false)).length);
+    }
+    // The first, after the keep-alive's time, and as a new flow after the flow's.
+    assert.deepEqual(copies, [1, 0, 1, 0, 1, 0]);
   },
 });

@@ -167,56 +167,18 @@ __attribute__((unused)) static u32 get32(const struct head *h, u64 at) { return 
 __attribute__((unused)) static int in_head(const struct head *h, u64 at, u32 bytes) { return at + bytes <= h->have; }
 `;
 
+/** Codes of instructions, jumps and memory among them; returns are put in between. */
+const CODES = ("00 01 20 28 30 40 48 50 60 61 80 b1 02 03 04 0c 14 1c 24 2c 34 " +
+  "3c 44 54 5c 64 6c 74 7c 84 94 9c a4 05 15 1d 25 35 45 4d 07 87").split(" ").map((code) =>
+    parseInt(code, 16)
+  );
+
 function randomProgram(random: Random): BpfInstruction[] {
-  const codes = [
-    0x00,
-    0x01,
-    0x20,
-    0x28,
-    0x30,
-    0x40,
-    0x48,
-    0x50,
-    0x60,
-    0x61,
-    0x80,
-    0xb1,
-    0x02,
-    0x03,
-    0x04,
-    0x0c,
-    0x14,
-    0x1c,
-    0x24,
-    0x2c,
-    0x34,
-    0x3c,
-    0x44,
-    0x54,
-    0x5c,
-    0x64,
-    0x6c,
-    0x74,
-    0x7c,
-    0x84,
-    0x94,
-    0x9c,
-    0xa4,
-    0x05,
-    0x15,
-    0x1d,
-    0x25,
-    0x35,
-    0x45,
-    0x4d,
-    0x07,
-    0x87,
-  ]; // deno-fmt-ignore
   const length = 2 + random.below(14);
   return Array.from({ length }, (_, i) => {
     const code = i === length - 1 || random.chance(0.05)
       ? (random.chance(0.5) ? 0x16 : 0x06)
-      : codes[random.below(codes.length)]!;
+      : CODES[random.below(CODES.length)]!;
     const left = length - 1 - i;
     const jump = () => random.below(Math.max(1, left));
     const isJa = code === 0x05;
