@@ -12,7 +12,7 @@ import { exportEbpf } from "../../filter/export_ebpf.ts";
 import { generateTraffic } from "../../filter/generate.ts";
 import type { AgesMs } from "../../filter/model.ts";
 import { parsePacket, PROTO } from "../../filter/packet.ts";
-import { type CompiledRule, PRESETS } from "../../filter/rule.ts";
+import type { CompiledRule } from "../../filter/rule.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
 import { inNamespace } from "../../scripts/lab/process.ts";
 import type { Topology } from "../../scripts/lab/topology.ts";
@@ -167,7 +167,7 @@ function rules(): CompiledRule[] {
     { name: "quiet", match: "host 10.1.0.3", none: true, all: true },
     { name: "ping", match: "icmp or icmp6", all: true },
     { name: "low", match: "ip[8] > 3 and src portrange 0-1040", firstPackets: 4, teardown: true },
-    { ...PRESETS.firewall[0]!, keepaliveMs: 0 },
+    { name: "rest", handshake: true, teardown: true, firstPackets: 5 },
   );
 }
 

@@ -267,23 +267,35 @@ async function remediate(...args: string[]) {
   return { code: await main(args, terminal), ...said };
 }
 
+const OWN_RULE = `
+[filter]
+preset = "none"
+[[filter.rules]]
+name = "web"
+match = "tcp port 80"
+handshake = true
+first_packets = 3
+keepalive_s = 4
+`;
+
 Deno.test("remediate filter export writes each format, and refuses by name what it cannot express", async () => {
-  const config = `${TOP}/tests/fixtures/config/minimal.toml`;
-  const asked = ["filter", "export", "--config", config];
-  const ebpf = await remediate(...asked);
-  assert.equal(ebpf.code, 0);
-  assert.match(ebpf.out, /SEC\("ingress"\)/);
-  assert.match((await remediate(...asked, "--format", "p4")).out, /V1Switch\(/);
-  const click = await remediate(...asked, "--format", "click");
-  assert.equal(click.code, 1);
-  assert.match(click.err, /^Cannot export to click: rule "nat" uses keepaliveMs, which it cannot express/);
-  assert.match(
-    (await remediate(...asked, "--format", "click", "--partial")).out,
-    /LEFT OUT: rule "nat" uses keepaliveMs/,
-  );
-  assert.equal((await remediate(...asked, "--format", "xdp")).code, 2);
   const folder = await Deno.makeTempDir({ prefix: "remediate-export-" });
+  const config = `${folder}/node.toml`;
+  const minimal = await Deno.readTextFile(`${TOP}/tests/fixtures/config/minimal.toml`);
+  await Deno.writeTextFile(config, minimal + OWN_RULE);
+  const asked = ["filter", "export", "--config", config];
   try {
+    const ebpf = await remediate(...asked);
+    assert.equal(ebpf.code, 0);
+    assert.match(ebpf.out, /SEC\("ingress"\)/);
+    assert.match(ebpf.out, /rule 0 "web" on tcp port 80: handshake, firstPackets 3, keepaliveMs 4000/);
+    assert.match((await remediate(...asked, "--format", "p4")).out, /V1Switch\(/);
+    const click = await remediate(...asked, "--format", "click");
+    assert.deepEqual([click.code, click.out], [1, ""]);
+    assert.match(click.err, /^Cannot export to click: rule "web" uses keepaliveMs, which it cannot express/);
+    const partial = await remediate(...asked, "--format", "click", "--partial");
+    assert.match(partial.out, /LEFT OUT: rule "web" uses keepaliveMs/);
+    assert.equal((await remediate(...asked, "--format", "xdp")).code, 2);
     const written = await remediate(...asked, "--output", `${folder}/filter.c`);
     assert.deepEqual([written.code, written.out], [0, ""]);
     assert.equal(await Deno.readTextFile(`${folder}/filter.c`), ebpf.out);

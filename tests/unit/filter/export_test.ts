@@ -142,7 +142,7 @@ Deno.test("exportP4() writes a program whose names, states and fields are all th
     ),
   );
   assert.ok(text.includes("meta.source_port >= 5000 && meta.source_port <= 5010"));
-  for (const rules of Object.values(PRESETS)) assert.deepEqual(p4Problems(exportP4(input(rules))), []);
+  for (const rules of Object.values(PRESETS)) assert.deepEqual(p4Problems(exportP4(input(rules, true))), []);
 });
 
 Deno.test("p4Problems() finds what it looks for", () => {
