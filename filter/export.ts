@@ -4,6 +4,7 @@
  * A target says for each field of a rule whether it means the same there, or something near it, in words. A field
  * that a target does not name is refused as soon as a rule uses it, so that a new field is never dropped in silence.
  */
+import type { BpfProgram } from "./bpf.ts";
 import type { AgesMs } from "./model.ts";
 import { type CompiledRule, type FilterRule, filterRule } from "./rule.ts";
 
@@ -25,9 +26,30 @@ export interface ExportTarget {
   readonly fields: Readonly<Record<string, string | null>>;
 }
 
+/** What exports know of a rule: the fields that some target can express. */
+export interface ExportRule {
+  readonly name: string;
+  readonly match: string;
+  readonly handshake: boolean;
+  readonly teardown: boolean;
+  readonly all: boolean;
+  readonly none: boolean;
+  readonly firstPackets: number;
+  readonly firstPayloadPackets: number;
+  /** Of each direction. */
+  readonly firstBytes: number;
+  readonly keepaliveMs: number;
+}
+
+/** A rule as a target can express it, with its expression compiled. */
+export interface ReviewedRule {
+  readonly rule: ExportRule;
+  readonly program: BpfProgram;
+}
+
 export interface Review {
   /** Rules without what the target cannot express. */
-  readonly rules: readonly CompiledRule[];
+  readonly rules: readonly ReviewedRule[];
   /** Sentences for the head of the output. */
   readonly notes: readonly string[];
 }
@@ -39,8 +61,8 @@ export interface Review {
 export function reviewRules({ rules, partial }: ExportInput, { format, fields }: ExportTarget): Review {
   const refused: string[] = [];
   const notes = new Set<string>();
-  const reviewed = rules.map(({ rule, program }): CompiledRule => {
-    const kept: Record<string, unknown> = { ...rule };
+  const reviewed = rules.map(({ rule, program }): ReviewedRule => {
+    const kept = settingsOf(rule);
     for (const field of usedFields(rule)) {
       const meaning = fields[field];
       if (meaning === null) continue;
@@ -50,7 +72,7 @@ export function reviewRules({ rules, partial }: ExportInput, { format, fields }:
         kept[field] = OFF[field];
       }
     }
-    return { rule: kept as unknown as FilterRule, program };
+    return { rule: { ...NOTHING, ...kept, name: rule.name }, program };
   });
   if (refused.length > 0 && !partial) {
     throw new RangeError(
@@ -61,17 +83,43 @@ export function reviewRules({ rules, partial }: ExportInput, { format, fields }:
   return { rules: reviewed, notes: [...refused.map((what) => `LEFT OUT: ${what}.`), ...notes] };
 }
 
-const OFF = filterRule({ name: "off" }) as unknown as Readonly<Record<string, unknown>>;
+const NOTHING: ExportRule = {
+  name: "",
+  match: "",
+  handshake: false,
+  teardown: false,
+  all: false,
+  none: false,
+  firstPackets: 0,
+  firstPayloadPackets: 0,
+  firstBytes: 0,
+  keepaliveMs: 0,
+};
+
+/** The fields of a rule by name. Bytes that are the same both ways are those of each direction. */
+function settingsOf(rule: FilterRule): Record<string, unknown> {
+  const { firstBytesUp, firstBytesDown, ...rest }: Record<string, unknown> = { ...rule };
+  if (firstBytesUp === undefined) return rest;
+  return firstBytesUp === firstBytesDown
+    ? { ...rest, firstBytes: firstBytesUp }
+    : { ...rest, firstBytesUp, firstBytesDown };
+}
+
+const OFF: Readonly<Record<string, unknown>> = {
+  ...settingsOf(filterRule({ name: "off" })),
+  firstBytesUp: 0,
+  firstBytesDown: 0,
+};
 
 /** Fields with another value than "off"; the name is no setting. */
 function usedFields(rule: FilterRule): string[] {
   const said = (value: unknown) => JSON.stringify(value);
-  return Object.entries(rule).filter(([field, value]) => field !== "name" && said(value) !== said(OFF[field]))
-    .map(([field]) => field);
+  return Object.entries(settingsOf(rule))
+    .filter(([field, value]) => field !== "name" && said(value) !== said(OFF[field])).map(([field]) => field);
 }
 
 /** Whether any rule may copy; then fragments, which have no flow, are copied too. */
-export function mirrorsAny(rules: readonly CompiledRule[]): boolean {
+export function mirrorsAny(rules: readonly ReviewedRule[]): boolean {
   return rules.some(({ rule }) => !rule.none);
 }
 
@@ -104,7 +152,7 @@ export function wrap(line: string): string[] {
 /** What a rule copies, in one line. */
 export function describeRule({ rule }: CompiledRule, index: number): string {
   const settings = usedFields(rule).filter((field) => field !== "match").map((field) => {
-    const value = (rule as unknown as Record<string, unknown>)[field];
+    const value = settingsOf(rule)[field];
     return value === true ? field : `${field} ${JSON.stringify(value)}`;
   });
   const match = rule.match.trim() === "" ? "everything" : rule.match;

@@ -9,12 +9,12 @@ import {
   comment,
   describeRule,
   type ExportInput,
+  type ExportRule,
   type ExportTarget,
   mirrorsAny,
   reviewRules,
 } from "./export.ts";
 import { type Expression, parseExpression } from "./expression.ts";
-import type { FilterRule } from "./rule.ts";
 
 /** Elements in a row; more is not a configuration a person would load. */
 const CHAIN_MAX = 64;
@@ -52,7 +52,7 @@ const HEAD = [
 export function exportClick(input: ExportInput): string {
   const { rules, notes } = reviewRules(input, CLICK);
   const copying = mirrorsAny(rules);
-  const head = comment([...HEAD, ...notes.map((note) => `- ${note}`), "", ...rules.map(describeRule)]);
+  const head = comment([...HEAD, ...notes.map((note) => `- ${note}`), "", ...input.rules.map(describeRule)]);
   const seconds = (ms: number) => (ms === 0 ? 2 ** 31 - 1 : Math.max(1, Math.ceil(ms / 1000)));
   const patterns = rules.map(({ rule }) => pattern(parseExpression(rule.match), rule));
   const open = !patterns.includes("-");
@@ -96,7 +96,7 @@ ${sinks.join("")}${open ? `rules[${rules.length}] -> Discard;\n` : ""}`;
 }
 
 /** What follows output `index` of the rules. */
-function branch(rule: FilterRule, index: number): string {
+function branch(rule: ExportRule, index: number): string {
   const from = `rules[${index}]`;
   if (rule.none || (!rule.all && !rule.handshake && !rule.teardown && rule.firstPackets === 0)) {
     return `${from} -> Discard;\n`;
@@ -113,7 +113,7 @@ function branch(rule: FilterRule, index: number): string {
 }
 
 /** The first packets of one direction; what is left goes on to the flags. */
-function direction(rule: FilterRule, name: string, from: string): string {
+function direction(rule: ExportRule, name: string, from: string): string {
   const rows: string[] = [];
   let last = from;
   // Of a protocol without SYN the first packet is the handshake.
@@ -141,7 +141,7 @@ function direction(rule: FilterRule, name: string, from: string): string {
 }
 
 /** An expression in the language of IPClassifier. */
-function pattern(expression: Expression, rule: FilterRule): string {
+function pattern(expression: Expression, rule: ExportRule): string {
   const refuse = (what: string) =>
     new SyntaxError(
       `Cannot export to click: rule "${rule.name}" matches on ${what}, for which Click has no flows`,
@@ -183,12 +183,12 @@ function pattern(expression: Expression, rule: FilterRule): string {
 }
 
 /** The same where "-" would not be understood. */
-function inner(expression: Expression, rule: FilterRule): string {
+function inner(expression: Expression, rule: ExportRule): string {
   return expression.kind === "everything" ? "true" : pattern(expression, rule);
 }
 
 /** A rule of one direction would miss the other, for Click judges each packet. */
-function sideOf({ side }: { readonly side: string }, rule: FilterRule): string {
+function sideOf({ side }: { readonly side: string }, rule: ExportRule): string {
   if (side === "either") return "";
   if (side === "both") return "src and dst ";
   throw new SyntaxError(

@@ -13,9 +13,9 @@ import {
   type ExportTarget,
   forComment,
   mirrorsAny,
+  type ReviewedRule,
   reviewRules,
 } from "./export.ts";
-import type { CompiledRule } from "./rule.ts";
 import decidePart from "./native/export_tc_decide.c" with { type: "text" };
 import parsePart from "./native/export_tc_parse.c" with { type: "text" };
 
@@ -72,12 +72,12 @@ export function exportEbpf(input: ExportInput): string {
     ...LIMITS,
     ...notes.map((note) => `- ${note}`),
     "",
-    ...rules.map(describeRule),
+    ...input.rules.map(describeRule),
   ]);
   return [head, constants(input, rules, generated), parsePart, decidePart, generated].join("\n");
 }
 
-function constants(input: ExportInput, rules: readonly CompiledRule[], generated: string): string {
+function constants(input: ExportInput, rules: readonly ReviewedRule[], generated: string): string {
   const ages = Object.entries(input.ages).map(([age, ms]) =>
     `#define AGE_NS_${age.toUpperCase()} ${BigInt(ms) * 1_000_000n}ull`
   );
@@ -103,12 +103,12 @@ function digest(text: string): number {
   return hash;
 }
 
-function chooser(rules: readonly CompiledRule[]): string {
+function chooser(rules: readonly ReviewedRule[]): string {
   const tries = rules.map((_, i) => `  if (takes_${i}()) return ${i};\n`);
   return `\nstatic u32 choose_rule(void) {\n${tries.join("")}  return NO_RULE;\n}\n`;
 }
 
-function settings(rules: readonly CompiledRule[]): string {
+function settings(rules: readonly ReviewedRule[]): string {
   const cases = rules.map(({ rule }, i) => {
     const flags = [rule.handshake, rule.teardown, rule.all, rule.none].map(Number).join(", ");
     const keepaliveNs = BigInt(rule.keepaliveMs) * 1_000_000n;
@@ -122,7 +122,7 @@ function settings(rules: readonly CompiledRule[]): string {
 }
 
 /** The expression of a rule as a C function that returns nonzero where it accepts the frame. */
-function matcher({ rule, program }: CompiledRule, index: number): string {
+function matcher({ rule, program }: ReviewedRule, index: number): string {
   const title = `/* ${
     forComment(`"${rule.name}": ${rule.match.trim() === "" ? "everything" : rule.match}`)
   } */\n`;

@@ -10,10 +10,10 @@ import {
   type ExportInput,
   type ExportTarget,
   mirrorsAny,
+  type ReviewedRule,
   reviewRules,
 } from "./export.ts";
 import { type Expression, type ExpressionProtocol, parseExpression, type Side } from "./expression.ts";
-import type { CompiledRule } from "./rule.ts";
 import control from "./native/export_v1model_control.p4" with { type: "text" };
 import parser from "./native/export_v1model_parser.p4" with { type: "text" };
 
@@ -56,12 +56,12 @@ const HEAD = [
  */
 export function exportP4(input: ExportInput): string {
   const { rules, notes } = reviewRules(input, P4);
-  const head = comment([...HEAD, ...notes.map((note) => `- ${note}`), "", ...rules.map(describeRule)]);
+  const head = comment([...HEAD, ...notes.map((note) => `- ${note}`), "", ...input.rules.map(describeRule)]);
   const body = control.replace("@CHOOSE@", () => chooser(rules)).replace("@SETTINGS@", () => settings(rules));
   return [head, INCLUDES, constants(input, rules), parser, body].join("\n");
 }
 
-function constants(input: ExportInput, rules: readonly CompiledRule[]): string {
+function constants(input: ExportInput, rules: readonly ReviewedRule[]): string {
   const slots = 2 ** Math.ceil(Math.log2(Math.max(input.flowsMax, 16)));
   const ages = Object.entries(input.ages).map(([age, ms]) =>
     `const bit<48> AGE_US_${age.toUpperCase()} = ${ms * 1000};\n`
@@ -72,7 +72,7 @@ function constants(input: ExportInput, rules: readonly CompiledRule[]): string {
     }\n`;
 }
 
-function chooser(rules: readonly CompiledRule[]): string {
+function chooser(rules: readonly ReviewedRule[]): string {
   const tries = rules.map(({ rule }, i) =>
     `if (${condition(parseExpression(rule.match))}) {
             rule = ${i};
@@ -83,7 +83,7 @@ function chooser(rules: readonly CompiledRule[]): string {
           }`;
 }
 
-function settings(rules: readonly CompiledRule[]): string {
+function settings(rules: readonly ReviewedRule[]): string {
   return rules.map(({ rule }, i) => {
     const given = rule.none ? [] : [
       rule.handshake && "handshake = 1;",
