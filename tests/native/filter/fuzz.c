@@ -57,7 +57,7 @@ static void take_rule(struct input *in) {
     r->bpf[i] = (struct rm_bpf){code, jt, jf, k == 255 ? 0xfffffff0u : k};
   }
   rules.rule[1] = (struct rm_rule){.handshake = 1, .teardown = 1, .first_packets = 2, .first_payload_packets = 2,
-                                   .first_bytes = 2000, .keepalive_ns = 3000000};
+                                   .keepalive_ns = 3000000};
   rules.count = 2;
   rules.generation = 2;
   for (int i = 0; i < RM_AGES; i++) rules.age_ns[i] = i == RM_AGE_OTHER ? 0 : 40000000;
