@@ -30,7 +30,8 @@ export const EBPF: ExportTarget = {
     firstPackets: null,
     firstPayloadPackets: null,
     firstBytes: null,
-    keepaliveMs: null,
+    keepaliveMs:
+      "one packet of the direction by the clock; an ACK that answers it goes by the clock of its own direction.",
     seed: "making connections known after a switch is the node's work; the program only copies.",
   },
 };
@@ -56,6 +57,7 @@ const LIMITS = [
   "directions of a flow at once may miscount by a packet.",
   "- Where the kernel has merged segments (GRO), one counts as one: `ethtool -K IF gro off` avoids it.",
   "- Frames that the kernel refuses before tc (a cut VLAN header) are not seen.",
+  "- Fragments are copied where any rule copies; tunnels are not looked into; no budget bounds the copies.",
   "- No failover: what is copied is copied always; a full standby loses copies in silence.",
   "- XDP cannot clone a frame, so there is no XDP form.",
 ];

@@ -28,7 +28,8 @@ export const P4: ExportTarget = {
     firstPackets: null,
     firstPayloadPackets: null,
     firstBytes: null,
-    keepaliveMs: null,
+    keepaliveMs:
+      "one packet of the direction by the clock; an ACK that answers it goes by the clock of its own direction.",
     seed: "making connections known after a switch is the node's work; the program only copies.",
   },
 };
@@ -46,6 +47,7 @@ const HEAD = [
   "- IPv6 extension headers are not followed: such packets have a flow by address alone, and the last word on " +
   "fragments is the first header.",
   "- Lengths that contradict each other are not detected, nor are frames for link-local bridges.",
+  "- Fragments are copied where any rule copies; tunnels are not looked into; no budget bounds the copies.",
   "- TCP options are not looked at; times are microseconds of the switch's clock.",
   "- Other rules need another program, and all flows begin anew.",
 ];
