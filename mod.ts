@@ -14,6 +14,7 @@ import {
 } from "./appliance/config.ts";
 import { exampleConfig } from "./appliance/config_text.ts";
 import { VERSION } from "./appliance/version.ts";
+import { EXPORT_FORMATS } from "./filter/export.ts";
 import { type Invocation, parseArguments } from "./ui/arguments.ts";
 import {
   findingText,
@@ -79,6 +80,8 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
       const order = command.name;
       return ask((node) => giveOrder(node, order, options, terminal));
     }
+    case "filter export":
+      return writeExport(invocation, terminal);
     case "config example":
       terminal.out(exampleConfig());
       return Promise.resolve(EXIT.ok);
@@ -161,6 +164,30 @@ async function plane(invocation: Invocation, terminal: Terminal): Promise<number
   if (loaded === null) return EXIT.input;
   const { runPlane } = await import("./appliance/plane_process.ts");
   return await runPlane(loaded.config);
+}
+
+async function writeExport(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const loaded = await goodConfig(invocation, terminal);
+  if (loaded === null) return EXIT.input;
+  const { options } = invocation;
+  const format = EXPORT_FORMATS.find((name) => name === options.text("format")) ?? "ebpf";
+  const { compileFilter } = await import("./filter/pcap_filter.ts");
+  const { exportFilter } = await import("./ui/export.ts");
+  const text = exportFilter(loaded.config, {
+    format,
+    partial: options.flag("partial"),
+    compile: compileFilter,
+  });
+  const file = options.text("output");
+  if (file === null) terminal.out(text);
+  else {
+    await Deno.writeTextFile(file, text).catch((error) => {
+      throw new Error(`Cannot write ${file}: ${error instanceof Error ? error.message : error}`, {
+        cause: error,
+      });
+    });
+  }
+  return EXIT.ok;
 }
 
 async function check(invocation: Invocation, terminal: Terminal): Promise<number> {

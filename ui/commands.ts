@@ -5,6 +5,8 @@
  * the help does not tell, and nothing is told that is not accepted.
  */
 
+import { EXPORT_FORMATS } from "../filter/export.ts";
+
 export const EXIT = { ok: 0, failed: 1, input: 2, plane: 3, degraded: 4 } as const;
 export type Exit = (typeof EXIT)[keyof typeof EXIT];
 
@@ -211,6 +213,38 @@ export const COMMANDS: readonly Command[] = [
     exits: {
       0: "nothing would keep it from running",
       1: "something would",
+      2: "bad arguments or configuration",
+    },
+  },
+  {
+    name: "filter export",
+    summary: "Write the configured rules as a program for another packet processor",
+    text: "The rules of the configuration, those of the preset included, as C for eBPF (tc), as a Click " +
+      "configuration, or as P4_16 for v1model. What the target means differently stands at the head of the " +
+      "output; a rule that it cannot express is refused by name.",
+    arguments: [],
+    options: [
+      CONFIG,
+      {
+        name: "format",
+        value: "FORMAT",
+        choices: EXPORT_FORMATS,
+        default: "ebpf",
+        help: "The target.",
+      },
+      { name: "output", value: "FILE", help: "Write to this file instead of standard output." },
+      {
+        name: "partial",
+        help: "Leave out what the target cannot express, and say so in the output, instead of refusing.",
+      },
+    ],
+    examples: [
+      { line: "remediate filter export --output filter.c", help: "How to compile and attach stands in it." },
+      { line: "remediate filter export --format click --partial", help: "As much as Click can do." },
+    ],
+    exits: {
+      0: "written",
+      1: "the target cannot express a rule, or the file cannot be written",
       2: "bad arguments or configuration",
     },
   },

@@ -1,0 +1,271 @@
+/* The filter as an eBPF program for tc, first part: from a frame to a flow's key, for any rules.
+ *
+ * Not compiled by itself: filter/export_ebpf.ts puts constants before it, export_tc_decide.c and the rules behind it.
+ * The parser is that of parse.c. Surprise: the kernel keeps the outer VLAN tag beside the frame, so the head of the
+ * frame is copied with the tag put back, and everything reads that copy.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+
+#define WINDOW 256u /* bytes of a frame that are looked at; a power of two */
+#define ETHERNET_BYTES 14u
+#define TAG_AT 12u
+#define TAG_BYTES 4u
+#define TAGS_MAX 4
+#define EXTENSIONS_MAX 8
+#define NO_RULE 0xffu
+
+enum { PARSE_FLOW, PARSE_NEIGHBOUR, PARSE_FRAGMENT, PARSE_OTHER };
+enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
+enum { HALF_ACK_DUE = 2, HALF_FIN = 4, HALF_SEQ = 8, HALF_FIN_ACK_DUE = 32 };
+enum { AGE_TCP_OPENING, AGE_TCP, AGE_TCP_CLOSING, AGE_UDP, AGE_ICMP, AGE_OTHER };
+/* As enum rm_why of the plane. */
+enum {
+  WHY_NONE, WHY_NEIGHBOUR, WHY_HANDSHAKE, WHY_TEARDOWN, WHY_FRAGMENT, WHY_FIRST, WHY_PAYLOAD, WHY_BYTES,
+  WHY_KEEPALIVE, WHY_ALL, WHYS
+};
+
+/* Lower (address, port) end first. One table serves all interfaces, so the interface is part of the key. */
+struct key {
+  u64 addr[4]; /* IPv4 as ::ffff:a.b.c.d */
+  u32 ifindex;
+  u16 port[2];
+  u16 vlan;
+  u8 proto, ipv6;
+  u32 zero;
+};
+
+struct half {
+  u64 payload_bytes, mirrored_ns;
+  u32 packets, payload_packets, next, flags;
+};
+
+struct flow {
+  struct half half[2];
+  u64 first_ns, last_ns;
+  u32 rules; /* digest of the rules that chose `rule` */
+  u8 rule, age, reset, zero;
+};
+
+struct packet {
+  u32 verdict, dir, flags, seq, payload_bytes, addr_at, vlan;
+  u16 port[2]; /* as on the wire: source, destination */
+  u8 proto, ipv6;
+};
+
+/* What a rule copies; `name` as in the configuration. */
+struct rule {
+  u32 handshake, teardown, all, none;
+  u32 first_packets, first_payload_packets;
+  u64 first_bytes, keepalive_ns;
+};
+
+struct head {
+  u8 frame[WINDOW + 8]; /* a read of eight bytes at the last place stays inside */
+  u32 bytes;            /* of the frame on the wire */
+  u32 have;             /* of them in `frame` */
+};
+
+struct tally {
+  u64 packets, bytes;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, FLOWS_MAX);
+  __type(key, struct key);
+  __type(value, struct flow);
+  __uint(pinning, LIBBPF_PIN_BY_NAME); /* ingress and egress are loaded one by one and share it */
+} FLOWS SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, u32);
+  __type(value, struct head);
+} heads SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, WHYS);
+  __type(key, u32);
+  __type(value, struct tally);
+} copies SEC(".maps");
+
+/* Below, generated: the first rule whose expression takes the frame, and what a rule copies. */
+static u32 choose_rule(void);
+static int rule_at(u32 index, struct rule *r);
+
+static __always_inline struct head *the_head(void) {
+  u32 zero = 0;
+  return bpf_map_lookup_elem(&heads, &zero);
+}
+
+/* The caller has compared `at` with `have`; the mask only tells the verifier. */
+static __always_inline u32 get8(const struct head *h, u64 at) { return h->frame[at & (WINDOW - 1)]; }
+static __always_inline u32 get16(const struct head *h, u64 at) {
+  const u8 *p = &h->frame[at & (WINDOW - 1)];
+  return (u32)p[0] << 8 | p[1];
+}
+static __always_inline u32 get32(const struct head *h, u64 at) {
+  const u8 *p = &h->frame[at & (WINDOW - 1)];
+  return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3];
+}
+
+/* For expressions: `bytes` bytes at `at` can be read. `at` is the sum of two u32. */
+__attribute__((unused)) static __always_inline int in_head(const struct head *h, u64 at, u32 bytes) { return at + bytes <= h->have; }
+
+/* The head of the frame as it was on the wire; null if it has no Ethernet header. */
+static __always_inline struct head *take_head(struct __sk_buff *skb) {
+  struct head *h = the_head();
+  u32 tag = skb->vlan_present ? TAG_BYTES : 0;
+  if (!h || skb->len < ETHERNET_BYTES) return 0;
+  if (bpf_skb_load_bytes(skb, 0, h->frame, TAG_AT) < 0) return 0;
+  u64 rest = skb->len - TAG_AT;
+  if (rest > WINDOW - TAG_AT - TAG_BYTES) rest = WINDOW - TAG_AT - TAG_BYTES;
+  __asm__ volatile("" : "+r"(rest)); /* or clang proves the next line needless and the verifier does not */
+  if (rest == 0 || rest > WINDOW - TAG_AT - TAG_BYTES) return 0;
+  if (tag) {
+    u32 tci = skb->vlan_tci, type = bpf_ntohs((u16)skb->vlan_proto);
+    h->frame[12] = (u8)(type >> 8);
+    h->frame[13] = (u8)type;
+    h->frame[14] = (u8)(tci >> 8);
+    h->frame[15] = (u8)tci;
+    if (bpf_skb_load_bytes(skb, TAG_AT, h->frame + TAG_AT + TAG_BYTES, (u32)rest) < 0) return 0;
+  } else if (bpf_skb_load_bytes(skb, TAG_AT, h->frame + TAG_AT, (u32)rest) < 0) {
+    return 0;
+  }
+  h->bytes = skb->len + tag;
+  h->have = (u32)rest + TAG_AT + tag;
+  return h;
+}
+
+static __always_inline u32 parse_tcp(const struct head *h, u32 at, u32 bytes, struct packet *p) {
+  if (bytes < 20 || at + 20 > h->have) return PARSE_OTHER;
+  u32 header = (get8(h, at + 12) >> 4) * 4;
+  if (header < 20 || header > bytes) return PARSE_OTHER;
+  p->port[0] = (u16)get16(h, at);
+  p->port[1] = (u16)get16(h, at + 2);
+  p->seq = get32(h, at + 4);
+  p->flags = get8(h, at + 13);
+  p->payload_bytes = bytes - header;
+  return PARSE_FLOW;
+}
+
+static __always_inline u32 parse_icmp(const struct head *h, u32 at, u32 bytes, struct packet *p) {
+  if (bytes < 8 || at + 8 > h->have) return PARSE_OTHER;
+  u32 type = get8(h, at);
+  if (p->ipv6 && type >= 133 && type <= 137) return PARSE_NEIGHBOUR;
+  if (p->ipv6 ? type == 128 || type == 129 : type == 8 || type == 0) {
+    p->port[0] = p->port[1] = (u16)get16(h, at + 4);
+  }
+  p->payload_bytes = bytes - 8;
+  return PARSE_FLOW;
+}
+
+static __always_inline u32 parse_transport(const struct head *h, u32 at, u32 end, struct packet *p) {
+  u32 bytes = end - at;
+  if (p->proto == 6) return parse_tcp(h, at, bytes, p);
+  if (p->proto == 17 || p->proto == 132) {
+    u32 header = p->proto == 17 ? 8 : 12;
+    if (bytes < header || at + header > h->have) return PARSE_OTHER;
+    p->port[0] = (u16)get16(h, at);
+    p->port[1] = (u16)get16(h, at + 2);
+    p->payload_bytes = bytes - header;
+    return PARSE_FLOW;
+  }
+  if (p->proto == (p->ipv6 ? 58 : 1)) return parse_icmp(h, at, bytes, p);
+  p->payload_bytes = bytes;
+  return PARSE_FLOW;
+}
+
+static __always_inline u32 parse_ipv4(const struct head *h, u32 at, struct packet *p) {
+  if (at + 20 > h->have) return PARSE_OTHER;
+  u32 first = get8(h, at), header = (first & 15) * 4, total = get16(h, at + 2), room = h->bytes - at;
+  if (first >> 4 != 4 || header < 20 || header > room || total < header || total > room) return PARSE_OTHER;
+  if (get16(h, at + 6) & 0x3fff) return PARSE_FRAGMENT;
+  p->proto = (u8)get8(h, at + 9);
+  p->addr_at = at + 12;
+  return parse_transport(h, at + header, at + total, p);
+}
+
+static __always_inline u32 parse_ipv6(const struct head *h, u32 at, struct packet *p) {
+  if (at + 40 > h->have) return PARSE_OTHER;
+  u32 end = at + 40 + get16(h, at + 4), proto = get8(h, at + 6);
+  if (get8(h, at) >> 4 != 6 || end > h->bytes) return PARSE_OTHER;
+  p->ipv6 = 1;
+  p->addr_at = at + 8;
+  at += 40;
+  for (int seen = 0; seen <= EXTENSIONS_MAX; seen++) {
+    u32 bytes;
+    if (proto != 0 && proto != 43 && proto != 44 && proto != 51 && proto != 60) {
+      p->proto = (u8)proto;
+      return parse_transport(h, at, end, p);
+    }
+    if (seen == EXTENSIONS_MAX || at + 8 > end || at + 8 > h->have) return PARSE_OTHER;
+    if (proto == 44) {
+      if (get16(h, at + 2) & 0xfff9) return PARSE_FRAGMENT;
+      bytes = 8;
+    } else {
+      bytes = proto == 51 ? (get8(h, at + 1) + 2) * 4 : (get8(h, at + 1) + 1) * 8;
+    }
+    if (at + bytes > end) return PARSE_OTHER;
+    proto = get8(h, at);
+    at += bytes;
+  }
+  return PARSE_OTHER;
+}
+
+static __always_inline int is_tag(u32 type) { return type == 0x8100 || type == 0x88a8 || type == 0x9100; }
+
+static __always_inline u32 parse(const struct head *h, struct packet *p) {
+  u32 at = ETHERNET_BYTES, type = get16(h, 12);
+  if (get32(h, 0) == 0x0180c200 && get8(h, 4) == 0 && get8(h, 5) < 16) return PARSE_OTHER;
+#pragma unroll
+  for (int tags = 0; tags < TAGS_MAX; tags++) {
+    if (!is_tag(type)) break;
+    if (at + TAG_BYTES > h->have) return PARSE_OTHER;
+    p->vlan = get16(h, at) & 0x0fff;
+    type = get16(h, at + 2);
+    at += TAG_BYTES;
+  }
+  if (type == 0x0800) return parse_ipv4(h, at, p);
+  if (type == 0x86dd) return parse_ipv6(h, at, p);
+  return type == 0x0806 ? PARSE_NEIGHBOUR : PARSE_OTHER;
+}
+
+/* The key of a packet, and its direction. */
+static __always_inline void fill_key(const struct head *h, struct packet *p, struct key *k) {
+  u64 end[2][2] = {{0, 0}, {0, 0}};
+  if (p->ipv6) {
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      end[0][i] = (u64)get32(h, p->addr_at + 8 * i) << 32 | get32(h, p->addr_at + 8 * i + 4);
+      end[1][i] = (u64)get32(h, p->addr_at + 16 + 8 * i) << 32 | get32(h, p->addr_at + 20 + 8 * i);
+    }
+  } else {
+    end[0][1] = 0xffff00000000ull | get32(h, p->addr_at);
+    end[1][1] = 0xffff00000000ull | get32(h, p->addr_at + 4);
+  }
+  u32 swap = end[0][0] > end[1][0];
+  if (end[0][0] == end[1][0]) {
+    swap = end[0][1] > end[1][1] || (end[0][1] == end[1][1] && p->port[0] > p->port[1]);
+  }
+  p->dir = swap;
+  k->addr[0] = swap ? end[1][0] : end[0][0];
+  k->addr[1] = swap ? end[1][1] : end[0][1];
+  k->addr[2] = swap ? end[0][0] : end[1][0];
+  k->addr[3] = swap ? end[0][1] : end[1][1];
+  k->port[0] = swap ? p->port[1] : p->port[0];
+  k->port[1] = swap ? p->port[0] : p->port[1];
+  k->vlan = (u16)p->vlan;
+  k->proto = p->proto;
+  k->ipv6 = p->ipv6;
+}

@@ -1,0 +1,104 @@
+/**
+ * Fuzzes the filter core with clang's libFuzzer for as long as asked; what breaks it becomes a fixture.
+ *
+ * `deno task fuzz --seconds 3600`. The corpus grows in .cache/fuzz; a crash is kept in tests/fixtures/fuzz under its
+ * digest, where the gate replays it for ever. Needs `./scripts/setup --only fuzz`.
+ */
+import { parseArgs } from "node:util";
+import { generateTraffic } from "../filter/generate.ts";
+
+const TOP = decodeURIComponent(new URL("..", import.meta.url).pathname).replace(/\/$/, "");
+export const FIXTURES = `${TOP}/tests/fixtures/fuzz`;
+const HEAD_BYTES = 33;
+const SEED_FRAMES = 12;
+const STRICT = ["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", `-I${TOP}/filter/native`];
+
+/** The sources of the filter core, as the Makefile lists them. */
+export function coreSources(): string[] {
+  const makefile = Deno.readTextFileSync(`${TOP}/filter/native/Makefile`);
+  const names = /^CORE := (.+)$/m.exec(makefile)?.[1]?.trim().split(/\s+/);
+  if (!names) throw new Error("Cannot build the fuzz target: filter/native/Makefile has no line CORE");
+  return [`${TOP}/tests/native/filter/fuzz.c`, ...names.map((name) => `${TOP}/filter/native/${name}.c`)];
+}
+
+async function run(program: string, args: readonly string[]): Promise<{ code: number; text: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(program, { args: [...args] }).output();
+  return { code, text: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
+}
+
+/** Build with libFuzzer, or with gcc as a program of its own. Returns the compiler's words if it fails. */
+export async function buildFuzzer(compiler: string, how: "libfuzzer" | "main", to: string) {
+  const sanitize = how === "libfuzzer" ? "fuzzer,address,undefined" : "address,undefined";
+  const flags = [`-fsanitize=${sanitize}`, "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
+  const main = how === "main" ? ["-DFUZZ_MAIN"] : [];
+  const { code, text } = await run(compiler, [...STRICT, ...flags, ...main, ...coreSources(), "-o", to]);
+  return code === 0 ? null : text;
+}
+
+/** An input in the form of fuzz.c: a rule that takes everything, then generated frames. */
+export function seedInput(seed: number): Uint8Array<ArrayBuffer> {
+  const traffic = generateTraffic(seed, { conversations: 3, malformed: 0.1 });
+  const bytes: number[] = Array.from({ length: HEAD_BYTES }, (_, i) => i === 0 ? 0 : (seed * i) % 4);
+  for (let i = 0; i < SEED_FRAMES; i++) {
+    const { bytes: frame, observed } = traffic.next().value;
+    const control = (observed ? 1 : 0) | (i % 8) << 1 | (i % 5 === 4 ? 16 : 0) | (i % 7 === 6 ? 32 : 0);
+    bytes.push(control, frame.length & 255, frame.length >> 8 & 15, ...frame.subarray(0, 4095));
+  }
+  return Uint8Array.from(bytes);
+}
+
+/** Write seeds into a folder; returns their paths. */
+export async function writeSeeds(folder: string, count: number): Promise<string[]> {
+  await Deno.mkdir(folder, { recursive: true });
+  const paths = Array.from({ length: count }, (_, i) => `${folder}/seed-${i + 1}`);
+  for (const [i, path] of paths.entries()) await Deno.writeFile(path, seedInput(i + 1));
+  return paths;
+}
+
+/** Paths of the inputs that once broke the core. */
+export function fixtures(): string[] {
+  return [...Deno.readDirSync(FIXTURES)].filter(({ isFile }) => isFile).map(({ name }) =>
+    `${FIXTURES}/${name}`
+  )
+    .sort();
+}
+
+/** Run libFuzzer; its crashes are written into `crashes`. */
+export async function fuzz(program: string, seconds: number, corpus: string, crashes: string) {
+  const limits = [`-max_total_time=${seconds}`, "-max_len=16384", "-rss_limit_mb=2048", "-timeout=10"];
+  return await run(program, [
+    ...limits,
+    "-print_final_stats=1",
+    `-artifact_prefix=${crashes}/`,
+    corpus,
+    FIXTURES,
+  ]);
+}
+
+async function main(args: string[]): Promise<number> {
+  const options = {
+    seconds: { type: "string", default: "600" },
+    compiler: { type: "string", default: "clang" },
+  };
+  const { values } = parseArgs({
+    args,
+    options: options as Record<string, { type: "string"; default: string }>,
+  });
+  const seconds = Number(values["seconds"]);
+  if (!Number.isInteger(seconds) || seconds < 1) {
+    console.error(`Cannot fuzz for "${values["seconds"]}" seconds: a whole number from 1 is needed`);
+    return 2;
+  }
+  const place = `${TOP}/.cache/fuzz`;
+  await writeSeeds(`${place}/corpus`, 64);
+  const refused = await buildFuzzer(values["compiler"]!, "libfuzzer", `${place}/fuzz`);
+  if (refused !== null) {
+    console.error(`Cannot build the fuzz target: ${refused}\nRun ./scripts/setup --only fuzz`);
+    return 1;
+  }
+  const { code, text } = await fuzz(`${place}/fuzz`, seconds, `${place}/corpus`, FIXTURES);
+  console.log(text.split("\n").slice(-25).join("\n"));
+  return code;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
