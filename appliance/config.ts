@@ -136,11 +136,12 @@ function portsOf(shape: Shape): Record<Role, Port> {
 }
 
 function ruleAt(shape: Shape, path: string): FilterRule {
-  const { name, match, preset, keepaliveS, ...settings } = section(shape, path, RULE);
+  const { name, match, preset, keepaliveS, firstBytes, ...settings } = section(shape, path, RULE);
   const base = preset === null ? undefined : PRESETS[preset][0];
   const set = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null));
   const keepalive = keepaliveS === null ? {} : { keepaliveMs: keepaliveS * 1000 };
-  return filterRule({ ...base, ...set, ...keepalive, name, match: match ?? "" });
+  const both = firstBytes === null ? {} : { firstBytesUp: firstBytes, firstBytesDown: firstBytes };
+  return filterRule({ ...base, ...both, ...set, ...keepalive, name, match: match ?? "" });
 }
 
 function portKey(role: Role): keyof typeof PORTS {

@@ -162,7 +162,7 @@ export const RULE = {
   first_packets: count(4294967295, "Copies this many first packets of each direction."),
   first_payload_packets: count(4294967295, "Copies this many first packets with payload of each direction."),
   first_bytes: count(
-    1099511627776,
+    4294967295,
     "Copies packets until this many payload bytes have passed in each direction.",
   ),
   keepalive_s: count(86400, "Copies a packet of each direction when none was copied for so long."),

@@ -172,7 +172,10 @@ function whyCopy(rule: FilterRule, flow: ModelFlow, part: FlowPart, nowNs: bigin
   }
   if (half.packets < rule.firstPackets) return "first";
   if (part.payloadBytes > 0 && half.payloadPackets < rule.firstPayloadPackets) return "payload";
-  if (part.payloadBytes > 0 && half.payloadBytes < BigInt(rule.firstBytes)) return "bytes";
+  if (
+    part.payloadBytes > 0 &&
+    half.payloadBytes < BigInt(part.dir === 0 ? rule.firstBytesUp : rule.firstBytesDown)
+  ) return "bytes";
   const interval = keepaliveNs(rule);
   const silentSince = half.mirroredNs === 0n ? flow.firstNs : half.mirroredNs;
   return interval > 0n && elapsed(silentSince, nowNs) >= interval ? "keepalive" : "none";

@@ -25,13 +25,18 @@ export const WHY = [
   "neighbour",
   "handshake",
   "teardown",
-  "fragment",
+  "keepalive",
   "first",
   "payload",
+  "ack",
+  "fragment",
   "bytes",
-  "keepalive",
+  "turn",
+  "sample",
   "all",
 ] as const;
+/** What the payload of a flow showed so far. */
+export const NATURE = ["unknown", "plain", "tls", "ssh", "quic", "opaque"] as const;
 /** What the parser made of a frame; from "short_ethernet" on it is malformed. */
 export const PARSE = [
   "flow",
@@ -67,23 +72,42 @@ export const COUNTER = [
   "event_lost",
   "too_big",
   "stalls",
+  "flow_evicted_live",
 ] as const;
 /** Classes of flows for ageing. */
 export const AGE = ["tcp_opening", "tcp", "tcp_closing", "udp", "icmp", "other"] as const;
 
 /** Bits of a half's flags. */
-export const HALF_FLAG = { syn: 1, ack_due: 2, fin: 4, seq: 8, sack: 16, fin_ack_due: 32 } as const;
+export const HALF_FLAG = {
+  syn: 1,
+  ack_due: 2,
+  fin: 4,
+  seq: 8,
+  sack: 16,
+  fin_ack_due: 32,
+  copied: 64,
+  reply_due: 128,
+} as const;
 /** Bits of a flow's flags. */
-export const FLOW_FLAG = { used: 1, ipv6: 2, reset: 4 } as const;
+export const FLOW_FLAG = {
+  used: 1,
+  ipv6: 2,
+  reset: 4,
+  client: 8,
+  talker: 16,
+  talked: 32,
+  inner: 64,
+} as const;
 /** Sizes of fixed arrays in the header. */
 export const LIMIT = { rules: 16, bpf_max: 128, name_bytes: 32, spec_bytes: 112, events: 256 } as const;
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 /** "No flow" in `peer`, and "no rule" in `rule`. */
 export const NO_FLOW = 0xffffffff;
 export const NO_RULE = 0xff;
 
 export type Why = (typeof WHY)[number];
 export type Parse = (typeof PARSE)[number];
+export type Nature = (typeof NATURE)[number];
 export type Age = (typeof AGE)[number];
 export type Counter = (typeof COUNTER)[number];
 export type EventKind = (typeof EVENT_KIND)[number];

@@ -26,10 +26,26 @@ export interface FilterRule {
   readonly firstPackets: number;
   /** First packets with payload of each direction. */
   readonly firstPayloadPackets: number;
-  /** Packets until so many payload bytes of a direction have passed. */
-  readonly firstBytes: number;
-  /** While a direction talks, at most this long without a copy. */
+  /** Packets until so many payload bytes from the client have passed; the client is who opened. */
+  readonly firstBytesUp: number;
+  /** The same for payload to the client. */
+  readonly firstBytesDown: number;
+  /** Packets until so many payload bytes have passed since the client began to talk; again at each turn. */
+  readonly turnBytesUp: number;
+  /** The same for the other side. */
+  readonly turnBytesDown: number;
+  /** Payload bytes copied in turns at most, both sides together, per flow; 0: no bound. */
+  readonly turnBytesMax: number;
+  /** First bytes and turns end where the flow is encrypted: handshakes of TLS, SSH and QUIC are the last to be copied. */
+  readonly plaintext: boolean;
+  /** TCP: the ACK that covers what was copied, so that the stream is put together without waiting for its end. */
+  readonly acks: boolean;
+  /** One packet in so many, of each direction. */
+  readonly sample: number;
+  /** While a direction talks, at most this long without a copy. A TCP segment with payload is followed by its ACK. */
   readonly keepaliveMs: number;
+  /** TCP: such a pair at least every half receive window, so that a replica which checks windows goes along. */
+  readonly keepaliveWindow: boolean;
 }
 
 /** A rule with its expression compiled. */
@@ -54,13 +70,25 @@ const OFF: FilterRule = {
   seed: false,
   firstPackets: 0,
   firstPayloadPackets: 0,
-  firstBytes: 0,
+  firstBytesUp: 0,
+  firstBytesDown: 0,
+  turnBytesUp: 0,
+  turnBytesDown: 0,
+  turnBytesMax: 0,
+  plaintext: false,
+  acks: false,
+  sample: 0,
   keepaliveMs: 0,
+  keepaliveWindow: false,
 };
 
+/** What a rule may be made of: `firstBytes` stands for both directions. */
+export type GivenRule = Partial<FilterRule> & { readonly name: string; readonly firstBytes?: number };
+
 /** A rule with everything off but what is given. */
-export function filterRule(given: Partial<FilterRule> & { readonly name: string }): FilterRule {
-  return { ...OFF, ...given };
+export function filterRule({ firstBytes, ...given }: GivenRule): FilterRule {
+  const both = firstBytes === undefined ? {} : { firstBytesUp: firstBytes, firstBytesDown: firstBytes };
+  return { ...OFF, ...both, ...given };
 }
 
 const CONNECTION_STATE = { handshake: true, teardown: true, keepaliveMs: 10_000, seed: true } as const;
@@ -95,7 +123,8 @@ export const PRESETS = {
       handshake: true,
       teardown: true,
       firstPackets: 12,
-      firstBytes: 16_384,
+      firstBytesUp: 16_384,
+      firstBytesDown: 16_384,
       keepaliveMs: 30_000,
     }),
   ],
@@ -105,6 +134,27 @@ export const PRESETS = {
 export type Preset = keyof typeof PRESETS;
 
 const U32_MAX = 0xffffffff;
+/** Fields of struct rm_rule and of FilterRule. */
+const FLAGS = [
+  ["handshake", "handshake"],
+  ["teardown", "teardown"],
+  ["all", "all"],
+  ["none", "none"],
+  ["seed", "seed"],
+  ["acks", "acks"],
+  ["plaintext", "plaintext"],
+  ["keepalive_window", "keepaliveWindow"],
+] as const;
+const NUMBERS = [
+  ["first_packets", "firstPackets"],
+  ["first_payload_packets", "firstPayloadPackets"],
+  ["first_bytes_up", "firstBytesUp"],
+  ["first_bytes_down", "firstBytesDown"],
+  ["turn_bytes_up", "turnBytesUp"],
+  ["turn_bytes_down", "turnBytesDown"],
+  ["turn_bytes_max", "turnBytesMax"],
+  ["sample", "sample"],
+] as const;
 
 /**
  * The bytes of struct rm_rule.
@@ -131,12 +181,8 @@ export function encodeRule(
   const at = (field: string) => layout.offset(`rule.${field}`);
   bytes.set(name, at("name"));
   view.setUint32(at("bpf_count"), program.length, true);
-  for (const flag of ["handshake", "teardown", "all", "none", "seed"] as const) {
-    view.setUint32(at(flag), rule[flag] ? 1 : 0, true);
-  }
-  view.setUint32(at("first_packets"), whole(rule, "firstPackets", U32_MAX), true);
-  view.setUint32(at("first_payload_packets"), whole(rule, "firstPayloadPackets", U32_MAX), true);
-  view.setBigUint64(at("first_bytes"), BigInt(whole(rule, "firstBytes", Number.MAX_SAFE_INTEGER)), true);
+  for (const [field, flag] of FLAGS) view.setUint32(at(field), rule[flag] ? 1 : 0, true);
+  for (const [field, number] of NUMBERS) view.setUint32(at(field), whole(rule, number, U32_MAX), true);
   view.setBigUint64(at("keepalive_ns"), keepaliveNs(rule), true);
   program.forEach((op, i) => {
     const place = at("bpf") + 8 * i;
@@ -153,7 +199,7 @@ export function keepaliveNs(rule: FilterRule): bigint {
   return BigInt(whole(rule, "keepaliveMs", U32_MAX)) * 1_000_000n;
 }
 
-type NumberField = "firstPackets" | "firstPayloadPackets" | "firstBytes" | "keepaliveMs";
+type NumberField = (typeof NUMBERS)[number][1] | "keepaliveMs";
 
 function whole(rule: FilterRule, field: NumberField, max: number): number {
   const value = rule[field];

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RM_MAGIC 0x42584d52u /* "RMXB" */
-#define RM_ABI_VERSION 1u
+#define RM_ABI_VERSION 2u
 #define RM_CACHE_LINE 64
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
@@ -45,19 +45,32 @@ enum rm_cause {
   RM_CAUSE_STALL,
   RM_CAUSES
 };
-/* Why a copy was made, in falling order of value. RM_WHY_NONE: it was not. */
+/* Why a copy was made, in falling order of value: a budget sheds from the end. RM_WHY_NONE: it was not. */
 enum rm_why {
   RM_WHY_NONE,
   RM_WHY_NEIGHBOUR,
   RM_WHY_HANDSHAKE,
   RM_WHY_TEARDOWN,
-  RM_WHY_FRAGMENT,
+  RM_WHY_KEEPALIVE, /* by time or by window */
   RM_WHY_FIRST,
   RM_WHY_PAYLOAD,
+  RM_WHY_ACK,       /* acknowledges what was copied */
+  RM_WHY_FRAGMENT,  /* follows its first fragment */
   RM_WHY_BYTES,
-  RM_WHY_KEEPALIVE,
+  RM_WHY_TURN,
+  RM_WHY_SAMPLE,
   RM_WHY_ALL,
   RM_WHYS
+};
+/* What the payload of a flow showed so far. The handshakes of TLS, SSH and QUIC can be read, what follows cannot. */
+enum rm_nature {
+  RM_NATURE_UNKNOWN, /* no payload yet */
+  RM_NATURE_PLAIN,
+  RM_NATURE_TLS,     /* or DTLS, in its handshake */
+  RM_NATURE_SSH,
+  RM_NATURE_QUIC,
+  RM_NATURE_OPAQUE,  /* encrypted from here on */
+  RM_NATURES
 };
 /* What the parser made of a frame. Everything but RM_PARSE_FLOW is forwarded without a flow. */
 enum rm_parse {
@@ -95,6 +108,7 @@ enum rm_counter {
   RM_COUNT_EVENT_LOST,       /* the event ring was full */
   RM_COUNT_TOO_BIG,          /* drop: larger than frame_bytes_max */
   RM_COUNT_STALLS,           /* turns that took longer than the stall bar: the node's own fault */
+  RM_COUNT_FLOW_EVICTED_LIVE, /* ... of RM_COUNT_FLOW_EVICTED, those that had been answered and were not closing */
   RM_COUNTERS
 };
 
@@ -104,7 +118,7 @@ enum rm_counter {
 #define RM_RULES 16
 #define RM_BPF_MAX 128
 #define RM_EVENTS 256 /* power of two; control drains it every 10 ms, a burst of switches is tens */
-#define RM_FIELDS 192
+#define RM_FIELDS 256
 #define RM_NO_FLOW 0xffffffffu
 
 /* Class of a flow for ageing. */
@@ -153,18 +167,26 @@ struct rm_rule {
   uint32_t bpf_count;           /* 0: matches everything */
   uint32_t handshake, teardown; /* booleans */
   uint32_t all, none, seed;     /* booleans */
+  uint32_t acks;                /* boolean: ACKs of what was copied */
+  uint32_t plaintext;           /* boolean: bytes and turns end where the flow is encrypted */
+  uint32_t keepalive_window;    /* boolean: a copy at least every half receive window */
   uint32_t first_packets;         /* per direction; 0: off, likewise below */
   uint32_t first_payload_packets; /* per direction, packets with payload */
-  uint64_t first_bytes;           /* per direction, payload bytes */
+  uint32_t first_bytes_up, first_bytes_down; /* payload bytes sent by the client, and to it */
+  uint32_t turn_bytes_up, turn_bytes_down;   /* payload bytes each time that side starts talking */
+  uint32_t turn_bytes_max;        /* of both sides together, per flow; 0: no bound */
+  uint32_t sample;                /* one in so many packets of each direction */
   uint64_t keepalive_ns;          /* at most this long without a copy while the flow talks */
   struct rm_bpf bpf[RM_BPF_MAX];
 } RM_ALIGNED;
 
 struct rm_command {
-  uint32_t rule_generation;     /* bumped after rules and ages are written; odd while writing */
+  uint32_t rule_generation;     /* bumped after everything up to budget_packets is written; odd while writing */
   uint32_t rule_count;
   uint64_t age_ns[RM_AGES];
   struct rm_rule rules[RM_RULES];
+  uint32_t inner;               /* boolean: flows inside tunnels */
+  uint64_t budget_bytes, budget_packets; /* of the mirror, per second; 0: no bound */
   /* Reflex table. */
   uint64_t silence_ns;          /* 0: off */
   uint32_t silence_packets;     /* at least so many put in, from two flows or more */
@@ -225,6 +247,7 @@ struct rm_live {
   struct rm_box_view box[RM_BOXES];
   struct rm_named counter[RM_COUNTERS]; /* packets used; bytes where it applies */
   struct rm_named why[RM_WHYS];         /* copies by reason */
+  struct rm_named shed[RM_WHYS];        /* copies not made because the budget was spent, by reason */
   struct rm_named parse[RM_PARSES];     /* frames by parser verdict */
   struct rm_named rule[RM_RULES];       /* copies by rule */
 } RM_ALIGNED;
@@ -232,9 +255,10 @@ struct rm_live {
 /* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */
 struct rm_half {
   uint64_t bytes;          /* frame bytes */
-  uint64_t payload_bytes;  /* transport payload */
-  uint64_t mirrored_ns;    /* monotonic time of the last copy */
+  uint64_t mirrored_ns;    /* monotonic time of the last packet that was copied, or passed the other side as a copy */
   uint32_t packets, payload_packets, mirrored;
+  uint32_t payload_bytes;  /* transport payload; stays at 2^32 - 1 */
+  uint32_t copied;         /* TCP: highest sequence number copied, plus one */
   uint32_t next;           /* TCP: highest sequence number sent, plus one */
   uint32_t ack;            /* TCP: highest acknowledgment sent */
   uint16_t window;         /* TCP: last raw window */
@@ -247,6 +271,8 @@ struct rm_half {
 #define RM_HALF_SEQ 8u        /* next and ack are valid */
 #define RM_HALF_SACK 16u      /* SACK permitted in the SYN */
 #define RM_HALF_FIN_ACK_DUE 32u /* the other end sent FIN; the next ACK closes */
+#define RM_HALF_COPIED 64u      /* copied is valid */
+#define RM_HALF_REPLY_DUE 128u  /* payload of the other end was copied; the ACK that covers it is to follow */
 
 /* One flow of one side. Three cache lines. */
 struct rm_flow {
@@ -266,11 +292,18 @@ struct rm_flow {
   uint32_t seed_switch;    /* number of the switch for which it was last seeded */
   uint8_t outer_mac[12];   /* destination and source of the last frame from outside: the head of a seed */
   uint16_t tci;            /* its VLAN tag as on the wire, host order */
-  uint16_t tags;           /* how many tags it had; a flow with two or more is not seeded */
+  uint8_t tags;            /* how many tags it had; a flow with two or more is not seeded */
+  uint8_t nature;          /* enum rm_nature */
+  uint32_t turn_left;      /* payload bytes that the side which talks may still have copied */
+  uint32_t turn_spent;     /* payload bytes copied in turns */
 } RM_ALIGNED;
 #define RM_FLOW_USED 1u
 #define RM_FLOW_IPV6 2u
 #define RM_FLOW_RESET 4u
+#define RM_FLOW_CLIENT 8u  /* the client is end 1, else end 0 */
+#define RM_FLOW_TALKER 16u /* end 1 sent the last payload, else end 0 */
+#define RM_FLOW_TALKED 32u /* payload was sent */
+#define RM_FLOW_INNER 64u  /* the key is that of an inner packet */
 
 _Static_assert(sizeof(struct rm_half) == 48, "half of a flow");
 _Static_assert(sizeof(struct rm_flow) == 192, "flow entry");

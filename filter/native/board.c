@@ -67,9 +67,18 @@ static void describe_command(struct describe *d) {
   EACH("rule", command.rules, seed, RM_RULES);
   EACH("rule", command.rules, first_packets, RM_RULES);
   EACH("rule", command.rules, first_payload_packets, RM_RULES);
-  EACH("rule", command.rules, first_bytes, RM_RULES);
+  EACH("rule", command.rules, acks, RM_RULES);
+  EACH("rule", command.rules, plaintext, RM_RULES);
+  EACH("rule", command.rules, keepalive_window, RM_RULES);
+  EACH("rule", command.rules, first_bytes_up, RM_RULES);
+  EACH("rule", command.rules, first_bytes_down, RM_RULES);
+  EACH("rule", command.rules, turn_bytes_up, RM_RULES);
+  EACH("rule", command.rules, turn_bytes_down, RM_RULES);
+  EACH("rule", command.rules, turn_bytes_max, RM_RULES);
+  EACH("rule", command.rules, sample, RM_RULES);
   EACH("rule", command.rules, keepalive_ns, RM_RULES);
   EACH("rule", command.rules, bpf, RM_RULES);
+  ONE(command, inner), ONE(command, budget_bytes), ONE(command, budget_packets);
   ONE(command, silence_ns), ONE(command, silence_packets), ONE(command, dead_path), ONE(command, hold_up_ns);
   ONE(command, drain_ns), ONE(command, stall_ns), ONE(command, automatic), ONE(command, order_path);
   ONE(command, order_sequence), ONE(command, stop);
@@ -107,6 +116,7 @@ static void describe_live(struct describe *d) {
   EACH("box", live.box, out_packets, RM_BOXES);
   NAMED("counter", live.counter, RM_COUNTERS);
   NAMED("why", live.why, RM_WHYS);
+  NAMED("shed", live.shed, RM_WHYS);
   NAMED("parse", live.parse, RM_PARSES);
   NAMED("copied", live.rule, RM_RULES);
 }
@@ -129,16 +139,17 @@ static void describe_flow(struct describe *d) {
   FLOW_EACH(addr, 2);
   FLOW_EACH(port, 2);
   FLOW(vlan), FLOW(proto), FLOW(age), FLOW(outer_dir), FLOW(rule), FLOW(flags), FLOW(rule_generation);
-  FLOW(first_ns), FLOW(last_ns), FLOW(peer), FLOW(seed_switch);
+  FLOW(first_ns), FLOW(last_ns), FLOW(peer), FLOW(seed_switch), FLOW(nature), FLOW(turn_left), FLOW(turn_spent);
   HALF(bytes), HALF(payload_bytes), HALF(mirrored_ns), HALF(packets), HALF(payload_packets), HALF(mirrored);
-  HALF(next), HALF(ack), HALF(window), HALF(scale), HALF(flags);
+  HALF(copied), HALF(next), HALF(ack), HALF(window), HALF(scale), HALF(flags);
 }
 
 static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "tx_full", "mirror_full", "blocked", "shadow", "drained", "arp_answered", "arp_unknown", "seeded",
-    "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls"};
-static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "fragment",
-                                              "first", "payload", "bytes", "keepalive", "all"};
+    "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls",
+    "flow_evicted_live"};
+static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "keepalive", "first",
+                                              "payload", "ack", "fragment", "bytes", "turn", "sample", "all"};
 static const char *const PARSE_NAME[RM_PARSES] = {
     "flow", "neighbour", "link_local", "not_ip", "fragment", "short_ethernet", "short_vlan", "deep_vlan",
     "short_ip", "bad_ip_version", "bad_ip_header", "bad_ip_length", "deep_ipv6", "short_transport", "bad_tcp_offset"};
@@ -163,6 +174,7 @@ void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
   describe_flow(&d);
   name_all(b->live.counter, COUNTER_NAME, RM_COUNTERS);
   name_all(b->live.why, WHY_NAME, RM_WHYS);
+  name_all(b->live.shed, WHY_NAME, RM_WHYS);
   name_all(b->live.parse, PARSE_NAME, RM_PARSES);
   b->header = (struct rm_header){
       .abi = RM_ABI_VERSION, .size = board_bytes(slots), .field_offset = offsetof(struct rm_board, field),

@@ -83,7 +83,7 @@ static inline uint8_t why_copy(const struct rm_rule *r, const struct rm_flow *f,
   if (h->packets < r->first_packets) return RM_WHY_FIRST;
   if (p->payload_bytes > 0) {
     if (h->payload_packets < r->first_payload_packets) return RM_WHY_PAYLOAD;
-    if (h->payload_bytes < r->first_bytes) return RM_WHY_BYTES;
+    if (h->payload_bytes < (p->dir ? r->first_bytes_down : r->first_bytes_up)) return RM_WHY_BYTES;
   }
   if (r->keepalive_ns) {
     uint64_t since = h->mirrored_ns ? h->mirrored_ns : f->first_ns;
@@ -124,7 +124,8 @@ static inline void follow(struct rm_flow *f, const struct rm_packet *p, bool cop
   h->bytes += p->frame_bytes;
   if (p->payload_bytes) {
     h->payload_packets++;
-    h->payload_bytes += p->payload_bytes;
+    uint32_t sum = h->payload_bytes + p->payload_bytes;
+    h->payload_bytes = sum < p->payload_bytes ? UINT32_MAX : sum;
   }
   if (copied) {
     h->mirrored++;

@@ -48,6 +48,35 @@ struct rm_packet {
  * Key: IPv6 with IPv4-mapped addresses is not the IPv4 flow. Both ends equal: dir is 0. */
 uint8_t rm_parse(const uint8_t *frame, uint32_t bytes, struct rm_packet *out);
 
+/* The same, then inside: GRE, IP in IP, VXLAN, GTP-U, MPLS and PPPoE are opened while what is in them has a verdict of
+ * FLOW or FRAGMENT, at most RM_INNER_MAX deep; the innermost such packet is what `out` describes. Anything else in a
+ * tunnel leaves the packet around it. `out->inner` counts how deep it lies.
+ *
+ * GRE (RFC 2784, 2890): version 0, protocols IPv4, IPv6, MPLS and transparent Ethernet. VXLAN (RFC 7348): UDP to 4789.
+ *   GTP-U (3GPP TS 29.281): UDP to 2152, version 1, G-PDU. MPLS (RFC 3032): up to eight labels, IP or, behind a
+ *   control word, Ethernet (RFC 4448). PPPoE (RFC 2516): session, IPv4 and IPv6. Tags of an inner frame are not counted
+ *   in `tags`, but its innermost id is `vlan`. */
+uint8_t rm_parse_inner(const uint8_t *frame, uint32_t bytes, struct rm_packet *out);
+#define RM_INNER_MAX 4u
+
+/* What the mirror may take. Two token buckets, both filled with RM_BUDGET_DEPTH_NS of their rate, never less than
+ * RM_BUDGET_BYTES_MIN and RM_BUDGET_PACKETS_MIN. A copy of class `why` is made while more than its share of each
+ * bucket is left: the share grows along enum rm_why from nothing (HANDSHAKE) to seven eighths (ALL), so that the
+ * least valuable is shed first. NEIGHBOUR is always made, and taken from what is there. */
+struct rm_bucket { uint64_t rate, level, depth; }; /* rate: units per second; level, depth: 1e-9 units */
+struct rm_budget {
+  struct rm_bucket bytes, packets; /* rate 0: no bound */
+  uint64_t filled_ns;
+  uint64_t shed_packets[RM_WHYS], shed_bytes[RM_WHYS];
+};
+#define RM_BUDGET_DEPTH_NS 50000000ull
+#define RM_BUDGET_BYTES_MIN 65536u
+#define RM_BUDGET_PACKETS_MIN 64u
+/* Set the rates; the buckets start full. What was counted stays. */
+void rm_budget_set(struct rm_budget *b, uint64_t bytes_per_s, uint64_t packets_per_s, uint64_t now);
+/* May a copy of `bytes` bytes be made? If so it is taken from the budget, else counted as shed. */
+bool rm_budget_take(struct rm_budget *b, uint8_t why, uint32_t bytes, uint64_t now);
+
 /* Buckets of eight entries; a flow has two candidate buckets. Entries live where the board says, the
  * signatures beside them are private to the plane. */
 struct rm_flows {

@@ -84,7 +84,8 @@ Deno.test("parseConfig() lets a rule override its base preset, keep-alive in mil
     ...inherited,
     teardown: !inherited.teardown,
     keepaliveMs: 7000,
-    firstBytes: 9,
+    firstBytesUp: 9,
+    firstBytesDown: 9,
   });
   assert.equal(inherited.match, "tcp");
   assert.equal(inherited.handshake, true);

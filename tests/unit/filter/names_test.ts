@@ -34,6 +34,7 @@ const TABLE: readonly (readonly [string, string, string, readonly string[]])[] =
   ["rm_event_kind", "event_", "event_kinds", names.EVENT_KIND],
   ["rm_cause", "cause_", "causes", names.CAUSE],
   ["rm_why", "why_", "whys", names.WHY],
+  ["rm_nature", "nature_", "natures", names.NATURE],
   ["rm_parse", "parse_", "parses", names.PARSE],
   ["rm_counter", "count_", "counters", names.COUNTER],
   ["rm_age", "age_", "ages", names.AGE],

@@ -1,7 +1,7 @@
 /** Rules as bytes of struct rm_rule, what is refused, and the presets. */
 import assert from "node:assert/strict";
 import { LIMIT } from "../../../filter/names.ts";
-import { encodeRule, type FilterRule, filterRule, PRESETS, type RuleLayout } from "../../../filter/rule.ts";
+import { encodeRule, filterRule, type GivenRule, PRESETS, type RuleLayout } from "../../../filter/rule.ts";
 
 /** Not the real layout: offsets are the caller's business. */
 const FIELDS = [
@@ -14,7 +14,15 @@ const FIELDS = [
   "seed",
   "first_packets",
   "first_payload_packets",
-  "first_bytes",
+  "acks",
+  "plaintext",
+  "keepalive_window",
+  "first_bytes_up",
+  "first_bytes_down",
+  "turn_bytes_up",
+  "turn_bytes_down",
+  "turn_bytes_max",
+  "sample",
   "keepalive_ns",
   "bpf",
 ];
@@ -22,7 +30,7 @@ const LAYOUT: RuleLayout = {
   offset: (name) => 40 * FIELDS.indexOf(name.replace("rule.", "")),
   bytes: 40 * FIELDS.length + 8 * LIMIT.bpf_max,
 };
-const encode = (given: Partial<FilterRule>) => encodeRule(filterRule({ name: "rule", ...given }), [], LAYOUT);
+const encode = (given: Partial<GivenRule>) => encodeRule(filterRule({ name: "rule", ...given }), [], LAYOUT);
 
 Deno.test("encodeRule() writes every field where the layout says", () => {
   const rule = filterRule({
@@ -31,7 +39,14 @@ Deno.test("encodeRule() writes every field where the layout says", () => {
     none: true,
     firstPackets: 3,
     firstPayloadPackets: 4,
-    firstBytes: 5_000_000_000,
+    firstBytes: 4_000_000_000,
+    firstBytesDown: 7,
+    turnBytesUp: 11,
+    turnBytesDown: 12,
+    turnBytesMax: 13,
+    sample: 14,
+    plaintext: true,
+    keepaliveWindow: true,
     keepaliveMs: 10_000,
   });
   const program = [{ code: 0x28, jt: 1, jf: 2, k: 12 }, { code: 6, jt: 0, jf: 0, k: 0xffffffff }];
@@ -41,7 +56,10 @@ Deno.test("encodeRule() writes every field where the layout says", () => {
   assert.equal(new TextDecoder().decode(new Uint8Array(view.buffer, 0, 4)), "web\0");
   assert.deepEqual(["handshake", "teardown", "all", "none", "seed"].map(u32), [1, 0, 0, 1, 0]);
   assert.deepEqual(["bpf_count", "first_packets", "first_payload_packets"].map(u32), [2, 3, 4]);
-  assert.deepEqual(["first_bytes", "keepalive_ns"].map(u64), [5_000_000_000n, 10_000_000_000n]);
+  assert.deepEqual(["first_bytes_up", "first_bytes_down"].map(u32), [4_000_000_000, 7]);
+  assert.deepEqual(["turn_bytes_up", "turn_bytes_down", "turn_bytes_max"].map(u32), [11, 12, 13]);
+  assert.deepEqual(["acks", "plaintext", "keepalive_window", "sample"].map(u32), [0, 1, 1, 14]);
+  assert.equal(u64("keepalive_ns"), 10_000_000_000n);
   const bpf = new Uint8Array(view.buffer, LAYOUT.offset("rule.bpf"), 16);
   assert.deepEqual([...bpf], [0x28, 0, 1, 2, 12, 0, 0, 0, 6, 0, 0, 0, 255, 255, 255, 255]);
 });
@@ -51,7 +69,7 @@ Deno.test("encodeRule() refuses what does not fit, naming rule, field and value"
     () => encode({ firstPackets: -1 }),
     /rule "rule": firstPackets must be a whole number .* not -1/,
   );
-  assert.throws(() => encode({ firstBytes: 1.5 }), /firstBytes .* not 1.5/);
+  assert.throws(() => encode({ firstBytes: 1.5 }), /firstBytesUp .* not 1.5/);
   assert.throws(() => encode({ keepaliveMs: Number.NaN }), /keepaliveMs .* not NaN/);
   assert.throws(() => encode({ firstPayloadPackets: 2 ** 32 }), /from 0 to 4294967295, not 4294967296/);
   assert.throws(() => encode({ name: "" }), /its name must have 1 to 31 bytes/);
@@ -79,6 +97,6 @@ Deno.test("PRESETS seed connection state, and mirror content where content is th
     ]);
   }
   const [ids] = PRESETS.ids;
-  assert.deepEqual([ids!.seed, ids!.firstBytes, ids!.keepaliveMs], [false, 16_384, 30_000]);
+  assert.deepEqual([ids!.seed, ids!.firstBytesUp, ids!.keepaliveMs], [false, 16_384, 30_000]);
   assert.equal(PRESETS.none[0]!.none, true);
 });

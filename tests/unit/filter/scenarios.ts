@@ -7,7 +7,7 @@
  */
 import type { Age, Why } from "../../../filter/names.ts";
 import type { BpfProgram } from "../../../filter/bpf.ts";
-import { type CompiledRule, type FilterRule, filterRule } from "../../../filter/rule.ts";
+import { type CompiledRule, filterRule, type GivenRule } from "../../../filter/rule.ts";
 import { DOWN, icmpFrame, tcpFrame, udpFrame, UP } from "./ends.ts";
 
 export type Direction = ">" | "<" | ">>" | "<<";
@@ -25,7 +25,7 @@ export interface Scenario {
   readonly steps: readonly Step[];
 }
 
-const rule = (given: Partial<FilterRule>, program: BpfProgram = []): CompiledRule => ({
+const rule = (given: Partial<GivenRule>, program: BpfProgram = []): CompiledRule => ({
   rule: filterRule({ name: "rule", ...given }),
   program,
 });
