@@ -59,6 +59,11 @@ export class CaptureSplitter {
     return frames;
   }
 
+  /** Whether it is known by now to be a capture. */
+  get recognised(): boolean {
+    return this.#format !== undefined;
+  }
+
   /** To be called after the last piece: why the file is not whole, as the end of a sentence; null if it is. */
   finish(): string | null {
     if (this.#format === undefined) {

@@ -60,9 +60,11 @@ export async function* readPieces(path: string, reading: Reading): AsyncGenerato
     const count = await file.read(buffer);
     if (count === null) break;
     doneBytes += count;
-    yield { frames: split(splitter, buffer.slice(0, count), path), doneBytes, totalBytes };
+    const frames = split(splitter, buffer.slice(0, count), path);
+    if (splitter.recognised) yield { frames, doneBytes, totalBytes };
   }
   reading.cut = splitter.finish();
+  if (!splitter.recognised) throw new Error(`Cannot read ${path}: ${reading.cut}`);
 }
 
 function split(splitter: CaptureSplitter, piece: Uint8Array, path: string): CapturedFrame[] {
