@@ -12,6 +12,10 @@ const installed = await new Deno.Command("suricata", { args: ["-V"], stdout: "nu
   .then(({ success }) => success, () => false);
 const known = await Deno.readTextFile(`${dataFolder()}/alerts.tsv`).catch(() => null);
 const NEEDS = "(needs Suricata: ./scripts/setup --only ids)";
+/** Small ones whose alerts do not depend on the release of Suricata. */
+const FEW = ["arkime_synthetic", "bigendian", "cloudshark-arp"].map((name) =>
+  `arkime:tests/pcap/${name}.pcap`
+);
 const ENDS: [End, End] = [
   { mac: [2, 0, 0, 0, 0, 1], ip: [10, 0, 0, 1], port: 1000 },
   { mac: [2, 0, 0, 0, 0, 2], ip: [10, 0, 0, 2], port: 2000 },
@@ -36,7 +40,6 @@ Deno.test({
     assert.deepEqual(await judge.judge(path, "one"), [{ sid: 4711, packet: 3 }]);
     await judge.judge(path, "one");
     assert.equal(judge.runs, 1);
-    await assert.rejects(judge.judge(rules, "two"), /Cannot judge .*x\.rules: suricata/);
     await Deno.remove(folder, { recursive: true });
   },
 });
@@ -47,7 +50,8 @@ Deno.test({
   async fn() {
     const folder = dataFolder();
     await using judge = await Judge.open(`${folder}/rules/et-open-subset.rules`);
-    const few = readKnown(known!).slice(1, 4);
+    const few = readKnown(known!).filter(({ capture }) => FEW.includes(capture));
+    assert.equal(few.length, FEW.length);
     const scores = BASELINES.map(({ name }) => newScore(name));
     const counted = [];
     for (const [number, { capture }] of few.entries()) {
