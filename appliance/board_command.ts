@@ -38,12 +38,12 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.automatic", failover.automatic ? 1 : 0);
 }
 
-/** All rules and ages, as one change. */
+/** All rules, ages and limits of the filter, as one change. */
 export function writeRules(
   board: Board,
   publish: Publish,
   rules: readonly CompiledRule[],
-  ages: Config["filter"]["ages"],
+  { ages, budget, inner }: Pick<Config["filter"], "ages" | "budget" | "inner">,
 ): void {
   const limit = board.count("rule.name");
   if (rules.length > limit) {
@@ -61,6 +61,9 @@ export function writeRules(
   board.setNumber("command.rule_count", rules.length);
   const seconds = [ages.tcpOpeningS, ages.tcpS, ages.tcpClosingS, ages.udpS, ages.icmpS, ages.otherS];
   seconds.forEach((s, i) => board.setNumber("command.age_ns", s * NS_PER_S, i));
+  board.setNumber("command.inner", inner ? 1 : 0);
+  board.setNumber("command.budget_bytes", budget.bytesPerSecond);
+  board.setNumber("command.budget_packets", budget.packetsPerSecond);
   publish("command.rule_generation", (odd + 1) >>> 0);
 }
 

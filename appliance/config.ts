@@ -6,6 +6,7 @@
  * a configuration is only handed out when there is none.
  */
 import { parse, TomlError } from "smol-toml";
+import type { BudgetLimits } from "../filter/budget.ts";
 import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rule.ts";
 import { crossCheck, flowSlots } from "./config_checks.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
@@ -16,6 +17,8 @@ import { type Problem, readShape, type Shape } from "./config_shape.ts";
 import { type Role, ROLES } from "./view.ts";
 
 export type { FilterRule, Port, Problem };
+
+const BYTES_PER_MBIT = 125_000;
 
 /** Where the API is when the text says nothing of it. */
 export const DEFAULT_SOCKET = `${NODE.runtime_directory.default}/control.sock`;
@@ -30,6 +33,10 @@ export interface Config {
   };
   readonly filter: {
     readonly preset: Preset;
+    /** Of the mirror: whole units, 0 is no bound. */
+    readonly budget: BudgetLimits;
+    /** Whether flows inside tunnels are told apart. */
+    readonly inner: boolean;
     /** Rules of the file, then those of the preset; the first that matches wins. */
     readonly rules: readonly FilterRule[];
     readonly ages: Values<typeof AGES>;
@@ -106,6 +113,8 @@ function build(shape: Shape): Config {
     plane: { ...plane, flowSlots: flowSlots(plane.flowsMax) },
     filter: {
       preset: filter.preset,
+      budget: { bytesPerSecond: filter.budgetMbit * BYTES_PER_MBIT, packetsPerSecond: filter.budgetPps },
+      inner: filter.inner,
       rules: [...own, ...PRESETS[filter.preset]],
       ages: section(shape, "filter.ages", AGES),
     },

@@ -10,7 +10,7 @@ import type { Preset } from "../filter/rule.ts";
 import type { Keys } from "./config_key.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
 
-const KINDS = ["nat", "lb", "firewall", "ids"] as const satisfies readonly Preset[];
+const KINDS = ["nat", "lb", "firewall", "ids", "ids-full"] as const satisfies readonly Preset[];
 
 export const RULES_MAX = LIMIT.rules;
 const RULE_NAME_BYTES_MAX = LIMIT.name_bytes - 1;
@@ -120,7 +120,31 @@ export const FILTER = {
     choices: [...KINDS, "none"],
     default: "nat",
     help: "Which packets form state in this kind of box, and so are copied to the standby. `none` copies " +
-      "nothing but what `[[filter.rules]]` say.",
+      "nothing but what `[[filter.rules]]` say. What each costs and keeps stands in docs/architecture.md.",
+  },
+  budget_mbit: {
+    type: "integer",
+    min: 1,
+    max: 400000,
+    zero: "no bound",
+    default: 0,
+    help: "Megabits per second that copies may take, both directions together. Above it the copies worth " +
+      "least are left out and counted as `shed`: first `all`, `sample` and turns, handshakes last.",
+  },
+  budget_pps: {
+    type: "integer",
+    min: 1,
+    max: 1000000000,
+    zero: "no bound",
+    default: 0,
+    help: "The same in copies per second.",
+  },
+  inner: {
+    type: "boolean",
+    default: false,
+    help:
+      "Tells flows apart inside GRE, IP in IP, VXLAN, GTP-U, MPLS and PPPoE, as the boxes see them if they look " +
+      "inside. A tunnel is one flow otherwise. Such flows are not seeded, and `match` still sees the outer headers.",
   },
 } as const satisfies Keys;
 
@@ -165,7 +189,36 @@ export const RULE = {
     4294967295,
     "Copies packets until this many payload bytes have passed in each direction.",
   ),
-  keepalive_s: count(86400, "Copies a packet of each direction when none was copied for so long."),
+  first_bytes_up: bytes("The same for what the client sends, who is the end that opened.", "first_bytes"),
+  first_bytes_down: bytes("The same for what the client is sent.", "first_bytes"),
+  turn_bytes_up: bytes(
+    "Copies packets until this many payload bytes have passed since the client began to talk, anew each time " +
+      "it does so after the other side.",
+  ),
+  turn_bytes_down: bytes("The same for the other side."),
+  turn_bytes_max: {
+    ...bytes("Payload bytes that turns may copy of a flow in all, both directions together."),
+    absent: "as in `preset`, else no bound",
+    zero: "no bound",
+  },
+  plaintext: flag(
+    "First bytes and turns end where a flow is encrypted: the handshakes of TLS, SSH and QUIC are copied, what " +
+      "follows is not.",
+  ),
+  acks: flag("Copies the ACK that covers what was copied, so that a stream is put together while it runs."),
+  sample: {
+    ...count(4294967295, "Copies one in this many packets of each direction."),
+    min: 2,
+  },
+  keepalive_s: count(
+    86400,
+    "Copies a packet of each direction when none was copied for so long; after a TCP segment with payload, its " +
+      "ACK as well.",
+  ),
+  keepalive_window: flag(
+    "Copies such a pair at least every half receive window, so that a box which checks windows goes along. The " +
+      "window's scale is learnt from the handshake.",
+  ),
 } as const satisfies Keys;
 
 export const AGES = {
@@ -313,6 +366,11 @@ function flag(help: string, example = "true") {
 function count(max: number, help: string) {
   const absent = "as in `preset`, else 0";
   return { type: "integer", min: 1, max, zero: "off", default: null, absent, example: "0", help } as const;
+}
+
+function bytes(help: string, other?: string) {
+  const absent = other === undefined ? {} : { absent: `as \`${other}\`` };
+  return { ...count(4294967295, help), ...absent };
 }
 
 function age(seconds: number, what: string) {

@@ -108,7 +108,7 @@ export class Node implements NodeControl {
     if (map === null) return;
     const rules = this.#config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
     writeReflexes(map.board, this.#config);
-    writeRules(map.board, map.publish, rules, this.#config.filter.ages);
+    writeRules(map.board, map.publish, rules, this.#config.filter);
   }
 
   #tell(cause: EventView["cause"], text: string): void {

@@ -50,7 +50,7 @@ async function prepare(config: Config) {
   const map = native.createBoard(boardPath(config), { slots: config.plane.flowSlots, version: VERSION });
   writeSetup(map.board, config, huge);
   writeReflexes(map.board, config);
-  writeRules(map.board, map.publish, rules, config.filter.ages);
+  writeRules(map.board, map.publish, rules, config.filter);
   return map;
 }
 

@@ -5,7 +5,7 @@
  * library when it is opened. Needs unscoped --allow-ffi (results are read from memory that C describes).
  */
 import { AGE, type Age, PARSE, type Parse, WHY, type Why } from "./names.ts";
-import type { AgesMs } from "./model.ts";
+import type { AgesMs, FilterOptions } from "./model.ts";
 import { type CompiledRule, encodeRule, type RuleLayout } from "./rule.ts";
 import type { BpfProgram } from "./bpf.ts";
 
@@ -15,6 +15,10 @@ const SYMBOLS = {
   rm_filter_close: { parameters: ["pointer"], result: "void" },
   // filter, rules, count, generation, age_ns
   rm_filter_rules: { parameters: ["pointer", "buffer", "u32", "u32", "buffer"], result: "i32" },
+  // filter, inner, bytes_per_s, packets_per_s, now
+  rm_filter_options: { parameters: ["pointer", "u32", "u64", "u64", "u64"], result: "void" },
+  // filter, out
+  rm_filter_shed: { parameters: ["pointer", "buffer"], result: "void" },
   // filter, bytes, frames, count, results
   rm_filter_decide: { parameters: ["pointer", "buffer", "buffer", "u32", "buffer"], result: "void" },
   // filter, now, buckets
@@ -41,6 +45,8 @@ export interface FrameInput {
 export interface CoreResult {
   readonly parse: Parse;
   readonly why: Why;
+  /** A copy for this reason was not made, the budget is spent. */
+  readonly shed: Why;
   /** Index of the flow's rule. */
   readonly rule: number | undefined;
   /** Any field of the packet or of the sender's half after it: "packet.seq", "half.next". */
@@ -152,6 +158,24 @@ export class FilterCore implements Disposable {
     }
   }
 
+  /** Tunnels and budget; both are off at first. The buckets of the budget start full. */
+  setOptions({ inner = false, budget, nowNs = 0n }: FilterOptions): void {
+    const bytes = BigInt(budget?.bytesPerSecond ?? 0);
+    const packets = BigInt(budget?.packetsPerSecond ?? 0);
+    this.#library.symbols.rm_filter_options(this.#handle, inner ? 1 : 0, bytes, packets, nowNs);
+  }
+
+  /** Copies that the budget refused, by reason; reasons without any are left out. */
+  shed(): Map<Why, { readonly packets: number; readonly bytes: number }> {
+    const counts = new BigUint64Array(2 * WHY.length);
+    this.#library.symbols.rm_filter_shed(this.#handle, counts);
+    const numbers = Array.from(counts, Number);
+    const all = WHY.map((why, i) =>
+      [why, { packets: numbers[i]!, bytes: numbers[WHY.length + i]! }] as const
+    );
+    return new Map(all.filter(([, { packets }]) => packets > 0));
+  }
+
   /** Decide for a batch of frames, in order. */
   decide(frames: readonly FrameInput[]): CoreResult[] {
     const total = frames.reduce((sum, frame) => sum + frame.bytes.length, 0);
@@ -181,10 +205,12 @@ export class FilterCore implements Disposable {
     this.#library.symbols.rm_filter_sweep(this.#handle, nowNs, buckets);
   }
 
-  counts(): { readonly live: number; readonly evicted: number; readonly expired: number } {
-    const counts = new BigUint64Array(3);
+  /** Of the flows in the table. `evictedLive`: of the evicted, those with a conversation going on. */
+  counts(): Readonly<Record<"live" | "evicted" | "expired" | "evictedLive", number>> {
+    const counts = new BigUint64Array(4);
     this.#library.symbols.rm_filter_counts(this.#handle, counts);
-    return { live: Number(counts[0]), evicted: Number(counts[1]), expired: Number(counts[2]) };
+    const [live, evicted, expired, evictedLive] = Array.from(counts, Number);
+    return { live: live!, evicted: evicted!, expired: expired!, evictedLive: evictedLive! };
   }
 
   /** The bytes of struct rm_flow in a slot; undefined if it is free. */
@@ -226,6 +252,9 @@ class Result implements CoreResult {
   }
   get why(): Why {
     return WHY[this.field("result.why")]!;
+  }
+  get shed(): Why {
+    return WHY[this.field("result.shed")]!;
   }
   get rule(): number | undefined {
     const rule = this.field("result.rule");

@@ -26,8 +26,9 @@ export interface IpOptions {
   readonly options?: readonly number[];
   /** IPv6 extension headers, outermost first: [protocol number, whole header]. Byte 0 of each is filled in. */
   readonly extensions?: readonly (readonly [number, readonly number[]])[];
-  /** Flags and fragment offset of IPv4. */
+  /** Flags and fragment offset of IPv4, and what the fragments of a packet share. */
   readonly fragment?: number;
+  readonly id?: number;
   readonly version?: number;
   /** Header length of IPv4 in words. */
   readonly headerWords?: number;
@@ -99,10 +100,19 @@ function ipv4Header(
   [from, to]: readonly [End, End],
   proto: number,
   segmentBytes: number,
-  { options = [], fragment = 0, version = 4, headerWords = 5 + options.length / 4, length }: IpOptions,
+  given: IpOptions,
 ): number[] {
-  const total = length ?? 20 + options.length + segmentBytes;
-  const start = [(version << 4) | headerWords, 0, ...bytes16(total), 0, 0, ...bytes16(fragment), 64, proto];
+  const { options = [], fragment = 0, id = 0, version = 4, headerWords = 5 + options.length / 4 } = given;
+  const total = given.length ?? 20 + options.length + segmentBytes;
+  const start = [
+    (version << 4) | headerWords,
+    0,
+    ...bytes16(total),
+    ...bytes16(id),
+    ...bytes16(fragment),
+    64,
+    proto,
+  ];
   const end = [...from.ip, ...to.ip, ...options];
   return [...start, ...bytes16(internetChecksum(start, end)), ...end];
 }

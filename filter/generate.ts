@@ -8,6 +8,7 @@
 import { type End, ethernet, icmp, ip, type IpOptions, type LinkOptions, sctp, tcp, udp } from "./frame.ts";
 import { ETHERTYPE, parsePacket, PROTO, TCP } from "./packet.ts";
 import { Random } from "./random.ts";
+import { type Speech, SPEECHES, spoken, type Tunnel, TUNNELS, wrap } from "./wrap.ts";
 
 export interface GeneratedFrame {
   readonly timeNs: bigint;
@@ -120,15 +121,23 @@ function ipOptions(random: Random, isV6: boolean): IpOptions {
 interface Carrier {
   readonly link: LinkOptions;
   readonly network: IpOptions;
+  readonly tunnel?: Tunnel;
 }
 
 function newCarrier(random: Random, ends: readonly [End, End]): Carrier {
-  return { link: linkOptions(random), network: ipOptions(random, ends[0].ip.length === 16) };
+  const bare = { link: linkOptions(random), network: ipOptions(random, ends[0].ip.length === 16) };
+  return random.chance(0.08) ? { ...bare, tunnel: random.pick(TUNNELS) } : bare;
 }
 
-function carry({ link, network }: Carrier, ends: readonly [End, End], proto: number, segment: Uint8Array) {
-  const { type, body } = ip(ends, proto, segment, network);
-  return ethernet(ends, type, body, link);
+function carry(
+  { link, network, tunnel }: Carrier,
+  ends: readonly [End, End],
+  proto: number,
+  segment: Uint8Array,
+) {
+  const content = ip(ends, proto, segment, network);
+  if (tunnel) return wrap(tunnel, ends, content);
+  return ethernet(ends, content.type, content.body, link);
 }
 
 function somePayload(random: Random): Uint8Array<ArrayBuffer> {
@@ -167,9 +176,10 @@ function* talkTcp(random: Random): Talk {
   if (!random.chance(0.15)) { // else the node came late and sees the middle only
     yield* openTcp(random, next, send);
   }
-  for (let left = random.below(random.chance(0.1) ? 400 : 14); left > 0; left--) {
+  const speech: Speech = random.chance(0.4) ? random.pick(SPEECHES) : "plain";
+  for (let left = random.below(random.chance(0.1) ? 400 : 14), said = 0; left > 0; left--) {
     const from = random.chance(0.6) ? 1 : 0;
-    const payload = somePayload(random);
+    const payload = spoken(speech, somePayload(random), said++ > 4 && random.chance(0.5));
     yield send(from, TCP.ack | (payload.length > 0 ? TCP.psh : 0), [], payload);
     next[from] = (next[from] + payload.length) >>> 0;
   }
@@ -215,9 +225,10 @@ function* openTcp(random: Random, next: [number, number], send: Send): Talk {
 function* talkDatagrams(random: Random, proto: number): Talk {
   const ends = newEnds(random);
   const carrier = newCarrier(random, ends);
-  for (let left = 1 + random.below(12); left > 0; left--) {
+  const speech: Speech = random.chance(0.4) ? random.pick(SPEECHES) : "plain";
+  for (let left = 1 + random.below(12), said = 0; left > 0; left--) {
     const way: [End, End] = random.chance(0.5) ? ends : [ends[1], ends[0]];
-    const payload = somePayload(random);
+    const payload = spoken(speech, somePayload(random), said++ > 2 && random.chance(0.5));
     yield carry(carrier, way, proto, proto === PROTO.udp ? udp(way, payload) : sctp(way, payload));
   }
 }
@@ -256,13 +267,21 @@ function* talkFragments(random: Random): Talk {
   const ends = newEnds(random);
   const payload = somePayload(random);
   if (ends[0].ip.length === 4) {
-    yield carry({ link: {}, network: { fragment: 0x2000 } }, ends, PROTO.udp, udp(ends, payload));
-    yield carry({ link: {}, network: { fragment: 1 + random.below(0x1fff) } }, ends, PROTO.udp, payload);
+    const id = random.below(40);
+    const piece = (fragment: number, segment: Uint8Array) =>
+      carry({ link: {}, network: { id, fragment } }, ends, PROTO.udp, segment);
+    if (random.chance(0.2)) yield piece(1 + random.below(0x1fff), payload); // overtakes the first
+    yield piece(0x2000, random.chance(0.9) ? udp(ends, payload) : payload.subarray(0, 6));
+    for (let left = random.below(4); left > 0; left--) {
+      yield piece(0x2000 + 1 + random.below(0x1fff), payload);
+    }
+    yield piece(1 + random.below(0x1fff), payload);
     yield carry({ link: {}, network: { fragment: 0x4000 } }, ends, PROTO.udp, udp(ends, payload)); // do not fragment
     return;
   }
-  for (const place of [1, 8, 0]) {
-    const header = [0, 0, 0, place, 0, 0, 0, 1];
+  const id = random.below(40);
+  for (const place of [1, 8, 9, 0]) {
+    const header = [0, 0, 0, place, 0, 0, 0, id];
     yield carry(
       { link: {}, network: { extensions: [[PROTO.fragment, header]] } },
       ends,

@@ -5,18 +5,23 @@
  * rm_decide() in native/filter.h numbers them. Tests hold the two against each other packet by packet.
  */
 import { runBpf } from "./bpf.ts";
-import type { Age, Parse, Why } from "./names.ts";
+import { Budget, type BudgetLimits } from "./budget.ts";
+import { FragmentTable } from "./fragment.ts";
+import type { Age, Nature, Parse, Why } from "./names.ts";
+import { NATURE_PACKETS, nextNature } from "./nature.ts";
 import { flowKey, type FlowPart, type Packet, parsePacket, PROTO, TCP, type TcpPart } from "./packet.ts";
 import { type CompiledRule, type FilterRule, keepaliveNs } from "./rule.ts";
+import { parseInner } from "./tunnel.ts";
 
 /** What is known of one direction; the fields of struct rm_half. */
 export interface ModelHalf {
   packets: number;
   bytes: bigint;
   payloadPackets: number;
-  payloadBytes: bigint;
+  payloadBytes: number;
   mirrored: number;
   mirroredNs: bigint;
+  copied: number | undefined;
   next: number;
   ack: number;
   window: number;
@@ -27,10 +32,19 @@ export interface ModelHalf {
   sackPermitted: boolean;
   ackDue: boolean;
   finAckDue: boolean;
+  replyDue: boolean;
 }
 
 export interface ModelFlow {
   readonly outerDir: 0 | 1;
+  /** Direction of packets from the end that opened. */
+  readonly client: 0 | 1;
+  readonly inner: boolean;
+  /** Direction of the last payload. */
+  talker: 0 | 1 | undefined;
+  turnLeft: number;
+  turnSpent: number;
+  nature: Nature;
   readonly half: readonly [ModelHalf, ModelHalf];
   readonly firstNs: bigint;
   lastNs: bigint;
@@ -44,11 +58,30 @@ export interface ModelFlow {
 export interface Decision {
   readonly parse: Parse;
   readonly why: Why;
+  /** A copy for this reason was not made, the budget is spent. */
+  readonly shed: Why;
   /** Index of the flow's rule. */
   readonly rule: number | undefined;
   readonly packet: Packet;
   /** The flow after the packet; absent unless `parse` is "flow". */
   readonly flow?: ModelFlow;
+}
+
+export interface FilterOptions {
+  /** Look into tunnels. @default false */
+  readonly inner?: boolean;
+  /** @default no bound */
+  readonly budget?: BudgetLimits;
+  /** When the budget starts to fill. @default 0 */
+  readonly nowNs?: bigint;
+}
+
+const UNBOUNDED: BudgetLimits = { bytesPerSecond: 0, packetsPerSecond: 0 };
+const U32_MAX = 0xffffffff;
+
+interface Circumstances {
+  readonly nowNs: bigint;
+  readonly observed: boolean;
 }
 
 /** A flow's life after its last packet, in milliseconds; 0: for ever. */
@@ -59,13 +92,13 @@ function newHalf(): ModelHalf {
     packets: 0,
     bytes: 0n,
     payloadPackets: 0,
-    payloadBytes: 0n,
+    payloadBytes: 0,
     mirrored: 0,
     mirroredNs: 0n,
   };
-  const sequence = { next: 0, ack: 0, window: 0, scale: undefined };
+  const sequence = { copied: undefined, next: 0, ack: 0, window: 0, scale: undefined };
   const flags = { sentSyn: false, sentFin: false, sentAck: false, sackPermitted: false };
-  return { ...counters, ...sequence, ...flags, ackDue: false, finAckDue: false };
+  return { ...counters, ...sequence, ...flags, ackDue: false, finAckDue: false, replyDue: false };
 }
 
 const has = (tcp: TcpPart, flag: number) => (tcp.flags & flag) !== 0;
@@ -83,10 +116,16 @@ export class FilterModel {
   #rules: readonly CompiledRule[];
   #generation = 1;
   readonly #agesMs: AgesMs;
+  readonly #inner: boolean;
+  readonly #fragments = new FragmentTable();
+  readonly budget: Budget;
 
-  constructor(rules: readonly CompiledRule[], agesMs: AgesMs) {
+  constructor(rules: readonly CompiledRule[], agesMs: AgesMs, options: FilterOptions = {}) {
+    const { inner = false, budget = UNBOUNDED, nowNs = 0n } = options;
     this.#rules = rules;
     this.#agesMs = agesMs;
+    this.#inner = inner;
+    this.budget = new Budget(budget, nowNs);
   }
 
   /** Take over other rules: every flow chooses anew at its next packet. */
@@ -97,9 +136,37 @@ export class FilterModel {
 
   /** Decide for one frame at `nowNs`; `observed`: it came out of the box and is never copied. */
   decide(frame: Uint8Array, nowNs: bigint, observed: boolean): Decision {
-    const packet = parsePacket(frame);
-    const part = packet.flow;
-    if (!part) return { parse: packet.verdict, why: "none", rule: undefined, packet };
+    const packet = this.#inner ? parseInner(frame) : parsePacket(frame);
+    if (packet.flow) return this.#decideFlow(frame, packet, packet.flow, { nowNs, observed });
+    if (packet.fragment) return this.#decideFragment(frame, packet, { nowNs, observed });
+    return { parse: packet.verdict, why: "none", shed: "none", rule: undefined, packet };
+  }
+
+  #decideFragment(frame: Uint8Array, packet: Packet, { nowNs, observed }: Circumstances): Decision {
+    const first = packet.fragment!.flow;
+    if (first) {
+      const decision = this.#decideFlow(frame, packet, first, { nowNs, observed });
+      const { why, rule } = decision;
+      if (!observed) this.#fragments.keep(packet, { copied: why !== "none", rule, ns: nowNs });
+      return decision;
+    }
+    const none = { parse: packet.verdict, why: "none", shed: "none", rule: undefined, packet } as const;
+    if (observed) return none;
+    const known = packet.fragment!.kind === "later" ? this.#fragments.find(packet, nowNs) : undefined;
+    const rule = known?.rule;
+    const wanted = known ? known.copied : this.#rules.some(({ rule }) => !rule.none);
+    if (!wanted) return { ...none, rule };
+    return this.budget.take("fragment", packet.frameBytes, nowNs)
+      ? { ...none, rule, why: "fragment" }
+      : { ...none, rule, shed: "fragment" };
+  }
+
+  #decideFlow(
+    frame: Uint8Array,
+    packet: Packet,
+    part: FlowPart,
+    { nowNs, observed }: Circumstances,
+  ): Decision {
     const flow = this.#flowOf(packet, part, nowNs, observed);
     if (flow.generation !== this.#generation) {
       flow.generation = this.#generation;
@@ -107,16 +174,21 @@ export class FilterModel {
       flow.rule = index < 0 ? undefined : index;
     }
     const rule = flow.rule === undefined ? undefined : this.#rules[flow.rule]!.rule;
-    const why = observed || !rule ? "none" : whyCopy(rule, flow, part, nowNs);
-    follow(flow, packet, part);
+    if (rule && part.payloadBytes > 0) followPayload(rule, flow, part, frame);
+    const wanted = rule ? whyCopy(rule, flow, part, nowNs) : "none";
+    const isShed = wanted !== "none" && !observed && !this.budget.take(wanted, packet.frameBytes, nowNs);
+    const why = isShed ? "none" : wanted;
+    const half = flow.half[part.dir];
     if (why !== "none") {
-      const half = flow.half[part.dir];
-      half.mirrored = (half.mirrored + 1) >>> 0;
       half.mirroredNs = nowNs;
+      if (!observed) half.mirrored = (half.mirrored + 1) >>> 0;
+      if (part.tcp) followCopy(rule!, flow, part, why);
     }
+    follow(flow, packet, part, why);
     flow.age = ageOf(flow, part.proto);
     flow.lastNs = nowNs;
-    return { parse: packet.verdict, why, rule: flow.rule, packet, flow };
+    const told = { parse: packet.verdict, rule: flow.rule, packet, flow };
+    return { ...told, why: observed ? "none" : why, shed: isShed ? wanted : "none" };
   }
 
   /** Step 1: the flow of a packet, made if need be. */
@@ -127,8 +199,15 @@ export class FilterModel {
     const half: [ModelHalf, ModelHalf] = [newHalf(), newHalf()];
     const outerDir = observed ? (part.dir === 0 ? 1 : 0) : part.dir;
     const times = { firstNs: nowNs, lastNs: nowNs };
+    const answers = part.tcp !== undefined && has(part.tcp, TCP.syn) && has(part.tcp, TCP.ack);
     const fresh: ModelFlow = {
       outerDir,
+      client: answers ? (part.dir === 0 ? 1 : 0) : part.dir,
+      inner: packet.inner > 0,
+      talker: undefined,
+      turnLeft: 0,
+      turnSpent: 0,
+      nature: "unknown",
       half,
       ...times,
       rule: undefined,
@@ -172,23 +251,80 @@ function whyCopy(rule: FilterRule, flow: ModelFlow, part: FlowPart, nowNs: bigin
   }
   if (half.packets < rule.firstPackets) return "first";
   if (part.payloadBytes > 0 && half.payloadPackets < rule.firstPayloadPackets) return "payload";
-  if (
-    part.payloadBytes > 0 &&
-    half.payloadBytes < BigInt(part.dir === 0 ? rule.firstBytesUp : rule.firstBytesDown)
-  ) return "bytes";
+  if (part.payloadBytes > 0 && !(rule.plaintext && flow.nature === "opaque")) {
+    const first = part.dir === flow.client ? rule.firstBytesUp : rule.firstBytesDown;
+    if (half.payloadBytes < first) return "bytes";
+    if (flow.turnLeft > 0 && (rule.turnBytesMax === 0 || flow.turnSpent < rule.turnBytesMax)) return "turn";
+  }
+  if (tcp && acknowledgesCopies(flow, part, tcp)) return "ack";
   const interval = keepaliveNs(rule);
   const silentSince = half.mirroredNs === 0n ? flow.firstNs : half.mirroredNs;
-  return interval > 0n && elapsed(silentSince, nowNs) >= interval ? "keepalive" : "none";
+  if (interval > 0n && elapsed(silentSince, nowNs) >= interval) return "keepalive";
+  if (tcp && rule.keepaliveWindow && isWindowDue(flow, part, tcp)) return "keepalive";
+  const isSample = rule.sample > 0 && ((half.packets + flowSalt(part)) >>> 0) % rule.sample === 0;
+  return isSample ? "sample" : "none";
 }
 
-/** Step 4, but for the copies. */
-function follow(flow: ModelFlow, packet: Packet, part: FlowPart): void {
+function acknowledgesCopies({ half }: ModelFlow, { dir }: FlowPart, tcp: TcpPart): boolean {
+  const copied = half[dir === 0 ? 1 : 0].copied;
+  const isAck = has(tcp, TCP.ack) && !has(tcp, TCP.rst);
+  return half[dir].replyDue && isAck && !isLater(copied ?? 0, tcp.ack);
+}
+
+/** More than half of the receive window since the last copy. */
+function isWindowDue({ half }: ModelFlow, { dir, payloadBytes }: FlowPart, tcp: TcpPart): boolean {
+  const sender = half[dir];
+  const other = half[dir === 0 ? 1 : 0];
+  if (payloadBytes === 0 || !sender.sentSyn || !other.sentSyn || !other.sentAck) return false;
+  if (sender.copied === undefined) return false;
+  const isScaled = sender.scale !== undefined && other.scale !== undefined;
+  const window = other.window * 2 ** (isScaled ? other.scale! : 0);
+  return ((segmentEnd(tcp, payloadBytes) - sender.copied) | 0) > Math.floor(window / 2);
+}
+
+/** A number of the flow that spreads samples. */
+function flowSalt({ addr, port }: FlowPart): number {
+  const [a, b] = addr.map((address) => new DataView(address.buffer, address.byteOffset, 16).getUint32(12));
+  let x = Math.imul(a! ^ ((port[0] << 16) | port[1]), 0x85ebca6b) >>> 0;
+  x = Math.imul(x ^ (x >>> 15) ^ b!, 0xc2b2ae35) >>> 0;
+  return (x ^ (x >>> 16)) >>> 0;
+}
+
+/** Step 2, what payload shows. */
+function followPayload(rule: FilterRule, flow: ModelFlow, part: FlowPart, frame: Uint8Array): void {
+  const { dir, proto, payloadOffset, payloadBytes } = part;
+  const { payloadPackets } = flow.half[dir];
+  const isOpen = flow.nature === "unknown" || flow.nature === "plain";
+  if (rule.plaintext && (!isOpen || payloadPackets < NATURE_PACKETS)) {
+    const payload = frame.subarray(payloadOffset, payloadOffset + payloadBytes);
+    flow.nature = nextNature(flow.nature, { proto, payload, payloadPackets });
+  }
+  if (flow.talker === dir) return;
+  flow.talker = dir;
+  flow.turnLeft = dir === flow.client ? rule.turnBytesUp : rule.turnBytesDown;
+}
+
+/** Step 4 for TCP, if the packet was copied. */
+function followCopy(rule: FilterRule, flow: ModelFlow, part: FlowPart, why: Why): void {
+  const half = flow.half[part.dir];
+  const other = flow.half[part.dir === 0 ? 1 : 0];
+  const tcp = part.tcp!;
+  const end = segmentEnd(tcp, part.payloadBytes);
+  half.copied = half.copied === undefined ? end : later(end, half.copied);
+  if (has(tcp, TCP.ack) && !isLater(other.copied ?? 0, tcp.ack)) half.replyDue = false;
+  if (part.payloadBytes > 0 && (rule.acks || why === "keepalive")) other.replyDue = true;
+}
+
+/** Step 4, but for what a copy changes. */
+function follow(flow: ModelFlow, packet: Packet, part: FlowPart, why: Why): void {
   const half = flow.half[part.dir];
   if (part.tcp) followTcp(flow, part, part.tcp);
   half.packets = (half.packets + 1) >>> 0;
   half.bytes += BigInt(packet.frameBytes);
   if (part.payloadBytes > 0) half.payloadPackets = (half.payloadPackets + 1) >>> 0;
-  half.payloadBytes += BigInt(part.payloadBytes);
+  half.payloadBytes = Math.min(half.payloadBytes + part.payloadBytes, U32_MAX);
+  flow.turnLeft = Math.max(flow.turnLeft - part.payloadBytes, 0);
+  if (why === "turn") flow.turnSpent = Math.min(flow.turnSpent + part.payloadBytes, U32_MAX);
 }
 
 function followTcp(flow: ModelFlow, part: FlowPart, tcp: TcpPart): void {

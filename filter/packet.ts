@@ -14,7 +14,23 @@ export interface Packet {
   /** Offset of the IP header from the start of the frame; 0 where there is none. */
   readonly ipOffset: number;
   readonly frameBytes: number;
+  /** Tunnels this packet lies in; 0 unless parseInner() was asked. */
+  readonly inner: number;
   /** Present for verdict "flow" only. */
+  readonly flow?: FlowPart;
+  /** Present for verdict "fragment" only. */
+  readonly fragment?: FragmentPart;
+}
+
+export interface FragmentPart {
+  /** bare: the first one, cut before the end of its transport header. */
+  readonly kind: "first" | "bare" | "later";
+  readonly id: number;
+  readonly ipv6: boolean;
+  readonly proto: number;
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+  /** Of a first one: as if it were a whole packet. */
   readonly flow?: FlowPart;
 }
 
@@ -76,7 +92,7 @@ const EXTENSIONS_MAX = 8;
 const EXTENSIONS: readonly number[] = [PROTO.hop, PROTO.routing, PROTO.destination, PROTO.fragment, PROTO.ah];
 
 /** A stretch of the frame that knows its end: reading outside is a bug of the parser and throws. */
-class Bytes {
+export class Bytes {
   readonly #frame: Uint8Array;
   constructor(readonly at: number, readonly end: number, frame: Uint8Array) {
     this.#frame = frame;
@@ -114,15 +130,22 @@ class Bytes {
   }
 }
 
+/** Where a fragment belongs in its packet. */
+interface Place {
+  readonly id: number;
+  readonly isFirst: boolean;
+}
+
 interface Network {
   readonly ipv6: boolean;
   readonly proto: number;
   readonly source: Uint8Array;
   readonly destination: Uint8Array;
-  /** From the transport header to the end that IP names. */
-  readonly rest: Bytes;
+  /** From the transport header to the end that IP names; of a fragment that has none, why. */
+  readonly rest: Bytes | Parse;
+  readonly place?: Place;
 }
-type Transport = Pick<FlowPart, "payloadOffset" | "payloadBytes"> & {
+type Transport = Pick<FlowPart, "transportOffset" | "payloadOffset" | "payloadBytes"> & {
   readonly ports: readonly [number, number];
   readonly tcp?: TcpPart;
 };
@@ -130,9 +153,19 @@ type Transport = Pick<FlowPart, "payloadOffset" | "payloadBytes"> & {
 /** Parse one Ethernet frame. Never throws: what cannot be parsed has a verdict of its own. */
 export function parsePacket(frame: Uint8Array): Packet {
   const all = new Bytes(0, frame.length, frame);
-  const link = { tags: 0, vlan: 0, ipOffset: 0, frameBytes: frame.length };
+  const link = { tags: 0, vlan: 0, ipOffset: 0, frameBytes: frame.length, inner: 0 };
   if (all.length < 14) return { ...link, verdict: "short_ethernet" };
   if (all.u32(0) === 0x0180c200 && all.u16(4) < 16) return { ...link, verdict: "link_local" };
+  return parseLink(all, link);
+}
+
+/** What is known of a packet before its IP header is read. */
+export type LinkPart = Omit<Packet, "verdict" | "flow" | "fragment">;
+
+/** From an Ethernet header on; `start` is what is known already, `tags` of it are counted from. */
+export function parseLink(all: Bytes, start: LinkPart): Packet {
+  const link = { ...start };
+  if (all.length < 14) return { ...link, verdict: "short_ethernet" };
   let at = 14;
   let type = all.u16(12);
   while (type === ETHERTYPE.vlan || type === ETHERTYPE.qinq || type === ETHERTYPE.qinqOld) {
@@ -143,14 +176,29 @@ export function parsePacket(frame: Uint8Array): Packet {
     link.tags++;
     at += 4;
   }
-  link.ipOffset = at;
+  return parseIp(all.part(at), type, link);
+}
+
+/** From the header after Ethernet on, of this EtherType. */
+export function parseIp(rest: Bytes, type: number, start: LinkPart): Packet {
+  const link = { ...start, ipOffset: rest.at };
   if (type === ETHERTYPE.arp) return { ...link, verdict: "neighbour" };
   if (type !== ETHERTYPE.ipv4 && type !== ETHERTYPE.ipv6) return { ...link, verdict: "not_ip" };
-  const network = type === ETHERTYPE.ipv4 ? parseIpv4(all.part(at)) : parseIpv6(all.part(at));
+  const network = type === ETHERTYPE.ipv4 ? parseIpv4(rest) : parseIpv6(rest);
   if (typeof network === "string") return { ...link, verdict: network };
-  const transport = parseTransport(network);
-  if (typeof transport === "string") return { ...link, verdict: transport };
-  return { ...link, verdict: "flow", flow: inKeyOrder(network, transport) };
+  const transport = typeof network.rest === "string" ? network.rest : parseTransport(network, network.rest);
+  const flow = typeof transport === "string" ? undefined : inKeyOrder(network, transport);
+  if (network.place) return { ...link, verdict: "fragment", fragment: fragmentPart(network, flow) };
+  if (!flow) return { ...link, verdict: transport as Parse };
+  return { ...link, verdict: "flow", flow };
+}
+
+function fragmentPart(network: Network, flow: FlowPart | undefined): FragmentPart {
+  const { ipv6, proto, source, destination } = network;
+  const { id, isFirst } = network.place!;
+  const common = { id, ipv6, proto, source, destination };
+  if (!isFirst) return { kind: "later", ...common };
+  return flow ? { kind: "first", ...common, flow } : { kind: "bare", ...common };
 }
 
 function parseIpv4(ip: Bytes): Network | Parse {
@@ -161,10 +209,12 @@ function parseIpv4(ip: Bytes): Network | Parse {
   const total = ip.u16(2);
   if (total < header || total > ip.length) return "bad_ip_length";
   const moreFragments = (ip.u16(6) & 0x2000) !== 0;
-  if (moreFragments || (ip.u16(6) & 0x1fff) !== 0) return "fragment";
+  const isFirst = (ip.u16(6) & 0x1fff) === 0;
   const source = ip.address(12, 4, MAPPED);
   const destination = ip.address(16, 4, MAPPED);
-  return { ipv6: false, proto: ip.u8(9), source, destination, rest: ip.part(header, total - header) };
+  const whole = { ipv6: false, proto: ip.u8(9), source, destination, rest: ip.part(header, total - header) };
+  if (!moreFragments && isFirst) return whole;
+  return { ...whole, ...(isFirst ? {} : { rest: "fragment" as const }), place: { id: ip.u16(4), isFirst } };
 }
 
 function parseIpv6(ip: Bytes): Network | Parse {
@@ -172,32 +222,38 @@ function parseIpv6(ip: Bytes): Network | Parse {
   if (ip.u8(0) >> 4 !== 6) return "bad_ip_version";
   if (ip.u16(4) > ip.length - 40) return "bad_ip_length";
   const beyond = passExtensions(ip.u8(6), ip.part(40, ip.u16(4)));
-  if (typeof beyond === "string") return beyond;
+  if (typeof beyond.rest === "string" && !beyond.place) return beyond.rest;
   return { ipv6: true, source: ip.address(8, 16, []), destination: ip.address(24, 16, []), ...beyond };
 }
 
-function passExtensions(first: number, headers: Bytes): Pick<Network, "proto" | "rest"> | Parse {
+function passExtensions(first: number, headers: Bytes): Pick<Network, "proto" | "rest" | "place"> {
   let proto = first;
   let rest = headers;
+  let place: { place?: Place } = {};
+  const bad = (rest: Parse) => ({ proto, rest, ...place });
   for (let passed = 0; EXTENSIONS.includes(proto); passed++) {
-    if (passed === EXTENSIONS_MAX) return "deep_ipv6";
-    if (rest.length < 8) return "bad_ip_header";
+    if (passed === EXTENSIONS_MAX) return bad("deep_ipv6");
+    if (rest.length < 8) return bad("bad_ip_header");
     let bytes = (rest.u8(1) + 1) * 8;
     if (proto === PROTO.ah) bytes = (rest.u8(1) + 2) * 4;
     if (proto === PROTO.fragment) {
-      const isWhole = rest.u16(2) >> 3 === 0 && (rest.u16(2) & 1) === 0;
-      if (!isWhole) return "fragment";
+      const isFirst = rest.u16(2) >> 3 === 0;
+      const isWhole = isFirst && (rest.u16(2) & 1) === 0;
+      if (!isWhole && place.place) return bad("fragment");
+      if (!isWhole) place = { place: { id: rest.u32(4), isFirst } };
+      if (!isFirst) return bad("fragment");
       bytes = 8;
     }
-    if (bytes > rest.length) return "bad_ip_header";
+    if (bytes > rest.length) return bad("bad_ip_header");
     proto = rest.u8(0);
     rest = rest.part(bytes);
   }
-  return { proto, rest };
+  return { proto, rest, ...place };
 }
 
-function parseTransport({ ipv6, proto, rest }: Network): Transport | Parse {
+function parseTransport({ ipv6, proto }: Network, rest: Bytes): Transport | Parse {
   const payload = (header: number) => ({
+    transportOffset: rest.at,
     payloadOffset: rest.at + header,
     payloadBytes: rest.length - header,
   });
@@ -254,10 +310,10 @@ function parseSynOptions(options: Bytes): Pick<TcpPart, "scale" | "sack"> {
 }
 
 function inKeyOrder(network: Network, transport: Transport): FlowPart {
-  const { source, destination, ipv6, proto, rest } = network;
+  const { source, destination, ipv6, proto } = network;
   const { ports, ...others } = transport;
   const order = compareBytes(source, destination) || ports[0] - ports[1];
-  const common = { ipv6, proto, transportOffset: rest.at, ...others };
+  const common = { ipv6, proto, ...others };
   return order <= 0
     ? { ...common, addr: [source, destination], port: ports, dir: 0 }
     : { ...common, addr: [destination, source], port: [ports[1], ports[0]], dir: 1 };
@@ -272,7 +328,7 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
 
 /** The flow's key as a string: equal for both directions, different for every other flow. */
 export function flowKey(packet: Packet): string {
-  const flow = packet.flow;
+  const flow = packet.flow ?? packet.fragment?.flow;
   if (!flow) throw new TypeError(`Cannot name the flow of a packet with verdict "${packet.verdict}"`);
   const numbers = [flow.port[0], flow.port[1], packet.vlan, flow.proto, flow.ipv6 ? 1 : 0];
   return String.fromCharCode(...flow.addr[0], ...flow.addr[1], ...numbers);

@@ -112,19 +112,40 @@ export const PRESETS = {
    */
   firewall: [filterRule({ name: "firewall", ...CONNECTION_STATE, firstPackets: 5 })],
   /**
-   * Intrusion detection. Its state is content, so nothing is seeded: the first 16 KB of each direction, with the twelve
-   * packets that acknowledge as much (without them a stream is not reassembled until it ends), and a sign of
-   * life before the usual flow timeout of 60 s. Costs 4.5-8 % where flows are long, a quarter and more
-   * where they are short. Alerts on later content of a flow are missed.
+   * Intrusion detection, balanced. Its state is content, so nothing is seeded: the first 4 KB of each direction with
+   * the ACKs that let a stream be put together, and a sign of life before the usual flow timeout of 60 s. This policy
+   * without its end at encryption was measured at 4.8 % of bytes where flows are long (25 % where they are short), 98.8 %
+   * of signatures, 52 % of alerts, and 99.2 % of those raised after a switch. Repeated alerts on later content are missed.
    */
   ids: [
     filterRule({
       name: "ids",
       handshake: true,
       teardown: true,
-      firstPackets: 12,
-      firstBytesUp: 16_384,
-      firstBytesDown: 16_384,
+      acks: true,
+      plaintext: true,
+      firstBytesUp: 4_096,
+      firstBytesDown: 4_096,
+      keepaliveMs: 30_000,
+    }),
+  ],
+  /**
+   * Intrusion detection, all that can be had cheaply: the first 64 KB up and 4 KB down, and whenever the talking side
+   * changes another 16 KB up and 512 bytes down, 1 MB in all, while the flow is readable. Measured: 8.1 % of bytes where
+   * flows are long (43 % where they are short), 98.8 % of signatures, 99.9 % of alerts, 99.8 % of those raised after a switch.
+   */
+  "ids-full": [
+    filterRule({
+      name: "ids-full",
+      handshake: true,
+      teardown: true,
+      acks: true,
+      plaintext: true,
+      firstBytesUp: 65_536,
+      firstBytesDown: 4_096,
+      turnBytesUp: 16_384,
+      turnBytesDown: 512,
+      turnBytesMax: 1_048_576,
       keepaliveMs: 30_000,
     }),
   ],

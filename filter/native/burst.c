@@ -25,8 +25,9 @@ static void receive(struct plane *p, struct port *port, struct batch *b) {
 
 static void parse(struct plane *p, struct rm_flows *table, struct batch *b) {
   for (uint16_t i = 0; i < b->n; i++) rte_prefetch0(rte_pktmbuf_mtod(b->frame[i], void *));
+  uint8_t (*parser)(const uint8_t *, uint32_t, struct rm_packet *) = p->rules.inner ? rm_parse_inner : rm_parse;
   for (uint16_t i = 0; i < b->n; i++) {
-    uint8_t verdict = rm_parse(rte_pktmbuf_mtod(b->frame[i], uint8_t *), b->frame[i]->data_len, &b->packet[i]);
+    uint8_t verdict = parser(rte_pktmbuf_mtod(b->frame[i], uint8_t *), b->frame[i]->data_len, &b->packet[i]);
     p->board->live.parse[verdict].packets++;
     p->board->live.parse[verdict].bytes += b->frame[i]->pkt_len;
     if (verdict != RM_PARSE_FLOW) continue;
@@ -44,7 +45,7 @@ static bool opens(const struct rm_packet *packet) {
 /* Keep the head of the last frame from outside: a seed needs it. */
 static void keep_head(struct rm_flow *flow, const uint8_t *frame, const struct rm_packet *packet) {
   memcpy(flow->outer_mac, frame, sizeof flow->outer_mac);
-  flow->tags = packet->tags;
+  flow->tags = packet->inner ? UINT8_MAX : packet->tags; /* a handshake played into a tunnel would be none */
   flow->tci = packet->tags == 1 ? (uint16_t)(frame[14] << 8 | frame[15]) : 0;
 }
 
@@ -61,7 +62,8 @@ static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
                          struct rm_flow *flow) {
   flow->outer_dir = packet->dir;
   if (packet->proto == 6) keep_head(flow, frame, packet);
-  if (flow->half[packet->dir].packets == 1) neighbour_learn(p, side, frame, packet);
+  /* Whoever sent the frame is not who sent the packet in a tunnel. */
+  if (flow->half[packet->dir].packets == 1 && !packet->inner) neighbour_learn(p, side, frame, packet);
   if (opens(packet)) {
     flow->opener = (uint8_t)(packet->dir + 1);
     pair_offer(p, side, packet, flow);
@@ -95,7 +97,7 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   struct rte_mbuf *m = b->frame[i];
   const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
   struct rm_packet *packet = &b->packet[i];
-  struct rm_verdict v = {RM_WHY_NONE, 0xff};
+  struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
   if (packet->verdict == RM_PARSE_FLOW) {
     struct rm_flow *flow;
     v = rm_decide(&p->table[side], &p->rules, packet, b->hash[i], frame, p->now, false, &flow);
@@ -103,8 +105,9 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   } else if (packet->verdict == RM_PARSE_NEIGHBOUR) {
     neighbour_learn(p, side, frame, packet);
     v.why = RM_WHY_NEIGHBOUR;
-  } else if (packet->verdict == RM_PARSE_FRAGMENT && p->mirror_any) {
-    v.why = RM_WHY_FRAGMENT;
+    rm_budget_take(&p->budget, v.why, m->pkt_len, p->now);
+  } else if (packet->verdict == RM_PARSE_FRAGMENT) {
+    v = rm_decide_fragment(&p->table[side], &p->rules, packet, frame, p->now, false);
   }
   int box = serving(p);
   if (box >= 0) {
@@ -146,6 +149,8 @@ static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16
       pair_match(p, side, packet, flow);
     }
   }
+  if (packet->verdict == RM_PARSE_FRAGMENT)
+    rm_decide_fragment(&p->table[side], &p->rules, packet, rte_pktmbuf_mtod(b->frame[i], uint8_t *), p->now, true);
   if ((int)box == serving(p)) {
     if (flow_known || packet->verdict == RM_PARSE_FRAGMENT) reflex_out(&p->reflex, side);
     p->board->live.box[box].out_packets++;

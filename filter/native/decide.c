@@ -3,6 +3,7 @@
  * The numbered steps are those of rm_decide() in filter.h, in the same order, one function each, so that
  * text, C and filter/model.ts can be laid side by side.
  */
+#include <string.h>
 #include "filter.h"
 
 #define PROTO_ICMP 1
@@ -13,6 +14,11 @@
 /* Later in sequence space (RFC 1982: half of the space lies ahead). */
 static inline bool is_later(uint32_t a, uint32_t b) {
   return (int32_t)(a - b) > 0;
+}
+
+/* Sent by the client? */
+static inline bool is_up(const struct rm_flow *f, const struct rm_packet *p) {
+  return !p->dir == !(f->flags & RM_FLOW_CLIENT);
 }
 
 /* Sequence number after the last octet of the segment; SYN and FIN take one each. */
@@ -54,6 +60,27 @@ static void choose_rule(struct rm_flow *f, const struct rm_rules *rules, const u
   }
 }
 
+uint32_t rm_flow_salt(const struct rm_packet *p) {
+  uint32_t a, b;
+  memcpy(&a, p->addr[0] + 12, 4);
+  memcpy(&b, p->addr[1] + 12, 4);
+  uint32_t x = (__builtin_bswap32(a) ^ ((uint32_t)p->port[0] << 16 | p->port[1])) * 0x85ebca6bu;
+  x = (x ^ x >> 15 ^ __builtin_bswap32(b)) * 0xc2b2ae35u;
+  return x ^ x >> 16;
+}
+
+/* Step 2, what payload shows: its nature, and who talks. */
+static inline void follow_payload(struct rm_flow *f, const struct rm_rule *r, const struct rm_packet *p,
+                                  const uint8_t *frame) {
+  const struct rm_half *h = &f->half[p->dir];
+  bool look = f->nature > RM_NATURE_PLAIN ? f->nature != RM_NATURE_OPAQUE : h->payload_packets < RM_NATURE_PACKETS;
+  if (r->plaintext && look) f->nature = rm_nature_next(f->nature, p, frame + p->payload_offset, h);
+  uint8_t talker = (uint8_t)(RM_FLOW_TALKED | (p->dir ? RM_FLOW_TALKER : 0));
+  if ((f->flags & (RM_FLOW_TALKED | RM_FLOW_TALKER)) == talker) return;
+  f->flags = (uint8_t)((f->flags & ~RM_FLOW_TALKER) | talker);
+  f->turn_left = is_up(f, p) ? r->turn_bytes_up : r->turn_bytes_down;
+}
+
 /* Step 3 for TCP, a to c. */
 static inline uint8_t why_tcp(const struct rm_rule *r, const struct rm_half *h, uint8_t flags) {
   bool ack = flags & RM_TCP_ACK;
@@ -66,6 +93,28 @@ static inline uint8_t why_tcp(const struct rm_rule *r, const struct rm_half *h, 
     if (ack && (h->flags & RM_HALF_FIN_ACK_DUE)) return RM_WHY_TEARDOWN;
   }
   return RM_WHY_NONE;
+}
+
+/* Step 3, f. */
+static inline uint8_t why_payload(const struct rm_rule *r, const struct rm_flow *f, const struct rm_packet *p) {
+  if (r->plaintext && f->nature == RM_NATURE_OPAQUE) return RM_WHY_NONE;
+  if (f->half[p->dir].payload_bytes < (is_up(f, p) ? r->first_bytes_up : r->first_bytes_down)) return RM_WHY_BYTES;
+  bool turn = f->turn_left && (!r->turn_bytes_max || f->turn_spent < r->turn_bytes_max);
+  return turn ? RM_WHY_TURN : RM_WHY_NONE;
+}
+
+/* Step 3, g and i. */
+static inline uint8_t why_pair(const struct rm_rule *r, const struct rm_flow *f, const struct rm_packet *p) {
+  const struct rm_half *h = &f->half[p->dir], *o = &f->half[1 - p->dir];
+  if ((h->flags & RM_HALF_REPLY_DUE) && (p->tcp_flags & (RM_TCP_ACK | RM_TCP_RST)) == RM_TCP_ACK &&
+      !is_later(o->copied, p->ack))
+    return RM_WHY_ACK;
+  bool learnt = h->flags & o->flags & RM_HALF_SYN && h->flags & RM_HALF_COPIED && o->flags & RM_HALF_SEQ;
+  if (!r->keepalive_window || !learnt || !p->payload_bytes) return RM_WHY_NONE;
+  bool scaled = h->scale != 0xff && o->scale != 0xff;
+  uint32_t half = ((uint32_t)o->window << (scaled ? o->scale : 0)) / 2;
+  int32_t ahead = (int32_t)(segment_end(p) - h->copied);
+  return ahead > 0 && (uint32_t)ahead > half ? RM_WHY_KEEPALIVE : RM_WHY_NONE;
 }
 
 /* Step 3. */
@@ -83,13 +132,17 @@ static inline uint8_t why_copy(const struct rm_rule *r, const struct rm_flow *f,
   if (h->packets < r->first_packets) return RM_WHY_FIRST;
   if (p->payload_bytes > 0) {
     if (h->payload_packets < r->first_payload_packets) return RM_WHY_PAYLOAD;
-    if (h->payload_bytes < (p->dir ? r->first_bytes_down : r->first_bytes_up)) return RM_WHY_BYTES;
+    uint8_t why = why_payload(r, f, p);
+    if (why != RM_WHY_NONE) return why;
   }
+  uint8_t pair = p->proto == PROTO_TCP ? why_pair(r, f, p) : RM_WHY_NONE;
+  if (pair == RM_WHY_ACK) return pair;
   if (r->keepalive_ns) {
     uint64_t since = h->mirrored_ns ? h->mirrored_ns : f->first_ns;
     if (now > since && now - since >= r->keepalive_ns) return RM_WHY_KEEPALIVE;
   }
-  return RM_WHY_NONE;
+  if (pair == RM_WHY_NONE && r->sample && (h->packets + rm_flow_salt(p)) % r->sample == 0) return RM_WHY_SAMPLE;
+  return pair;
 }
 
 /* Step 4 for TCP; before h->packets is counted, which tells the first packet. */
@@ -116,8 +169,18 @@ static inline void follow_tcp(struct rm_flow *f, const struct rm_packet *p) {
   if (flags & RM_TCP_RST) f->flags |= RM_FLOW_RESET;
 }
 
+/* Step 4 for TCP, if the packet was copied; here or, an observed one, on the other side. */
+static inline void follow_copy(struct rm_flow *f, const struct rm_rule *r, const struct rm_packet *p, uint8_t why) {
+  struct rm_half *h = &f->half[p->dir], *o = &f->half[1 - p->dir];
+  uint32_t end = segment_end(p);
+  if (!(h->flags & RM_HALF_COPIED) || is_later(end, h->copied)) h->copied = end;
+  h->flags |= RM_HALF_COPIED;
+  if ((p->tcp_flags & RM_TCP_ACK) && !is_later(o->copied, p->ack)) h->flags &= (uint8_t)~RM_HALF_REPLY_DUE;
+  if (p->payload_bytes && (r->acks || why == RM_WHY_KEEPALIVE)) o->flags |= RM_HALF_REPLY_DUE;
+}
+
 /* Step 4. */
-static inline void follow(struct rm_flow *f, const struct rm_packet *p, bool copied, uint64_t now) {
+static inline void follow(struct rm_flow *f, const struct rm_packet *p, uint8_t why, uint64_t now) {
   struct rm_half *h = &f->half[p->dir];
   if (p->proto == PROTO_TCP) follow_tcp(f, p);
   h->packets++;
@@ -126,11 +189,13 @@ static inline void follow(struct rm_flow *f, const struct rm_packet *p, bool cop
     h->payload_packets++;
     uint32_t sum = h->payload_bytes + p->payload_bytes;
     h->payload_bytes = sum < p->payload_bytes ? UINT32_MAX : sum;
+    f->turn_left -= f->turn_left < p->payload_bytes ? f->turn_left : p->payload_bytes;
+    if (why == RM_WHY_TURN) {
+      uint32_t spent = f->turn_spent + p->payload_bytes;
+      f->turn_spent = spent < p->payload_bytes ? UINT32_MAX : spent;
+    }
   }
-  if (copied) {
-    h->mirrored++;
-    h->mirrored_ns = now;
-  }
+  if (why != RM_WHY_NONE) h->mirrored_ns = now;
 }
 
 struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
@@ -144,9 +209,20 @@ struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, co
   }
   if (fresh) f->outer_dir = observed ? 1 - p->dir : p->dir;
   if (fresh || f->rule_generation != rules->generation) choose_rule(f, rules, frame, p->frame_bytes);
-  struct rm_verdict verdict = {RM_WHY_NONE, f->rule};
-  if (!observed && f->rule != 0xff) verdict.why = why_copy(&rules->rule[f->rule], f, p, now);
-  follow(f, p, verdict.why != RM_WHY_NONE, now);
+  struct rm_verdict verdict = {RM_WHY_NONE, f->rule, RM_WHY_NONE};
+  uint8_t why = RM_WHY_NONE;
+  if (f->rule != 0xff) {
+    const struct rm_rule *r = &rules->rule[f->rule];
+    if (p->payload_bytes) follow_payload(f, r, p, frame);
+    why = why_copy(r, f, p, now);
+    if (why != RM_WHY_NONE && !observed) {
+      if (t->budget && !rm_budget_take(t->budget, why, p->frame_bytes, now)) verdict.shed = why, why = RM_WHY_NONE;
+      else f->half[p->dir].mirrored++;
+      verdict.why = why;
+    }
+    if (why != RM_WHY_NONE && p->proto == PROTO_TCP) follow_copy(f, r, p, why);
+  }
+  follow(f, p, why, now);
   f->age = rm_flow_age(f);
   f->last_ns = now;
   *flow = f;

@@ -14,6 +14,14 @@
 #define RM_TCP_RST 4u
 #define RM_TCP_ACK 16u
 
+/* Of a frame with verdict RM_PARSE_FRAGMENT. */
+enum rm_fragment_kind {
+  RM_FRAGMENT_NONE,
+  RM_FRAGMENT_FIRST, /* with a whole transport header: everything a flow needs is there */
+  RM_FRAGMENT_BARE,  /* first, but cut before the end of that header */
+  RM_FRAGMENT_LATER
+};
+
 /* What the parser found. Offsets are from the start of the frame; valid up to what `verdict` allows. */
 struct rm_packet {
   uint8_t verdict; /* enum rm_parse */
@@ -24,11 +32,14 @@ struct rm_packet {
   uint8_t scale;   /* TCP SYN: window scale option, 0xff absent */
   uint8_t sack;    /* TCP SYN: SACK permitted */
   uint8_t tags;    /* VLAN tags passed */
+  uint8_t fragment; /* enum rm_fragment_kind */
+  uint8_t inner;    /* tunnels this packet lies in; 0 unless rm_parse_inner() was asked */
   uint16_t vlan;   /* innermost id, 0 none */
   uint16_t window;
   uint16_t ip_offset, transport_offset, payload_offset;
   uint16_t port[2];    /* host order, in key order */
   uint32_t seq, ack;
+  uint32_t fragment_id;
   uint32_t payload_bytes; /* by IP length, never link padding */
   uint32_t frame_bytes;
   uint8_t addr[2][16];    /* in key order */
@@ -45,6 +56,7 @@ struct rm_packet {
  *   reply (8, 0; 128, 129), which is both ports. Anything else is a flow by address, its payload all that
  *   follows the IP headers. Headers of TCP 20, UDP 8, SCTP 12, ICMP 8 bytes or it is SHORT_TRANSPORT.
  * SYN options: the walk ends at the first broken one; a scale above 14 counts as 14 (RFC 7323 2.3).
+ * Fragments: the first one is read like a whole packet whose payload ends with it. A second fragment header makes it BARE.
  * Key: IPv6 with IPv4-mapped addresses is not the IPv4 flow. Both ends equal: dir is 0. */
 uint8_t rm_parse(const uint8_t *frame, uint32_t bytes, struct rm_packet *out);
 
@@ -70,12 +82,26 @@ struct rm_budget {
   uint64_t shed_packets[RM_WHYS], shed_bytes[RM_WHYS];
 };
 #define RM_BUDGET_DEPTH_NS 50000000ull
-#define RM_BUDGET_BYTES_MIN 65536u
+#define RM_BUDGET_BYTES_MIN 262144u /* the eighth that is everybody's holds a jumbo frame */
 #define RM_BUDGET_PACKETS_MIN 64u
 /* Set the rates; the buckets start full. What was counted stays. */
 void rm_budget_set(struct rm_budget *b, uint64_t bytes_per_s, uint64_t packets_per_s, uint64_t now);
 /* May a copy of `bytes` bytes be made? If so it is taken from the budget, else counted as shed. */
 bool rm_budget_take(struct rm_budget *b, uint8_t why, uint32_t bytes, uint64_t now);
+
+/* What became of the first fragment of a packet. One place for each, chosen by an open hash: who takes another's place on
+ * purpose makes the node copy too much, never too little. */
+struct rm_fragment {
+  uint8_t addr[2][16]; /* source, destination */
+  uint32_t id;
+  uint16_t vlan;
+  uint8_t proto;       /* IPv6: 44 */
+  uint8_t state;       /* 0 free, 1 not copied, 2 copied */
+  uint8_t rule, pad[7];
+  uint64_t ns;
+};
+#define RM_FRAGMENTS 1024u
+#define RM_FRAGMENT_NS 60000000000ull /* RFC 8200 4.5 */
 
 /* Buckets of eight entries; a flow has two candidate buckets. Entries live where the board says, the
  * signatures beside them are private to the plane. */
@@ -85,11 +111,14 @@ struct rm_flows {
   uint32_t slots;       /* power of two, at least 16 */
   uint32_t sweep_at;
   uint64_t secret[2];
-  uint64_t live, evicted, expired;
+  uint64_t live, evicted, evicted_live, expired;
+  struct rm_budget *budget; /* of the copies; null: no bound */
+  struct rm_fragment fragment[RM_FRAGMENTS];
 };
 
 struct rm_rules {
   uint32_t generation, count;
+  uint32_t inner; /* boolean: frames are parsed with rm_parse_inner() */
   uint64_t age_ns[RM_AGES];
   struct rm_rule rule[RM_RULES];
 };
@@ -97,6 +126,7 @@ struct rm_rules {
 struct rm_verdict {
   uint8_t why;  /* enum rm_why */
   uint8_t rule; /* index, 0xff none */
+  uint8_t shed; /* enum rm_why: a copy for this reason was not made, the budget is spent */
 };
 
 /* `entries` and `signatures` are zeroed memory of `slots` elements each. */
@@ -110,12 +140,14 @@ void rm_flows_prefetch_entry(const struct rm_flows *t, uint64_t hash);
 /* The entry of a packet's flow, or null. Aged or not. */
 struct rm_flow *rm_flows_find(struct rm_flows *t, const struct rm_packet *p, uint64_t hash);
 /* Make `f` the entry of the packet's flow as if nothing had been seen of it: counters and halves zero, scale 0xff,
- * first_ns = last_ns = now, rule 0xff, peer RM_NO_FLOW, seed_switch 0. */
+ * first_ns = last_ns = now, rule 0xff, peer RM_NO_FLOW, seed_switch 0. The client is the sender of this packet, or of a
+ * SYN-ACK the receiver. */
 void rm_flow_start(struct rm_flow *f, const struct rm_packet *p, uint64_t now);
 /* Step 5 of rm_decide. */
 uint8_t rm_flow_age(const struct rm_flow *f);
-/* The entry, made if need be. Takes a free place, else an aged one, else the least recently used of its
- * two buckets (counted in `evicted`). A found entry whose age is over is counted in `expired` and starts
+/* The entry, made if need be. Takes a free place of its two buckets, else an aged one, else (counted in `evicted`) the
+ * least valuable: closing before unanswered (a half without packets, or TCP opening) before the rest (counted in
+ * `evicted_live` as well), the least recently used among equals. A found entry whose age is over is counted in `expired` and starts
  * anew. *fresh tells whether the entry is new. Never fails.
  * Aged: age_ns of its class is not 0 and now - last_ns >= age_ns. Wherever times are compared, a clock that went
  * back counts as standing still. */
@@ -136,7 +168,11 @@ void rm_flows_sweep(struct rm_flows *t, const struct rm_rules *rules, uint64_t n
  *     a packet from outside, 1-d of an observed one.
  *  2. Rule: if the entry is new or its rule_generation differs from rules->generation, the first rule whose
  *     BPF program accepts the frame (bpf_count 0: accepts) is cached. BPF runs on the frame as it is.
- *  3. Not observed, and a rule matched and it is not `none`; the first that applies:
+ *     If the rule says plaintext and the packet has payload, the flow's nature is judged (rm_nature_next): while it is
+ *     UNKNOWN or PLAIN, of the first RM_NATURE_PACKETS packets with payload of each direction only.
+ *     Turn: payload from another side than the last, or the first payload of all, makes d the talker and sets turn_left
+ *     to the rule's turn_bytes_up if d is the client, else turn_bytes_down.
+ *  3. A rule matched and it is not `none`; the first that applies:
  *     a. all -> ALL
  *     b. handshake and TCP: SYN flag -> HANDSHAKE; ACK flag without SYN, RST and FIN while h has ACK_DUE ->
  *        HANDSHAKE. A protocol that is not TCP has no handshake: its first packet of each direction
@@ -144,22 +180,45 @@ void rm_flows_sweep(struct rm_flows *t, const struct rm_rules *rules, uint64_t n
  *     c. teardown and TCP: FIN or RST -> TEARDOWN; ACK while h has FIN_ACK_DUE -> TEARDOWN
  *     d. h.packets < first_packets -> FIRST
  *     e. payload_bytes > 0 and h.payload_packets < first_payload_packets -> PAYLOAD
- *     f. payload_bytes > 0 and h.payload_bytes < first_bytes -> BYTES
- *     g. keepalive_ns and now - (h.mirrored_ns or first_ns if never) >= keepalive_ns -> KEEPALIVE
- *  4. Update h: packets, bytes += frame_bytes; payload_packets, payload_bytes; if copied: mirrored++,
- *     mirrored_ns = now. Counters of 32 bits wrap.
+ *     f. payload_bytes > 0, not (plaintext and nature OPAQUE), and h.payload_bytes < first_bytes_up (d is the client) or
+ *        first_bytes_down -> BYTES; likewise turn_left > 0 and (turn_bytes_max 0 or turn_spent below it) -> TURN
+ *     g. TCP, ACK without RST, h has REPLY_DUE, ack at or after o.copied -> ACK
+ *     h. keepalive_ns and now - (h.mirrored_ns or first_ns if never) >= keepalive_ns -> KEEPALIVE
+ *     i. keepalive_window, TCP with payload, SYN in both halves, h COPIED, o SEQ, and end (step 4) lies after h.copied by
+ *        more than half of o.window << o.scale (unshifted unless both SYNs had the option) -> KEEPALIVE
+ *     j. sample and (h.packets + rm_flow_salt) % sample == 0, in 32 bits -> SAMPLE
+ *     A copy that the budget refuses is shed: from here on as if there were no reason.
+ *     An observed packet is judged in the same way, because the other side of the node decides for it: it counts as copied
+ *     below, but for `mirrored`, and is never copied here.
+ *  4. Update h: packets, bytes += frame_bytes; payload_packets, payload_bytes; if copied: mirrored++ (not observed),
+ *     mirrored_ns = now. Counters of 32 bits wrap, payload_bytes stops. Payload: turn_left falls by it, to 0 at least;
+ *     turn_spent grows by it if the reason is TURN, to 2^32 - 1 at most.
+ *     TCP, copied: copied = the later of copied and end, COPIED set. If it has ACK and is at or after o.copied, REPLY_DUE of
+ *     h is cleared (before the next). If it has payload, and the rule says acks or the reason is KEEPALIVE, o gets REPLY_DUE.
  *     TCP: end = seq + payload_bytes + SYN + FIN. next = the later of next and end (serial arithmetic, RFC 1982;
  *     first packet of h: end). ACK flag: ack likewise the later one (first ACK of h: taken), window = raw window,
  *     RM_HALF_SEQ set. SYN: flags |= SYN, scale, SACK taken (a SYN without SACK clears it). SYN without ACK:
  *     ACK_DUE set. An ACK without SYN clears ACK_DUE and FIN_ACK_DUE. FIN: h FIN set; o FIN_ACK_DUE set. RST: flow
  *     RM_FLOW_RESET set.
- *     An observed packet updates the same fields; it never touches mirrored and mirrored_ns.
  *  5. Age: TCP: RST seen or FIN in both halves -> TCP_CLOSING; both halves have sent a segment with ACK set
  *     (RM_HALF_SEQ in both) -> TCP; else TCP_OPENING. UDP 17 -> UDP; ICMP 1 and ICMPv6 58 -> ICMP; else OTHER.
  *  6. last_ns = now. */
 struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
                             uint64_t hash, const uint8_t *frame, uint64_t now, bool observed,
                             struct rm_flow **flow);
+
+/* The same for a frame with verdict RM_PARSE_FRAGMENT. A FIRST one is decided for as a packet of its flow, and what became
+ * of it is kept for RM_FRAGMENT_NS; the later ones of the same packet do likewise, as FRAGMENT. Those whose first one is
+ * not known, and BARE ones, are copied as FRAGMENT if any rule copies anything. Observed ones are never copied. */
+struct rm_verdict rm_decide_fragment(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
+                                     const uint8_t *frame, uint64_t now, bool observed);
+
+/* What the payload of packet `p` says of its flow, of which `h` (the sender's half, before this packet) is known. */
+uint8_t rm_nature_next(uint8_t nature, const struct rm_packet *p, const uint8_t *payload, const struct rm_half *h);
+#define RM_NATURE_PACKETS 8u
+
+/* A number of the flow that spreads samples: the last words of both addresses, and both ports. */
+uint32_t rm_flow_salt(const struct rm_packet *p);
 
 /* Run a classic BPF program as libpcap's bpf_filter does: nonzero accepts. No program (count 0) accepts. A read
  * outside the frame, division by zero, an unknown instruction and running off the end reject. Jumps are forward. */

@@ -118,25 +118,39 @@ void rm_flow_start(struct rm_flow *f, const struct rm_packet *p, uint64_t now) {
   f->proto = p->proto;
   f->age = rm_flow_age(f);
   f->rule = 0xff;
-  f->flags = RM_FLOW_USED | (p->ipv6 ? RM_FLOW_IPV6 : 0);
+  /* Who answers a SYN that was not seen is the server. */
+  bool answer = p->proto == 6 && (p->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK)) == (RM_TCP_SYN | RM_TCP_ACK);
+  f->flags = (uint8_t)(RM_FLOW_USED | (p->ipv6 ? RM_FLOW_IPV6 : 0) | (p->dir != answer ? RM_FLOW_CLIENT : 0) |
+                       (p->inner ? RM_FLOW_INNER : 0));
   f->first_ns = f->last_ns = now;
   f->half[0].scale = f->half[1].scale = 0xff;
   f->peer = RM_NO_FLOW;
 }
 
-/* Of sixteen full places: an aged one, else the one unused for longest. */
+/* What is lost with an entry: nothing that lasts, an attempt, a conversation. */
+static inline uint32_t value_of(const struct rm_flow *f) {
+  if (f->age == RM_AGE_TCP_CLOSING) return 0;
+  return f->half[0].packets && f->half[1].packets && f->age != RM_AGE_TCP_OPENING ? 2 : 1;
+}
+
+/* Of sixteen full places: an aged one, else the least valuable, among those the one unused for longest. */
 static uint32_t choose_victim(struct rm_flows *t, const struct rm_rules *rules, uint64_t now, uint32_t one,
                               uint32_t two) {
-  uint32_t victim = one * WAYS;
+  uint32_t victim = one * WAYS, least = 3;
   for (uint32_t i = 0; i < 2 * WAYS; i++) {
     uint32_t slot = (i < WAYS ? one : two) * WAYS + i % WAYS;
-    if (is_aged(&t->entries[slot], rules, now)) {
+    const struct rm_flow *f = &t->entries[slot];
+    if (is_aged(f, rules, now)) {
       t->expired++;
       return slot;
     }
-    if (t->entries[slot].last_ns < t->entries[victim].last_ns) victim = slot;
+    uint32_t value = value_of(f);
+    if (value > least || (value == least && f->last_ns >= t->entries[victim].last_ns)) continue;
+    victim = slot;
+    least = value;
   }
   t->evicted++;
+  t->evicted_live += least == 2;
   return victim;
 }
 

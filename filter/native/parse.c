@@ -6,6 +6,7 @@
  */
 #include <string.h>
 #include "filter.h"
+#include "parse.h"
 
 #define ETHERNET_BYTES 14u
 #define TAG_BYTES 4u
@@ -13,22 +14,8 @@
 #define EXTENSIONS_MAX 8u
 #define SCALE_MAX 14u /* RFC 7323 2.3: a larger shift counts as 14 */
 
-enum { TYPE_IPV4 = 0x0800, TYPE_ARP = 0x0806, TYPE_IPV6 = 0x86dd };
-enum { TYPE_VLAN = 0x8100, TYPE_QINQ = 0x88a8, TYPE_QINQ_OLD = 0x9100 };
 enum { PROTO_HOP = 0, PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ROUTING = 43, PROTO_FRAGMENT = 44 };
 enum { PROTO_AH = 51, PROTO_ICMPV6 = 58, PROTO_DESTINATION = 60, PROTO_SCTP = 132 };
-
-static inline uint16_t read16(const uint8_t *p) {
-  uint16_t v;
-  memcpy(&v, p, sizeof v);
-  return __builtin_bswap16(v);
-}
-
-static inline uint32_t read32(const uint8_t *p) {
-  uint32_t v;
-  memcpy(&v, p, sizeof v);
-  return __builtin_bswap32(v);
-}
 
 /* Window scale and SACK-permitted of a SYN. A broken option ends the walk, it does not spoil the segment. */
 static void parse_syn_options(const uint8_t *at, const uint8_t *end, struct rm_packet *out) {
@@ -101,6 +88,12 @@ static uint8_t parse_transport(const uint8_t *frame, uint32_t at, uint32_t end, 
   return RM_PARSE_FLOW;
 }
 
+/* A fragment with what its transport header was found to be. */
+static uint8_t settle_fragment(struct rm_packet *out, uint8_t transport) {
+  if (out->fragment == RM_FRAGMENT_FIRST && transport != RM_PARSE_FLOW) out->fragment = RM_FRAGMENT_BARE;
+  return RM_PARSE_FRAGMENT;
+}
+
 static uint8_t parse_ipv4(const uint8_t *frame, uint32_t at, uint32_t end, struct rm_packet *out) {
   const uint8_t *ip = frame + at;
   if (end - at < 20) return RM_PARSE_SHORT_IP;
@@ -113,8 +106,12 @@ static uint8_t parse_ipv4(const uint8_t *frame, uint32_t at, uint32_t end, struc
     out->addr[i][10] = out->addr[i][11] = 0xff;
     memcpy(out->addr[i] + 12, ip + 12 + 4 * i, 4);
   }
-  if (read16(ip + 6) & 0x3fff) return RM_PARSE_FRAGMENT; /* more fragments, or an offset */
-  return parse_transport(frame, at + header, at + total, out);
+  uint32_t place = read16(ip + 6) & 0x3fff; /* more fragments, or an offset */
+  if (__builtin_expect(place == 0, 1)) return parse_transport(frame, at + header, at + total, out);
+  out->fragment_id = read16(ip + 4);
+  out->fragment = place & 0x1fff ? RM_FRAGMENT_LATER : RM_FRAGMENT_FIRST;
+  bool first = out->fragment == RM_FRAGMENT_FIRST;
+  return settle_fragment(out, first ? parse_transport(frame, at + header, at + total, out) : RM_PARSE_FRAGMENT);
 }
 
 /* Walk the extension headers; returns RM_PARSE_FLOW with `*at` on the transport header. */
@@ -134,7 +131,13 @@ static uint8_t skip_extensions(const uint8_t *frame, uint32_t *at, uint32_t end,
     if (end - *at < 8) return RM_PARSE_BAD_IP_HEADER;
     if (out->proto == PROTO_FRAGMENT) {
       /* RFC 6946: a fragment header with offset 0 and no more to come is a whole packet. */
-      if (read16(h + 2) & 0xfff9) return RM_PARSE_FRAGMENT;
+      uint32_t place = read16(h + 2) & 0xfff9;
+      if (place && out->fragment) return RM_PARSE_FRAGMENT;
+      if (place) {
+        out->fragment_id = read32(h + 4);
+        out->fragment = place & 0xfff8 ? RM_FRAGMENT_LATER : RM_FRAGMENT_FIRST;
+        if (out->fragment == RM_FRAGMENT_LATER) return RM_PARSE_FRAGMENT;
+      }
       bytes = 8;
     } else {
       bytes = out->proto == PROTO_AH ? (h[1] + 2u) * 4u : (h[1] + 1u) * 8u;
@@ -157,11 +160,13 @@ static uint8_t parse_ipv6(const uint8_t *frame, uint32_t at, uint32_t end, struc
   at += 40;
   end = at + payload;
   uint8_t verdict = skip_extensions(frame, &at, end, out);
-  return verdict == RM_PARSE_FLOW ? parse_transport(frame, at, end, out) : verdict;
+  if (verdict == RM_PARSE_FLOW) verdict = parse_transport(frame, at, end, out);
+  return out->fragment ? settle_fragment(out, verdict) : verdict;
 }
 
 /* Put the lower (address, port) end first and remember which way the frame went. */
 static inline void order_key(struct rm_packet *out) {
+  if (out->verdict != RM_PARSE_FLOW && out->fragment != RM_FRAGMENT_FIRST) return;
   int order = memcmp(out->addr[0], out->addr[1], 16);
   if (order < 0 || (order == 0 && out->port[0] <= out->port[1])) return;
   uint8_t addr[16];
@@ -179,11 +184,17 @@ static inline bool is_link_local(const uint8_t *destination) {
   return memcmp(destination, prefix, 5) == 0 && destination[5] < 16;
 }
 
-static uint8_t parse_frame(const uint8_t *frame, uint32_t bytes, struct rm_packet *out) {
-  if (bytes < ETHERNET_BYTES) return RM_PARSE_SHORT_ETHERNET;
-  if (is_link_local(frame)) return RM_PARSE_LINK_LOCAL;
-  uint32_t at = ETHERNET_BYTES;
-  uint16_t type = read16(frame + 12);
+static inline uint8_t parse_ip(const uint8_t *frame, struct rm_stretch in, struct rm_packet *out) {
+  out->ip_offset = (uint16_t)in.at;
+  if (in.type == RM_TYPE_IPV4) return parse_ipv4(frame, in.at, in.end, out);
+  if (in.type == RM_TYPE_IPV6) return parse_ipv6(frame, in.at, in.end, out);
+  return in.type == TYPE_ARP ? RM_PARSE_NEIGHBOUR : RM_PARSE_NOT_IP;
+}
+
+/* From the Ethernet header at `at` on. */
+static inline uint8_t parse_link(const uint8_t *frame, uint32_t at, uint32_t bytes, struct rm_packet *out) {
+  uint16_t type = read16(frame + at + 12);
+  at += ETHERNET_BYTES;
   while (type == TYPE_VLAN || type == TYPE_QINQ || type == TYPE_QINQ_OLD) {
     if (out->tags == TAGS_MAX) return RM_PARSE_DEEP_VLAN;
     if (bytes - at < TAG_BYTES) return RM_PARSE_SHORT_VLAN;
@@ -192,10 +203,23 @@ static uint8_t parse_frame(const uint8_t *frame, uint32_t bytes, struct rm_packe
     at += TAG_BYTES;
     out->tags++;
   }
-  out->ip_offset = at;
-  if (type == TYPE_IPV4) return parse_ipv4(frame, at, bytes, out);
-  if (type == TYPE_IPV6) return parse_ipv6(frame, at, bytes, out);
-  return type == TYPE_ARP ? RM_PARSE_NEIGHBOUR : RM_PARSE_NOT_IP;
+  return parse_ip(frame, (struct rm_stretch){at, bytes, type}, out);
+}
+
+static inline uint8_t parse_frame(const uint8_t *frame, uint32_t bytes, struct rm_packet *out) {
+  if (bytes < ETHERNET_BYTES) return RM_PARSE_SHORT_ETHERNET;
+  if (is_link_local(frame)) return RM_PARSE_LINK_LOCAL;
+  return parse_link(frame, 0, bytes, out);
+}
+
+uint8_t rm_parse_stretch(const uint8_t *frame, struct rm_stretch in, struct rm_packet *out) {
+  uint8_t tags = out->tags;
+  if (in.type != RM_TYPE_ETHERNET) out->verdict = parse_ip(frame, in, out);
+  else if (in.end - in.at < ETHERNET_BYTES) out->verdict = RM_PARSE_SHORT_ETHERNET;
+  else out->tags = 0, out->verdict = parse_link(frame, in.at, in.end, out);
+  out->tags = tags;
+  order_key(out);
+  return out->verdict;
 }
 
 uint8_t rm_parse(const uint8_t *frame, uint32_t bytes, struct rm_packet *out) {
@@ -203,6 +227,6 @@ uint8_t rm_parse(const uint8_t *frame, uint32_t bytes, struct rm_packet *out) {
   out->scale = 0xff;
   out->frame_bytes = bytes;
   out->verdict = parse_frame(frame, bytes, out);
-  if (out->verdict == RM_PARSE_FLOW) order_key(out);
+  order_key(out);
   return out->verdict;
 }

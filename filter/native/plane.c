@@ -120,6 +120,7 @@ static int make_tables(struct plane *p) {
     memset(signatures, 0, (size_t)slots * sizeof *signatures);
     struct rm_flow *entries = (struct rm_flow *)((char *)p->board + p->board->header.flow_offset[s]);
     rm_flows_open(&p->table[s], entries, signatures, slots, secret);
+    p->table[s].budget = &p->budget;
   }
   return 0;
 }
@@ -129,17 +130,17 @@ static void take_rules(struct plane *p) {
   const struct rm_command *c = &p->board->command;
   uint32_t before = __atomic_load_n(&c->rule_generation, __ATOMIC_ACQUIRE);
   if ((before & 1) || before == p->rules.generation || c->rule_count > RM_RULES) return;
-  struct rm_rules fresh = {.generation = before, .count = c->rule_count};
+  struct rm_rules fresh = {.generation = before, .count = c->rule_count, .inner = c->inner};
+  uint64_t bytes = c->budget_bytes, packets = c->budget_packets;
   memcpy(fresh.age_ns, c->age_ns, sizeof fresh.age_ns);
   memcpy(fresh.rule, c->rules, sizeof fresh.rule);
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
   if (__atomic_load_n(&c->rule_generation, __ATOMIC_RELAXED) != before) return;
   p->rules = fresh;
-  p->mirror_any = false;
-  for (uint32_t i = 0; i < fresh.count; i++) {
-    p->mirror_any |= !fresh.rule[i].none;
+  if (bytes != p->budget.bytes.rate || packets != p->budget.packets.rate)
+    rm_budget_set(&p->budget, bytes, packets, p->now);
+  for (uint32_t i = 0; i < fresh.count; i++)
     memcpy(p->board->live.rule[i].name, fresh.rule[i].name, RM_NAME_BYTES);
-  }
   p->board->live.rule_done = before;
 }
 
@@ -170,13 +171,19 @@ static void housekeep(struct plane *p) {
   live->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
   choose_priority(p, live->cpu_ns);
   live->draining = p->now < p->reflex.drain_until;
-  uint64_t evicted = 0, expired = 0;
+  uint64_t evicted = 0, evicted_live = 0, expired = 0;
   for (uint32_t s = 0; s < RM_SIDES; s++) {
     live->flows[s] = p->table[s].live;
     evicted += p->table[s].evicted;
+    evicted_live += p->table[s].evicted_live;
     expired += p->table[s].expired;
   }
   live->counter[RM_COUNT_FLOW_EVICTED].packets = evicted;
+  live->counter[RM_COUNT_FLOW_EVICTED_LIVE].packets = evicted_live;
+  for (uint32_t i = 0; i < RM_WHYS; i++) {
+    live->shed[i].packets = p->budget.shed_packets[i];
+    live->shed[i].bytes = p->budget.shed_bytes[i];
+  }
   live->counter[RM_COUNT_FLOW_EXPIRED].packets = expired;
 }
 

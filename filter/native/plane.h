@@ -52,11 +52,11 @@ struct plane {
   struct rm_board *board;
   struct rm_flows table[RM_SIDES];
   struct rm_rules rules;
+  struct rm_budget budget;
   struct reflex reflex;
   struct port port[RM_ROLES];
   struct rte_mempool *pool;
   int netlink;
-  bool mirror_any;          /* some rule mirrors something */
   bool real_time;           /* scheduled before everything else */
   uint64_t priority_ns, priority_cpu_ns;
   uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns, last_seed_ns;

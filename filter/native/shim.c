@@ -17,17 +17,18 @@ struct rm_shim_frame {
   uint32_t pad;
 };
 
-/* What became of it. From `slot` on only for verdict RM_PARSE_FLOW; `half` is the sender's, after the packet. */
+/* What became of it. From `age` on but for `shed` only for verdict RM_PARSE_FLOW; `half` is the sender's, after the packet. */
 struct rm_shim_result {
   struct rm_packet packet;
-  uint8_t why, rule, age, flow_flags, outer_dir, pad[3];
-  uint32_t slot;
+  uint8_t why, rule, age, flow_flags, outer_dir, shed, nature, pad;
+  uint32_t slot, turn_left, turn_spent, pad2;
   struct rm_half half;
 };
 
 struct rm_shim {
   struct rm_flows flows;
   struct rm_rules rules;
+  struct rm_budget budget;
 };
 
 EXPORT void rm_filter_close(struct rm_shim *s) {
@@ -51,6 +52,7 @@ EXPORT struct rm_shim *rm_filter_open(uint32_t slots, uint64_t secret0, uint64_t
   memset(entries, 0, (size_t)slots * sizeof *entries);
   memset(signatures, 0, (size_t)slots * sizeof *signatures);
   rm_flows_open(&s->flows, entries, signatures, slots, (uint64_t[2]){secret0, secret1});
+  s->flows.budget = &s->budget;
   return s;
 }
 
@@ -70,6 +72,19 @@ EXPORT int32_t rm_filter_rules(struct rm_shim *s, const struct rm_rule *rules, u
   return 0;
 }
 
+/* Tunnels and budget; the buckets start full at `now`. */
+EXPORT void rm_filter_options(struct rm_shim *s, uint32_t inner, uint64_t bytes_per_s, uint64_t packets_per_s,
+                              uint64_t now) {
+  s->rules.inner = inner;
+  rm_budget_set(&s->budget, bytes_per_s, packets_per_s, now);
+}
+
+/* Packets, then bytes, that the budget shed for each reason. */
+EXPORT void rm_filter_shed(const struct rm_shim *s, uint64_t out[2 * RM_WHYS]) {
+  memcpy(out, s->budget.shed_packets, sizeof s->budget.shed_packets);
+  memcpy(out + RM_WHYS, s->budget.shed_bytes, sizeof s->budget.shed_bytes);
+}
+
 EXPORT void rm_filter_decide(struct rm_shim *s, const uint8_t *bytes, const struct rm_shim_frame *frames,
                              uint32_t count, struct rm_shim_result *results) {
   for (uint32_t i = 0; i < count; i++) {
@@ -77,7 +92,15 @@ EXPORT void rm_filter_decide(struct rm_shim *s, const uint8_t *bytes, const stru
     struct rm_shim_result *out = &results[i];
     const uint8_t *frame = bytes + in->offset;
     memset(out, 0, sizeof *out);
-    if (rm_parse(frame, in->bytes, &out->packet) != RM_PARSE_FLOW) continue;
+    uint8_t verdict = (s->rules.inner ? rm_parse_inner : rm_parse)(frame, in->bytes, &out->packet);
+    if (verdict == RM_PARSE_FRAGMENT) {
+      struct rm_verdict v =
+          rm_decide_fragment(&s->flows, &s->rules, &out->packet, frame, in->time_ns, in->observed != 0);
+      out->why = v.why;
+      out->rule = v.rule;
+      out->shed = v.shed;
+    }
+    if (verdict != RM_PARSE_FLOW) continue;
     struct rm_flow *f;
     uint64_t hash = rm_flows_hash(&s->flows, &out->packet);
     struct rm_verdict v =
@@ -87,6 +110,10 @@ EXPORT void rm_filter_decide(struct rm_shim *s, const uint8_t *bytes, const stru
     out->age = f->age;
     out->flow_flags = f->flags;
     out->outer_dir = f->outer_dir;
+    out->shed = v.shed;
+    out->nature = f->nature;
+    out->turn_left = f->turn_left;
+    out->turn_spent = f->turn_spent;
     out->slot = (uint32_t)(f - s->flows.entries);
     out->half = f->half[out->packet.dir];
   }
@@ -96,8 +123,9 @@ EXPORT void rm_filter_sweep(struct rm_shim *s, uint64_t now, uint32_t buckets) {
   rm_flows_sweep(&s->flows, &s->rules, now, buckets);
 }
 
-/* live, evicted, expired */
-EXPORT void rm_filter_counts(const struct rm_shim *s, uint64_t counts[3]) {
+/* live, evicted, expired, and of the evicted those with a live connection */
+EXPORT void rm_filter_counts(const struct rm_shim *s, uint64_t counts[4]) {
+  counts[3] = s->flows.evicted_live;
   counts[0] = s->flows.live;
   counts[1] = s->flows.evicted;
   counts[2] = s->flows.expired;
@@ -138,10 +166,11 @@ static const struct rm_field FIELDS[] = {
     HALF(copied), HALF(next), HALF(ack), HALF(window), HALF(scale), HALF(flags), SIZE("half", rm_half),
     FRAME(time_ns), FRAME(offset), FRAME(bytes), FRAME(observed),
     RESULT(packet), RESULT(why), RESULT(rule), RESULT(age), RESULT(flow_flags), RESULT(outer_dir), RESULT(slot),
-    RESULT(half),
+    RESULT(half), RESULT(shed), RESULT(nature), RESULT(turn_left), RESULT(turn_spent),
     PACKET(verdict), PACKET(dir), PACKET(proto), PACKET(ipv6), PACKET(tcp_flags), PACKET(scale), PACKET(sack),
     PACKET(tags), PACKET(vlan), PACKET(window), PACKET(ip_offset), PACKET(transport_offset), PACKET(payload_offset),
     PACKET(port), PACKET(seq), PACKET(ack), PACKET(payload_bytes), PACKET(frame_bytes), PACKET(addr),
+    PACKET(fragment), PACKET(fragment_id), PACKET(inner),
 };
 
 /* Copy the description of the structures; returns how many fields there are. A name without a dot is a

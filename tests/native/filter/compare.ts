@@ -3,8 +3,8 @@
  */
 import assert from "node:assert/strict";
 import type { CoreResult, FilterCore, FrameInput } from "../../../filter/core.ts";
-import type { Decision, FilterModel, ModelHalf } from "../../../filter/model.ts";
-import { FLOW_FLAG, HALF_FLAG } from "../../../filter/names.ts";
+import type { Decision, FilterModel, ModelFlow, ModelHalf } from "../../../filter/model.ts";
+import { FLOW_FLAG, HALF_FLAG, NATURE } from "../../../filter/names.ts";
 import type { FlowPart, Packet } from "../../../filter/packet.ts";
 
 type Facts = Record<string, unknown>;
@@ -12,7 +12,8 @@ type Facts = Record<string, unknown>;
 function halfFlags(half: ModelHalf): number {
   return (half.sentSyn ? HALF_FLAG.syn : 0) | (half.ackDue ? HALF_FLAG.ack_due : 0) |
     (half.sentFin ? HALF_FLAG.fin : 0) | (half.sentAck ? HALF_FLAG.seq : 0) |
-    (half.sackPermitted ? HALF_FLAG.sack : 0) | (half.finAckDue ? HALF_FLAG.fin_ack_due : 0);
+    (half.sackPermitted ? HALF_FLAG.sack : 0) | (half.finAckDue ? HALF_FLAG.fin_ack_due : 0) |
+    (half.copied === undefined ? 0 : HALF_FLAG.copied) | (half.replyDue ? HALF_FLAG.reply_due : 0);
 }
 
 function packetOfModel(packet: Packet, part: FlowPart): Facts {
@@ -57,15 +58,25 @@ function packetOfCore(result: CoreResult): Facts {
   };
 }
 
-function flowOfModel({ why, rule, flow, packet }: Decision): Facts {
+function flowFlags(flow: ModelFlow, ipv6: boolean): number {
+  return FLOW_FLAG.used | (ipv6 ? FLOW_FLAG.ipv6 : 0) | (flow.reset ? FLOW_FLAG.reset : 0) |
+    (flow.client === 1 ? FLOW_FLAG.client : 0) | (flow.talker === 1 ? FLOW_FLAG.talker : 0) |
+    (flow.talker === undefined ? 0 : FLOW_FLAG.talked) | (flow.inner ? FLOW_FLAG.inner : 0);
+}
+
+function flowOfModel({ why, shed, rule, flow, packet }: Decision): Facts {
   const half = flow!.half[packet.flow!.dir];
   return {
     why,
+    shed,
     rule,
+    nature: flow!.nature,
+    turn_left: flow!.turnLeft,
+    turn_spent: flow!.turnSpent,
+    copied: half.copied ?? 0,
     age: flow!.age,
     outer_dir: flow!.outerDir,
-    flow_flags: FLOW_FLAG.used | (packet.flow!.ipv6 ? FLOW_FLAG.ipv6 : 0) |
-      (flow!.reset ? FLOW_FLAG.reset : 0),
+    flow_flags: flowFlags(flow!, packet.flow!.ipv6),
     bytes: half.bytes,
     payload_bytes: half.payloadBytes,
     mirrored_ns: half.mirroredNs,
@@ -84,12 +95,17 @@ function flowOfCore(result: CoreResult): Facts {
   const half = (name: string) => result.field(`half.${name}`);
   return {
     why: result.why,
+    shed: result.shed,
     rule: result.rule,
+    nature: NATURE[result.field("result.nature")],
+    turn_left: result.field("result.turn_left"),
+    turn_spent: result.field("result.turn_spent"),
+    copied: half("copied"),
     age: result.age,
     outer_dir: result.field("result.outer_dir"),
     flow_flags: result.field("result.flow_flags"),
     bytes: result.wide("half.bytes"),
-    payload_bytes: result.wide("half.payload_bytes"),
+    payload_bytes: half("payload_bytes"),
     mirrored_ns: result.wide("half.mirrored_ns"),
     packets: half("packets"),
     payload_packets: half("payload_packets"),
@@ -100,6 +116,16 @@ function flowOfCore(result: CoreResult): Facts {
     scale: half("scale"),
     flags: half("flags"),
   };
+}
+
+function fragmentOfModel({ why, shed, rule, packet }: Decision): Facts {
+  const { kind, id } = packet.fragment!;
+  return { why, shed, rule, kind: ["none", "first", "bare", "later"].indexOf(kind), id };
+}
+
+function fragmentOfCore(result: CoreResult): Facts {
+  const { why, shed, rule } = result;
+  return { why, shed, rule, kind: result.field("packet.fragment"), id: result.field("packet.fragment_id") };
 }
 
 /** assert.deepEqual is a hundred times slower; it only writes the report. */
@@ -114,9 +140,18 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 function compareOne(result: CoreResult, decision: Decision, where: () => string): void {
   const packet = decision.packet;
-  const seen = { parse: result.parse, tags: result.field("packet.tags"), vlan: result.field("packet.vlan") };
-  const expected = { parse: decision.parse, tags: packet.tags, vlan: packet.vlan };
+  const seen = {
+    parse: result.parse,
+    tags: result.field("packet.tags"),
+    vlan: result.field("packet.vlan"),
+    inner: result.field("packet.inner"),
+  };
+  const expected = { parse: decision.parse, tags: packet.tags, vlan: packet.vlan, inner: packet.inner };
   if (!same(seen, expected)) assert.deepEqual(seen, expected, where());
+  if (packet.fragment) {
+    const [inCore, inModel] = [fragmentOfCore(result), fragmentOfModel(decision)];
+    if (!same(inCore, inModel)) assert.deepEqual(inCore, inModel, where());
+  }
   if (!packet.flow) return;
   const [inCore, inModel] = [packetOfCore(result), packetOfModel(packet, packet.flow)];
   if (!same(inCore, inModel)) assert.deepEqual(inCore, inModel, where());
@@ -133,8 +168,15 @@ function compareOne(result: CoreResult, decision: Decision, where: () => string)
 export class Census {
   readonly why = new Map<string, number>();
   readonly parse = new Map<string, number>();
+  /** By how deep in tunnels the packets lay, by nature, by why a copy was shed. */
+  readonly inner = new Map<number, number>();
+  readonly nature = new Map<string, number>();
+  readonly shed = new Map<string, number>();
   frames = 0;
-  add({ why, parse }: Decision): void {
+  add({ why, parse, packet, flow, shed }: Decision): void {
+    this.inner.set(packet.inner, (this.inner.get(packet.inner) ?? 0) + 1);
+    if (flow) this.nature.set(flow.nature, (this.nature.get(flow.nature) ?? 0) + 1);
+    this.shed.set(shed, (this.shed.get(shed) ?? 0) + 1);
     this.why.set(why, (this.why.get(why) ?? 0) + 1);
     this.parse.set(parse, (this.parse.get(parse) ?? 0) + 1);
     this.frames++;

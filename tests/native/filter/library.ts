@@ -40,16 +40,26 @@ export function compile(...rules: readonly Parameters<typeof filterRule>[0][]): 
 /** Two sets of rules that between them use every reason for a copy. */
 export function mixedRules(): [CompiledRule[], CompiledRule[]] {
   const first = compile(
-    { name: "web", match: "tcp port 80", handshake: true, teardown: true, firstBytes: 300, keepaliveMs: 500 },
-    { name: "dns", match: "udp port 53 or vlan", firstPayloadPackets: 2 },
+    {
+      name: "web",
+      match: "tcp port 80",
+      ...{ handshake: true, teardown: true, acks: true, plaintext: true },
+      ...{ firstBytesUp: 300, firstBytesDown: 90, turnBytesUp: 200, turnBytesDown: 60, turnBytesMax: 3000 },
+      keepaliveMs: 500,
+    },
+    { name: "dns", match: "udp port 53 or vlan", firstPayloadPackets: 2, plaintext: true, firstBytes: 200 },
     { name: "quiet", match: "host 10.1.0.3", none: true, all: true },
     { name: "ping", match: "icmp or icmp6", all: true },
+    { name: "window", match: "tcp port 443", handshake: true, keepaliveWindow: true, sample: 7 },
+    { name: "talk", match: "udp portrange 1024-1030", plaintext: true, turnBytesUp: 50, turnBytesDown: 500 },
+    { name: "hidden", match: "ip proto 47 or mpls", sample: 3, acks: true, firstBytes: 10 },
     ...[PRESETS.firewall[0]!],
   );
   const second = compile(
     { name: "syn", match: "tcp[tcpflags] & tcp-syn != 0", firstPackets: 4, teardown: true },
     { name: "v6", match: "ip6 and len < 200", handshake: true, keepaliveMs: 1000, firstPackets: 1 },
-    { name: "low", match: "ip[8] > 3 and src portrange 0-1040", firstBytes: 64, handshake: true },
+    { name: "low", match: "ip[8] > 3 and src portrange 0-1040", firstBytes: 64, handshake: true, acks: true },
+    { name: "one", match: "port 443", sample: 1, plaintext: true },
   );
   return [first, second];
 }

@@ -22,6 +22,7 @@ struct frames {
 
 static struct rm_flows table;
 static struct rm_rules rules;
+static struct rm_budget budget;
 static uint64_t verdicts[RM_PARSES], copies[RM_WHYS], now_ns, state;
 
 /* splitmix64: any seed is good. */
@@ -79,6 +80,10 @@ static void feed(const uint8_t *from, uint32_t bytes, uint32_t flips) {
   now_ns += chance() % 1000000;
   verdicts[rm_parse(frame, bytes, &p)]++;
   check_packet(&p);
+  /* Half of the time what lies in tunnels is taken instead. */
+  if (chance() % 2) rm_parse_inner(frame, bytes, &p), check_packet(&p);
+  if (p.verdict == RM_PARSE_FRAGMENT)
+    copies[rm_decide_fragment(&table, &rules, &p, frame, now_ns, chance() % 5 == 0).why]++;
   if (p.verdict == RM_PARSE_FLOW) {
     uint64_t hash = rm_flows_hash(&table, &p);
     rm_flows_prefetch(&table, hash);
@@ -130,8 +135,12 @@ static void set_up(void) {
   for (int i = 0; i < RM_AGES; i++) rules.age_ns[i] = 2000000000u;
   rules.generation = 2;
   rules.count = 1;
-  rules.rule[0] = (struct rm_rule){.handshake = 1, .teardown = 1, .first_packets = 2, .first_payload_packets = 2,
-                                   .first_bytes = 5000, .keepalive_ns = 1000000};
+  rules.rule[0] = (struct rm_rule){
+      .handshake = 1, .teardown = 1, .acks = 1, .plaintext = 1, .keepalive_window = 1, .first_packets = 2,
+      .first_payload_packets = 2, .first_bytes_up = 300, .first_bytes_down = 200, .turn_bytes_up = 100,
+      .turn_bytes_down = 50, .turn_bytes_max = 10000, .sample = 9, .keepalive_ns = 1000000};
+  table.budget = &budget;
+  rm_budget_set(&budget, 20000000, 0, 0);
 }
 
 int main(int argc, char **argv) {

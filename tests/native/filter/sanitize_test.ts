@@ -9,7 +9,10 @@ import { captureFolder, captures, run, TOP } from "./library.ts";
 
 const SEED = Number(Deno.env.get("REMEDIATE_SEED") ?? 1);
 const FLIPPED = 1_000_000;
-const SOURCES = ["parse", "flows", "decide", "bpf"].map((name) => `${TOP}/filter/native/${name}.c`);
+const COPIED = WHY.filter((why) => !["none", "neighbour", "all"].includes(why));
+const SOURCES = ["parse", "tunnel", "flows", "nature", "decide", "fragment", "budget", "bpf"].map((name) =>
+  `${TOP}/filter/native/${name}.c`
+);
 const SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
 
 async function build(folder: string): Promise<string> {
@@ -62,7 +65,7 @@ async function sanitize(frames: AsyncIterable<Uint8Array>): Promise<number[]> {
     const copies = counts(report, "why");
     assert.equal(verdicts.length, PARSE.length);
     assert.ok(verdicts.reduce((sum, n) => sum + n) >= count + FLIPPED);
-    for (const name of ["handshake", "teardown", "first", "payload", "bytes", "keepalive"] as const) {
+    for (const name of COPIED) {
       assert.ok(copies[WHY.indexOf(name)]! > 0, `no frame was copied for ${name}`);
     }
     return verdicts;

@@ -3,8 +3,8 @@
  */
 import assert from "node:assert/strict";
 import { type CoreResult, FilterCore, type FrameInput } from "../../../filter/core.ts";
-import { type End, ethernet, ip, udp } from "../../../filter/frame.ts";
-import { PROTO } from "../../../filter/packet.ts";
+import { type End, ethernet, ip, tcp, udp } from "../../../filter/frame.ts";
+import { PROTO, TCP } from "../../../filter/packet.ts";
 import { PRESETS } from "../../../filter/rule.ts";
 import { AGES, LIBRARY, openCore } from "./library.ts";
 
@@ -40,14 +40,43 @@ Deno.test("rm_flows_get() gives the place of the least recently used flow to a n
   // Sixteen slots are two buckets, and every flow may stand in both: the order is exact.
   using core = await openTable(16);
   feed(core, range(0, 16), SECOND);
-  assert.deepEqual(core.counts(), { live: 16, evicted: 0, expired: 0 });
+  assert.deepEqual(core.counts(), { live: 16, evicted: 0, expired: 0, evictedLive: 0 });
   feed(core, [0, 1, 2], 2n * SECOND); // used again, so 3, 4 and 5 are the oldest
   feed(core, [100, 101, 102], 3n * SECOND);
-  assert.deepEqual(core.counts(), { live: 16, evicted: 3, expired: 0 });
+  assert.deepEqual(core.counts(), { live: 16, evicted: 3, expired: 0, evictedLive: 0 });
   assert.deepEqual(packets(feed(core, [0, 1, 2, 6, 15], 4n * SECOND)), [3, 3, 3, 2, 2], "these stayed");
   assert.equal(core.counts().evicted, 3);
   assert.deepEqual(packets(feed(core, [3], 5n * SECOND)), [1], "this one had to go");
   assert.equal(core.counts().evicted, 4);
+});
+
+/** Frames of TCP connection number n, as flags: "S" from the client, "s" the answer, and so on. */
+function talk(n: number, flags: string, timeNs: bigint): FrameInput[] {
+  const client: End = { mac: [2, 0, 0, 0, 1, 1], ip: [10, 3, n >> 8, n & 255], port: 2000 };
+  return [...flags].map((flag) => {
+    const ends: [End, End] = flag === flag.toUpperCase() ? [client, SERVER] : [SERVER, client];
+    const bits = { S: TCP.syn, s: TCP.syn | TCP.ack, A: TCP.ack, a: TCP.ack, R: TCP.rst }[flag] ?? 0;
+    const { type, body } = ip(ends, PROTO.tcp, tcp(ends, { flags: bits, seq: 1, ack: 1 }));
+    return { timeNs, bytes: ethernet(ends, type, body), observed: false };
+  });
+}
+
+Deno.test("rm_flows_get() evicts closing flows first, then unanswered ones, then conversations", async () => {
+  using core = await openTable(16);
+  core.setRules([], { ...AGES, tcp_closing: 0, tcp_opening: 0 });
+  const play = (n: number, flags: string, seconds: bigint) => core.decide(talk(n, flags, seconds * SECOND));
+  for (let n = 0; n < 14; n++) play(n, "SsAa", SECOND + BigInt(n)); // the oldest, and worth most
+  play(14, "S", 50n);
+  play(15, "SsAR", 60n);
+  const packetsOf = (n: number, seconds: bigint) => play(n, "A", seconds)[0]!.field("half.packets");
+  play(100, "SsA", 70n);
+  assert.deepEqual(core.counts(), { live: 16, evicted: 1, expired: 0, evictedLive: 0 });
+  play(101, "SsA", 71n);
+  assert.equal(core.counts().evictedLive, 0, "the one that was not answered");
+  for (let n = 0; n < 14; n++) assert.equal(packetsOf(n, 72n), 3, `conversation ${n} is there`);
+  play(102, "SsA", 73n);
+  assert.deepEqual(core.counts(), { live: 16, evicted: 3, expired: 0, evictedLive: 1 });
+  assert.equal(packetsOf(100, 74n), 1, "the conversation unused for longest had to go");
 });
 
 Deno.test("rm_flows_get() never fails and stays bounded under 64 times more flows than slots", async () => {
@@ -75,9 +104,9 @@ Deno.test("rm_flows_get() starts an aged flow anew and prefers aged places to ev
   using core = await openTable(16);
   feed(core, range(0, 16), SECOND);
   assert.deepEqual(packets(feed(core, [7], 62n * SECOND)), [1], "61 s are more than the 60 s of UDP");
-  assert.deepEqual(core.counts(), { live: 16, evicted: 0, expired: 1 });
+  assert.deepEqual(core.counts(), { live: 16, evicted: 0, expired: 1, evictedLive: 0 });
   feed(core, [200], 63n * SECOND);
-  assert.deepEqual(core.counts(), { live: 16, evicted: 0, expired: 2 });
+  assert.deepEqual(core.counts(), { live: 16, evicted: 0, expired: 2, evictedLive: 0 });
   assert.deepEqual(packets(feed(core, [7], 64n * SECOND)), [2], "the young flow kept its place");
 });
 
@@ -87,7 +116,7 @@ Deno.test("rm_flows_sweep() frees aged flows only, and all of them in one round"
   feed(core, range(20, 30), 50n * SECOND);
   core.sweep(70n * SECOND, 3);
   core.sweep(70n * SECOND, 5); // 64 slots are 8 buckets: round
-  assert.deepEqual(core.counts(), { live: 10, evicted: 0, expired: 20 });
+  assert.deepEqual(core.counts(), { live: 10, evicted: 0, expired: 20, evictedLive: 0 });
   assert.deepEqual(packets(feed(core, [25, 5], 71n * SECOND)), [2, 1]);
   core.sweep(1000n * SECOND, 1_000_000);
   assert.equal(core.counts().live, 0);

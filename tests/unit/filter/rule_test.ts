@@ -97,6 +97,6 @@ Deno.test("PRESETS seed connection state, and mirror content where content is th
     ]);
   }
   const [ids] = PRESETS.ids;
-  assert.deepEqual([ids!.seed, ids!.firstBytesUp, ids!.keepaliveMs], [false, 16_384, 30_000]);
+  assert.deepEqual([ids!.seed, ids!.firstBytesUp, ids!.acks, ids!.plaintext], [false, 4096, true, true]);
   assert.equal(PRESETS.none[0]!.none, true);
 });

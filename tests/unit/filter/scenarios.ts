@@ -7,7 +7,9 @@
  */
 import type { Age, Why } from "../../../filter/names.ts";
 import type { BpfProgram } from "../../../filter/bpf.ts";
+import { CONTENT } from "./scenarios_content.ts";
 import { type CompiledRule, filterRule, type GivenRule } from "../../../filter/rule.ts";
+import { parsePacket } from "../../../filter/packet.ts";
 import { DOWN, icmpFrame, tcpFrame, udpFrame, UP } from "./ends.ts";
 
 export type Direction = ">" | "<" | ">>" | "<<";
@@ -15,6 +17,11 @@ export interface Segment {
   readonly seq?: number;
   readonly ack?: number;
   readonly payload?: number;
+  /** The first bytes of the payload. */
+  readonly head?: readonly number[];
+  readonly window?: number;
+  /** The window scale option. */
+  readonly scale?: number;
 }
 export type Step =
   | readonly [ms: number, way: Direction, packet: string, segment: Segment, why: Why, age?: Age]
@@ -38,11 +45,16 @@ export const protocolIs = (proto: number): BpfProgram => [
 ];
 
 /** The frame of a step. */
-export function frameOf(way: Direction, packet: string, { payload = 0, ...segment }: Segment): Uint8Array {
+export function frameOf(way: Direction, packet: string, segment: Segment): Uint8Array {
+  const { payload = 0, head = [], scale, ...fields } = segment;
   const ends = way.startsWith(">") ? UP : DOWN;
-  if (packet === "udp") return udpFrame(ends, payload);
   if (packet === "echo") return icmpFrame(ends, [ends === UP ? 8 : 0, 0, 0x0042_0001]);
-  return tcpFrame(ends, packet, { ...segment, payload });
+  const options = scale === undefined ? {} : { tcpOptions: [1, 3, 3, scale] };
+  const frame = packet === "udp"
+    ? udpFrame(ends, payload)
+    : tcpFrame(ends, packet, { ...fields, ...options, payload });
+  frame.set(head, parsePacket(frame).flow!.payloadOffset);
+  return frame;
 }
 
 const OPENING: readonly Step[] = [
@@ -228,8 +240,11 @@ const QUANTITY: readonly Scenario[] = [
       [1010, "<", "A", answer, "keepalive"],
       [1019, ">", "A", data, "none"],
       [1020, ">", "A", data, "keepalive"],
+      [1030, "<", "A", { seq: 1501, ack: 201 }, "ack"],
+      [1040, ">", "A", { seq: 201, ack: 1501 }, "ack"],
       [2000, "<", "A", answer, "none"],
-      [2010, "<", "A", answer, "keepalive"],
+      [2029, "<", "A", answer, "none"],
+      [2030, "<", "A", answer, "keepalive"],
     ],
   },
   {
@@ -340,4 +355,11 @@ const RULES: readonly Scenario[] = [
   },
 ];
 
-export const SCENARIOS: readonly Scenario[] = [...TCP, ...REUSE, ...QUANTITY, ...OTHERS, ...RULES];
+export const SCENARIOS: readonly Scenario[] = [
+  ...TCP,
+  ...REUSE,
+  ...QUANTITY,
+  ...OTHERS,
+  ...RULES,
+  ...CONTENT,
+];
