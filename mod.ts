@@ -105,7 +105,9 @@ async function offline(invocation: Invocation, terminal: Terminal): Promise<numb
   const { agesMs } = await import("./appliance/mirror_run.ts");
   const filter = loaded?.config.filter;
   const preset = PRESETS[(options.text("preset") ?? "ids") as Preset];
-  const policy = { rules: filter?.rules ?? preset, ages: agesMs(filter?.ages) };
+  const { budget, inner } = filter ?? {};
+  const more = { ...(budget && { budget }), ...(inner !== undefined && { inner }) };
+  const policy = { rules: filter?.rules ?? preset, ages: agesMs(filter?.ages), options: more };
   const commands = await import("./ui/mirror.ts");
   const work = { "mirror explain": commands.explain, "mirror tune": commands.tune }[command.name];
   return await (work ?? commands.mirror)(invocation, policy, terminal);

@@ -5,7 +5,7 @@
  * is dull. Pure; memory is bounded by the number of flows and lines that are kept.
  */
 import type { CoreResult } from "../filter/core.ts";
-import type { Why } from "../filter/names.ts";
+import { NATURE, type Why } from "../filter/names.ts";
 import type { FilterRule } from "../filter/rule.ts";
 import { address, PROTOCOL } from "./board_view.ts";
 import { wireBytes } from "./mirror_link.ts";
@@ -173,6 +173,10 @@ function words(passed: Passed, rule: FilterRule | undefined): string {
   }
   if (rule === undefined) return "no rule matches the flow";
   if (rule.none) return `rule ${rule.name} mirrors nothing`;
+  const { shed } = passed.result!;
+  if (shed !== "none") return `the budget of the mirror is spent; else: ${COPIED[shed] ?? shed}`;
+  const opaque = rule.plaintext && NATURE[passed.result!.field("result.nature")] === "opaque";
+  if (opaque) return `encrypted from here on, and rule ${rule.name} mirrors what can be read`;
   const bare = passed.result!.field("packet.payload_bytes") === 0;
   return `${bare ? "no payload, and " : ""}beyond what rule ${rule.name} mirrors: ${limits(rule)}`;
 }
@@ -183,7 +187,6 @@ const SETTINGS: Readonly<Record<string, (value: number) => string>> = {
   teardown: () => "the closing",
   firstPackets: (n) => `the first ${n} packets`,
   firstPayloadPackets: (n) => `the first ${n} packets with payload`,
-  firstBytes: (n) => `the first ${n} bytes`,
   firstBytesUp: (n) => `the client's first ${n} bytes`,
   firstBytesDown: (n) => `the first ${n} bytes to the client`,
   turnBytesUp: (n) => `${n} bytes each time the client begins to talk`,

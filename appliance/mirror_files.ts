@@ -6,7 +6,7 @@
 import { type CapturedFrame, pcapHeader, pcapRecord } from "../filter/capture.ts";
 import { FilterCore } from "../filter/core.ts";
 import { nativePath } from "../filter/dpdk.ts";
-import type { AgesMs } from "../filter/model.ts";
+import type { AgesMs, FilterOptions } from "../filter/model.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import type { FilterRule } from "../filter/rule.ts";
 import { CaptureSplitter } from "./mirror_chunks.ts";
@@ -157,10 +157,20 @@ export async function sameFile(one: string, two: string): Promise<boolean> {
   return a !== null && a === b;
 }
 
+/** What decides. */
+export interface Policy {
+  /** The first that matches a flow is its rule. */
+  readonly rules: readonly FilterRule[];
+  /** How long flows live. */
+  readonly ages: AgesMs;
+  /** Tunnels and budget. @default neither */
+  readonly options?: FilterOptions;
+}
+
 /**
- * The filter core with these rules. @throws Error with one sentence: no library, no libpcap, a bad expression
+ * The filter core with this policy. @throws Error with one sentence: no library, no libpcap, a bad expression
  */
-export function openFilter(rules: readonly FilterRule[], ages: AgesMs, slots = FLOW_SLOTS): FilterCore {
+export function openFilter({ rules, ages, options }: Policy, slots = FLOW_SLOTS): FilterCore {
   const compiled = rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
   const path = nativePath().replace(/[^/]*$/, "libremediate-filter.so");
   let core: FilterCore;
@@ -175,6 +185,7 @@ export function openFilter(rules: readonly FilterRule[], ages: AgesMs, slots = F
     });
   }
   core.setRules(compiled, ages);
+  if (options) core.setOptions(options);
   return core;
 }
 

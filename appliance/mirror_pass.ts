@@ -2,7 +2,7 @@
  * A capture through the filter: which frames the standby would get, and why.
  *
  * The decisions are those of the C core, handed in as a function; this adds what the plane adds around it (neighbour
- * traffic and fragments go across without a flow) and counts. Both directions come from outside, as on the wire. Pure.
+ * traffic goes across without a flow) and counts. Both directions come from outside, as on the wire. Pure.
  */
 import type { CapturedFrame } from "../filter/capture.ts";
 import type { CoreResult, FrameInput } from "../filter/core.ts";
@@ -38,6 +38,8 @@ export interface Totals {
   /** Mirrored, by reason and by name of the rule. */
   readonly why: Map<Why, Amount>;
   readonly rule: Map<string, Amount>;
+  /** Not mirrored because the budget was spent, by what the reason would have been. */
+  readonly shed: Map<Why, Amount>;
   /** All, by what the parser made of them. */
   readonly parse: Map<Passed["parse"], Amount>;
 }
@@ -47,7 +49,14 @@ const SWEEP_BUCKETS_PER_FRAME = 2;
 
 export function noTotals(): Totals {
   const none = () => ({ packets: 0, bytes: 0 });
-  return { all: none(), mirrored: none(), why: new Map(), rule: new Map(), parse: new Map() };
+  return {
+    all: none(),
+    mirrored: none(),
+    why: new Map(),
+    rule: new Map(),
+    shed: new Map(),
+    parse: new Map(),
+  };
 }
 
 function addTo(amount: Amount, bytes: number): void {
@@ -66,17 +75,25 @@ export function share(part: number, whole: number): number {
   return whole === 0 ? 0 : part / whole;
 }
 
+/** The plane copies neighbour traffic always, whatever the rules. */
+function whyOf(result: CoreResult): Why {
+  return result.parse === "neighbour" ? "neighbour" : result.why;
+}
+
+/** Other frames than these are judged without rules. */
+function ruleOf(result: CoreResult): number | undefined {
+  return result.parse === "flow" || result.parse === "fragment" ? result.rule : undefined;
+}
+
 /** One pass over one capture, with its own flow table. */
 export class MirrorPass {
   readonly totals: Totals = noTotals();
   readonly #decider: Decider;
   readonly #rules: readonly FilterRule[];
-  readonly #mirrorsAny: boolean;
 
   constructor(decider: Decider, rules: readonly FilterRule[]) {
     this.#decider = decider;
     this.#rules = rules;
-    this.#mirrorsAny = rules.some((rule) => !rule.none);
   }
 
   /** Decide for the next frames, in the order of the capture. */
@@ -97,23 +114,17 @@ export class MirrorPass {
 
   #count(frame: CapturedFrame, result: CoreResult | undefined): Passed {
     const passed: Passed = result
-      ? { frame, why: this.#whyOf(result), parse: result.parse, rule: result.rule, result }
+      ? { frame, why: whyOf(result), parse: result.parse, rule: ruleOf(result), result }
       : { frame, why: "none", parse: "unknown_link", rule: undefined };
     const bytes = wireBytes(frame);
     addTo(this.totals.all, bytes);
     addAt(this.totals.parse, passed.parse, bytes);
+    if (result && result.shed !== "none") addAt(this.totals.shed, result.shed, bytes);
     if (passed.why === "none") return passed;
     addTo(this.totals.mirrored, bytes);
     addAt(this.totals.why, passed.why, bytes);
-    const rule = passed.parse === "flow" && passed.rule !== undefined ? this.#rules[passed.rule] : undefined;
+    const rule = passed.rule === undefined ? undefined : this.#rules[passed.rule];
     if (rule) addAt(this.totals.rule, rule.name, bytes);
     return passed;
-  }
-
-  /** The plane copies neighbour traffic always, and fragments when anything at all is mirrored. */
-  #whyOf(result: CoreResult): Why {
-    if (result.why !== "none" || result.parse === "flow") return result.why;
-    if (result.parse === "neighbour") return "neighbour";
-    return result.parse === "fragment" && this.#mirrorsAny ? "fragment" : "none";
   }
 }

@@ -11,15 +11,9 @@ import type { Config } from "./config.ts";
 import { AGES } from "./config_keys.ts";
 import { type Alert, keptShare } from "./mirror_alerts.ts";
 import { type ExplainedFlow, Explainer, type ExplainOptions } from "./mirror_explain.ts";
-import { CaptureWriter, openFilter, type Piece, readPieces, sameFile } from "./mirror_files.ts";
+import { CaptureWriter, openFilter, type Piece, type Policy, readPieces, sameFile } from "./mirror_files.ts";
 import { MirrorPass, type Passed, share, type Totals } from "./mirror_pass.ts";
 import { type Candidate, TurnJudge } from "./mirror_tune.ts";
-
-/** What decides: rules in order, and how long flows live. */
-export interface Policy {
-  readonly rules: readonly FilterRule[];
-  readonly ages: AgesMs;
-}
 
 export interface Job {
   readonly read: string;
@@ -36,6 +30,8 @@ export interface MirrorReport {
   /** Equal for equal selections of frames of one capture. */
   readonly digest: string;
 }
+
+export type { Policy };
 
 /** Lifetimes of flows by class, of a configuration or by default. */
 export function agesMs(ages?: Config["filter"]["ages"]): AgesMs {
@@ -71,7 +67,7 @@ async function pass(
   policy: Policy,
   each: (passed: Passed[]) => Promise<void> | void,
 ): Promise<MirrorReport> {
-  using core = openFilter(policy.rules, policy.ages);
+  using core = openFilter(policy);
   const mirror = new MirrorPass(core, policy.rules);
   const digest = new SelectionDigest();
   const reading = { cut: null };
@@ -158,7 +154,7 @@ interface Measured {
 async function measure(job: Job, rules: readonly FilterRule[], ages: AgesMs): Promise<Measured[]> {
   using stack = new DisposableStack();
   const runs = rules.map((rule) => {
-    const mirror = new MirrorPass(stack.use(openFilter([rule], ages, TUNE_SLOTS)), [rule]);
+    const mirror = new MirrorPass(stack.use(openFilter({ rules: [rule], ages }, TUNE_SLOTS)), [rule]);
     return { rule, mirror, turns: new TurnJudge(), digest: new SelectionDigest() };
   });
   for await (const piece of readPieces(job.read, { cut: null })) {

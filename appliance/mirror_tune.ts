@@ -9,12 +9,17 @@ import type { FilterRule } from "../filter/rule.ts";
 import { filterRule } from "../filter/rule.ts";
 import type { Passed } from "./mirror_pass.ts";
 
-/** The grid: every combination of these, with opening, closing and a sign of life. */
+/**
+ * The grid: every combination of these. All rules copy opening, closing, the ACKs of what they copy and a sign of life
+ * every 30 s, and end with the handshake of what is encrypted.
+ */
 export const GRID = {
-  firstPackets: [0, 3, 5, 8, 12, 20],
-  firstBytes: [0, 1024, 4096, 16_384, 65_536],
-  keepaliveMs: [30_000],
+  firstPackets: [0, 5, 12],
+  firstBytes: [0, 1024, 4096, 16_384],
+  /** From the client and to it, each time that side begins to talk. */
+  turnBytes: [[0, 0], [512, 512], [4096, 512], [16_384, 512]],
 } as const;
+const TURN_BYTES_MAX = 1_048_576;
 
 export interface Candidate {
   readonly rule: FilterRule;
@@ -25,20 +30,24 @@ export interface Candidate {
   readonly kept: number;
 }
 
-/** Rules of the grid, by name what they are: "p5-b4096". */
+/** Rules of the grid, by name what they are: "p5-b4096-t512". */
 export function gridRules(): FilterRule[] {
-  return GRID.keepaliveMs.flatMap((keepaliveMs) =>
-    GRID.firstPackets.flatMap((firstPackets) =>
-      GRID.firstBytes.map((firstBytes) =>
-        filterRule({
-          name: `p${firstPackets}-b${firstBytes}`,
-          handshake: true,
-          teardown: true,
+  const always = { handshake: true, teardown: true, acks: true, plaintext: true, keepaliveMs: 30_000 };
+  return GRID.firstPackets.flatMap((firstPackets) =>
+    GRID.firstBytes.flatMap((firstBytes) =>
+      GRID.turnBytes.map(([turnBytesUp, turnBytesDown]) => {
+        const name = `p${firstPackets}-b${firstBytes}-t${turnBytesUp}`;
+        const turnBytesMax = turnBytesUp === 0 ? 0 : TURN_BYTES_MAX;
+        return filterRule({
+          ...always,
+          name,
           firstPackets,
           firstBytes,
-          keepaliveMs,
-        })
-      )
+          turnBytesUp,
+          turnBytesDown,
+          turnBytesMax,
+        });
+      })
     )
   );
 }

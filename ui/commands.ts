@@ -253,9 +253,10 @@ export const COMMANDS: readonly Command[] = [
     name: "mirror tune",
     summary: "Find the rule that keeps most of a capture for its price",
     text:
-      "Tries a grid of rules: opening, closing and a sign of life every 30 s, with the first 0, 3, 5, 8, 12 or " +
-      "20 packets and the first 0, 1, 4, 16 or 64 KiB of each direction. Prints the share of bytes that each " +
-      "mirrors against what it keeps, where the curve bends, and the best rule within the budget.",
+      "Tries a grid of rules: the first 0, 5 or 12 packets, the first 0, 1, 4 or 16 KiB of each direction, " +
+      "and 0, 0.5, 4 or 16 KiB each time the client begins to talk (0.5 KiB for the other side). Prints the " +
+      "share of bytes that each mirrors against what it keeps, where the curve bends, and the best rule " +
+      "within the budget.",
     arguments: [{ name: "FILE", help: "A pcap or pcapng file." }],
     options: [
       {

@@ -47,6 +47,7 @@ export function renderMirror({ totals, cut, evicted }: MirrorReport): string {
     ...rowsOf(totals.why, all),
     ["by rule"],
     ...rowsOf(totals.rule, all),
+    ...(totals.shed.size === 0 ? [] : [["left out by the budget"], ...rowsOf(totals.shed, all)]),
     ["frames without a flow"],
     ...rowsOf(new Map([...totals.parse].filter(([parse]) => parse !== "flow")), all),
   ], [1, 2, 3, 4]);
@@ -59,12 +60,13 @@ export function mirrorJson({ totals, cut, evicted }: MirrorReport): unknown {
   return { ...totalsJson(totals), cut, evicted };
 }
 
-function totalsJson({ all, mirrored, why, rule, parse }: Totals) {
+function totalsJson({ all, mirrored, why, rule, shed, parse }: Totals) {
   return {
     all,
     mirrored,
     byReason: Object.fromEntries(why),
     byRule: Object.fromEntries(rule),
+    byShed: Object.fromEntries(shed),
     byKind: Object.fromEntries(parse),
   };
 }

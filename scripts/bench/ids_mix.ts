@@ -50,7 +50,7 @@ export class Passes implements Disposable {
   constructor(policies: readonly BenchPolicy[], slots: number) {
     this.#policies = policies;
     this.#passes = policies.map(({ rules }) =>
-      new MirrorPass(this.#stack.use(openFilter(rules, agesMs(), slots)), rules)
+      new MirrorPass(this.#stack.use(openFilter({ rules, ages: agesMs() }, slots)), rules)
     );
   }
 

@@ -68,7 +68,7 @@ class FakeJudge implements AlertJudge {
       bytes.length > 54
     );
     const first = found[0] ? [{ sid: 1, packet: found[0].packet }] : [];
-    const deep = found[30] ? [{ sid: 2, packet: found[30].packet }] : [];
+    const deep = found[14] ? [{ sid: 2, packet: found[14].packet }] : [];
     return [...first, ...deep];
   }
 }
@@ -147,14 +147,14 @@ Deno.test("tuneFile() finds that more of a rule costs more, and judges equal cop
   const byTurns = await tuneFile({ read: here.path }, { rules, ages: agesMs(), judge: null });
   assert.equal(byTurns.length, rules.length);
   const of = (name: string) => byTurns.find(({ rule }) => rule.name === name)!;
-  assert.ok(of("p0-b0").byteShare < of("p5-b0").byteShare);
-  assert.ok(of("p5-b0").byteShare < of("p0-b65536").byteShare);
-  assert.equal(of("p20-b65536").kept, 1);
-  assert.equal(of("p0-b0").kept, 0);
+  assert.ok(of("p0-b0-t0").byteShare < of("p5-b0-t0").byteShare);
+  assert.ok(of("p5-b0-t0").byteShare < of("p0-b16384-t0").byteShare);
+  assert.equal(of("p12-b16384-t0").kept, 1);
+  assert.equal(of("p0-b0-t0").kept, 0);
   const judge = new FakeJudge(here);
   const judged = await tuneFile({ read: here.path }, { rules, ages: agesMs(), judge });
-  assert.equal(judged.find(({ rule }) => rule.name === "p20-b65536")!.kept, 1);
-  assert.equal(judged.find(({ rule }) => rule.name === "p5-b0")!.kept, 0.5);
+  assert.equal(judged.find(({ rule }) => rule.name === "p12-b16384-t0")!.kept, 1);
+  assert.equal(judged.find(({ rule }) => rule.name === "p5-b0-t0")!.kept, 0.5);
   assert.ok(judge.judged.length - 1 < rules.length);
 });
 
@@ -170,7 +170,7 @@ Deno.test("tryCapture() judges each selection once and counts what each policy k
     "SYN only": 0,
     "handshake+teardown": 0,
     "first 5": 1,
-    "first 10": 1,
+    "first 10": 2,
     "first 4 KB": 1,
   });
   assert.deepEqual(scores[2]!.missed, [{ capture: "in.pcap", sids: [2] }]);

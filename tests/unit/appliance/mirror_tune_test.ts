@@ -29,7 +29,7 @@ const CURVE = [
 
 Deno.test("gridRules() has every combination once, under its own name", () => {
   const rules = gridRules();
-  assert.equal(rules.length, GRID.firstPackets.length * GRID.firstBytes.length * GRID.keepaliveMs.length);
+  assert.equal(rules.length, GRID.firstPackets.length * GRID.firstBytes.length * GRID.turnBytes.length);
   assert.equal(new Set(rules.map(({ name }) => name)).size, rules.length);
 });
 
