@@ -135,6 +135,7 @@ function readMirror(board: Board, ports: readonly PortView[]): NodeStatus["mirro
     share: share(sum((p) => p.mirroredPackets, ports), sum((p) => p.rxPackets, outside)),
     shareBytes: share(sum((p) => p.mirroredBytes, ports), sum((p) => p.rxBytes, outside)),
     why: readNamed(board, "why"),
+    shed: readNamed(board, "shed"),
     rules: readNamed(board, "copied"),
   };
 }

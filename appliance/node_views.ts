@@ -51,7 +51,7 @@ export function absentStatus(around: Surroundings, nowMs: number): NodeStatus {
     boxes: [],
     ports: [],
     flows: { upstream: 0, downstream: 0, slots: 0 },
-    mirror: { share: 0, shareBytes: 0, why: [], rules: [] },
+    mirror: { share: 0, shareBytes: 0, why: [], shed: [], rules: [] },
     counters: [],
     parse: [],
     switches: 0,

@@ -86,6 +86,8 @@ export interface NodeStatus {
     readonly share: number;
     readonly shareBytes: number;
     readonly why: readonly CounterView[];
+    /** Copies not made because the budget was spent, by reason. */
+    readonly shed: readonly CounterView[];
     readonly rules: readonly CounterView[];
   };
   readonly counters: readonly CounterView[];

@@ -124,6 +124,7 @@ function notes(status: NodeStatus): string[] {
   ]);
   const groups: [string, readonly CounterView[]][] = [
     ["copies", status.mirror.why],
+    ["shed", status.mirror.shed],
     ["rules", status.mirror.rules],
     ["frames", status.parse],
     ["counters", status.counters],

@@ -70,6 +70,7 @@ const FIELDS: readonly Layout[] = [
   ...many("box", 8, ["in_packets", "out_packets"], 2),
   ...named("counter", COUNTER.length),
   ...named("why", WHY.length),
+  ...named("shed", WHY.length),
   ...named("parse", PARSE.length),
   ...named("copied", LIMIT.rules),
   ["rule.name", 32, LIMIT.rules],
@@ -141,6 +142,7 @@ export class FakeBoard {
     this.set("header.flow_offset", end + FLOW_SLOTS * FLOW_BYTES, 1);
     this.#nameAll("counter", COUNTER);
     this.#nameAll("why", WHY);
+    this.#nameAll("shed", WHY);
     this.#nameAll("parse", PARSE);
   }
 

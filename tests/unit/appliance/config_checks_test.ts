@@ -102,6 +102,48 @@ Deno.test("parseConfig() refuses rules that share a name, contradict themselves 
   assert.match(reasons(many)[0]!, /^filter.rules are too many: 17/);
 });
 
+Deno.test("parseConfig() refuses what a rule cannot mean, with the reason", () => {
+  const rule = (more: string) => `[[filter.rules]]\nname = "a"\nmatch = "tcp"\n${more}\n`;
+  const table: readonly (readonly [string, RegExp | null])[] = [
+    ["all = true\nsample = 5", /\.sample contradicts all = true/],
+    ["turn_bytes_max = 100", /\.turn_bytes_max bounds turns, and the rule has none/],
+    ["turn_bytes_up = 200\nturn_bytes_max = 100", /\.turn_bytes_max is less than one turn/],
+    ["turn_bytes_down = 100\nturn_bytes_max = 100", null],
+    ["handshake = true\nplaintext = true", /\.plaintext has nothing to end/],
+    ["all = true\nplaintext = true", /\.plaintext contradicts all = true/],
+    ["handshake = true\nacks = true", /\.acks has nothing to acknowledge/],
+    ["first_packets = 5\nacks = true", null],
+    ["keepalive_window = true", /\.keepalive_window needs the handshake/],
+    ['preset = "nat"\nkeepalive_window = true', null],
+    ['preset = "ids-full"\nturn_bytes_max = 1000', /\.turn_bytes_max is less than one turn/],
+    ['preset = "ids-full"\nturn_bytes_max = 0', null],
+    ["none = true\nturn_bytes_up = 5", /\.turn_bytes_up contradicts none = true/],
+    ["none = true\nkeepalive_window = true", /\.keepalive_window contradicts none = true/],
+  ];
+  for (const [more, reason] of table) {
+    const found = reasons(rule(more));
+    if (reason === null) assert.deepEqual(found, [], more);
+    else assert.match(found[0] ?? "", reason, more);
+  }
+  assert.match(parsed(rule("sample = 1")).problems[0]!.reason, /is too small/);
+});
+
+Deno.test("parseConfig() turns the budget into bytes, and is without one by default", () => {
+  const { filter } = good("[filter]\nbudget_mbit = 8\nbudget_pps = 900\ninner = true\n");
+  assert.deepEqual([filter.budget, filter.inner], [
+    { bytesPerSecond: 1_000_000, packetsPerSecond: 900 },
+    true,
+  ]);
+  const { budget, inner } = good("").filter;
+  assert.deepEqual([budget, inner], [{ bytesPerSecond: 0, packetsPerSecond: 0 }, false]);
+});
+
+Deno.test("parseConfig() lets a direction override first_bytes of both", () => {
+  const [rule] =
+    good('[[filter.rules]]\nname = "a"\npreset = "ids"\nfirst_bytes = 9\nfirst_bytes_up = 7\n').filter.rules;
+  assert.deepEqual([rule!.firstBytesUp, rule!.firstBytesDown, rule!.acks], [7, 9, true]);
+});
+
 Deno.test("parseConfig() warns of rules without effect and of rules that are never reached", () => {
   assert.match(warnings('[[filter.rules]]\nname = "a"\nmatch = "tcp"\n')[0]!, /copies and seeds nothing/);
   const shadowed = '[[filter.rules]]\nname = "a"\nall = true\n[[filter.rules]]\nname = "b"\nall = true\n';

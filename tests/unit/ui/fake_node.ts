@@ -79,6 +79,7 @@ export function nodeStatus(more: Partial<NodeStatus> = {}): NodeStatus {
       share: 0.0241,
       shareBytes: 0.008,
       why: [{ name: "none", packets: 0, bytes: 0 }, { name: "handshake", packets: 300, bytes: 22_000 }],
+      shed: [{ name: "none", packets: 0, bytes: 0 }, { name: "turn", packets: 0, bytes: 0 }],
       rules: [{ name: "nat", packets: 300, bytes: 22_000 }],
     },
     counters: [{ name: "tx_full", packets: 0, bytes: 0 }, { name: "arp_answered", packets: 7, bytes: 0 }],
