@@ -15,6 +15,7 @@ import {
 import { exampleConfig } from "./appliance/config_text.ts";
 import { VERSION } from "./appliance/version.ts";
 import { EXPORT_FORMATS } from "./filter/export.ts";
+import { type Preset, PRESETS } from "./filter/rule.ts";
 import { type Invocation, parseArguments } from "./ui/arguments.ts";
 import {
   findingText,
@@ -82,6 +83,10 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     }
     case "filter export":
       return writeExport(invocation, terminal);
+    case "mirror":
+    case "mirror explain":
+    case "mirror tune":
+      return offline(invocation, terminal);
     case "config example":
       terminal.out(exampleConfig());
       return Promise.resolve(EXIT.ok);
@@ -89,6 +94,26 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
       return Promise.resolve(version(invocation, terminal));
   }
   throw new TypeError(`Cannot run "${command.name}": it is in the table of commands and nowhere else`);
+}
+
+/** The commands on captures, with the rules of a configuration or of a preset. */
+async function offline(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const { options, command } = invocation;
+  if (options.given("config") && options.given("preset")) {
+    terminal.err("Cannot use --preset with --config: a configuration names its own preset\n");
+    return EXIT.input;
+  }
+  const loaded = options.given("config") ? await goodConfig(invocation, terminal) : undefined;
+  if (loaded === null) return EXIT.input;
+  const { agesMs } = await import("./appliance/mirror_run.ts");
+  const filter = loaded?.config.filter;
+  const preset = PRESETS[(options.text("preset") ?? "ids") as Preset];
+  const { budget, inner } = filter ?? {};
+  const more = { ...(budget && { budget }), ...(inner !== undefined && { inner }) };
+  const policy = { rules: filter?.rules ?? preset, ages: agesMs(filter?.ages), options: more };
+  const commands = await import("./ui/mirror.ts");
+  const work = { "mirror explain": commands.explain, "mirror tune": commands.tune }[command.name];
+  return await (work ?? commands.mirror)(invocation, policy, terminal);
 }
 
 interface Loaded extends Parsed {
@@ -266,6 +291,7 @@ function standardStreams(args: readonly string[]): Terminal {
     out: (text) => write(Deno.stdout, text),
     err: (text) => write(Deno.stderr, text),
     colours: Deno.stdout.isTerminal() && !Deno.noColor && Deno.env.get("TERM") !== "dumb",
+    watched: Deno.stderr.isTerminal(),
     now: () => Date.now(),
     // An aborted sleep is over, which is what was asked for.
     sleep: (ms) => delay(ms, undefined, { signal: stop.signal }).catch(() => {}),

@@ -259,7 +259,8 @@ function describe(event: Omit<EventView, "text">): string {
 
 const V4_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
-function address(bytes: Uint8Array, port: number): string {
+/** "10.0.0.1:80", "[2001:db8::1]:80"; sixteen bytes, IPv4 as ::ffff:a.b.c.d. */
+export function address(bytes: Uint8Array, port: number): string {
   const v4 = V4_PREFIX.every((b, i) => bytes[i] === b);
   if (v4) return `${bytes.subarray(12).join(".")}:${port}`;
   const words = Array.from({ length: 8 }, (_, i) => (bytes[2 * i]! << 8 | bytes[2 * i + 1]!).toString(16));
@@ -275,7 +276,8 @@ function shorten(text: string): string {
   return `${before.replace(/:$/, "")}::${after.replace(/^:/, "")}`;
 }
 
-const PROTOCOL: Readonly<Record<number, string>> = {
+/** Names of IP protocols as people write them. */
+export const PROTOCOL: Readonly<Record<number, string>> = {
   1: "icmp",
   6: "tcp",
   17: "udp",

@@ -19,6 +19,8 @@ export interface Terminal {
   err(text: string): void;
   /** Whether `out` is a terminal that takes colours. */
   readonly colours: boolean;
+  /** Whether a person watches `err`, so that progress is worth showing. @default false */
+  readonly watched?: boolean;
   /** Milliseconds since the epoch. */
   now(): number;
   sleep(ms: number): Promise<void>;
