@@ -57,12 +57,12 @@ export function dataFolder(): string {
 }
 
 /**
- * "arkime:tests/pcap/x.pcap" in alerts.tsv is arkime/tests/pcap/x.pcap, "debian-src/tcpdump_4.99.3:tests/x.pcap" is
- * tcpdump/tests/x.pcap: what comes from where is told by the last part before the colon, without its version.
+ * "arkime:tests/x.pcap" in alerts.tsv is arkime/tests/x.pcap, "debian-src:tcpdump_4.99.3:tests/x.pcap" is
+ * tcpdump/tests/x.pcap: the folder is the last name before the path, without its version.
  */
 export function pathOf(folder: string, capture: string): string {
-  const [source = "", path = ""] = capture.split(":");
-  return `${folder}/captures/${source.replace(/^.*\//, "").replace(/_.*$/, "")}/${path}`;
+  const [path = "", source = ""] = capture.split(":").reverse();
+  return `${folder}/captures/${source.replace(/_.*$/, "")}/${path}`;
 }
 
 async function filesUnder(folder: string): Promise<string[]> {

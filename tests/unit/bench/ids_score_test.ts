@@ -102,7 +102,7 @@ Deno.test("readKnown() reads the table of alerts, and differences() tells what i
 Deno.test("pathOf() finds a capture by its name in alerts.tsv", () => {
   assert.equal(pathOf("data", "arkime:tests/x.pcap"), "data/captures/arkime/tests/x.pcap");
   assert.equal(
-    pathOf("data", "debian-src/tcpdump_4.99.3:tests/x.pcap"),
+    pathOf("data", "debian-src:tcpdump_4.99.3:tests/x.pcap"),
     "data/captures/tcpdump/tests/x.pcap",
   );
   assert.equal(
