@@ -56,9 +56,13 @@ export function dataFolder(): string {
   return Deno.env.get("REMEDIATE_DATA") ?? `${TOP}/../shared/data`;
 }
 
-/** "arkime:tests/pcap/x.pcap" in alerts.tsv is arkime/tests/pcap/x.pcap. */
-function pathOf(folder: string, capture: string): string {
-  return `${folder}/captures/${capture.replace(":", "/")}`;
+/**
+ * "arkime:tests/x.pcap" in alerts.tsv is arkime/tests/x.pcap, "debian-src:tcpdump_4.99.3:tests/x.pcap" is
+ * tcpdump/tests/x.pcap: the folder is the last name before the path, without its version.
+ */
+export function pathOf(folder: string, capture: string): string {
+  const [path = "", source = ""] = capture.split(":").reverse();
+  return `${folder}/captures/${source.replace(/_.*$/, "")}/${path}`;
 }
 
 async function filesUnder(folder: string): Promise<string[]> {
@@ -189,6 +193,8 @@ function say(text: string): void {
 async function measure(options: Options) {
   const folder = dataFolder();
   const known = readKnown(await Deno.readTextFile(`${folder}/alerts.tsv`)).slice(0, options.captures);
+  // Before minutes of judging, not after them.
+  for (const { capture } of known) await Deno.stat(pathOf(folder, capture));
   await using judge = await Judge.open(`${folder}/rules/et-open-subset.rules`);
   const cold: BenchPolicy = { name: "nothing (cold)", rules: [], keeps: () => false };
   const policies = [cold, ...BASELINES, ...idsPresets()];

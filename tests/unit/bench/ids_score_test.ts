@@ -14,7 +14,7 @@ import {
   tableCells,
   takenOver,
 } from "../../../scripts/bench/ids_score.ts";
-import { differences } from "../../../scripts/bench/ids.ts";
+import { differences, pathOf } from "../../../scripts/bench/ids.ts";
 
 const alert = (sid: number, packet: number | null) => ({ sid, packet });
 
@@ -97,4 +97,16 @@ Deno.test("readKnown() reads the table of alerts, and differences() tells what i
   assert.deepEqual(differences(known, counted), ["a:x.pcap: 2 signatures and 4 alerts, not 2 and 5"]);
   assert.throws(() => readKnown("name\tsids\n"), /line 1/);
   assert.throws(() => readKnown("capture\tsids\talerts\tx\na\tb\t1\n"), /line 2 is no capture/);
+});
+
+Deno.test("pathOf() finds a capture by its name in alerts.tsv", () => {
+  assert.equal(pathOf("data", "arkime:tests/x.pcap"), "data/captures/arkime/tests/x.pcap");
+  assert.equal(
+    pathOf("data", "debian-src:tcpdump_4.99.3:tests/x.pcap"),
+    "data/captures/tcpdump/tests/x.pcap",
+  );
+  assert.equal(
+    pathOf("data", "suricata-verify:tests/a/x.pcap"),
+    "data/captures/suricata-verify/tests/a/x.pcap",
+  );
 });
