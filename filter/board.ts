@@ -5,7 +5,9 @@
  * what is needed to find that description is fixed: magic, version and where the description lies. A board of
  * another version is refused, never guessed at.
  */
-export const ABI_VERSION = 2;
+import { ABI_VERSION } from "./names.ts";
+
+export { ABI_VERSION };
 const MAGIC = 0x42584d52;
 const HEAD = { magic: 0, abi: 4, size: 8, fieldOffset: 16, fieldCount: 20, fieldBytes: 24 } as const;
 const FIELD = { name: 40, offset: 40, width: 44, count: 48, stride: 52, bytes: 56 } as const;
