@@ -68,7 +68,17 @@ class Testpmd {
 
 /** Slices of one forwarding mode. @throws Error if testpmd is not there or does not work */
 export async function testpmdSlices(capture: string, mode: TestpmdMode, count: number): Promise<Slice[]> {
-  const args = ["-l", "0,1", "--in-memory", "--no-pci", "--no-telemetry", "--log-level=error"];
+  // Into a pipe it would answer in blocks of four kilobytes.
+  const args = [
+    "-oL",
+    "dpdk-testpmd",
+    "-l",
+    "0,1",
+    "--in-memory",
+    "--no-pci",
+    "--no-telemetry",
+    "--log-level=error",
+  ];
   args.push(
     "--vdev",
     `net_pcap0,rx_pcap=${capture},infinite_rx=1,tx_pcap=/dev/null`,
@@ -76,7 +86,7 @@ export async function testpmdSlices(capture: string, mode: TestpmdMode, count: n
     "net_null0,no-rx=1",
   );
   args.push("--", "-i", `--forward-mode=${mode}`, "--nb-cores=1", "--burst=32", "--total-num-mbufs=16384");
-  const child = new Deno.Command("dpdk-testpmd", { args, stdin: "piped", stdout: "piped", stderr: "null" })
+  const child = new Deno.Command("stdbuf", { args, stdin: "piped", stdout: "piped", stderr: "null" })
     .spawn();
   const testpmd = new Testpmd(child);
   try {
