@@ -2,7 +2,7 @@
  * Fuzzes the filter core with clang's libFuzzer for as long as asked; what breaks it becomes a fixture.
  *
  * `deno task fuzz --seconds 3600`. The corpus grows in .cache/fuzz; a crash is kept in tests/fixtures/fuzz under its
- * digest, where the gate replays it for ever. Needs `./scripts/setup --only fuzz`.
+ * digest, where the gate replays it for ever. Needs `./scripts/setup --only test`.
  */
 import { parseArgs } from "node:util";
 import { generateTraffic } from "../filter/generate.ts";
@@ -93,7 +93,7 @@ async function main(args: string[]): Promise<number> {
   await writeSeeds(`${place}/corpus`, 64);
   const refused = await buildFuzzer(values["compiler"]!, "libfuzzer", `${place}/fuzz`);
   if (refused !== null) {
-    console.error(`Cannot build the fuzz target: ${refused}\nRun ./scripts/setup --only fuzz`);
+    console.error(`Cannot build the fuzz target: ${refused}\nRun ./scripts/setup --only test`);
     return 1;
   }
   const { code, text } = await fuzz(`${place}/fuzz`, seconds, `${place}/corpus`, FIXTURES);

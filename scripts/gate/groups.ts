@@ -22,7 +22,7 @@ export interface Group {
 export const CHECKS: readonly Check[] = [
   {
     name: "setup is complete",
-    command: ["./scripts/setup", "--check", "--no-build"],
+    command: ["./scripts/setup", "--check", "--no-build", "--only", "build,run"],
     hint: "run ./scripts/setup",
     limitS: 60,
   },

@@ -87,7 +87,7 @@ static void decide(const uint8_t *frame, uint32_t bytes, uint64_t now, bool obse
   if (p.verdict != RM_PARSE_FLOW) return;
   uint64_t hash = rm_flows_hash(&table, &p);
   rm_flows_prefetch(&table, hash);
-  rm_flows_prefetch_entry(&table, hash);
+  rm_flows_prefetch_entry(&table, hash, p.dir);
   struct rm_verdict v = rm_decide(&table, &rules, &p, hash, frame, now, observed, &flow);
   must(v.why < RM_WHYS && (v.rule < rules.count || v.rule == 0xff), "a verdict of no rule");
   must(!observed || v.why == RM_WHY_NONE, "an observed frame was copied");
