@@ -115,12 +115,14 @@ static inline uint8_t why_pair(const struct rm_rule *r, const struct rm_flow *f,
   if ((h->flags & RM_HALF_REPLY_DUE) && (p->tcp_flags & (RM_TCP_ACK | RM_TCP_RST)) == RM_TCP_ACK &&
       !is_later(o->copied, p->ack))
     return RM_WHY_ACK;
-  bool learnt = h->flags & o->flags & RM_HALF_SYN && h->flags & RM_HALF_COPIED && o->flags & RM_HALF_SEQ;
-  if (!r->keepalive_window || !learnt || !p->payload_bytes) return RM_WHY_NONE;
+  /* The other end's line is read last, and only where the rule asks for it. */
+  bool own = (h->flags & RM_HALF_SYN) && (h->flags & RM_HALF_COPIED);
+  if (!r->keepalive_window || !p->payload_bytes || !own) return RM_WHY_NONE;
+  int32_t ahead = (int32_t)(segment_end(p) - h->copied);
+  if (ahead <= 0 || !(o->flags & RM_HALF_SYN) || !(o->flags & RM_HALF_SEQ)) return RM_WHY_NONE;
   bool scaled = h->scale != 0xff && o->scale != 0xff;
   uint32_t half = ((uint32_t)o->window << (scaled ? o->scale : 0)) / 2;
-  int32_t ahead = (int32_t)(segment_end(p) - h->copied);
-  return ahead > 0 && (uint32_t)ahead > half ? RM_WHY_KEEPALIVE : RM_WHY_NONE;
+  return (uint32_t)ahead > half ? RM_WHY_KEEPALIVE : RM_WHY_NONE;
 }
 
 /* Step 3. */
@@ -181,7 +183,8 @@ static inline void follow_copy(struct rm_flow *f, const struct rm_rule *r, const
   uint32_t end = segment_end(p);
   if (!(h->flags & RM_HALF_COPIED) || is_later(end, h->copied)) h->copied = end;
   h->flags |= RM_HALF_COPIED;
-  if ((p->tcp_flags & RM_TCP_ACK) && !is_later(o->copied, p->ack)) h->flags &= (uint8_t)~RM_HALF_REPLY_DUE;
+  if ((h->flags & RM_HALF_REPLY_DUE) && (p->tcp_flags & RM_TCP_ACK) && !is_later(o->copied, p->ack))
+    h->flags &= (uint8_t)~RM_HALF_REPLY_DUE;
   if (p->payload_bytes && (r->acks || why == RM_WHY_KEEPALIVE)) o->flags |= RM_HALF_REPLY_DUE;
 }
 
