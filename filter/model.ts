@@ -184,7 +184,8 @@ export class FilterModel {
       if (!observed) half.mirrored = (half.mirrored + 1) >>> 0;
       if (part.tcp) followCopy(rule!, flow, part, why);
     }
-    follow(flow, packet, part, why);
+    if (rule && hasTurns(rule)) followTurn(flow, part, why);
+    follow(flow, packet, part);
     flow.age = ageOf(flow, part.proto);
     flow.lastNs = nowNs;
     const told = { parse: packet.verdict, rule: flow.rule, packet, flow };
@@ -254,7 +255,9 @@ function whyCopy(rule: FilterRule, flow: ModelFlow, part: FlowPart, nowNs: bigin
   if (part.payloadBytes > 0 && !(rule.plaintext && flow.nature === "opaque")) {
     const first = part.dir === flow.client ? rule.firstBytesUp : rule.firstBytesDown;
     if (half.payloadBytes < first) return "bytes";
-    if (flow.turnLeft > 0 && (rule.turnBytesMax === 0 || flow.turnSpent < rule.turnBytesMax)) return "turn";
+    if (
+      hasTurns(rule) && flow.turnLeft > 0 && (rule.turnBytesMax === 0 || flow.turnSpent < rule.turnBytesMax)
+    ) return "turn";
   }
   if (tcp && acknowledgesCopies(flow, part, tcp)) return "ack";
   const interval = keepaliveNs(rule);
@@ -290,6 +293,14 @@ function flowSalt({ addr, port }: FlowPart): number {
   return (x ^ (x >>> 16)) >>> 0;
 }
 
+const hasTurns = (rule: FilterRule) => rule.turnBytesUp > 0 || rule.turnBytesDown > 0;
+
+/** Step 4, the payload of a turn. */
+function followTurn(flow: ModelFlow, { payloadBytes }: FlowPart, why: Why): void {
+  flow.turnLeft = Math.max(flow.turnLeft - payloadBytes, 0);
+  if (why === "turn") flow.turnSpent = Math.min(flow.turnSpent + payloadBytes, U32_MAX);
+}
+
 /** Step 2, what payload shows. */
 function followPayload(rule: FilterRule, flow: ModelFlow, part: FlowPart, frame: Uint8Array): void {
   const { dir, proto, payloadOffset, payloadBytes } = part;
@@ -299,7 +310,7 @@ function followPayload(rule: FilterRule, flow: ModelFlow, part: FlowPart, frame:
     const payload = frame.subarray(payloadOffset, payloadOffset + payloadBytes);
     flow.nature = nextNature(flow.nature, { proto, payload, payloadPackets });
   }
-  if (flow.talker === dir) return;
+  if (!hasTurns(rule) || flow.talker === dir) return;
   flow.talker = dir;
   flow.turnLeft = dir === flow.client ? rule.turnBytesUp : rule.turnBytesDown;
 }
@@ -316,15 +327,13 @@ function followCopy(rule: FilterRule, flow: ModelFlow, part: FlowPart, why: Why)
 }
 
 /** Step 4, but for what a copy changes. */
-function follow(flow: ModelFlow, packet: Packet, part: FlowPart, why: Why): void {
+function follow(flow: ModelFlow, packet: Packet, part: FlowPart): void {
   const half = flow.half[part.dir];
   if (part.tcp) followTcp(flow, part, part.tcp);
   half.packets = (half.packets + 1) >>> 0;
   half.bytes += BigInt(packet.frameBytes);
   if (part.payloadBytes > 0) half.payloadPackets = (half.payloadPackets + 1) >>> 0;
   half.payloadBytes = Math.min(half.payloadBytes + part.payloadBytes, U32_MAX);
-  flow.turnLeft = Math.max(flow.turnLeft - part.payloadBytes, 0);
-  if (why === "turn") flow.turnSpent = Math.min(flow.turnSpent + part.payloadBytes, U32_MAX);
 }
 
 function followTcp(flow: ModelFlow, part: FlowPart, tcp: TcpPart): void {

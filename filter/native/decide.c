@@ -69,12 +69,18 @@ uint32_t rm_flow_salt(const struct rm_packet *p) {
   return x ^ x >> 16;
 }
 
+/* Without turns the entry's last line, where they are kept, is left alone. */
+static inline bool has_turns(const struct rm_rule *r) {
+  return r->turn_bytes_up | r->turn_bytes_down;
+}
+
 /* Step 2, what payload shows: its nature, and who talks. */
 static inline void follow_payload(struct rm_flow *f, const struct rm_rule *r, const struct rm_packet *p,
                                   const uint8_t *frame) {
   const struct rm_half *h = &f->half[p->dir];
   bool look = f->nature > RM_NATURE_PLAIN ? f->nature != RM_NATURE_OPAQUE : h->payload_packets < RM_NATURE_PACKETS;
   if (r->plaintext && look) f->nature = rm_nature_next(f->nature, p, frame + p->payload_offset, h);
+  if (!has_turns(r)) return;
   uint8_t talker = (uint8_t)(RM_FLOW_TALKED | (p->dir ? RM_FLOW_TALKER : 0));
   if ((f->flags & (RM_FLOW_TALKED | RM_FLOW_TALKER)) == talker) return;
   f->flags = (uint8_t)((f->flags & ~RM_FLOW_TALKER) | talker);
@@ -99,7 +105,7 @@ static inline uint8_t why_tcp(const struct rm_rule *r, const struct rm_half *h, 
 static inline uint8_t why_payload(const struct rm_rule *r, const struct rm_flow *f, const struct rm_packet *p) {
   if (r->plaintext && f->nature == RM_NATURE_OPAQUE) return RM_WHY_NONE;
   if (f->half[p->dir].payload_bytes < (is_up(f, p) ? r->first_bytes_up : r->first_bytes_down)) return RM_WHY_BYTES;
-  bool turn = f->turn_left && (!r->turn_bytes_max || f->turn_spent < r->turn_bytes_max);
+  bool turn = has_turns(r) && f->turn_left && (!r->turn_bytes_max || f->turn_spent < r->turn_bytes_max);
   return turn ? RM_WHY_TURN : RM_WHY_NONE;
 }
 
@@ -179,6 +185,14 @@ static inline void follow_copy(struct rm_flow *f, const struct rm_rule *r, const
   if (p->payload_bytes && (r->acks || why == RM_WHY_KEEPALIVE)) o->flags |= RM_HALF_REPLY_DUE;
 }
 
+/* Step 4, the payload of a turn. */
+static inline void follow_turn(struct rm_flow *f, const struct rm_packet *p, uint8_t why) {
+  f->turn_left -= f->turn_left < p->payload_bytes ? f->turn_left : p->payload_bytes;
+  if (why != RM_WHY_TURN) return;
+  uint32_t spent = f->turn_spent + p->payload_bytes;
+  f->turn_spent = spent < p->payload_bytes ? UINT32_MAX : spent;
+}
+
 /* Step 4. */
 static inline void follow(struct rm_flow *f, const struct rm_packet *p, uint8_t why, uint64_t now) {
   struct rm_half *h = &f->half[p->dir];
@@ -189,11 +203,6 @@ static inline void follow(struct rm_flow *f, const struct rm_packet *p, uint8_t 
     h->payload_packets++;
     uint32_t sum = h->payload_bytes + p->payload_bytes;
     h->payload_bytes = sum < p->payload_bytes ? UINT32_MAX : sum;
-    f->turn_left -= f->turn_left < p->payload_bytes ? f->turn_left : p->payload_bytes;
-    if (why == RM_WHY_TURN) {
-      uint32_t spent = f->turn_spent + p->payload_bytes;
-      f->turn_spent = spent < p->payload_bytes ? UINT32_MAX : spent;
-    }
   }
   if (why != RM_WHY_NONE) h->mirrored_ns = now;
 }
@@ -221,6 +230,7 @@ struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, co
       verdict.why = why;
     }
     if (why != RM_WHY_NONE && p->proto == PROTO_TCP) follow_copy(f, r, p, why);
+    if (p->payload_bytes && has_turns(r)) follow_turn(f, p, why);
   }
   follow(f, p, why, now);
   f->age = rm_flow_age(f);

@@ -170,8 +170,8 @@ void rm_flows_sweep(struct rm_flows *t, const struct rm_rules *rules, uint64_t n
  *     BPF program accepts the frame (bpf_count 0: accepts) is cached. BPF runs on the frame as it is.
  *     If the rule says plaintext and the packet has payload, the flow's nature is judged (rm_nature_next): while it is
  *     UNKNOWN or PLAIN, of the first RM_NATURE_PACKETS packets with payload of each direction only.
- *     Turn: payload from another side than the last, or the first payload of all, makes d the talker and sets turn_left
- *     to the rule's turn_bytes_up if d is the client, else turn_bytes_down.
+ *     If the rule has turns (one of its turn_bytes is not 0; else nothing of them is looked at or changed): payload from another side than the last, or the first payload of all, makes d the
+ *     talker and sets turn_left to the rule's turn_bytes_up if d is the client, else turn_bytes_down.
  *  3. A rule matched and it is not `none`; the first that applies:
  *     a. all -> ALL
  *     b. handshake and TCP: SYN flag -> HANDSHAKE; ACK flag without SYN, RST and FIN while h has ACK_DUE ->
