@@ -251,7 +251,7 @@ function report(measured: Measured, missed: boolean): string {
     `${differing.length} differ from alerts.tsv`,
     ...differing.map((line) => `  ${line}`),
     `real: ${captures.weighed} captures, ${mix.flows} flows, ${mega(mix.real.bytes)}; ` +
-    `heavy: with ${mix.bulkFlows} generated flows, ${mega(mix.heavy.bytes)}`,
+    `heavy: with ${mix.bulkFlows} generated connections, ${mega(mix.heavy.bytes)}`,
     ...(missed ? ["", ...missedText(measured)] : []),
     "",
     ...bars.map(({ policy, what, bar, value, met }) =>

@@ -14,7 +14,9 @@ import type { BenchPolicy } from "./ids_policies.ts";
 import type { Cost } from "./ids_score.ts";
 
 export interface MixCosts {
+  /** Real ones, by direction. */
   readonly flows: number;
+  /** Generated connections. */
   readonly bulkFlows: number;
   readonly real: readonly Cost[];
   readonly heavy: readonly Cost[];
@@ -91,10 +93,9 @@ class Mix {
   }
 }
 
-/** The first packet of a flow: the first of its sender, who is the one that the flow began with. */
+/** The first packet of a direction. */
 function beginsFlow({ parse, result }: Passed): boolean {
-  return parse === "flow" && result!.field("half.packets") === 1 &&
-    result!.field("result.outer_dir") === result!.field("packet.dir");
+  return parse === "flow" && result!.field("half.packets") === 1;
 }
 
 /** @param captures paths; one that cannot be read to its end counts as far as it can */

@@ -25,8 +25,8 @@ function frames(): CapturedFrame[] {
   const content = bulkContent();
   return [
     { timeNs: 0n, link: 1, bytes: arp, wireLength: 42 },
-    ...bulkFlow(1, "http-download", 60_000, content),
-    ...bulkFlow(2, "tls-download", 30_000, content),
+    ...bulkFlow(1, "http-download", 120_000, content),
+    ...bulkFlow(2, "tls-download", 60_000, content),
   ];
 }
 
@@ -125,7 +125,7 @@ Deno.test("explainFile() accounts for every packet of a flow, in words", async (
   const [flow] = flows;
   assert.match(flow!.flow, /^tcp 10\.0\.0\.1:20001 > 198\.51\.100\.1:80$/);
   assert.equal(flow!.lines.reduce((sum, { packets }) => sum + packets, 0), flow!.packets);
-  assert.equal(flow!.packets, bulkFlow(1, "http-download", 60_000, bulkContent()).length);
+  assert.equal(flow!.packets, bulkFlow(1, "http-download", 120_000, bulkContent()).length);
   assert.deepEqual(flow!.lines.slice(0, 4).map(({ why }) => why), [
     "handshake",
     "handshake",
@@ -181,7 +181,7 @@ Deno.test("mixCosts() weighs captures and generated bulk for every policy in one
   const [syn, , five] = BASELINES;
   const policies = [syn!, five!];
   const costs = await mixCosts(policies, [here.path, here.file("missing.pcap")], () => {});
-  assert.equal(costs.flows, 2);
+  assert.equal(costs.flows, 4);
   assert.equal(costs.bulkFlows, 0);
   assert.equal(costs.real[0]!.all.packets, frames().length);
   // Two SYNs and the ARP request.
