@@ -25,7 +25,7 @@ struct input {
 
 /* The table is part of the state that must stay sound, but each input starts with an empty one. */
 static struct rm_flow entries[SLOTS] RM_ALIGNED;
-static uint32_t signatures[SLOTS];
+static uint32_t signatures[SLOTS] __attribute__((aligned(64)));
 static struct rm_flows table;
 static struct rm_rules rules;
 
