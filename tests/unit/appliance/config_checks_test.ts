@@ -115,7 +115,7 @@ Deno.test("parseConfig() refuses what a rule cannot mean, with the reason", () =
     ["first_packets = 5\nacks = true", null],
     ["keepalive_window = true", /\.keepalive_window needs the handshake/],
     ['preset = "nat"\nkeepalive_window = true', null],
-    ['preset = "ids-full"\nturn_bytes_max = 1000', /\.turn_bytes_max is less than one turn/],
+    ['preset = "ids-full"\nturn_bytes_max = 400', /\.turn_bytes_max is less than one turn/],
     ['preset = "ids-full"\nturn_bytes_max = 0', null],
     ["none = true\nturn_bytes_up = 5", /\.turn_bytes_up contradicts none = true/],
     ["none = true\nkeepalive_window = true", /\.keepalive_window contradicts none = true/],
@@ -141,7 +141,7 @@ Deno.test("parseConfig() turns the budget into bytes, and is without one by defa
 Deno.test("parseConfig() lets a direction override first_bytes of both", () => {
   const [rule] =
     good('[[filter.rules]]\nname = "a"\npreset = "ids"\nfirst_bytes = 9\nfirst_bytes_up = 7\n').filter.rules;
-  assert.deepEqual([rule!.firstBytesUp, rule!.firstBytesDown, rule!.acks], [7, 9, true]);
+  assert.deepEqual([rule!.firstBytesUp, rule!.firstBytesDown, rule!.plaintext], [7, 9, true]);
 });
 
 Deno.test("parseConfig() warns of rules without effect and of rules that are never reached", () => {

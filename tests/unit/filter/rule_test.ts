@@ -97,6 +97,11 @@ Deno.test("PRESETS seed connection state, and mirror content where content is th
     ]);
   }
   const [ids] = PRESETS.ids;
-  assert.deepEqual([ids!.seed, ids!.firstBytesUp, ids!.acks, ids!.plaintext], [false, 4096, true, true]);
+  assert.deepEqual([ids!.seed, ids!.firstBytesUp, ids!.turnBytesUp, ids!.plaintext], [
+    false,
+    4096,
+    512,
+    true,
+  ]);
   assert.equal(PRESETS.none[0]!.none, true);
 });
