@@ -13,6 +13,7 @@ import {
   type Parsed,
 } from "./appliance/config.ts";
 import { exampleConfig } from "./appliance/config_text.ts";
+import { reasonOf } from "./appliance/reason.ts";
 import { VERSION } from "./appliance/version.ts";
 import { EXPORT_FORMATS } from "./filter/export.ts";
 import { type Preset, PRESETS } from "./filter/rule.ts";
@@ -133,9 +134,7 @@ async function load(
     const absent = error instanceof Deno.errors.NotFound;
     const reason = absent
       ? "there is no such file; `remediate config example` prints one to begin with"
-      : error instanceof Error
-      ? error.message
-      : String(error);
+      : reasonOf(error);
     return { path, absent, fault: `Cannot read the configuration ${path}: ${reason}` };
   }
   const { matchFault } = await import("./appliance/config_match.ts");
@@ -176,8 +175,8 @@ async function run(invocation: Invocation, terminal: Terminal): Promise<number> 
     config,
     configText: loaded.text,
     configPath: loaded.path,
-    log: (level, text, more = {}) => {
-      const line = logLine({ level, text, more }, config.log, terminal.now());
+    log: (level, text, more, how) => {
+      const line = logLine({ level, text, more }, how, terminal.now());
       if (line !== null) terminal.err(line);
     },
     serve: (control) => serveApi(makeApi(control), config.api.socket),
@@ -207,9 +206,7 @@ async function writeExport(invocation: Invocation, terminal: Terminal): Promise<
   if (file === null) terminal.out(text);
   else {
     await Deno.writeTextFile(file, text).catch((error) => {
-      throw new Error(`Cannot write ${file}: ${error instanceof Error ? error.message : error}`, {
-        cause: error,
-      });
+      throw new Error(`Cannot write ${file}: ${reasonOf(error)}`, { cause: error });
     });
   }
   return EXIT.ok;

@@ -38,13 +38,13 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.automatic", failover.automatic ? 1 : 0);
 }
 
-/** All rules, ages and limits of the filter, as one change. */
+/** All rules, ages and limits of the filter, as one change. Returns the generation that `live.rule_done` reaches with it. */
 export function writeRules(
   board: Board,
   publish: Publish,
   rules: readonly CompiledRule[],
   { ages, budget, inner }: Pick<Config["filter"], "ages" | "budget" | "inner">,
-): void {
+): number {
   const limit = board.count("rule.name");
   if (rules.length > limit) {
     throw new RangeError(`Cannot use ${rules.length} filter rules: at most ${limit} fit`);
@@ -64,7 +64,9 @@ export function writeRules(
   board.setNumber("command.inner", inner ? 1 : 0);
   board.setNumber("command.budget_bytes", budget.bytesPerSecond);
   board.setNumber("command.budget_packets", budget.packetsPerSecond);
-  publish("command.rule_generation", (odd + 1) >>> 0);
+  const generation = (odd + 1) >>> 0;
+  publish("command.rule_generation", generation);
+  return generation;
 }
 
 /** Order a path. Returns the sequence number that `live.order_done` reaches when it is carried out. */

@@ -29,6 +29,7 @@ import {
 } from "./doctor_facts.ts";
 import type { Finding } from "./doctor_finding.ts";
 import { acceptedConfigPath, boardPath } from "./paths.ts";
+import { reasonOf } from "./reason.ts";
 import { type Role, ROLES } from "./view.ts";
 
 export type { Finding };
@@ -220,7 +221,7 @@ function whyNot(attempt: () => unknown): string | null {
     attempt();
     return null;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return reasonOf(error);
   }
 }
 

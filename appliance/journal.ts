@@ -4,6 +4,7 @@
  * One JSON object a line, bounded by two files of a megabyte. A disk that does not take it is told once and costs
  * nothing else: events stay in memory and forwarding does not know about it.
  */
+import { reasonOf } from "./reason.ts";
 import type { EventView } from "./view.ts";
 
 const KEEP = 2000;
@@ -51,7 +52,9 @@ export class Journal {
   }
 
   #complain(error: unknown): void {
-    if (!this.#failing) this.#options.complain(`Cannot write the journal ${this.#options.path}: ${error}`);
+    if (!this.#failing) {
+      this.#options.complain(`Cannot write the journal ${this.#options.path}: ${reasonOf(error)}`);
+    }
     this.#failing = true;
   }
 

@@ -10,6 +10,7 @@ import type { AgesMs, FilterOptions } from "../filter/model.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import type { FilterRule } from "../filter/rule.ts";
 import { CaptureSplitter } from "./mirror_chunks.ts";
+import { reasonOf } from "./reason.ts";
 
 /** Large enough that a call per piece costs nothing, small enough to stay in a processor's cache. */
 const PIECE_BYTES = 2 * 1024 * 1024;
@@ -31,17 +32,11 @@ export interface Reading {
   cut: string | null;
 }
 
-function reason(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "there is no such file";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  return error instanceof Error ? error.message : String(error);
-}
-
 async function open(path: string, options: Deno.OpenOptions, verb: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(path, options);
   } catch (error) {
-    throw new Error(`Cannot ${verb} ${path}: ${reason(error)}`, { cause: error });
+    throw new Error(`Cannot ${verb} ${path}: ${reasonOf(error)}`, { cause: error });
   }
 }
 
@@ -146,7 +141,7 @@ export class CaptureWriter implements AsyncDisposable {
     try {
       for (let done = 0; done < bytes.length;) done += await this.#file.write(bytes.subarray(done));
     } catch (error) {
-      throw new Error(`Cannot write ${this.#path}: ${reason(error)}`, { cause: error });
+      throw new Error(`Cannot write ${this.#path}: ${reasonOf(error)}`, { cause: error });
     }
   }
 }
@@ -193,6 +188,6 @@ export async function writeText(path: string, text: string): Promise<void> {
   try {
     await Deno.writeTextFile(path, text);
   } catch (error) {
-    throw new Error(`Cannot write ${path}: ${reason(error)}`, { cause: error });
+    throw new Error(`Cannot write ${path}: ${reasonOf(error)}`, { cause: error });
   }
 }

@@ -8,14 +8,17 @@ import { setTimeout as delay } from "node:timers/promises";
 import { BoardVersionError } from "../filter/board.ts";
 import { type Native, openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
+import { readAccepted, writeAccepted } from "./accepted.ts";
 import { writeOrder, writeReflexes, writeRules } from "./board_command.ts";
 import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
 import { type Config, describeProblem, parseConfig } from "./config.ts";
 import { matchFault } from "./config_match.ts";
 import { judgePoint, POINT_START, pointAfter, type PointState } from "./failover/point.ts";
 import { Journal } from "./journal.ts";
+import { nodeFixed, planeFixed } from "./config_fixed.ts";
 import { acceptedConfigPath, journalPath } from "./paths.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
+import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
 import { absentStatus, planeEvent, specsOf } from "./node_views.ts";
 import type { Box, EventView, FlowView, NodeControl, NodeStatus, OrderResult, Path } from "./view.ts";
@@ -25,7 +28,9 @@ const JUDGE_EVERY = 10;
 const ORDER_MS_MAX = 2000;
 const STOP_MS_MAX = 3000;
 
-export type Log = (level: "info" | "warn" | "error", text: string, more?: Record<string, unknown>) => void;
+type Level = "info" | "warn" | "error";
+/** Writes one message as `how` wants it, which a reload may change. */
+export type Log = (level: Level, text: string, more: Record<string, unknown>, how: Config["log"]) => void;
 
 export interface NodeOptions {
   readonly config: Config;
@@ -39,8 +44,7 @@ export class Node implements NodeControl {
   readonly #native: Native;
   readonly #keeper: PlaneKeeper;
   readonly #journal: Journal;
-  readonly #log: Log;
-  readonly #configPath: string;
+  readonly #options: NodeOptions;
   #config: Config;
   #point: PointState = POINT_START;
   #cpu = { ns: 0, atNs: 0, share: 0 };
@@ -48,24 +52,29 @@ export class Node implements NodeControl {
   #ordering: Promise<unknown> = Promise.resolve();
 
   constructor(options: NodeOptions) {
-    const { config, log } = options;
+    const { config } = options;
     this.#config = config;
-    this.#configPath = options.configPath;
-    this.#log = log;
+    this.#options = options;
     makeDirectory(config.node.runtimeDirectory);
     makeDirectory(config.node.stateDirectory);
-    Deno.writeTextFileSync(acceptedConfigPath(config), options.configText, { mode: 0o600 });
     this.#native = openNative();
-    this.#keeper = new PlaneKeeper({ native: this.#native, config, log: (text) => log("info", text) });
+    this.#keeper = new PlaneKeeper({ native: this.#native, config, log: (text) => this.say("info", text) });
     this.#journal = new Journal({
       path: journalPath(config),
-      tell: (event) => log(event.kind === "switch" ? "warn" : "info", event.text, { event: event.sequence }),
-      complain: (text) => log("error", text),
+      tell: (event) =>
+        this.say(event.kind === "switch" ? "warn" : "info", event.text, { event: event.sequence }),
+      complain: (text) => this.say("error", text),
     });
   }
 
-  /** Bring the plane up or take it over. @throws PlaneStartError */
+  /** Write to the log. */
+  say(level: Level, text: string, more: Record<string, unknown> = {}): void {
+    this.#options.log(level, text, more, this.#config.log);
+  }
+
+  /** Bring the plane up or take it over. @throws PlaneStartError, or Error with one sentence */
   async begin(): Promise<void> {
+    this.#accept(this.#keeper.lives());
     const how = await this.#keeper.begin();
     if (how === "attached") this.#tell("attached", "took over a running plane, which went on forwarding");
     else this.#tell("start", "the plane forwards");
@@ -73,6 +82,24 @@ export class Node implements NodeControl {
     this.#takeEvents();
     const switches = this.#keeper.map?.board.number("live.switches") ?? 0;
     this.#point = pointAfter(switches, this.#journal.switchTimesMs());
+  }
+
+  /**
+   * Put the configuration in force, which a plane is about to be started with. One that lives already was set up with the
+   * one in force before: what it cannot change stays as it is, and so does all the rest.
+   */
+  #accept(lives: boolean): void {
+    const before = lives ? readAccepted(this.#config) : null;
+    const fixed = before === null ? [] : planeFixed(before, this.#config);
+    if (before === null || fixed.length === 0) return writeAccepted(this.#config, this.#options.configText);
+    this.say(
+      "error",
+      `Cannot change ${fixed.join(", ")} while the plane runs: ${
+        acceptedConfigPath(before)
+      } stays in force; ` +
+        "end both with SIGINT (Ctrl-C) and start the node again",
+    );
+    this.#config = before;
   }
 
   /** Look after the plane until `signal` says stop. */
@@ -92,7 +119,7 @@ export class Node implements NodeControl {
   /** Stop the plane as well; without it forwarding goes on after control has ended. */
   async stopPlane(): Promise<void> {
     const stopped = await this.#keeper.stop(STOP_MS_MAX);
-    this.#log(
+    this.say(
       stopped ? "info" : "error",
       stopped ? "the plane has stopped" : "Cannot stop the plane: it does not react",
     );
@@ -102,13 +129,13 @@ export class Node implements NodeControl {
     return { monoNs: Number(this.#native.monoNs()), wallMs: Date.now() };
   }
 
-  /** Write rules and reflexes to the plane. */
-  #command(): void {
+  /** Write rules and reflexes to the plane. Returns the generation that the plane tells when it goes by them. */
+  #command(): number {
     const map = this.#keeper.map;
-    if (map === null) return;
+    if (map === null) return 0;
     const rules = this.#config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
     writeReflexes(map.board, this.#config);
-    writeRules(map.board, map.publish, rules, this.#config.filter);
+    return writeRules(map.board, map.publish, rules, this.#config.filter);
   }
 
   #tell(cause: EventView["cause"], text: string): void {
@@ -169,7 +196,7 @@ export class Node implements NodeControl {
         this.#command();
       } catch (error) {
         if (!(error instanceof PlaneStartError)) throw error;
-        this.#log("error", error.message);
+        this.say("error", error.message);
       }
     }
   }
@@ -232,12 +259,8 @@ export class Node implements NodeControl {
     if (map === null) return refuse("block", "there is no plane");
     const startNs = Number(this.#native.monoNs());
     const sequence = writeOrder(map.board, map.publish, path);
-    const until = Date.now() + ORDER_MS_MAX;
-    while (map.board.number("live.order_done") !== sequence) {
-      if (Date.now() > until) {
-        return refuse(readPath(map.board), "the plane did not carry out the order in time");
-      }
-      await delay(1);
+    if (!await this.#answers("live.order_done", sequence)) {
+      return refuse(readPath(map.board), "the plane did not carry out the order in time");
     }
     const now = readPath(map.board);
     // Its own stamp, not the time until we looked.
@@ -246,22 +269,37 @@ export class Node implements NodeControl {
     return { ok: true, path: now, text: `traffic goes by the ${now} box`, tookUs };
   }
 
+  /** Wait until the plane has written a number back. False: not in time. */
+  async #answers(field: string, number: number): Promise<boolean> {
+    const until = Date.now() + ORDER_MS_MAX;
+    while (this.#keeper.map !== null && this.#keeper.map.board.number(field) !== number) {
+      if (Date.now() > until) return false;
+      await delay(1);
+    }
+    return true;
+  }
+
   async reload(): Promise<{ ok: boolean; text: string }> {
-    const text = await Deno.readTextFile(this.#configPath).catch((error: Error) => error);
-    if (text instanceof Error) return { ok: false, text: `Cannot read ${this.#configPath}: ${text.message}` };
-    const { config, problems } = parseConfig(text, this.#configPath, { matchFault });
-    if (config === undefined) return { ok: false, text: problems.map(describeProblem).join("\n") };
-    const fixed = fixedDifferences(this.#config, config);
+    const { configPath } = this.#options;
+    const refusal = (text: string) => ({ ok: false, text });
+    const text = await Deno.readTextFile(configPath).catch((error: Error) => error);
+    if (text instanceof Error) return refusal(`${configPath} cannot be read: ${reasonOf(text)}`);
+    const { config, problems } = parseConfig(text, configPath, { matchFault });
+    if (config === undefined) return refusal(problems.map(describeProblem).join("\n"));
+    const fixed = nodeFixed(this.#config, config);
     if (fixed.length > 0) {
-      return {
-        ok: false,
-        text: `Cannot change ${fixed.join(", ")} while the plane runs: stop the node and start it again`,
-      };
+      return refusal(`${fixed.join(", ")} cannot change while the node runs: stop it and start it again`);
+    }
+    try {
+      writeAccepted(config, text);
+    } catch (error) {
+      return refusal(reasonOf(error));
     }
     this.#config = config;
-    await Deno.writeTextFile(acceptedConfigPath(config), text, { mode: 0o600 });
-    this.#command();
-    return { ok: true, text: "the new configuration is in force" };
+    const taken = await this.#answers("live.rule_done", this.#command());
+    return taken
+      ? { ok: true, text: "the new configuration is in force" }
+      : refusal("the plane did not take over the rules in time");
   }
 }
 
@@ -269,25 +307,12 @@ function makeDirectory(path: string): void {
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o750 });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`Cannot make the directory ${path}: ${reason}`, { cause });
+    throw new Error(`Cannot make the directory ${path}: ${reasonOf(cause)}`, { cause });
   }
 }
 
 function refuse(path: Path, text: string): OrderResult {
   return { ok: false, path, text, tookUs: null };
-}
-
-/** Sections that a running plane or a bound socket cannot change. */
-function fixedDifferences(before: Config, after: Config): string[] {
-  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-  const sections: [string, unknown, unknown][] = [
-    ["[ports]", specsOf(before), specsOf(after)],
-    ["[plane]", before.plane, after.plane],
-    ["[node] directories", before.node.runtimeDirectory, after.node.runtimeDirectory],
-    ["[api] socket", before.api.socket, after.api.socket],
-  ];
-  return sections.filter(([, a, b]) => !same(a, b)).map(([name]) => name);
 }
 
 export interface RunOptions extends NodeOptions {
@@ -300,7 +325,6 @@ export interface RunOptions extends NodeOptions {
  * ends both. @returns the exit code
  */
 export async function runNode(options: RunOptions): Promise<number> {
-  const { log } = options;
   const node = new Node(options);
   const served = await options.serve(node);
   const stop = new AbortController();
@@ -316,11 +340,11 @@ export async function runNode(options: RunOptions): Promise<number> {
     await node.begin();
     await node.tend(stop.signal);
     if (withPlane) await node.stopPlane();
-    else log("info", "control ends; the plane forwards on");
+    else node.say("info", "control ends; the plane forwards on");
     return 0;
   } catch (error) {
     if (!(error instanceof PlaneStartError || error instanceof BoardVersionError)) throw error;
-    log("error", error.message);
+    node.say("error", error.message);
     return 3;
   } finally {
     Deno.removeSignalListener("SIGTERM", onTerm);

@@ -11,6 +11,7 @@ import type { MappedBoard, Native } from "../filter/dpdk.ts";
 import { STATE } from "../filter/names.ts";
 import type { Config } from "./config.ts";
 import { acceptedConfigPath, boardPath, planeLogPath } from "./paths.ts";
+import { reasonOf } from "./reason.ts";
 
 const START_MS_MAX = 30_000;
 const LOOK_MS = 20;
@@ -54,10 +55,14 @@ export class PlaneKeeper {
     return this.#map;
   }
 
+  /** Is there a plane, whoever started it? */
+  lives(): boolean {
+    return this.#options.native.held(boardPath(this.#options.config));
+  }
+
   /** Take over the living plane, or start one. @returns whether it was there already. @throws PlaneStartError */
   async begin(): Promise<"attached" | "started"> {
-    const { native, config } = this.#options;
-    if (native.held(boardPath(config))) {
+    if (this.lives()) {
       await this.#attach();
       return "attached";
     }
@@ -67,7 +72,7 @@ export class PlaneKeeper {
 
   /** Is the plane gone? Cheap enough for every look. */
   died(): boolean {
-    return this.#map !== null && !this.#options.native.held(boardPath(this.#options.config));
+    return this.#map !== null && !this.lives();
   }
 
   /** Start another plane after the last one died; waits as the back-off says. @throws PlaneStartError */
@@ -85,10 +90,18 @@ export class PlaneKeeper {
     const until = Date.now() + msMax;
     this.#map?.publish("command.stop", 1);
     while (Date.now() < until) {
-      if (!this.#options.native.held(boardPath(this.#options.config))) return true;
+      if (!this.lives()) {
+        this.#tidy();
+        return true;
+      }
       await delay(LOOK_MS);
     }
     return false;
+  }
+
+  /** A plane cannot remove its own lock: whoever looks for it must find it until the very end of the process. */
+  #tidy(): void {
+    this.#options.native.removeBoard(boardPath(this.#options.config));
   }
 
   #drop(): void {
@@ -127,13 +140,9 @@ export class PlaneKeeper {
     const depth = Number(Deno.env.get("REMEDIATE_DEPTH") ?? "0") + 1;
     if (depth > DEPTH_MAX) throw new PlaneStartError(`Cannot start a plane: ${depth} programs deep already`);
     const { config, log } = this.#options;
-    const words = await Deno.open(planeLogPath(config), {
-      create: true,
-      write: true,
-      truncate: true,
-      mode: 0o640,
+    await Deno.writeTextFile(planeLogPath(config), "", { mode: 0o640 }).catch((error) => {
+      throw new PlaneStartError(`Cannot write ${planeLogPath(config)}: ${reasonOf(error)}`);
     });
-    words.close();
     const outcome = this.#spawn(depth);
     log(`starting a plane on ${boardPath(config)}`);
     const ended = new AbortController();
@@ -165,12 +174,15 @@ export class PlaneKeeper {
   async #waitRunning(exit: Promise<number>, ended: AbortSignal): Promise<void> {
     const until = Date.now() + START_MS_MAX;
     while (Date.now() < until) {
-      const map = this.#options.native.held(boardPath(this.#options.config)) ? this.#tryOpen() : null;
+      const map = this.lives() ? this.#tryOpen() : null;
       if (map !== null && STATE[map.board.number("header.state")] === "running") {
         this.#map = map;
         return;
       }
-      if (ended.aborted) throw new PlaneStartError(await this.#lastWords(await exit));
+      if (ended.aborted) {
+        this.#tidy();
+        throw new PlaneStartError(await this.#lastWords(await exit));
+      }
       await delay(LOOK_MS);
     }
     throw new PlaneStartError(`Cannot start the plane: it did not come up within ${START_MS_MAX / 1000} s`);

@@ -8,6 +8,7 @@ import { compileFilter } from "../filter/pcap_filter.ts";
 import { writeReflexes, writeRules, writeSetup } from "./board_command.ts";
 import type { Config } from "./config.ts";
 import { boardPath } from "./paths.ts";
+import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
 
 const EXIT_PLANE = 3;
@@ -44,7 +45,7 @@ async function prepare(config: Config) {
   const rules = config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
   const directory = config.node.runtimeDirectory;
   await Deno.mkdir(directory, { recursive: true, mode: 0o750 }).catch((error: Error) => {
-    throw new Error(`Cannot make the runtime directory ${directory}: ${error.message}`, { cause: error });
+    throw new Error(`Cannot make the runtime directory ${directory}: ${reasonOf(error)}`, { cause: error });
   });
   const native = openNative();
   const map = native.createBoard(boardPath(config), { slots: config.plane.flowSlots, version: VERSION });

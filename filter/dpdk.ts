@@ -14,6 +14,7 @@ const SYMBOLS = {
   rm_board_open: { parameters: ["buffer", "buffer", "buffer" /* path, bytes, error */], result: "pointer" },
   rm_board_close: { parameters: ["pointer", "u64" /* map, bytes */], result: "void" },
   rm_board_held: { parameters: ["buffer" /* path */], result: "i32" },
+  rm_board_remove: { parameters: ["buffer" /* path */], result: "i32" },
   rm_abi_version: { parameters: [], result: "u32" },
   rm_store: { parameters: ["pointer", "u32" /* word, value */], result: "void" },
   rm_mono_ns: { parameters: [], result: "u64" },
@@ -51,6 +52,8 @@ export interface Native {
   openBoard(path: string): MappedBoard;
   /** Does a living plane hold this board? */
   held(path: string): boolean;
+  /** Remove what a plane that has ended left of its board. Nothing happens while one holds it. */
+  removeBoard(path: string): void;
   /** CLOCK_MONOTONIC, the clock of every time on the board. */
   monoNs(): bigint;
 }
@@ -127,6 +130,7 @@ export function openNative(path = nativePath()): Native {
     createBoard: (board, options) => createBoard(library, board, options),
     openBoard: (board) => openBoard(library, board),
     held: (board) => library.symbols.rm_board_held(text(board)) === 1,
+    removeBoard: (board) => void library.symbols.rm_board_remove(text(board)),
     monoNs: () => library.symbols.rm_mono_ns(),
   };
 }

@@ -4,6 +4,7 @@
  * What goes wrong comes back as one sentence that names the socket and the next step; what the node refuses
  * comes back as its own words.
  */
+import { reasonOf } from "../appliance/reason.ts";
 import type { EventView, FlowView, NodeStatus, OrderResult } from "../appliance/view.ts";
 
 /** `NodeControl`, from afar. */
@@ -101,7 +102,7 @@ async function whyUnreachable(socket: string, error: unknown): Promise<string> {
   try {
     const connection = await Deno.connect({ transport: "unix", path: socket });
     connection.close();
-    return error instanceof Error ? error.message : String(error);
+    return reasonOf(error);
   } catch (reason) {
     if (reason instanceof Deno.errors.NotFound) {
       return "none is running there; start one with `remediate run`, or name its socket with --socket";
@@ -110,6 +111,6 @@ async function whyUnreachable(socket: string, error: unknown): Promise<string> {
       return "it has ended without removing its socket; start one with `remediate run`";
     }
     if (reason instanceof Deno.errors.PermissionDenied) return "its socket is not yours to use; try as root";
-    return reason instanceof Error ? reason.message : String(reason);
+    return reasonOf(reason);
   }
 }

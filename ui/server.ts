@@ -5,6 +5,7 @@
  * node must never silently cut the first one off from its operator.
  */
 import { dirname } from "node:path";
+import { reasonOf } from "../appliance/reason.ts";
 
 export { makeApi } from "./api.ts";
 
@@ -18,10 +19,18 @@ export interface Answering {
   fetch(request: Request): Response | Promise<Response>;
 }
 
-/** Serve `app` on the socket at `path`. Throws Deno.errors.AddrInUse when somebody answers there already. */
+/** Serve `app` on the socket at `path`. @throws Error with one sentence: somebody answers there, or it cannot be made */
 export async function serveApi(app: Answering, path: string): Promise<Served> {
-  await Deno.mkdir(dirname(path), { recursive: true, mode: 0o755 });
-  await clearStale(path);
+  try {
+    await Deno.mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    await clearStale(path);
+    return listen(app, path);
+  } catch (error) {
+    throw new Error(`Cannot serve on ${path}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function listen(app: Answering, path: string): Served {
   // The socket must never be open to others, not even between its birth and a chmod.
   const mask = Deno.umask(0o177);
   let server: Deno.HttpServer;
@@ -45,7 +54,7 @@ async function clearStale(path: string): Promise<void> {
   });
   if (there === null) return;
   if (!there.isSocket) {
-    throw new Deno.errors.AlreadyExists(`Cannot serve on ${path}: a file that is no socket is there`);
+    throw new Deno.errors.AlreadyExists("a file that is no socket is there");
   }
   try {
     const connection = await Deno.connect({ transport: "unix", path });
@@ -54,7 +63,7 @@ async function clearStale(path: string): Promise<void> {
     if (error instanceof Deno.errors.ConnectionRefused) return await removeIfThere(path);
     throw error;
   }
-  throw new Deno.errors.AddrInUse(`Cannot serve on ${path}: a node answers there already`);
+  throw new Deno.errors.AddrInUse("a node answers there already");
 }
 
 async function removeIfThere(path: string): Promise<void> {

@@ -4,10 +4,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -189,18 +189,31 @@ void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
   __atomic_store_n(&b->header.magic, RM_MAGIC, __ATOMIC_RELEASE);
 }
 
-/* Take "<path>.lock" and keep it for the life of this process. Returns 0 or -errno (-EWOULDBLOCK: held). */
-static int take_lock(const char *path) {
+/* A lock on the open file: it goes with its last descriptor, and can be asked for without being taken. */
+static int whole_file(int fd, int what, struct flock *lock) {
+  *lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  return fcntl(fd, what, lock) < 0 ? -errno : 0;
+}
+
+static bool same_file(int fd, const char *name) {
+  struct stat ours, there;
+  return fstat(fd, &ours) == 0 && stat(name, &there) == 0 && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
+/* Take "<path>.lock". Returns a descriptor, which carries it, or -errno (-EAGAIN: held). */
+static int take_lock(const char *path, int flags) {
   char name[4096];
   snprintf(name, sizeof name, "%s.lock", path);
-  int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return -errno;
-  if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-    int e = errno;
+  for (;;) {
+    int fd = open(name, flags | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0) return -errno;
+    struct flock lock;
+    int e = whole_file(fd, F_OFD_SETLK, &lock);
+    if (e == 0 && same_file(fd, name)) return fd;
     close(fd);
-    return -e;
+    if (e < 0) return e == -EACCES ? -EAGAIN : e;
+    /* rm_board_remove() came between our two steps. */
   }
-  return 0; /* the descriptor stays open: it carries the lock */
 }
 
 #define HUGE_BYTES ((size_t)2 << 20)
@@ -242,11 +255,11 @@ static void ask_for_large_pages(int fd, char *map, size_t bytes) {
 
 /* Create the board file of a new plane and hold its lock for the life of this process. The file is always a
  * new one: a reader that still maps the board of a dead plane keeps its pages.
- * Returns the mapping, or null with *error = errno (EWOULDBLOCK: a plane already holds it). */
+ * Returns the mapping, or null with *error = errno (EAGAIN: a plane already holds it). */
 RM_EXPORT void *rm_board_create(const char *path, uint32_t slots, const char *version, int32_t *error) {
   size_t bytes = board_bytes(slots);
-  int e = take_lock(path);
-  if (e < 0) return *error = -e, NULL;
+  int lock = take_lock(path, O_CREAT); /* stays open */
+  if (lock < 0) return *error = -lock, NULL;
   if (unlink(path) < 0 && errno != ENOENT) return *error = errno, NULL;
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return *error = errno, NULL;
@@ -282,15 +295,29 @@ RM_EXPORT void *rm_board_open(const char *path, uint64_t *bytes, int32_t *error)
 
 RM_EXPORT void rm_board_close(void *map, uint64_t bytes) { munmap(map, bytes); }
 
-/* 1: a living plane holds the board; 0: none does; negative: -errno. */
+/* 1: a living plane holds the board; 0: none does; negative: -errno. Asking takes nothing, so that it never stands in
+ * the way of a plane that starts. */
 RM_EXPORT int32_t rm_board_held(const char *path) {
   char name[4096];
   snprintf(name, sizeof name, "%s.lock", path);
   int fd = open(name, O_RDWR | O_CLOEXEC);
   if (fd < 0) return errno == ENOENT ? 0 : -errno;
-  int held = flock(fd, LOCK_EX | LOCK_NB) < 0 ? (errno == EWOULDBLOCK ? 1 : -errno) : 0;
+  struct flock lock;
+  int e = whole_file(fd, F_OFD_GETLK, &lock);
   close(fd);
-  return held;
+  return e < 0 ? e : lock.l_type != F_UNLCK;
+}
+
+/* Remove what a plane left that has ended: its board and its lock. Returns 0 or -errno (-EAGAIN: a plane lives). */
+RM_EXPORT int32_t rm_board_remove(const char *path) {
+  char name[4096];
+  snprintf(name, sizeof name, "%s.lock", path);
+  int lock = take_lock(path, 0);
+  if (lock < 0) return lock == -ENOENT ? 0 : lock;
+  int e = unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+  if (e == 0 && unlink(name) < 0) e = -errno;
+  close(lock);
+  return e;
 }
 
 RM_EXPORT uint32_t rm_abi_version(void) { return RM_ABI_VERSION; }

@@ -9,6 +9,7 @@ RM_EXPORT void *rm_board_create(const char *path, uint32_t slots, const char *ve
 RM_EXPORT void *rm_board_open(const char *path, uint64_t *bytes, int32_t *error);
 RM_EXPORT void rm_board_close(void *map, uint64_t bytes);
 RM_EXPORT int32_t rm_board_held(const char *path);
+RM_EXPORT int32_t rm_board_remove(const char *path);
 RM_EXPORT uint32_t rm_abi_version(void);
 RM_EXPORT void rm_store(uint32_t *word, uint32_t value);
 RM_EXPORT uint64_t rm_mono_ns(void);

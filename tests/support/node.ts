@@ -117,7 +117,6 @@ export class TestNode {
     if (this.#control !== null) await this.endControl("SIGINT");
     this.#api?.close();
     this.#api = null;
-    await Deno.remove(`${this.boardPath}.lock`).catch(() => {}); // it may never have been made
   }
 
   get #remote(): RemoteNode {
@@ -149,6 +148,20 @@ export class TestNode {
 
   order(name: "switchover" | "failback", force = false): Promise<OrderResult> {
     return this.#remote.order(name, { force });
+  }
+
+  reload(): Promise<{ ok: boolean; text: string }> {
+    return this.#remote.reload();
+  }
+
+  /** Change the configuration file; nobody is told. */
+  async edit(change: (toml: string) => string): Promise<void> {
+    await Deno.writeTextFile(this.configPath, change(await Deno.readTextFile(this.configPath)));
+  }
+
+  /** The configuration in force. */
+  get accepted(): string {
+    return Deno.readTextFileSync(`${this.directory}/run/accepted.toml`);
   }
 
   /** The first status for which `is` holds. */

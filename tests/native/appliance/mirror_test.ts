@@ -104,7 +104,7 @@ Deno.test("mirrorFile() refuses what cannot be, and leaves the file that is ther
   await assert.rejects(job(here.path, here.path), /Cannot write .*in\.pcap: it is the capture that is read/);
   const other = here.file("other");
   await Deno.writeTextFile(other, "precious");
-  await assert.rejects(job(here.file("nothing"), other), /Cannot read .*nothing: there is no such file/);
+  await assert.rejects(job(here.file("nothing"), other), /Cannot read .*nothing: no such file or directory/);
   await assert.rejects(
     job(other, here.file("x")),
     /Cannot read .*other: it ends within its header, after 8 bytes/,
@@ -112,7 +112,7 @@ Deno.test("mirrorFile() refuses what cannot be, and leaves the file that is ther
   assert.equal(await Deno.readTextFile(other), "precious");
   await assert.rejects(
     job(here.path, here.file("no/such/folder")),
-    /Cannot write .*folder: there is no such file/,
+    /Cannot write .*folder: no such file or directory/,
   );
 });
 

@@ -1,0 +1,36 @@
+/**
+ * The configuration in force, kept beside the sockets: what a plane is started with, and started again.
+ *
+ * An edge: one small file. It is replaced as a whole or not at all, because a plane that dies is started from it,
+ * at a time when nobody looks.
+ */
+import { reasonOf } from "./reason.ts";
+import { type Config, parseConfig } from "./config.ts";
+import { acceptedConfigPath } from "./paths.ts";
+
+/** Keep the text of a configuration that was found good. @throws Error with one sentence; the old one is kept */
+export function writeAccepted(config: Config, text: string): void {
+  const path = acceptedConfigPath(config);
+  const fresh = `${path}.new`;
+  try {
+    Deno.writeTextFileSync(fresh, text, { mode: 0o600 });
+    Deno.renameSync(fresh, path);
+  } catch (cause) {
+    try {
+      Deno.removeSync(fresh);
+    } catch {
+      // It was never made.
+    }
+    throw new Error(`Cannot write ${path}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** The configuration in force in the runtime directory of `config`; null if there is none that can be read. */
+export function readAccepted(config: Config): Config | null {
+  const path = acceptedConfigPath(config);
+  try {
+    return parseConfig(Deno.readTextFileSync(path), path).config ?? null;
+  } catch {
+    return null; // none yet
+  }
+}

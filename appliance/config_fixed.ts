@@ -1,0 +1,37 @@
+/**
+ * What of a configuration cannot change while something lives: a plane, or the process that serves the API.
+ *
+ * Pure. Each difference is named by its key, so that a person finds it in the file.
+ */
+import type { Config } from "./config.ts";
+import { ROLES } from "./view.ts";
+
+/** Keys in which a running plane would have to be another one. */
+export function planeFixed(before: Config, after: Config): string[] {
+  const ports = ROLES.filter((role) => before.ports[role].spec !== after.ports[role].spec);
+  const planes: [Record<string, unknown>, Record<string, unknown>] = [{ ...before.plane }, {
+    ...after.plane,
+  }];
+  // What is derived from a key is no key.
+  const keys = Object.keys(planes[0]).filter((key) =>
+    key !== "flowSlots" && planes[0][key] !== planes[1][key]
+  );
+  return [
+    ...ports.map((role) => `ports.${role.replace("-", "_")}`),
+    ...keys.map((key) => `plane.${snake(key)}`),
+  ];
+}
+
+/** Keys that a running node cannot change: those of its plane, and where its own files and socket are. */
+export function nodeFixed(before: Config, after: Config): string[] {
+  const places: [string, string, string][] = [
+    ["node.state_directory", before.node.stateDirectory, after.node.stateDirectory],
+    ["node.runtime_directory", before.node.runtimeDirectory, after.node.runtimeDirectory],
+    ["api.socket", before.api.socket, after.api.socket],
+  ];
+  return [...planeFixed(before, after), ...places.filter(([, a, b]) => a !== b).map(([key]) => key)];
+}
+
+function snake(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
