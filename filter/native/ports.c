@@ -68,6 +68,11 @@ static uint64_t bytes_of(struct rte_mbuf *const *frames, uint16_t n) {
   return bytes;
 }
 
+/* What leaves by a port of the standby are copies: losing one is no loss of traffic. */
+static bool is_standby(const struct plane *p, uint32_t role) {
+  return role >= RM_PRIMARY_IN && serving(p) == 1 - (int)role_of_box(role);
+}
+
 void port_flush(struct plane *p, struct port *port) {
   uint16_t n = port->queued;
   if (n == 0) return;
@@ -80,6 +85,6 @@ void port_flush(struct plane *p, struct port *port) {
   port->view->tx_bytes += bytes - lost;
   if (left == 0) return;
   port->view->tx_full += left;
-  count(p, RM_COUNT_TX_FULL, left, lost);
+  count(p, is_standby(p, port->role) ? RM_COUNT_MIRROR_FULL : RM_COUNT_TX_FULL, left, lost);
   rte_pktmbuf_free_bulk(port->queue + sent, left);
 }
