@@ -40,6 +40,9 @@ export function parseAccess(text: string): Answer[] {
   return answers;
 }
 
+/** Later than this no answer is still on its way. */
+const ON_ITS_WAY_MS = 1_000;
+
 /** When the box failed and when the load stopped, by the wall clock. */
 export interface Window {
   readonly failedMs: number;
@@ -56,6 +59,19 @@ function longestGap(times: readonly number[], window: Window): number {
   return longest;
 }
 
+/**
+ * One answer of a connection may have been on its way when the box died, and a busy machine logs it late; the second
+ * was asked for through the box that serves now.
+ */
+function signOfLife(failedMs: number): (answer: Answer) => boolean {
+  const seen = new Set<number>();
+  return ({ connection, wallMs }) => {
+    const again = seen.has(connection);
+    seen.add(connection);
+    return again || wallMs > failedMs + ON_ITS_WAY_MS;
+  };
+}
+
 /** Counts answers before and after the failure, and connections that ended with it. */
 export function aroundFailure(answers: readonly Answer[], window: Window): AfterFailure {
   const good = answers.filter((answer) => answer.status < 400 && answer.wallMs <= window.endMs);
@@ -63,8 +79,7 @@ export function aroundFailure(answers: readonly Answer[], window: Window): After
   const active = new Set(
     good.filter((answer) => answer.wallMs <= window.failedMs).map((answer) => answer.connection),
   );
-  // An answer already on its way when the box died is logged within moments; it is no sign of life.
-  const alive = new Set(after.filter((a) => a.wallMs > window.failedMs + 100).map((a) => a.connection));
+  const alive = new Set(after.filter(signOfLife(window.failedMs)).map((answer) => answer.connection));
   const per100ms = new Array<number>(Math.max(1, Math.ceil((window.endMs - window.failedMs) / 100))).fill(0);
   for (const answer of after) {
     const slot = Math.min(per100ms.length - 1, Math.floor((answer.wallMs - window.failedMs) / 100));

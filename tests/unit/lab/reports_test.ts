@@ -71,16 +71,17 @@ Deno.test("parseAccess() leaves out a torn last line", () => {
 Deno.test("aroundFailure() counts hung connections, the gap and only answers that are good and in time", () => {
   const at = (wallMs: number, connection: number, status = 200) => ({ wallMs, connection, status, bytes: 1 });
   const answers = [
-    ...[at(900, 1), at(950, 2), at(960, 3)],
-    at(1_050, 2), // was on its way when the box died, and is the last of its connection
-    at(1_400, 3),
+    ...[at(900, 1), at(950, 2), at(960, 3), at(970, 5)],
+    at(1_250, 2), // was on its way when the box died, on a busy machine, and is the last of its connection
+    ...[at(1_300, 3), at(1_400, 3)],
     at(1_410, 1, 502),
     at(1_900, 4), // new: neither active before nor hung
-    at(2_100, 3), // after the end
+    at(2_100, 5), // its first after the failure, but nothing is on its way for so long
+    at(2_600, 3), // after the end
   ];
-  const found = aroundFailure(answers, { failedMs: 1_000, endMs: 2_000 });
-  assert.deepEqual([found.before, found.after, found.active, found.ended, found.gapMs], [3, 3, 3, 2, 500]);
-  assert.deepEqual(found.per100ms, [1, 0, 0, 0, 1, 0, 0, 0, 0, 1]);
+  const found = aroundFailure(answers, { failedMs: 1_000, endMs: 2_500 });
+  assert.deepEqual([found.before, found.after, found.active, found.ended, found.gapMs], [4, 5, 4, 2, 500]);
+  assert.deepEqual(found.per100ms, [0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0]);
 });
 
 const PROBE = {
