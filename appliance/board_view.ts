@@ -245,9 +245,12 @@ function place(kind: EventView["kind"], value: number): string {
 function describe(event: Omit<EventView, "text">): string {
   const ms = ((event.silentUs ?? 0) / 1000).toFixed(2);
   switch (event.kind) {
-    case "switch":
-      return `traffic moved from ${event.before} to ${event.after} (${event.cause}); the old box was last seen ` +
-        `${ms} ms before, at most ${event.lostPackets} packets lost in it`;
+    case "switch": {
+      const moved = `traffic moved from ${event.before} to ${event.after} (${event.cause})`;
+      // Of an order nothing is lost, and before a return there was no box.
+      if (event.cause !== "link" && event.cause !== "silence") return moved;
+      return `${moved}; the old box was last seen ${ms} ms before, at most ${event.lostPackets} packets lost in it`;
+    }
     case "link":
       return `link of ${event.subject} is ${event.after}`;
     case "box":

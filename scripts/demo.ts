@@ -20,7 +20,7 @@ import {
   type Row,
   type Run,
 } from "./demo.d/rows.ts";
-import { comparison, freeTable, rowTable } from "./demo.d/table.ts";
+import { comparison, freeTable, LEGEND, rowTable } from "./demo.d/table.ts";
 import { type Bar, judge, verdict, worst } from "./demo.d/verdict.ts";
 
 const TOP = dirname(import.meta.dirname!);
@@ -106,7 +106,7 @@ async function print(result: Result, options: DemoOptions): Promise<void> {
     console.log(JSON.stringify(document, null, 1));
     return;
   }
-  console.log(`\n${rowTable(result.rows)}\n\n${freeTable(result.failureFree)}\n`);
+  console.log(`\n${rowTable(result.rows)}\n\n${LEGEND}\n\n${freeTable(result.failureFree)}\n`);
   for (const missed of result.bars.filter((one) => !one.ok)) console.log(`missed  ${missed.text}`);
   console.log(result.verdict);
 }

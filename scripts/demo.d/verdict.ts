@@ -64,7 +64,14 @@ function rowBars(rows: readonly Row[], row: Row): Bar[] {
     const value = troubleRatio(rows, row, trouble);
     if (value !== null) {
       bars.push(
-        bar({ row: name, what: `${what} against Simple`, value, limit: 0.1, sense: "at most", unit: "" }),
+        bar({
+          row: name,
+          what: `${what} as a share of Simple's`,
+          value,
+          limit: 0.1,
+          sense: "at most",
+          unit: "%",
+        }),
       );
     }
   }
