@@ -161,6 +161,12 @@ Deno.test("readEvents() tells each kind of event in words", () => {
   assert.match(events[3]!.text, /stood still for 7\.00 ms/);
 });
 
+Deno.test("readEvents() says of an order only what is known of it", () => {
+  const fake = running();
+  writeEvent(fake, 1, { kind: "switch", cause: "order", numbers: { before: 1, after: 0 } });
+  assert.equal(readEvents(fake.board, 0)[0]!.text, "traffic moved from redundant to primary (order)");
+});
+
 Deno.test("readEvents() goes on after a sequence and leaves out what the ring has overwritten", () => {
   const fake = running();
   const numbers = { before: 1, after: 0, subject: 0 };
