@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { type Check, CHECKS, type Group, groups } from "./gate/groups.ts";
 import { interruptAll, runLimited } from "./gate/limited.ts";
 import { add, judge, NOTHING, summary, type Tally } from "./gate/tally.ts";
+import { sweep } from "./lab/registry.ts";
 import { readRepo } from "./lint/files.ts";
 import { REPO_CHECKS } from "./lint/repo.ts";
 
@@ -105,6 +106,8 @@ async function runGroup(group: Group, filter: string | undefined): Promise<Tally
     env: environment(),
     show: true,
   });
+  // A test that was interrupted, or died, took nothing down.
+  if (group.root) await sweep();
   const xml = await Deno.readTextFile(junit);
   return judge({
     name: `group ${group.name}`,
