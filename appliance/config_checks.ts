@@ -4,6 +4,7 @@
  * Pure. Each check looks only at values that passed the first pass, so one wrong key is reported once and
  * does not hide the others.
  */
+import { FLOW_BYTES } from "../filter/names.ts";
 import { type FilterRule, PRESETS } from "../filter/rule.ts";
 import { FAILOVER, PORTS, RULE, RULES_MAX } from "./config_keys.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
@@ -149,7 +150,7 @@ function failover(view: View): void {
 function memory(view: View): void {
   const flows = view.number("plane.flows_max");
   if (flows === null) return;
-  const gib = flowSlots(flows) * 2 * 192 / 2 ** 30;
+  const gib = tablesBytes(flowSlots(flows)) / 2 ** 30;
   if (gib > 1) view.warning("plane.flows_max", `takes ${gib} GiB of memory for the two flow tables`);
 }
 
@@ -259,6 +260,11 @@ function ruleConflicts(view: View, path: string): void {
 /** Places of a flow table for `flows` flows: a power of two, at most half full. */
 export function flowSlots(flows: number): number {
   return 2 ** Math.ceil(Math.log2(flows * 2));
+}
+
+/** Of the flow tables of both sides. */
+export function tablesBytes(slots: number): number {
+  return 2 * slots * FLOW_BYTES;
 }
 
 function portOf(spec: string | null): Port | null {

@@ -5,7 +5,7 @@
  * declared here once, with its type, bounds, default and help, or it does not exist. Names carry their unit
  * last.
  */
-import { LIMIT } from "../filter/names.ts";
+import { FLOW_BYTES, LIMIT } from "../filter/names.ts";
 import type { Preset } from "../filter/rule.ts";
 import type { Keys } from "./config_key.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
@@ -92,7 +92,7 @@ export const PLANE = {
     max: 16777216,
     default: 131072,
     help: "Flows the node keeps track of on each side. The table gets the next power of two of at least " +
-      "twice as many places, 192 bytes each, on both sides: the default takes 96 MiB. When it is full " +
+      `twice as many places, ${FLOW_BYTES} bytes each, on both sides: the default takes 96 MiB. When it is full ` +
       "the least recently used flow gives way, and is counted.",
   },
   frame_bytes_max: {

@@ -6,6 +6,8 @@
  * so that two roles cannot hold the same thing under two names.
  */
 
+import { LIMIT } from "../filter/names.ts";
+
 export type PortKind = "pci" | "af_xdp" | "af_packet" | "memif" | "tap" | "pcap" | "gen" | "null";
 
 export interface Port {
@@ -30,7 +32,7 @@ export interface PortError {
 /**
  * A specification longer than this does not fit its place on the board (filter/native/abi.h, RM_SPEC_BYTES).
  */
-export const SPEC_BYTES_MAX = 111;
+const SPEC_BYTES_MAX = LIMIT.spec_bytes - 1;
 /** sun_path of unix(7) less its terminating zero. */
 export const SOCKET_BYTES_MAX = 107;
 

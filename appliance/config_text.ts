@@ -6,7 +6,7 @@
 import { acceptedForm, type Key } from "./config_key.ts";
 import { type Section, SECTIONS } from "./config_keys.ts";
 import { PORT_FORM } from "./config_ports.ts";
-import { wrap } from "./wrap.ts";
+import { wrap } from "../filter/lines.ts";
 
 const EXAMPLE_WIDTH = 98;
 /** As `deno fmt` wraps prose in this tree, so that the page is as formatted as the rest. */

@@ -5,6 +5,7 @@
  * running; `warn` does not, but someone will wish to have known. Ports are judged in doctor_ports.ts.
  */
 import type { Config } from "./config.ts";
+import { tablesBytes } from "./config_checks.ts";
 import type { Facts } from "./doctor_facts.ts";
 import { fail, type Finding, ok, warn } from "./doctor_finding.ts";
 import { examinePorts } from "./doctor_ports.ts";
@@ -87,7 +88,7 @@ function memory(facts: Facts, { plane }: Config): Finding[] {
   const { availableMib, sharedMib, ownPlane } = facts;
   if (ownPlane) return [];
   const found: Finding[] = [];
-  const flows = Math.ceil(plane.flowSlots * 2 * 192 / 2 ** 20);
+  const flows = Math.ceil(tablesBytes(plane.flowSlots) / 2 ** 20);
   const huge = plane.hugepages === "on" ||
     (plane.hugepages === "auto" && freeHugeMib(facts) >= plane.memoryMib);
   const needed = flows + (huge ? 0 : plane.memoryMib);

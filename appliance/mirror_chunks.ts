@@ -4,14 +4,19 @@
  * What a later chunk needs to be understood (the file header; the section and its interfaces) is kept and put in front
  * of it, so the reader of records knows nothing of chunks. Pure; memory is bounded by a chunk and the largest record.
  */
-import { type CapturedFrame, readCapture } from "../filter/capture.ts";
+import {
+  type CapturedFrame,
+  NG_INTERFACE,
+  NG_SECTION,
+  PCAP_MICRO,
+  PCAP_NANO,
+  readCapture,
+} from "../filter/capture.ts";
 
 /** Far above any real record; a length beyond it is a broken file, and must not become an allocation. */
 export const RECORD_BYTES_MAX = 64 * 1024 * 1024;
 
-const PCAP_MAGICS = [0xa1b2c3d4, 0xa1b23c4d];
-const NG_SECTION = 0x0a0d0d0a;
-const NG_INTERFACE = 1;
+const PCAP_MAGICS = [PCAP_MICRO, PCAP_NANO];
 const PCAP_HEADER_BYTES = 24;
 const BLOCK_HEAD_BYTES = 12;
 const BLOCK_BYTES_MIN = 12;

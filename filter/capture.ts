@@ -18,10 +18,10 @@ export interface CapturedFrame {
 }
 
 export const LINK_ETHERNET = 1;
-const PCAP_MICRO = 0xa1b2c3d4;
-const PCAP_NANO = 0xa1b23c4d;
-const NG_SECTION = 0x0a0d0d0a;
-const NG_INTERFACE = 1;
+export const PCAP_MICRO = 0xa1b2c3d4;
+export const PCAP_NANO = 0xa1b23c4d;
+export const NG_SECTION = 0x0a0d0d0a;
+export const NG_INTERFACE = 1;
 const NG_PACKET_OLD = 2;
 const NG_SIMPLE = 3;
 const NG_ENHANCED = 6;

@@ -5,6 +5,7 @@
  * that a target does not name is refused as soon as a rule uses it, so that a new field is never dropped in silence.
  */
 import type { BpfProgram } from "./bpf.ts";
+import { wrap } from "./lines.ts";
 import type { AgesMs } from "./model.ts";
 import { type CompiledRule, type FilterRule, filterRule } from "./rule.ts";
 
@@ -83,6 +84,21 @@ export function reviewRules({ rules, partial }: ExportInput, { format, fields }:
   return { rules: reviewed, notes: [...refused.map((what) => `LEFT OUT: ${what}.`), ...notes] };
 }
 
+/** Fields that eBPF and P4 express alike. A field that is not here is refused until it can be. */
+export const COMMON_FIELDS: ExportTarget["fields"] = {
+  match: null,
+  handshake: null,
+  teardown: null,
+  all: null,
+  none: null,
+  firstPackets: null,
+  firstPayloadPackets: null,
+  firstBytes: null,
+  keepaliveMs:
+    "one packet of the direction by the clock; an ACK that answers it goes by the clock of its own direction.",
+  seed: "making connections known after a switch is the node's work; the program only copies.",
+};
+
 const NOTHING: ExportRule = {
   name: "",
   match: "",
@@ -132,21 +148,13 @@ const WIDTH = 106;
 
 /** A block comment of lines, wrapped at words; what follows a break is indented. */
 export function comment(lines: readonly string[]): string {
-  const wrapped = lines.flatMap((line) => wrap(forComment(line)));
+  const wrapped = lines.flatMap((line) => folded(forComment(line)));
   return `/* ${wrapped.join("\n * ")}\n */\n`.replaceAll(/ +\n/g, "\n");
 }
 
-/** Lines of at most WIDTH letters, where words allow it. */
-export function wrap(line: string): string[] {
-  const indent = " ".repeat(line.length - line.trimStart().length);
-  const lines: string[] = [indent];
-  for (const word of line.trimStart().split(" ")) {
-    const last = lines.at(-1)!;
-    const empty = last.trim() === "";
-    if (!empty && last.length + 1 + word.length > WIDTH) lines.push(`${indent}  ${word}`);
-    else lines[lines.length - 1] = empty ? `${last}${word}` : `${last} ${word}`;
-  }
-  return lines;
+function folded(line: string): string[] {
+  const first = " ".repeat(line.length - line.trimStart().length);
+  return wrap(line.trimStart(), { width: WIDTH, first, rest: `${first}  ` });
 }
 
 /** What a rule copies, in one line. */

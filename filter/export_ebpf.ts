@@ -8,6 +8,7 @@
 import type { BpfInstruction, BpfProgram } from "./bpf.ts";
 import {
   comment,
+  COMMON_FIELDS,
   describeRule,
   type ExportInput,
   type ExportTarget,
@@ -19,22 +20,7 @@ import {
 import decidePart from "./native/export_tc_decide.c" with { type: "text" };
 import parsePart from "./native/export_tc_parse.c" with { type: "text" };
 
-export const EBPF: ExportTarget = {
-  format: "ebpf",
-  fields: {
-    match: null,
-    handshake: null,
-    teardown: null,
-    all: null,
-    none: null,
-    firstPackets: null,
-    firstPayloadPackets: null,
-    firstBytes: null,
-    keepaliveMs:
-      "one packet of the direction by the clock; an ACK that answers it goes by the clock of its own direction.",
-    seed: "making connections known after a switch is the node's work; the program only copies.",
-  },
-};
+export const EBPF: ExportTarget = { format: "ebpf", fields: COMMON_FIELDS };
 
 const HOW = [
   "Mirror filter for tc, written by `remediate filter export --format ebpf`.",

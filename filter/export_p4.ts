@@ -6,6 +6,7 @@
  */
 import {
   comment,
+  COMMON_FIELDS,
   describeRule,
   type ExportInput,
   type ExportTarget,
@@ -17,22 +18,7 @@ import { type Expression, type ExpressionProtocol, parseExpression, type Side } 
 import control from "./native/export_v1model_control.p4" with { type: "text" };
 import parser from "./native/export_v1model_parser.p4" with { type: "text" };
 
-export const P4: ExportTarget = {
-  format: "p4",
-  fields: {
-    match: null,
-    handshake: null,
-    teardown: null,
-    all: null,
-    none: null,
-    firstPackets: null,
-    firstPayloadPackets: null,
-    firstBytes: null,
-    keepaliveMs:
-      "one packet of the direction by the clock; an ACK that answers it goes by the clock of its own direction.",
-    seed: "making connections known after a switch is the node's work; the program only copies.",
-  },
-};
+export const P4: ExportTarget = { format: "p4", fields: COMMON_FIELDS };
 
 const INCLUDES = "#include <core.p4>\n#include <v1model.p4>\n";
 const HEAD = [

@@ -103,6 +103,8 @@ export const FLOW_FLAG = {
 /** Sizes of fixed arrays in the header. */
 export const LIMIT = { rules: 16, bpf_max: 128, name_bytes: 32, spec_bytes: 112, events: 256 } as const;
 export const ABI_VERSION = 2;
+/** Of one entry of a flow table. */
+export const FLOW_BYTES = 192;
 /** "No flow" in `peer`, and "no rule" in `rule`. */
 export const NO_FLOW = 0xffffffff;
 export const NO_RULE = 0xff;
@@ -111,6 +113,5 @@ export type Why = (typeof WHY)[number];
 export type Parse = (typeof PARSE)[number];
 export type Nature = (typeof NATURE)[number];
 export type Age = (typeof AGE)[number];
-export type Counter = (typeof COUNTER)[number];
 export type EventKind = (typeof EVENT_KIND)[number];
 export type Cause = (typeof CAUSE)[number];

@@ -3,7 +3,7 @@
  *
  * Pure. Plain text of at most 80 columns, so that it reads the same on a serial console.
  */
-import { wrap } from "../appliance/wrap.ts";
+import { wrap } from "../filter/lines.ts";
 import { type Command, COMMANDS, DEFAULT_CONFIG, EXIT_MEANING, type Option } from "./commands.ts";
 
 const WIDTH = 80;

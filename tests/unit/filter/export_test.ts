@@ -1,11 +1,11 @@
 /** Exports: nothing is dropped in silence, and what is written has the syntax of its target. */
 import assert from "node:assert/strict";
 import {
+  comment,
   describeRule,
   type ExportInput,
   type ExportTarget,
   reviewRules,
-  wrap,
 } from "../../../filter/export.ts";
 import { CLICK, exportClick } from "../../../filter/export_click.ts";
 import { EBPF, exportEbpf } from "../../../filter/export_ebpf.ts";
@@ -81,14 +81,14 @@ Deno.test("reviewRules() names every rule and field at once", () => {
   });
 });
 
-Deno.test("describeRule() says what a rule copies, and wrap() keeps lines short", () => {
+Deno.test("describeRule() says what a rule copies, and comment() keeps lines short", () => {
   const rule = filterRule({ name: "web", match: "tcp port 80", handshake: true, firstBytes: 300 });
   assert.equal(
     describeRule({ rule, program: [] }, 2),
     'rule 2 "web" on tcp port 80: handshake, firstBytes 300',
   );
-  const lines = wrap(`  - ${"word ".repeat(60).trim()}`);
-  assert.ok(lines.length > 2 && lines.every((line) => line.length <= 106 && line.startsWith("  ")));
+  const lines = comment([`  - ${"word ".repeat(60).trim()}`]).trim().split("\n").slice(0, -1);
+  assert.ok(lines.length > 2 && lines.every((line) => line.length <= 109 && line.slice(2).startsWith("  ")));
 });
 
 const MANY = [

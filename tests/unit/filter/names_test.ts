@@ -67,4 +67,5 @@ Deno.test("names.ts has the flags, limits and numbers of abi.h", () => {
   assert.equal(flags, Object.keys(names.HALF_FLAG).length + Object.keys(names.FLOW_FLAG).length);
   assert.equal(constant("RM_ABI_VERSION"), names.ABI_VERSION);
   assert.equal(constant("RM_NO_FLOW"), names.NO_FLOW);
+  assert.match(bare, new RegExp(`sizeof\\(struct rm_flow\\) == ${names.FLOW_BYTES}\\b`));
 });

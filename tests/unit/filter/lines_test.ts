@@ -1,6 +1,6 @@
 /** Words into lines. */
 import assert from "node:assert/strict";
-import { wrap } from "../../../appliance/wrap.ts";
+import { wrap } from "../../../filter/lines.ts";
 
 Deno.test("wrap() breaks between words, within the width, indents included", () => {
   assert.deepEqual(wrap("one two three", { width: 9, first: "- ", rest: "  " }), ["- one two", "  three"]);
