@@ -93,7 +93,8 @@ export const PLANE = {
     default: 131072,
     help: "Flows the node keeps track of on each side. The table gets the next power of two of at least " +
       `twice as many places, ${FLOW_BYTES} bytes each, on both sides: the default takes 96 MiB. When it is full ` +
-      "the least recently used flow gives way, and is counted.",
+      "the flow worth least gives way: one that is closing, one that nobody answered, else one unused for long. " +
+      "It is counted.",
   },
   frame_bytes_max: {
     type: "integer",

@@ -75,23 +75,46 @@ export async function fuzz(program: string, seconds: number, corpus: string, cra
   ]);
 }
 
-async function main(args: string[]): Promise<number> {
-  const options = {
-    seconds: { type: "string", default: "600" },
-    compiler: { type: "string", default: "clang" },
-  };
+const USAGE = `Usage: ./scripts/deno task fuzz [--seconds N] [--compiler PROGRAM]
+
+Feeds the parser and the decision of the filter with made input, under sanitizers. What breaks them is kept as a fixture.
+
+  --seconds N         how long; default 600
+  --compiler PROGRAM  a clang with libFuzzer; default clang
+`;
+
+/** Throws TypeError or RangeError in words for the person who typed it. */
+function readOptions(args: string[]) {
   const { values } = parseArgs({
     args,
-    options: options as Record<string, { type: "string"; default: string }>,
+    options: {
+      seconds: { type: "string", default: "600" },
+      compiler: { type: "string", default: "clang" },
+    },
   });
-  const seconds = Number(values["seconds"]);
+  const seconds = Number(values.seconds);
   if (!Number.isInteger(seconds) || seconds < 1) {
-    console.error(`Cannot fuzz for "${values["seconds"]}" seconds: a whole number from 1 is needed`);
+    throw new RangeError(`Cannot fuzz for "${values.seconds}" seconds: a whole number from 1 is needed`);
+  }
+  return { seconds, compiler: values.compiler };
+}
+
+async function main(args: string[]): Promise<number> {
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(USAGE);
+    return 0;
+  }
+  let options: ReturnType<typeof readOptions>;
+  try {
+    options = readOptions(args);
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
     return 2;
   }
+  const { seconds, compiler } = options;
   const place = `${TOP}/.cache/fuzz`;
   await writeSeeds(`${place}/corpus`, 64);
-  const refused = await buildFuzzer(values["compiler"]!, "libfuzzer", `${place}/fuzz`);
+  const refused = await buildFuzzer(compiler, "libfuzzer", `${place}/fuzz`);
   if (refused !== null) {
     console.error(`Cannot build the fuzz target: ${refused}\nRun ./scripts/setup --only test`);
     return 1;

@@ -65,7 +65,11 @@ export function parseArguments(args: readonly string[]): Invocation | Help | Ref
   if (first === "--version" || first === "-V") return parseArguments(["version", ...rest]);
   if (HELP_WORDS.includes(first)) return helpFor(rest.filter((word) => !HELP_WORDS.includes(word)));
   const command = findCommand(args);
-  if (command === null) return unknownCommand(args);
+  if (command === null) {
+    // `remediate config --help`: half of a name of two words.
+    const half = rest.some((word) => HELP_WORDS.includes(word)) && groupOf(first)[0];
+    return half ? { kind: "help", command: half } : unknownCommand(args);
+  }
   const words = args.slice(command.name.split(" ").length);
   const end = words.indexOf("--");
   const beforeEnd = end < 0 ? words : words.slice(0, end);
@@ -83,13 +87,17 @@ function findCommand(words: readonly string[]): Command | null {
   return COMMANDS.find(({ name }) => name.split(" ").every((part, index) => words[index] === part)) ?? null;
 }
 
+/** Commands of two words that begin with this one. */
+function groupOf(first: string): Command[] {
+  return COMMANDS.filter(({ name }) => name.startsWith(`${first} `));
+}
+
 function unknownCommand(words: readonly string[]): Refusal {
   const [first = "", second] = words;
   if (first.startsWith("-")) {
     return refuse(`Cannot read option ${first}: options come after the command`, null);
   }
-  const group = COMMANDS.filter(({ name }) => name.startsWith(`${first} `));
-  const [only] = group;
+  const [only] = groupOf(first);
   if (only) {
     const said = second === undefined
       ? `"${first}" needs a second word`

@@ -45,7 +45,9 @@ Deno.test({
 });
 
 Deno.test({
-  name: `tryCapture() counts what alerts.tsv says ${NEEDS}${known === null ? " (needs ../shared/data)" : ""}`,
+  name: `tryCapture() counts what alerts.tsv says ${NEEDS}${
+    known === null ? " (needs captures: REMEDIATE_DATA)" : ""
+  }`,
   ignore: !installed || known === null,
   async fn() {
     const folder = dataFolder();

@@ -82,7 +82,7 @@ for (const options of [{}, TIGHT]) {
   const how = options === TIGHT ? " inside tunnels and on a budget" : "";
   Deno.test({
     name: `FilterCore and FilterModel agree on all captures${how}${
-      folder ? "" : " (needs ../shared/data/captures)"
+      folder ? "" : " (needs captures: REMEDIATE_DATA)"
     }`,
     ignore: folder === undefined,
     async fn() {

@@ -50,7 +50,7 @@ function readWithLibpcap(
 const folder = captureFolder();
 Deno.test({
   name: `readCapture() reads every capture as libpcap does${
-    folder ? "" : " (needs ../shared/data/captures)"
+    folder ? "" : " (needs captures: REMEDIATE_DATA)"
   }`,
   ignore: folder === undefined,
   async fn() {

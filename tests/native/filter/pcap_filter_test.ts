@@ -117,7 +117,7 @@ Deno.test("rm_bpf_run() and runBpf() agree on programs of random instructions", 
 
 const folder = captureFolder();
 Deno.test({
-  name: `rm_bpf_run() and libpcap agree on captures${folder ? "" : " (needs ../shared/data/captures)"}`,
+  name: `rm_bpf_run() and libpcap agree on captures${folder ? "" : " (needs captures: REMEDIATE_DATA)"}`,
   ignore: folder === undefined,
   async fn() {
     using core = await openCore(16);

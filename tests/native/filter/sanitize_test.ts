@@ -82,7 +82,7 @@ Deno.test("rm_decide() touches no byte it should not on generated and broken fra
 const folder = captureFolder();
 Deno.test({
   name: `rm_decide() touches no byte it should not on captures${
-    folder ? "" : " (needs ../shared/data/captures)"
+    folder ? "" : " (needs captures: REMEDIATE_DATA)"
   }`,
   ignore: folder === undefined,
   fn: async () => void (await sanitize(captured(folder!))),

@@ -48,6 +48,7 @@ Deno.test("parseArguments() gives help wherever it is asked for", () => {
     assert.equal(helpOf(line), "status");
   }
   assert.equal(helpOf("help config example"), "config example");
+  assert.equal(helpOf("config --help"), "config example");
   assert.match(refusal("help statsu"), /did you mean "status"/);
 });
 
