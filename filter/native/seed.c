@@ -150,21 +150,37 @@ static struct swallow *place(struct plane *p, uint32_t role, uint32_t seq, uint3
   return &p->swallow[(h ^ h >> 16) % RM_SWALLOW];
 }
 
+/* A connection that is seeded twice in a moment has the same segment in the box twice. */
 static void expect(struct plane *p, uint32_t role, const struct segment *s) {
-  *place(p, role, s->seq, s->ack) =
-      (struct swallow){.seq = s->seq, .ack = s->ack, .ns = p->now, .flags = s->flags, .role = (uint8_t)role, .used = 1};
+  struct swallow *o = place(p, role, s->seq, s->ack);
+  bool same = o->used && o->seq == s->seq && o->ack == s->ack && o->flags == s->flags && o->role == role;
+  uint8_t before = same && p->now - o->ns <= SWALLOW_NS && o->used < UINT8_MAX ? o->used : 0;
+  *o = (struct swallow){.seq = s->seq, .ack = s->ack, .ns = p->now, .flags = s->flags, .role = (uint8_t)role,
+                        .used = (uint8_t)(before + 1)};
 }
 
-/* Is this frame, which came out of the serving box by `role`, part of a seed? Each is swallowed once. */
+/* What the old box hands over after the connection was seeded lies beyond what the serving box was told, and so would
+ * whatever acknowledges it: it is seeded again with its next frame from this side, which that acknowledgment is. */
+static void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet) {
+  struct rm_flow *f = rm_flows_find(&p->table[side], packet, rm_flows_hash(&p->table[side], packet));
+  if (!f || f->seed_switch != p->reflex.switch_number) return;
+  const struct rm_half *h = &f->half[packet->dir];
+  uint32_t end = packet->seq + packet->payload_bytes + !!(packet->tcp_flags & RM_TCP_FIN);
+  if ((h->flags & RM_HALF_SEQ) && (int32_t)(end - h->next) > 0) f->seed_switch = p->reflex.switch_number - 1;
+}
+
+/* Is this frame, which came out of a box by `role` and would leave, part of a seed? Each is swallowed once. */
 bool seed_swallows(struct plane *p, uint32_t role, const struct rm_packet *packet) {
   if (p->last_seed_ns == 0 || p->now - p->last_seed_ns > SWALLOW_NS) return false;
-  if (packet->proto != IPPROTO_TCP || packet->payload_bytes) return false;
+  if (packet->proto != IPPROTO_TCP) return false;
+  if ((int)role_of_box(role) != serving(p)) seed_again(p, role_side(role), packet);
+  if (packet->payload_bytes) return false;
   uint8_t flags = packet->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK | RM_TCP_FIN | RM_TCP_RST);
   uint32_t ack = (flags & RM_TCP_ACK) ? packet->ack : 0;
   struct swallow *s = place(p, role, packet->seq, ack);
   if (!s->used || s->seq != packet->seq || s->ack != ack || s->flags != flags || s->role != role) return false;
   if (p->now - s->ns > SWALLOW_NS) return false;
-  s->used = 0;
+  s->used--;
   count(p, RM_COUNT_SEED_SWALLOWED, 1, packet->frame_bytes);
   return true;
 }

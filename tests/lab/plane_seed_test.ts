@@ -183,6 +183,62 @@ async function checkSeed(scene: Scene, first: Direction): Promise<void> {
   assert.deepEqual([counted("seeded"), counted("seed_swallowed"), counted("seed_unpaired")], [1, 4, 0]);
 }
 
+Deno.test("a connection is seeded again when the old box hands over what the serving one was not told", async () => {
+  const it = scene(CLIENT4, SERVER4);
+  await using wire = await Wire.up();
+  const bench = await wire.bench();
+  const node = await TestNode.start(wire, {
+    preset: "nat",
+    failover: ["silence_ms = 0", "drain_ms = 1000"],
+  });
+  await play(bench, "primary", conversation(it));
+  assert.ok((await node.order("switchover")).ok);
+  bench.taken();
+  const again = segment(
+    it,
+    ["in", "client"],
+    { seq: 1101, ack: 9501, flags: TCP.ack, window: 502 },
+    new Uint8Array(50),
+  );
+  const late = segment(
+    it,
+    ["in", "server"],
+    { seq: 9501, ack: 1101, flags: TCP.ack, window: 600 },
+    new Uint8Array(200),
+  );
+  await play(bench, "redundant", [["upstream", again], ["primary-in", late]]);
+  const first = at(bench, ["upstream", "redundant-in", "redundant-out"]);
+  const { "redundant-in": up, "redundant-out": down } = seeds(it);
+  assert.deepEqual(first, { "upstream": [late], "redundant-in": [...up, again], "redundant-out": down });
+
+  const acknowledges = segment(
+    it,
+    ["in", "client"],
+    { seq: 1151, ack: 9701, flags: TCP.ack, window: 503 },
+  );
+  await play(bench, "redundant", [["upstream", acknowledges], ["upstream", acknowledges]]);
+  const server = (fields: TcpFields) => segment(it, ["out", "server"], { ack: 1101, ...fields });
+  assert.deepEqual(at(bench, ["redundant-in", "redundant-out"]), {
+    "redundant-in": [
+      up[0],
+      segment(it, ["in", "client"], { seq: 1101, ack: 9701, flags: TCP.ack, window: 503 }),
+      acknowledges,
+      acknowledges,
+    ],
+    "redundant-out": [
+      server({ seq: 9700, flags: TCP.syn | TCP.ack, window: 65_535, options: synOptions(SERVER_SCALE) }),
+      server({ seq: 9701, flags: TCP.ack, window: 600 }),
+    ],
+  }, "with the late bytes, once");
+
+  // The first SYN was played twice before either came out.
+  const [syn] = translated(it);
+  await play(bench, "redundant", [syn!, syn!]);
+  assert.deepEqual(at(bench, ["downstream"]), { downstream: [] }, "both are swallowed");
+  await play(bench, "redundant", [syn!]);
+  assert.deepEqual(at(bench, ["downstream"]), { downstream: [syn![1]] }, "but not a third");
+});
+
 Deno.test("a connection is seeded with its current numbers when the client speaks first", () =>
   checkSeed(scene(CLIENT4, SERVER4), "up"));
 
