@@ -45,9 +45,9 @@ function runText(found: Run): string {
     `outage ${found.outageMs.toFixed(1)} ms, ${found.packetsLost} lost${seen}`;
 }
 
-async function measureRows(bench: Bench, options: DemoOptions): Promise<Row[]> {
+/** Adds a row to `rows` as soon as it is whole. */
+async function measureRows(bench: Bench, options: DemoOptions, rows: Row[]): Promise<void> {
   const all = cells(options.full);
-  const rows: Row[] = [];
   let done = 0;
   for (const cell of all) {
     const runs: Run[] = [];
@@ -60,7 +60,6 @@ async function measureRows(bench: Bench, options: DemoOptions): Promise<Row[]> {
     }
     rows.push({ ...cell, runs });
   }
-  return rows;
 }
 
 async function measureFree(bench: Bench, runs: number): Promise<FailureFree> {
@@ -127,8 +126,16 @@ async function demo(options: DemoOptions, lifetime: Lifetime): Promise<number> {
   if (left.length > 0) say(`Removed what an earlier run left behind: ${left.join(", ")}`);
   const bench = { top: TOP, programs: await programs(TOP), lifetime };
   const started = performance.now();
-  const rows = await measureRows(bench, options);
-  const failureFree = await measureFree(bench, options.full ? Math.min(options.runs, 3) : 1);
+  const rows: Row[] = [];
+  let failureFree: FailureFree;
+  try {
+    await measureRows(bench, options, rows);
+    failureFree = await measureFree(bench, options.full ? Math.min(options.runs, 3) : 1);
+  } catch (error) {
+    // What took minutes to measure is worth seeing, whatever went wrong after it.
+    if (rows.length > 0 && !lifetime.ending) say(`\n${rowTable(rows)}\n`);
+    throw error;
+  }
   const bars = judge(rows);
   await print({ rows, failureFree, bars, verdict: verdict(rows, bars) }, options);
   say(`Took ${Math.round((performance.now() - started) / 1_000)} s.`);
