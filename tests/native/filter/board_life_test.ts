@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { openNative } from "../../../filter/dpdk.ts";
 
+/** Loaded once: it stays loaded in a node, too. */
+const native = openNative();
+
 async function place() {
   const directory = await Deno.makeTempDir();
   return {
@@ -13,7 +16,6 @@ async function place() {
 
 Deno.test("a board is held by who made it, however often somebody asks, and is not removed meanwhile", async () => {
   await using here = await place();
-  const native = openNative();
   assert.equal(native.held(here.path), false);
   const board = native.createBoard(here.path, { slots: 1024, version: "1" });
   for (let asked = 0; asked < 100; asked++) assert.equal(native.held(here.path), true);
@@ -26,7 +28,6 @@ Deno.test("a board is held by who made it, however often somebody asks, and is n
 
 Deno.test("what a dead plane left is held by nobody, and is removed or taken over", async () => {
   await using here = await place();
-  const native = openNative();
   for (const name of ["board", "board.lock"]) await Deno.writeTextFile(here.path.replace("board", name), "");
   assert.equal(native.held(here.path), false);
   native.removeBoard(here.path);
