@@ -112,11 +112,11 @@ export const PRESETS = {
    */
   firewall: [filterRule({ name: "firewall", ...CONNECTION_STATE, firstPackets: 5 })],
   /**
-   * Intrusion detection, balanced. Its state is content, so nothing is seeded: the first 4 KB of each direction, and
-   * 512 bytes each time the talking side changes, 160 KB of turns in all, while the flow is readable; a sign of life
-   * before the usual flow timeout of 60 s. What a turn brings acknowledges what was said before, so ACKs alone are left
-   * out: what an IDS waits for in a long one-way transfer it sees at its end, or with the next sign of life. Alerts that
-   * repeat through a very long dialogue are not all raised. docs/architecture.md says what it costs and keeps.
+   * Intrusion detection, balanced. Its state is content, so nothing is seeded: the client's first 4 KB, the first 1 KB of
+   * the answer, and the first packet each time the talking side changes, 160 KB of those in all, while the flow is readable;
+   * a sign of life before the usual flow timeout of 60 s. What a turn brings acknowledges what was said before, so ACKs
+   * alone are left out: what an IDS waits for in a long one-way transfer it sees at its end, or with the next sign of life.
+   * Alerts that repeat through a very long dialogue are not all raised. docs/architecture.md says what it costs and keeps.
    */
   ids: [
     filterRule({
@@ -125,16 +125,16 @@ export const PRESETS = {
       teardown: true,
       plaintext: true,
       firstBytesUp: 4_096,
-      firstBytesDown: 4_096,
-      turnBytesUp: 512,
-      turnBytesDown: 512,
+      firstBytesDown: 1_024,
+      turnBytesUp: 1,
+      turnBytesDown: 1,
       turnBytesMax: 163_840,
       keepaliveMs: 30_000,
     }),
   ],
   /**
    * Intrusion detection, all that can be had cheaply: the first 4 KB up and 16 KB down with the ACKs that let a stream be
-   * put together at once, and turns as in `ids`, 1 MB in all.
+   * put together at once, and 512 bytes of each turn, 1 MB in all.
    */
   "ids-full": [
     filterRule({

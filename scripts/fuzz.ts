@@ -9,7 +9,12 @@ import { generateTraffic } from "../filter/generate.ts";
 
 const TOP = decodeURIComponent(new URL("..", import.meta.url).pathname).replace(/\/$/, "");
 export const FIXTURES = `${TOP}/tests/fixtures/fuzz`;
+/** The form of an input, as fuzz.c has it. */
 const HEAD_BYTES = 33;
+const INSTRUCTION_BYTES = 4;
+const INSTRUCTIONS_MAX = 24;
+const RECORD_HEAD_BYTES = 3;
+const FRAME_BYTES_MAX = 4096;
 const SEED_FRAMES = 12;
 const STRICT = ["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", `-I${TOP}/filter/native`];
 
@@ -45,6 +50,19 @@ export function seedInput(seed: number): Uint8Array<ArrayBuffer> {
     bytes.push(control, frame.length & 255, frame.length >> 8 & 15, ...frame.subarray(0, 4095));
   }
   return Uint8Array.from(bytes);
+}
+
+/** The frames of an input, as fuzz.c takes them. */
+export function inputFrames(input: Uint8Array): Uint8Array[] {
+  const frames: Uint8Array[] = [];
+  let at = HEAD_BYTES + INSTRUCTION_BYTES * ((input[0] ?? 0) % (INSTRUCTIONS_MAX + 1));
+  while (input.length - at > RECORD_HEAD_BYTES) {
+    const bytes = (input[at + 1]! | input[at + 2]! << 8) % FRAME_BYTES_MAX;
+    at += RECORD_HEAD_BYTES;
+    frames.push(input.subarray(at, at + bytes));
+    at += bytes;
+  }
+  return frames;
 }
 
 /** Write seeds into a folder; returns their paths. */

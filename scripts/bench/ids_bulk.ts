@@ -1,17 +1,14 @@
 /**
  * The bulk of a network, which the test suites of network tools lack: long transfers, generated.
  *
- * Sizes follow a bounded Pareto law (few flows carry most bytes); so many are made that the mean over real and generated
- * flows is 36 kB, a flow being one direction as the records of a campus count it. The campus has longer tails still: there
- * the first 5 packets of each are 3.1 % of all, here about 7 %, so shares of this mix are upper estimates. Three in four
- * are TLS downloads, the rest HTTP downloads and TLS uploads; 1,448-byte segments at 10 Mbit/s, an ACK for
- * every second one. Pure; the seed makes runs repeatable.
+ * Sizes follow a bounded Pareto law (few flows carry most bytes). Three in four are TLS downloads, the rest HTTP downloads
+ * and TLS uploads; 1,448-byte segments at 10 Mbit/s, an ACK for every second one. Pure; the seed makes runs repeatable.
+ * How many are added to the real captures is decided in ids_mix.ts.
  */
 import { type CapturedFrame, LINK_ETHERNET } from "../../filter/capture.ts";
 import { Random } from "../../filter/random.ts";
 
 export const BULK = {
-  meanFlowBytes: 36_000,
   sizeMin: 60_000,
   sizeMax: 100_000_000,
   alpha: 1.1,
@@ -155,17 +152,9 @@ export function bulkContent(): Uint8Array {
   return Uint8Array.from({ length: 4096 }, () => random.u32() & 255);
 }
 
-/** Transfers until the mean over `real` and them is reached; flows are counted by direction, two each. */
-export function* bulkFlows(
-  real: { readonly flows: number; readonly bytes: number },
-): Generator<CapturedFrame[]> {
+/** Transfers without end, each as its frames. */
+export function* bulkFlows(): Generator<CapturedFrame[], never> {
   const random = new Random(BULK.seed);
   const content = bulkContent();
-  let { flows, bytes } = real;
-  for (let number = 1; bytes < BULK.meanFlowBytes * flows; number++) {
-    const frames = bulkFlow(number, bulkKind(random), bulkSize(random), content);
-    flows += 2;
-    bytes += frames.reduce((sum, { wireLength }) => sum + wireLength, 0);
-    yield frames;
-  }
+  for (let number = 1;; number++) yield bulkFlow(number, bulkKind(random), bulkSize(random), content);
 }

@@ -17,7 +17,10 @@ export interface CutScore {
 
 export interface Missed {
   readonly capture: string;
-  readonly sids: readonly number[];
+  readonly sid: number;
+  /** After which part of the capture; null: with the mirror alone. */
+  readonly cut: number | null;
+  readonly why: string;
 }
 
 export interface Score {
@@ -28,7 +31,6 @@ export interface Score {
   alertsWhole: number;
   readonly cuts: CutScore[];
   readonly missed: Missed[];
-  readonly missedAfterCut: (Missed & { readonly cut: number })[];
 }
 
 export function newScore(policy: string): Score {
@@ -40,7 +42,6 @@ export function newScore(policy: string): Score {
     alertsWhole: 0,
     cuts: CUTS.map(() => ({ kept: 0, pairs: 0 })),
     missed: [],
-    missedAfterCut: [],
   };
 }
 
@@ -74,6 +75,8 @@ export interface Judged {
   readonly mirrored: readonly Alert[];
   /** After each of CUTS: the alerts, and how many frames the replica got before it. */
   readonly after: readonly { readonly alerts: readonly Alert[]; readonly before: number }[];
+  /** Why a signature is missed, as far as the mirror tells. */
+  readonly why: (sid: number, cut: number | null) => string;
 }
 
 function without(all: ReadonlySet<number>, some: ReadonlySet<number>): number[] {
@@ -88,14 +91,16 @@ export function addScore(score: Score, judged: Judged): void {
   score.alertsWhole += whole.length;
   // An alert that the whole does not raise is noise of the copy, and must not make up for one that is lost.
   score.alerts += mirrored.filter(({ sid }) => all.has(sid)).length;
-  if (keptOf(all, seen) < all.size) score.missed.push({ capture, sids: without(all, seen) });
+  const miss = (sid: number, cut: number | null) =>
+    score.missed.push({ capture, sid, cut, why: judged.why(sid, cut) });
+  for (const sid of without(all, seen)) miss(sid, null);
   judged.after.forEach(({ alerts, before }, i) => {
-    const expected = signaturesFrom(whole, cutIndex(judged.frames, CUTS[i]!) + 1);
+    const cut = CUTS[i]!;
+    const expected = signaturesFrom(whole, cutIndex(judged.frames, cut) + 1);
     const raised = signaturesFrom(alerts, before + 1);
     score.cuts[i]!.pairs += expected.size;
     score.cuts[i]!.kept += keptOf(expected, raised);
-    const sids = without(expected, raised);
-    if (sids.length > 0) score.missedAfterCut.push({ capture, sids, cut: CUTS[i]! });
+    for (const sid of without(expected, raised)) miss(sid, cut);
   });
 }
 
@@ -175,26 +180,6 @@ export function judgeBars(rows: readonly Row[]): Bar[] {
 
 export function percentText(value: number): string {
   return Number.isNaN(value) ? "-" : `${(value * 100).toFixed(1)} %`;
-}
-
-/** The table for people. */
-export function tableCells(rows: readonly Row[]): string[][] {
-  const head = [
-    "policy",
-    "signatures",
-    "alerts",
-    ...CUTS.map((cut) => `after ${cut * 100} %`),
-    "after a cut",
-  ];
-  return [
-    [...head, "packets real", "bytes real", "packets heavy", "bytes heavy"],
-    ...rows.map(({ policy, signatures, alerts, cuts, afterCut, real, heavy }) => [
-      policy,
-      ...[signatures, alerts, ...cuts, afterCut, real.packets, real.bytes, heavy.packets, heavy.bytes].map(
-        percentText,
-      ),
-    ]),
-  ];
 }
 
 /** One line of alerts.tsv, as far as it is used. */

@@ -28,7 +28,7 @@ Deno.test("the plane keeps the order inside every flow and loses nothing, both w
   await wire.box("primary");
   const node = await TestNode.start(wire, SETTINGS);
   const drops = machineDrops();
-  const load = await wire.load(PER_SECOND, 16);
+  const load = await wire.load(PER_SECOND, { flows: 16 });
   await load.more(2 * PER_SECOND);
   const report = await load.stop();
   const status = await node.status();

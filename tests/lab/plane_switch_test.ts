@@ -18,7 +18,7 @@ Deno.test("switchover and failback under load lose nothing and double nothing", 
   await wire.box("redundant");
   const node = await TestNode.start(wire, { preset: "nat", failover: FAILOVER });
   const drops = machineDrops();
-  const load = await wire.load(PER_SECOND, 16);
+  const load = await wire.load(PER_SECOND, { flows: 16 });
   const took: string[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     for (const [order, path] of [["switchover", "redundant"], ["failback", "primary"]] as const) {

@@ -7,9 +7,9 @@
 import assert from "node:assert/strict";
 import { LINK_ETHERNET, readCapture } from "../../filter/capture.ts";
 import { parsePacket } from "../../filter/packet.ts";
+import { captureFolder } from "../native/filter/library.ts";
 import { NODE_NS } from "../../scripts/lab/topology.ts";
 import { type NodeSettings, TestNode } from "../support/node.ts";
-import { TOP } from "../support/programs.ts";
 import { MARKED, pass, WAYS } from "../support/transparent.ts";
 import { nodeEnd, Wire } from "../support/wire.ts";
 
@@ -44,7 +44,7 @@ Deno.test("what the machine itself sends by a port's interface goes out and is n
   assert.equal(parsePacket(arrivals[0]!.bytes).verdict, "neighbour");
 });
 
-const CAPTURES = `${TOP}/../shared/data/captures`;
+const CAPTURES = captureFolder();
 const SAMPLE_FILES = 80;
 const FILE_BYTES_MAX = 1 << 20;
 const FRAMES_PER_FILE = 120;
@@ -79,19 +79,13 @@ function framesOf(path: string): [string, Uint8Array][] {
   return frames;
 }
 
-function hasCaptures(): boolean {
-  try {
-    return Deno.statSync(CAPTURES).isDirectory;
-  } catch {
-    return false;
-  }
-}
-
 Deno.test({
-  name: "the plane carries frames of real captures, broken ones too (needs the captures beside the checkout)",
-  ignore: !hasCaptures(),
+  name: `the plane carries frames of real captures, broken ones too${
+    CAPTURES ? "" : " (needs captures: REMEDIATE_DATA)"
+  }`,
+  ignore: CAPTURES === undefined,
   fn: async () => {
-    const files = captureFiles(CAPTURES);
+    const files = captureFiles(CAPTURES!);
     const step = Math.max(1, Math.floor(files.length / SAMPLE_FILES));
     const frames = files.filter((_, i) => i % step === 0).flatMap(framesOf);
     assert.ok(frames.length > 1000, `only ${frames.length} frames in the sample`);

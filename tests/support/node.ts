@@ -4,10 +4,13 @@
  * It is started as a person would start it; a test may end control with any signal and start it again. Whatever is left
  * of it ends with the wire.
  */
-import type { Config } from "../../appliance/config.ts";
+import { type Config, parseConfig } from "../../appliance/config.ts";
 import { boardPath } from "../../appliance/paths.ts";
 import { type EventView, type NodeStatus, type OrderResult, type Role, ROLES } from "../../appliance/view.ts";
-import { end, inNamespace, sleep } from "../../scripts/lab/process.ts";
+import type { MappedBoard, Native } from "../../filter/dpdk.ts";
+import { compileFilter } from "../../filter/pcap_filter.ts";
+import type { CompiledRule } from "../../filter/rule.ts";
+import { end, inNamespace, type RunResult, sleep, tryRun } from "../../scripts/lab/process.ts";
 import { NODE_NS } from "../../scripts/lab/topology.ts";
 import { connectNode, NodeSilentError, type RemoteNode } from "../../ui/client.ts";
 import { TOP } from "./programs.ts";
@@ -21,8 +24,9 @@ export interface NodeSettings {
   readonly ports?: Partial<Readonly<Record<Role, string>>>;
   /** @default "none" */
   readonly preset?: string;
-  /** Lines for [plane], [failover], and what follows them. */
+  /** Lines for [plane], [filter], [failover], and what follows them. */
   readonly plane?: readonly string[];
+  readonly filter?: readonly string[];
   readonly failover?: readonly string[];
   readonly more?: readonly string[];
   /** Put before the command that starts control, as `env` or `unshare` are. */
@@ -46,10 +50,21 @@ export function nodeToml(directory: string, settings: NodeSettings = {}): string
     ...(settings.plane ?? []),
     "[filter]",
     `preset = "${settings.preset ?? "none"}"`,
+    ...(settings.filter ?? []),
     "[failover]",
     ...(settings.failover ?? []),
     ...(settings.more ?? []),
   ].join("\n") + "\n";
+}
+
+/** The filter that a node with these settings has, its rules compiled. */
+export function filterOf(settings: NodeSettings): Config["filter"] & { readonly compiled: CompiledRule[] } {
+  const { config, problems } = parseConfig(nodeToml("/nowhere", settings), "a test");
+  if (config === undefined) {
+    throw new Error(`Cannot read the settings of a test: ${JSON.stringify(problems)}`);
+  }
+  const compiled = config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
+  return { ...config.filter, compiled };
 }
 
 /** The program under test. */
@@ -99,6 +114,20 @@ export class TestNode {
     this.#api?.close();
     this.#api = connectNode(`${this.directory}/run/control.sock`);
     await this.until("a plane that runs", (status) => status.plane.state === "running");
+  }
+
+  /** Changes the configuration and has it taken over, as a person would. */
+  async reload(settings: NodeSettings): Promise<RunResult> {
+    await Deno.writeTextFile(this.configPath, nodeToml(this.directory, settings));
+    const argv = [binary(), "reload", "--config", this.configPath];
+    return await tryRun(inNamespace(this.wire.lab.ns(NODE_NS), argv), { timeoutMs: UNTIL_MS_MAX });
+  }
+
+  /** The board of the running plane, as control has it; until the wire ends. */
+  board(native: Native): MappedBoard {
+    const map = native.openBoard(this.boardPath);
+    this.wire.atEnd(() => Promise.resolve(map.close()));
+    return map;
   }
 
   /** Ends control with a signal and waits for it. The plane is left to whatever the signal means. */

@@ -14,10 +14,12 @@ function hex(bytes: Uint8Array): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Path of the program made from tests/support/NAME.c. @throws Error with the compiler's words */
-export async function program(name: "frames"): Promise<string> {
-  const source = `${TOP}/tests/support/${name}.c`;
-  const text = FLAGS.join(" ") + await Deno.readTextFile(source);
+/** Path of the program made from tests/support/NAME.c and frames.h. @throws Error with the compiler's words */
+export async function program(name: "frames" | "load"): Promise<string> {
+  const folder = `${TOP}/tests/support`;
+  const source = `${folder}/${name}.c`;
+  const texts = [source, `${folder}/frames.h`].map((path) => Deno.readTextFile(path));
+  const text = FLAGS.join(" ") + (await Promise.all(texts)).join("");
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   const path = `${TOP}/.cache/lab/${name}-${hex(new Uint8Array(digest).subarray(0, 6))}`;
   const there = await Deno.stat(path).then(() => true, () => false);

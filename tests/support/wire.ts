@@ -47,9 +47,31 @@ export interface LoadReport {
   readonly foreign: number;
   /** Longest time without a frame. */
   readonly gapUs: number;
+  /** Frames that open a flow: SYN, SYN-ACK and the ACK that follows, and the first datagram of each direction. */
+  readonly openings: number;
+  /** Copies that arrived at the standby, by side. */
+  readonly copies: readonly [up: number, down: number];
+  /**
+   * Only at the end: how often, in the order of sending, a frame that was copied follows one that was not, or the other
+   * way round; by side.
+   */
+  readonly changes: readonly [up: number, down: number];
 }
 
-/** Numbered frames of several UDP flows in both directions, all the time. */
+export interface LoadSettings {
+  /** From 1 to 64. @default 8 */
+  readonly flows?: number;
+  /** Also hold both ends of the redundant box and count what is copied; every second flow is TCP then. */
+  readonly copies?: {
+    /** TCP flows open anew after so many frames of each direction; 0: never. */
+    readonly renewEvery: number;
+  };
+}
+
+/** Bytes of each frame of a load. */
+export const LOAD_FRAME_BYTES = 80;
+
+/** Numbered frames of several flows in both directions, all the time. */
 export class Load {
   constructor(readonly child: LineChild) {}
 
@@ -115,14 +137,14 @@ export function machineDrops(): number {
 export class Wire {
   readonly #ends: (() => Promise<void>)[] = [];
 
-  private constructor(readonly lab: Lab, readonly frames: string) {}
+  private constructor(readonly lab: Lab, readonly frames: string, readonly loader: string) {}
 
   static async up(): Promise<Wire> {
     await sweep();
     removeStaleBoards();
     const lab = await Lab.up(TOPOLOGY);
     try {
-      const wire = new Wire(lab, await program("frames"));
+      const wire = new Wire(lab, await program("frames"), await program("load"));
       await wire.setMtu(MTU);
       return wire;
     } catch (error) {
@@ -145,7 +167,7 @@ export class Wire {
   }
 
   #lines(argv: readonly string[]): LineChild {
-    const child = new LineChild(inNamespace(this.lab.ns(WORLD), [this.frames, ...argv]));
+    const child = new LineChild(inNamespace(this.lab.ns(WORLD), argv));
     this.atEnd(() => child.end());
     return child;
   }
@@ -159,14 +181,21 @@ export class Wire {
   }
 
   async box(box: Box): Promise<TransparentBox> {
-    const child = this.#lines(["box", worldEnd(`${box}-in`), worldEnd(`${box}-out`)]);
+    const child = this.#lines([this.frames, "box", worldEnd(`${box}-in`), worldEnd(`${box}-out`)]);
     await child.line();
     return new TransparentBox(child);
   }
 
-  async load(perSecond: number, flows = 8): Promise<Load> {
+  async load(perSecond: number, { flows = 8, copies }: LoadSettings = {}): Promise<Load> {
     const ends = [worldEnd("upstream"), worldEnd("downstream")];
-    const child = this.#lines(["load", ...ends, String(perSecond), String(flows)]);
+    const standby = [worldEnd("redundant-in"), worldEnd("redundant-out")];
+    const child = this.#lines([
+      this.loader,
+      ...ends,
+      String(perSecond),
+      String(flows),
+      ...(copies === undefined ? [] : [...standby, String(copies.renewEvery)]),
+    ]);
     await child.line();
     return new Load(child);
   }

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { CaptureWriter } from "../../../appliance/mirror_files.ts";
 import { Judge } from "../../../appliance/mirror_judge.ts";
 import { type End, ethernet, ip, udp } from "../../../filter/frame.ts";
-import { dataFolder, differences, tryCapture } from "../../../scripts/bench/ids.ts";
+import { dataFolder } from "../../../scripts/bench/ids_captures.ts";
 import { BASELINES } from "../../../scripts/bench/ids_policies.ts";
 import { newScore, readKnown } from "../../../scripts/bench/ids_score.ts";
+import { differences, tryCapture } from "../../../scripts/bench/ids_trial.ts";
 
 const installed = await new Deno.Command("suricata", { args: ["-V"], stdout: "null", stderr: "null" })
   .output()
@@ -58,7 +59,7 @@ Deno.test({
     const counted = [];
     for (const [number, { capture }] of few.entries()) {
       const path = `${folder}/captures/${capture.replace(":", "/")}`;
-      counted.push(await tryCapture(judge, BASELINES, scores, { capture, path, number }));
+      counted.push(await tryCapture(judge, BASELINES, [scores], { capture, path, number }));
     }
     assert.deepEqual(differences(few, counted), []);
     for (const { signatures, signaturesWhole } of scores) assert.ok(signatures <= signaturesWhole);

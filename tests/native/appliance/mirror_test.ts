@@ -8,8 +8,8 @@ import { filterRule } from "../../../filter/rule.ts";
 import { bulkContent, bulkFlow } from "../../../scripts/bench/ids_bulk.ts";
 import { BASELINES } from "../../../scripts/bench/ids_policies.ts";
 import { newScore } from "../../../scripts/bench/ids_score.ts";
-import { tryCapture } from "../../../scripts/bench/ids.ts";
-import { mixCosts } from "../../../scripts/bench/ids_mix.ts";
+import { tryCapture } from "../../../scripts/bench/ids_trial.ts";
+import { heavyPart, mixCosts, publishedRatio } from "../../../scripts/bench/ids_mix.ts";
 import { main } from "../../../mod.ts";
 import { run, TOP } from "../filter/library.ts";
 
@@ -161,11 +161,12 @@ Deno.test("tuneFile() finds that more of a rule costs more, and judges equal cop
 Deno.test("tryCapture() judges each selection once and counts what each policy keeps", async () => {
   await using here = await place();
   const judge = new FakeJudge(here);
-  const scores = BASELINES.map(({ name }) => newScore(name));
+  const [scores, half] = [BASELINES, BASELINES].map((all) => all.map(({ name }) => newScore(name)));
   const given = { capture: "in.pcap", path: here.path, number: 0 };
-  const counted = await tryCapture(judge, BASELINES, scores, given);
+  const counted = await tryCapture(judge, BASELINES, [scores!, half!], given);
+  assert.deepEqual(half, scores);
   assert.deepEqual(counted, { capture: "in.pcap", signatures: 2, alerts: 2 });
-  const kept = Object.fromEntries(scores.map(({ policy, signatures }) => [policy, signatures]));
+  const kept = Object.fromEntries(scores!.map(({ policy, signatures }) => [policy, signatures]));
   assert.deepEqual(kept, {
     "SYN only": 0,
     "handshake+teardown": 0,
@@ -173,20 +174,31 @@ Deno.test("tryCapture() judges each selection once and counts what each policy k
     "first 10": 2,
     "first 4 KB": 1,
   });
-  assert.deepEqual(scores[2]!.missed, [{ capture: "in.pcap", sids: [2] }]);
+  const { sid, cut, why } = scores![2]!.missed[0]!;
+  assert.deepEqual([sid, cut], [2, null]);
+  assert.match(
+    why,
+    /^packet \d+ was not copied \(.*\); of \d+ with payload before it in its flow \d were copied$/,
+  );
 });
 
-Deno.test("mixCosts() weighs captures and generated bulk for every policy in one reading", async () => {
+Deno.test("mixCosts() weighs captures, and transfers on top until each reading is reached", async () => {
   await using here = await place();
   const [syn, , five] = BASELINES;
-  const policies = [syn!, five!];
-  const costs = await mixCosts(policies, [here.path, here.file("missing.pcap")], () => {});
-  assert.equal(costs.flows, 4);
-  assert.equal(costs.bulkFlows, 0);
-  assert.equal(costs.real[0]!.all.packets, frames().length);
+  const policies = [{ name: "syn", rules: syn!.rules, keeps: syn!.keeps! }, { ...five!, published: 0.02 }];
+  const captures = [here.path, here.file("missing.pcap")].map((path) => ({ path, half: "tune" }) as const);
+  const { real, halves, heavy } = await mixCosts(policies, captures, () => {});
+  assert.deepEqual([real.directions, real.connections, real.transfers], [4, 2, 0]);
+  assert.equal(real.costs[0]!.all.packets, frames().length);
   // Two SYNs and the ARP request.
-  assert.equal(costs.real[0]!.mirrored.packets, 3);
-  assert.ok(costs.real[1]!.mirrored.bytes > costs.real[0]!.mirrored.bytes);
+  assert.equal(real.costs[0]!.mirrored.packets, 3);
+  assert.ok(real.costs[1]!.mirrored.bytes > real.costs[0]!.mirrored.bytes);
+  assert.deepEqual([halves.tune, halves.judge.costs[0]!.all.bytes], [real, 0]);
+  // The mean of both counts is above 36 kB already.
+  assert.deepEqual([heavy.direction, heavy.connection], [real, real]);
+  assert.ok(publishedRatio(policies, real.costs) > 1 && heavy.published.transfers > 0);
+  assert.ok(publishedRatio(policies, heavy.published.costs) <= 1);
+  assert.deepEqual(heavyPart(real, real, heavy.published), heavy.published.costs);
 });
 
 Deno.test("remediate mirror runs as a command, and tells the person what is missing", async () => {

@@ -5,7 +5,8 @@
  * REMEDIATE_FUZZ_S says how long libFuzzer runs, REMEDIATE_SEED where mutations start.
  */
 import assert from "node:assert/strict";
-import { buildFuzzer, fixtures, fuzz, seedInput, writeSeeds } from "../../../scripts/fuzz.ts";
+import { buildFuzzer, fixtures, fuzz, inputFrames, seedInput, writeSeeds } from "../../../scripts/fuzz.ts";
+import { generateTraffic } from "../../../filter/generate.ts";
 import { findClang } from "../../support/clang.ts";
 import { run } from "./library.ts";
 
@@ -56,6 +57,18 @@ Deno.test(`rm_decide() survives every fixture and ${RUNS} mutations, and changes
 Deno.test("seedInput() is the same for the same seed and another for another", () => {
   assert.deepEqual(seedInput(3), seedInput(3));
   assert.notDeepEqual(seedInput(3), seedInput(4));
+});
+
+Deno.test("inputFrames() gives the frames that an input was made of", () => {
+  const traffic = generateTraffic(3, { conversations: 3, malformed: 0.1 });
+  const made = Array.from({ length: 12 }, () => traffic.next().value.bytes.subarray(0, 4095));
+  assert.deepEqual(inputFrames(seedInput(3)).map((frame) => [...frame]), made.map((frame) => [...frame]));
+  assert.deepEqual(inputFrames(new Uint8Array(0)), []);
+  assert.deepEqual(
+    inputFrames(seedInput(3).subarray(0, 60)).length,
+    1,
+    "a frame that is cut counts as far as it goes",
+  );
 });
 
 Deno.test({

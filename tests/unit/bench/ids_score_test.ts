@@ -11,10 +11,11 @@ import {
   readKnown,
   type Row,
   row,
-  tableCells,
   takenOver,
 } from "../../../scripts/bench/ids_score.ts";
-import { differences, pathOf } from "../../../scripts/bench/ids.ts";
+import { pathOf } from "../../../scripts/bench/ids_captures.ts";
+import { readingCells, readMessages, tableCells } from "../../../scripts/bench/ids_report.ts";
+import { differences } from "../../../scripts/bench/ids_trial.ts";
 
 const alert = (sid: number, packet: number | null) => ({ sid, packet });
 
@@ -22,7 +23,7 @@ const alert = (sid: number, packet: number | null) => ({ sid, packet });
 const WHOLE = [alert(1, 5), alert(1, 60), alert(2, 10), alert(3, 90), alert(4, null)];
 
 function judged(mirrored: Judged["mirrored"], after: Judged["after"]): Judged {
-  return { capture: "x.pcap", frames: 100, whole: WHOLE, mirrored, after };
+  return { capture: "x.pcap", frames: 100, whole: WHOLE, mirrored, after, why: (sid) => `of ${sid}` };
 }
 
 Deno.test("takenOver() gets the mirror before the cut and everything from it on", () => {
@@ -37,7 +38,10 @@ Deno.test("addScore() counts a signature once, alerts each time, and names what 
   const none = { alerts: [], before: 0 };
   addScore(score, judged([alert(1, 1), alert(1, 2), alert(9, 3)], [none, none, none]));
   assert.deepEqual([score.signatures, score.signaturesWhole, score.alerts, score.alertsWhole], [1, 4, 2, 5]);
-  assert.deepEqual(score.missed, [{ capture: "x.pcap", sids: [2, 3, 4] }]);
+  assert.deepEqual(
+    score.missed.filter(({ cut }) => cut === null),
+    [2, 3, 4].map((sid) => ({ capture: "x.pcap", sid, cut: null, why: `of ${sid}` })),
+  );
 });
 
 Deno.test("addScore() counts after a cut only what is raised after it, in both", () => {
@@ -47,10 +51,10 @@ Deno.test("addScore() counts after a cut only what is raised after it, in both",
   const none = { alerts: [], before: 0 };
   addScore(score, judged(WHOLE, [none, half, none]));
   assert.deepEqual(score.cuts, [{ kept: 0, pairs: 3 }, { kept: 3, pairs: 3 }, { kept: 0, pairs: 2 }]);
-  assert.deepEqual(score.missedAfterCut.map(({ cut, sids }) => [cut, sids]), [[0.25, [1, 3, 4]], [0.75, [
-    3,
-    4,
-  ]]]);
+  assert.deepEqual(score.missed.map(({ cut, sid }) => [cut, sid]), [
+    ...[1, 3, 4].map((sid) => [0.25, sid]),
+    ...[3, 4].map((sid) => [0.75, sid]),
+  ]);
 });
 
 const cost = (packets: number, bytes: number): Cost => ({
@@ -109,4 +113,34 @@ Deno.test("pathOf() finds a capture by its name in alerts.tsv", () => {
     pathOf("data", "suricata-verify:tests/a/x.pcap"),
     "data/captures/suricata-verify/tests/a/x.pcap",
   );
+});
+
+Deno.test("readMessages() finds what a rule says, and leaves out rules that are off", () => {
+  const rules = 'alert tcp any any -> any any (msg:"one \\"x\\""; content:"a"; sid:11; rev:2;)\n' +
+    '# alert udp any any -> any any (msg:"off"; sid:12;)\n';
+  assert.deepEqual([...readMessages(rules)], [[11, 'one \\"x\\"']]);
+});
+
+Deno.test("readingCells() shows each reading of the mix beside what is published", () => {
+  const mix = (transfers: number, bytes: number) => ({
+    transfers,
+    directions: 20,
+    connections: 10,
+    costs: [{ all: { packets: 9, bytes }, mirrored: { packets: 3, bytes: 5_000 } }],
+  });
+  const real = mix(0, 100_000);
+  const heavy = { published: mix(3, 200_000), direction: mix(7, 720_000), connection: mix(4, 360_000) };
+  const cells = readingCells([{ name: "first 5", rules: [], published: 0.033 }], {
+    real,
+    halves: { tune: real, judge: real },
+    heavy,
+  });
+  assert.deepEqual(cells.map(([, ...rest]) => rest), [
+    ["transfers", "kB/direction", "kB/connection", "first 5"],
+    ["", "", "", "3.3 %"],
+    ["0", "5.0", "10.0", "5.0 %"],
+    ["3", "10.0", "20.0", "2.5 %"],
+    ["7", "36.0", "72.0", "0.7 %"],
+    ["4", "18.0", "36.0", "1.4 %"],
+  ]);
 });

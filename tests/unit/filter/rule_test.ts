@@ -100,7 +100,7 @@ Deno.test("PRESETS seed connection state, and mirror content where content is th
   assert.deepEqual([ids!.seed, ids!.firstBytesUp, ids!.turnBytesUp, ids!.plaintext], [
     false,
     4096,
-    512,
+    1,
     true,
   ]);
   assert.equal(PRESETS.none[0]!.none, true);
