@@ -43,9 +43,11 @@ static uint64_t now_ns(void) {
   return (uint64_t)t.tv_sec * NS + (uint64_t)t.tv_nsec;
 }
 
-static atomic_uint_fast64_t gauge_elapsed, gauge_lost;
+static atomic_uint_fast64_t gauge_had;
 static int gauge_processor;
 
+/* Adds up the time between looks that were not disturbed. What is missing from it went to somebody else, also while
+ * this thread gets nothing at all. */
 static void *watch_clock(void *nothing) {
   cpu_set_t one;
   struct sched_param idle = {0};
@@ -53,15 +55,11 @@ static void *watch_clock(void *nothing) {
   CPU_SET(gauge_processor, &one);
   if (sched_setaffinity(0, sizeof one, &one) < 0) die("move the gauge to its processor");
   if (sched_setscheduler(0, SCHED_IDLE, &idle) < 0) die("give the gauge the lowest priority");
-  uint64_t start = now_ns(), last = start, lost = 0;
-  for (;;) {
-    uint64_t now = now_ns();
-    if (now - last > JUMP_NS) {
-      lost += now - last;
-      atomic_store_explicit(&gauge_lost, lost, memory_order_relaxed);
-    }
-    atomic_store_explicit(&gauge_elapsed, now - start, memory_order_relaxed);
-    last = now;
+  for (uint64_t last = now_ns(), had = 0, now;; last = now) {
+    now = now_ns();
+    if (now - last > JUMP_NS) continue;
+    had += now - last;
+    atomic_store_explicit(&gauge_had, had, memory_order_relaxed);
   }
   return nothing;
 }
@@ -70,10 +68,12 @@ static int gauge(int processor) {
   pthread_t thread;
   char byte;
   gauge_processor = processor;
+  uint64_t start = now_ns();
   if (pthread_create(&thread, NULL, watch_clock, NULL) != 0) die("start the gauge");
   while (read(STDIN_FILENO, &byte, 1) == 1) {
-    uint64_t elapsed = atomic_load(&gauge_elapsed), lost = atomic_load(&gauge_lost);
-    printf("{\"elapsedNs\":%llu,\"lostNs\":%llu}\n", (unsigned long long)elapsed, (unsigned long long)lost);
+    uint64_t elapsed = now_ns() - start, had = atomic_load(&gauge_had);
+    printf("{\"elapsedNs\":%llu,\"lostNs\":%llu}\n", (unsigned long long)elapsed,
+           (unsigned long long)(elapsed > had ? elapsed - had : 0));
     fflush(stdout);
   }
   return 0;
