@@ -14,7 +14,15 @@ import { barsOf, barText, type Peers } from "./plane_bars.ts";
 import { CAPTURE, LATENCY, PLANE_CASES } from "./plane_cases.ts";
 import { measureNull, nullBars, nullCells, type NullRow } from "./plane_null.ts";
 import { type Options, parseOptions, USAGE } from "./plane_options.ts";
-import { type Latency, measureCase, measureLatency, type Row, rowOf, withCapture } from "./plane_own.ts";
+import {
+  type Latency,
+  measureCase,
+  measureLatency,
+  removeDirectories,
+  type Row,
+  rowOf,
+  withCapture,
+} from "./plane_own.ts";
 import { type Bar, mppsOf, type Speed, speedOf, standing, worstBar } from "./statistics.ts";
 import { TESTPMD_MODES, type TestpmdMode, testpmdSlices } from "./testpmd.ts";
 
@@ -98,6 +106,7 @@ async function measure(options: Options, lifetime: Lifetime): Promise<Found> {
 }
 
 async function main(options: Options, lifetime: Lifetime): Promise<number> {
+  lifetime.add(removeDirectories);
   if (Deno.uid() === 0) await sweep();
   const found = await measure(options, lifetime);
   const { rows, peers, latency, flowBytes, nulls, links, leftOut } = found;

@@ -62,12 +62,21 @@ export function rowOf(name: string, found: CaseResult): Row {
   };
 }
 
+const directories = new Set<string>();
+
+/** Removes what an end by a signal would leave in memory. */
+export async function removeDirectories(): Promise<void> {
+  for (const directory of directories) await Deno.remove(directory, { recursive: true });
+}
+
 /** In a directory on memory: the board lies there, and a table of eight million flows with it. */
 async function inDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
   const directory = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "rm-bench-" });
+  directories.add(directory);
   try {
     return await work(directory);
   } finally {
+    directories.delete(directory);
     await Deno.remove(directory, { recursive: true });
   }
 }
