@@ -58,6 +58,8 @@ export const NULL_WORKS: readonly NullWork[] = [
 export interface NullRow {
   readonly name: string;
   readonly plane: Speed;
+  /** A bare loop on the same source: what the capture itself costs either of them, about. */
+  readonly io: Speed;
   readonly ovs: Speed;
   /** Our speed over theirs, of the best slices. */
   readonly ratio: number;
@@ -81,6 +83,8 @@ const SETTLE_MS = 500;
 
 interface Turn {
   readonly slices: readonly Slice[];
+  /** Of a bare loop; ours only. */
+  readonly io?: readonly Slice[];
   readonly copied: number;
   readonly cached: number;
 }
@@ -173,7 +177,7 @@ export async function measureNull(
     for (const [i, work] of works.entries()) {
       console.error(`${work.name}, the plane (${round}/${options.rounds}) ...`);
       const found = await measureCase(ownCase(work), { ...options, slices });
-      own[i]!.push({ slices: found.plane, copied: found.copyShare, cached: NaN });
+      own[i]!.push({ slices: found.plane, io: found.io, copied: found.copyShare, cached: NaN });
     }
     console.error(`null ports, Open vSwitch (${round}/${options.rounds}) ...`);
     const turns = await withCapture((capture) => switchRound(capture, works, slices, lifetime));
@@ -189,6 +193,7 @@ export function nullRow(name: string, own: readonly Turn[], theirs: readonly Tur
   return {
     name,
     plane,
+    io: speedOf(own.flatMap(({ io }) => io ?? [])),
     ovs,
     ratio: ovs.bestNs / plane.bestNs,
     planeCopied: MEAN(own.map(({ copied }) => copied)),
@@ -207,11 +212,23 @@ export function nullBars(rows: readonly NullRow[]): Bar[] {
 /** Cells of a table, one line each, the head first. */
 export function nullCells(rows: readonly NullRow[]): string[][] {
   const percent = (share: number) => `${(share * 100).toFixed(2)} %`;
-  const head = ["case", "plane ns", "median", "Mpps", "copied", "OVS ns", "median", "Mpps", "copied"];
+  const head = [
+    "case",
+    "io ns",
+    "plane ns",
+    "median",
+    "Mpps",
+    "copied",
+    "OVS ns",
+    "median",
+    "Mpps",
+    "copied",
+  ];
   return [
     [...head, "OVS cache", "ratio"],
     ...rows.map((row) => [
       row.name,
+      row.io.bestNs.toFixed(1),
       row.plane.bestNs.toFixed(1),
       row.plane.medianNs.toFixed(1),
       mppsOf(row.plane.bestNs).toFixed(1),

@@ -183,12 +183,14 @@ Deno.test("the plane's rules on links are a configuration that the product takes
 Deno.test("nullRow() is a ratio of speeds; only mirrored SYNs have a bar", () => {
   const turn = (ns: number, copied: number) => ({
     slices: [{ packets: 100, cpuNs: 100 * ns }],
+    io: [{ packets: 100, cpuNs: 1000 }],
     copied,
     cached: 0.9,
   });
   const own = [turn(30, 0.04), turn(20, 0.04)], theirs = [turn(100, 0.02)];
   const rows = ["null ports, mirror SYN", "null ports, forward"].map((name) => nullRow(name, own, theirs));
   assert.equal(rows[0]!.ratio, 5);
+  assert.equal(rows[0]!.io.bestNs, 10);
   assert.deepEqual(nullBars(rows).map(({ what, value, bar, goal }) => [what, value, bar, goal]), [
     ["null ports, mirror SYN", 5, 4, 7],
   ]);
