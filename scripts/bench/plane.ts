@@ -112,7 +112,7 @@ async function main(options: Options, lifetime: Lifetime): Promise<number> {
   const { rows, peers, latency, flowBytes, nulls, links, leftOut } = found;
   const bars = [...barsOf(rows, peers, latency, flowBytes), ...nullBars(nulls), ...linkBars(links)];
   const isEmpty = rows.length + nulls.length + links.length + bars.length === 0;
-  if (isEmpty) throw new RangeError(`--only "${options.only}" leaves nothing to measure`);
+  if (isEmpty) throw new RangeError(`Cannot measure "${options.only}": no name has it`);
   const ok = bars.every((one) => standing(one) >= 1) && leftOut.length === 0;
   if (options.json) console.log(JSON.stringify({ format: 1, options, ...found, bars, ok }, null, 1));
   else print(found, bars);
@@ -139,6 +139,9 @@ if (import.meta.main) {
   } catch (error) {
     // A signal is at work already; what fails now fails because of it.
     if (lifetime.ending) await new Promise(() => {});
-    throw error;
+    // A sentence is for the person; anything else is a fault of ours and keeps its stack.
+    if (!(error instanceof Error) || !error.message.startsWith("Cannot ")) throw error;
+    say(error.message);
+    Deno.exit(1);
   }
 }
