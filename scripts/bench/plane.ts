@@ -1,166 +1,46 @@
 /**
- * Duty: `deno task bench:plane`: measure every case of the plane beside a bare loop and beside dpdk-testpmd.
+ * Duty: `deno task bench:plane`: measure every case of the plane beside a bare loop, and beside what others use.
  *
- * Each case runs in a process of its own (plane_case.ts). Results go to standard output, progress to standard
- * error. Needs root for hugepages; without them it runs on small pages, which is slower and said.
+ * Parts: our own cases (plane_own.ts), dpdk-testpmd (testpmd.ts), Open vSwitch with DPDK (plane_null.ts), and links of
+ * the kernel with Open vSwitch, tc and eBPF (links.ts). Results go to standard output, progress to standard error.
+ * Needs root for hugepages and namespaces; without it what can be measured is, and the rest is named.
  */
-import { parseArgs } from "node:util";
 import { align } from "../demo.d/table.ts";
-import { median } from "../demo.d/statistics.ts";
-import { benchCapture } from "./plane_capture.ts";
-import { CAPTURE, FLOW_BYTES, LATENCY, PLANE_CASES, type PlaneCase } from "./plane_cases.ts";
-import type { CaseRequest, CaseResult } from "./plane_case.ts";
-import { type Bar, mppsOf, percentile, type Speed, speedOf, standing, worstBar } from "./statistics.ts";
+import { Lifetime } from "../lab/lifetime.ts";
+import { sweep } from "../lab/registry.ts";
+import { linkBars, linkText, measureLinks } from "./links.ts";
+import type { LinkRow } from "./links_score.ts";
+import { barsOf, barText, type Peers } from "./plane_bars.ts";
+import { CAPTURE, LATENCY, PLANE_CASES } from "./plane_cases.ts";
+import { measureNull, nullBars, nullCells, type NullRow } from "./plane_null.ts";
+import { type Options, parseOptions, USAGE } from "./plane_options.ts";
+import {
+  type Latency,
+  measureCase,
+  measureLatency,
+  removeDirectories,
+  type Row,
+  rowOf,
+  withCapture,
+} from "./plane_own.ts";
+import { type Bar, mppsOf, type Speed, speedOf, standing, worstBar } from "./statistics.ts";
 import { TESTPMD_MODES, type TestpmdMode, testpmdSlices } from "./testpmd.ts";
 
-const LIBRARY = new URL("../../.cache/native/libremediate-bench.so", import.meta.url).pathname;
-const CASE = new URL("./plane_case.ts", import.meta.url).pathname;
-const CAPTURE_FRAMES = 4096;
-const USAGE = `Usage: deno task bench:plane [--slices N] [--packets N] [--only TEXT] [--json] [--check]
-
-Measures the plane on one core, in time of the processor per packet, as a ratio to a bare loop on the same source.
-
-  --slices N    slices of each loop, in turns (10 to 1000); default 12
-  --packets N   packets of a slice (100000 and more); default 2000000
-  --only TEXT   only the cases whose name has TEXT; "testpmd" and "latency" are names too
-  --json        one JSON document on standard output
-  --check       exit 1 where a bar is missed; the worst row is named last
-`;
-
-interface Options {
-  readonly slices: number;
-  readonly packets: number;
-  readonly only: string;
-  readonly json: boolean;
-  readonly check: boolean;
-}
-
-interface Row {
-  readonly name: string;
-  readonly io: Speed;
-  readonly plane: Speed;
-  /** Of the best slices, and the median over pairs of neighbouring slices. */
-  readonly ratio: number;
-  readonly ratioMedian: number;
-  readonly mpps: number;
-  readonly copyShare: number;
-  readonly flows: number;
+interface Found {
+  readonly rows: readonly Row[];
+  readonly flowBytes: number;
+  readonly peers: Peers;
+  readonly latency: Latency | null;
+  readonly nulls: readonly NullRow[];
+  readonly links: readonly LinkRow[];
+  /** Parts that were asked for and could not be measured, with the reason. */
+  readonly leftOut: readonly string[];
 }
 
 const say = (text: string) => console.error(text);
 
-function parseOptions(args: readonly string[]): Options {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      slices: { type: "string", default: "12" },
-      packets: { type: "string", default: "2000000" },
-      only: { type: "string", default: "" },
-      json: { type: "boolean", default: false },
-      check: { type: "boolean", default: false },
-    },
-  });
-  const whole = (name: "slices" | "packets", min: number, max: number) => {
-    const value = Number(values[name]);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new RangeError(`--${name} "${values[name]}" is no whole number from ${min} to ${max}`);
-  };
-  return { ...values, slices: whole("slices", 10, 1000), packets: whole("packets", 100_000, 1e9) };
-}
-
-async function runCase(request: CaseRequest): Promise<CaseResult> {
-  const args = [
-    "run",
-    "--quiet",
-    "--no-prompt",
-    "--cached-only",
-    "--no-check",
-    "-A",
-    CASE,
-    JSON.stringify(request),
-  ];
-  const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
-  const text = new TextDecoder().decode(stdout).trim();
-  if (code !== 0 || text === "") throw new Error(`Cannot measure "${request.case.name}": exit code ${code}`);
-  return JSON.parse(text.split("\n").at(-1)!);
-}
-
-function rowOf(name: string, found: CaseResult): Row {
-  const io = speedOf(found.io), plane = speedOf(found.plane);
-  const pairs = found.io.map((one, i) => {
-    const other = found.plane[i]!;
-    return (one.cpuNs / one.packets) / (other.cpuNs / other.packets);
-  });
-  return {
-    name,
-    io,
-    plane,
-    ratio: io.bestNs / plane.bestNs,
-    ratioMedian: median(pairs),
-    mpps: mppsOf(plane.bestNs),
-    copyShare: found.copyShare,
-    flows: found.flows,
-  };
-}
-
-/** In a directory on memory: the board lies there, and a table of eight million flows with it. */
-async function inDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
-  const directory = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "rm-bench-" });
-  try {
-    return await work(directory);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
-
-function measureCase(one: PlaneCase, options: Options): Promise<CaseResult> {
-  return inDirectory(async (directory) => {
-    const capture = `${directory}/c.pcap`;
-    await Deno.writeFile(capture, benchCapture(CAPTURE_FRAMES));
-    const { name, filter, flowsMax, warmPackets } = one;
-    const source = one.source.replace("CAPTURE", capture);
-    const given = { name, source, filter, flowsMax, warmPackets };
-    return runCase({
-      case: given,
-      slices: options.slices,
-      slicePackets: options.packets,
-      directory,
-      library: LIBRARY,
-    });
-  });
-}
-
-interface Latency {
-  readonly name: string;
-  readonly shares: readonly { share: number; calmNs: number; allNs: number; bar: number; goal: number }[];
-}
-
-async function measureLatency(): Promise<Latency> {
-  const found = await inDirectory((directory) =>
-    runCase({
-      case: LATENCY,
-      slices: 0,
-      slicePackets: 0,
-      latencySeconds: LATENCY.seconds,
-      directory,
-      library: LIBRARY,
-    })
-  );
-  const at = (counts: readonly number[], share: number) => percentile(counts, share) * LATENCY.stepNs;
-  const shares = LATENCY.percentiles.map((one) => ({
-    ...one,
-    calmNs: at(found.calm, one.share),
-    allNs: at(found.all, one.share),
-  }));
-  return { name: LATENCY.name, shares };
-}
-
-type Peers = Readonly<Partial<Record<TestpmdMode, Speed>>>;
-
 async function measurePeers(options: Options): Promise<Peers> {
-  return await inDirectory(async (directory) => {
-    const capture = `${directory}/c.pcap`;
-    await Deno.writeFile(capture, benchCapture(CAPTURE_FRAMES));
+  return await withCapture(async (capture) => {
     const found: Partial<Record<TestpmdMode, Speed>> = {};
     for (const mode of TESTPMD_MODES) {
       say(`dpdk-testpmd ${mode} ...`);
@@ -170,46 +50,7 @@ async function measurePeers(options: Options): Promise<Peers> {
   });
 }
 
-function barsOf(rows: readonly Row[], peers: Peers, latency: Latency | null, flowBytes: number): Bar[] {
-  const bars: Bar[] = [];
-  for (const one of PLANE_CASES) {
-    const row = rows.find(({ name }) => name === one.name);
-    if (!row) continue;
-    const isPeer = one.name === CAPTURE;
-    if (!isPeer) bars.push({ what: one.name, unit: "of io", value: row.ratio, bar: one.bar, goal: one.goal });
-    if (one.mppsBar) {
-      bars.push({ what: one.name, unit: "Mpps", value: row.mpps, bar: one.mppsBar, goal: one.mppsGoal! });
-    }
-    const against = (mode: TestpmdMode, bar: number, goal: number) => {
-      const peer = peers[mode];
-      if (!isPeer || !peer) return;
-      const value = peer.bestNs / row.plane.bestNs;
-      bars.push({ what: one.name, unit: `of testpmd ${mode}`, value, bar, goal });
-    };
-    against("io", one.bar, one.goal);
-    against("5tswap", 0.8, 1);
-  }
-  for (const { share, calmNs, bar, goal } of latency?.shares ?? []) {
-    const what = `p${share * 100}, ${latency!.name}`;
-    bars.push({ what, unit: "ns", value: calmNs, bar, goal, lessIsBetter: true });
-  }
-  if (flowBytes > 0) {
-    bars.push({
-      what: "memory per flow",
-      unit: "bytes",
-      value: flowBytes,
-      ...FLOW_BYTES,
-      lessIsBetter: true,
-    });
-  }
-  return bars;
-}
-
-const barText = (one: Bar) =>
-  `${standing(one) >= 1 ? "ok    " : "missed"}  ${one.what}: ${one.value.toPrecision(3)} ${one.unit} ` +
-  `(bar ${one.bar}, goal ${one.goal})`;
-
-function print(rows: readonly Row[], peers: Peers, latency: Latency | null, bars: readonly Bar[]): void {
+function printOwn({ rows, peers, latency }: Found): void {
   const head = ["case", "io ns", "plane ns", "median", "Mpps", "of io", "median", "copied"];
   const lines = rows.map((row) => [
     row.name,
@@ -230,11 +71,18 @@ function print(rows: readonly Row[], peers: Peers, latency: Latency | null, bars
   for (const { share, calmNs, allNs } of latency?.shares ?? []) {
     console.log(`${latency!.name}, p${share * 100}: ${calmNs} ns; with the machine's own stalls ${allNs} ns`);
   }
-  console.log();
-  for (const one of bars) console.log(barText(one));
 }
 
-async function main(options: Options): Promise<number> {
+function print(found: Found, bars: readonly Bar[]): void {
+  printOwn(found);
+  if (found.nulls.length > 0) console.log(`\n${align(nullCells(found.nulls), 1)}`);
+  if (found.links.length > 0) console.log(`\n${linkText(found.links)}`);
+  console.log();
+  for (const one of bars) console.log(barText(one));
+  for (const one of found.leftOut) console.log(`left out  ${one}`);
+}
+
+async function measure(options: Options, lifetime: Lifetime): Promise<Found> {
   const wanted = (name: string) => name.includes(options.only);
   const rows: Row[] = [];
   let flowBytes = 0;
@@ -247,13 +95,29 @@ async function main(options: Options): Promise<number> {
   const peers = wanted(CAPTURE) || wanted("testpmd") ? await measurePeers(options) : {};
   if (wanted(LATENCY.name)) say(`${LATENCY.name} ...`);
   const latency = wanted(LATENCY.name) ? await measureLatency() : null;
-  const bars = barsOf(rows, peers, latency, flowBytes);
-  if (bars.length === 0) throw new RangeError(`--only "${options.only}" leaves nothing to measure`);
-  const ok = bars.every((one) => standing(one) >= 1);
-  if (options.json) {
-    console.log(JSON.stringify({ format: 1, options, rows, peers, latency, bars, ok }, null, 1));
-  } else print(rows, peers, latency, bars);
-  say(`Worst: ${barText(worstBar(bars)!)}`);
+  const own = { rows, flowBytes, peers, latency };
+  if (Deno.uid() !== 0) {
+    const leftOut = ["null ports and links: they need root, for hugepages and namespaces"];
+    return { ...own, nulls: [], links: [], leftOut };
+  }
+  const nulls = await measureNull(options, wanted, lifetime);
+  const links = await measureLinks(options, wanted, lifetime);
+  return { ...own, nulls, links, leftOut: [] };
+}
+
+async function main(options: Options, lifetime: Lifetime): Promise<number> {
+  lifetime.add(removeDirectories);
+  if (Deno.uid() === 0) await sweep();
+  const found = await measure(options, lifetime);
+  const { rows, peers, latency, flowBytes, nulls, links, leftOut } = found;
+  const bars = [...barsOf(rows, peers, latency, flowBytes), ...nullBars(nulls), ...linkBars(links)];
+  const isEmpty = rows.length + nulls.length + links.length + bars.length === 0;
+  if (isEmpty) throw new RangeError(`Cannot measure "${options.only}": no name has it`);
+  const ok = bars.every((one) => standing(one) >= 1) && leftOut.length === 0;
+  if (options.json) console.log(JSON.stringify({ format: 1, options, ...found, bars, ok }, null, 1));
+  else print(found, bars);
+  const worst = worstBar(bars);
+  if (worst) say(`Worst: ${barText(worst)}`);
   return options.check && !ok ? 1 : 0;
 }
 
@@ -269,5 +133,15 @@ if (import.meta.main) {
     console.error(`${(error as Error).message}\n\n${USAGE}`);
     Deno.exit(2);
   }
-  Deno.exit(await main(options));
+  using lifetime = new Lifetime(say);
+  try {
+    Deno.exit(await main(options, lifetime));
+  } catch (error) {
+    // A signal is at work already; what fails now fails because of it.
+    if (lifetime.ending) await new Promise(() => {});
+    // A sentence is for the person; anything else is a fault of ours and keeps its stack.
+    if (!(error instanceof Error) || !error.message.startsWith("Cannot ")) throw error;
+    say(error.message);
+    Deno.exit(1);
+  }
 }

@@ -28,7 +28,7 @@ const rule = (name: string, ...settings: string[]) => [
   `name = "${name}"`,
   ...settings,
 ];
-const SYN = rule("syn", "handshake = true");
+export const SYN = rule("syn", "handshake = true");
 const FIRST = rule("first", "handshake = true", "teardown = true", "first_packets = 5");
 const IDS = ['preset = "ids"'];
 const MILLION = 1_000_000;

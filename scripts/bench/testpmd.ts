@@ -5,6 +5,7 @@
  * by, as our own slices are.
  */
 import type { Slice } from "./statistics.ts";
+import { threadNs } from "./threads.ts";
 
 export const TESTPMD_MODES = ["io", "macswap", "5tswap"] as const;
 export type TestpmdMode = (typeof TESTPMD_MODES)[number];
@@ -12,15 +13,7 @@ export type TestpmdMode = (typeof TESTPMD_MODES)[number];
 const SETTLE_MS = 1_500;
 const PERIOD_MS = 500;
 
-/** Nanoseconds that the worker thread has run; schedstat(5) counts them. */
-async function workerNs(pid: number): Promise<number> {
-  for await (const { name } of Deno.readDir(`/proc/${pid}/task`)) {
-    const thread = (await Deno.readTextFile(`/proc/${pid}/task/${name}/comm`)).trim();
-    if (!/^(rte|lcore)-worker/.test(thread)) continue;
-    return Number((await Deno.readTextFile(`/proc/${pid}/task/${name}/schedstat`)).split(" ")[0]);
-  }
-  throw new Error("Cannot measure testpmd: it has no worker thread");
-}
+const WORKER = /^(rte|lcore)-worker/;
 
 /** Packets sent, out of the latest answer to `show port stats`; undefined before there is one. */
 export function sentPackets(text: string, port: number): number | undefined {
@@ -93,10 +86,10 @@ export async function testpmdSlices(capture: string, mode: TestpmdMode, count: n
     await testpmd.say("start");
     await new Promise((done) => setTimeout(done, SETTLE_MS));
     const slices: Slice[] = [];
-    let before = { ns: await workerNs(child.pid), packets: await testpmd.packets() };
+    let before = { ns: await threadNs(child.pid, WORKER), packets: await testpmd.packets() };
     for (let i = 0; i < count; i++) {
       await new Promise((done) => setTimeout(done, PERIOD_MS));
-      const now = { ns: await workerNs(child.pid), packets: await testpmd.packets() };
+      const now = { ns: await threadNs(child.pid, WORKER), packets: await testpmd.packets() };
       slices.push({ packets: now.packets - before.packets, cpuNs: now.ns - before.ns });
       before = now;
     }

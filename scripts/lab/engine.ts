@@ -11,6 +11,7 @@ import type { Topology } from "./topology.ts";
 
 export class Lab {
   readonly #record: LabRecord;
+  readonly #children: Deno.ChildProcess[] = [];
   #kept = false;
   #down: Promise<void> | undefined;
 
@@ -86,13 +87,27 @@ export class Lab {
 
   /** Starts a workload or server that runs until the lab ends. */
   start(ns: string, argv: readonly string[]): Deno.ChildProcess {
-    return spawnDetached(this.argv(ns, argv), "/dev/null");
+    return this.#started(this.argv(ns, argv), "/dev/null");
   }
 
   /** Starts the node: its own /sys, where it looks up its ports, and its words in a file of the lab's directory. */
   startNode(ns: string, argv: readonly string[], log: string): Deno.ChildProcess {
     const all = [...this.#world(), "ip", "netns", "exec", this.ns(ns), ...argv];
-    return spawnDetached(all, `${this.directory}/${log}`);
+    return this.#started(all, `${this.directory}/${log}`);
+  }
+
+  #started(argv: readonly string[], log: string): Deno.ChildProcess {
+    const child = spawnDetached(argv, log);
+    this.#children.push(child);
+    return child;
+  }
+
+  /** Waits for what was started, which has been ended: nobody else would hear of its end. */
+  async #reap(): Promise<void> {
+    for (const child of this.#children) {
+      child.ref();
+      await child.status;
+    }
   }
 
   /** Lets the lab outlive this process; `down` of the command line ends it. */
@@ -103,7 +118,7 @@ export class Lab {
 
   /** Ends all processes of the lab and removes it. Safe to call more than once, and at the same time. */
   down(): Promise<void> {
-    this.#down ??= takeDown(this.#record);
+    this.#down ??= takeDown(this.#record).then(() => this.#reap());
     return this.#down;
   }
 

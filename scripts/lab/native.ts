@@ -11,8 +11,9 @@ const FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"];
 /** Paths of the programs, by name. */
 export type Programs = Readonly<Record<(typeof PROGRAMS)[number], string>>;
 
-async function build(name: string, top: string): Promise<string> {
-  const source = `${top}/scripts/lab/${name}.c`;
+/** Builds one program when it is missing; returns its path. @throws Error with the compiler's words */
+export async function build(name: string, top: string, folder = "scripts/lab"): Promise<string> {
+  const source = `${top}/${folder}/${name}.c`;
   const text = await Deno.readTextFile(source);
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(FLAGS.join(" ") + text));
   const tag = [...new Uint8Array(digest).subarray(0, 6)].map((byte) => byte.toString(16).padStart(2, "0"))

@@ -13,8 +13,10 @@ import { NODE_INTERFACES, NODE_NS } from "./topology.ts";
 export interface NodeOptions {
   /** Top of the checkout. */
   readonly top: string;
-  /** "none": the redundant box stays cold. */
+  /** "none": the redundant box stays cold, unless `rules` say more. */
   readonly preset: "nat" | "firewall" | "lb" | "none";
+  /** Lines of rules of one's own, TOML. @default none */
+  readonly rules?: readonly string[];
   /** @default the node's own */
   readonly silenceMs?: number;
 }
@@ -22,7 +24,7 @@ export interface NodeOptions {
 /** Configuration of the node for a lab, TOML. `directory` holds its state and its sockets; `core`: of the plane. */
 export function nodeConfig(
   directory: string,
-  options: Pick<NodeOptions, "preset" | "silenceMs">,
+  options: Pick<NodeOptions, "preset" | "rules" | "silenceMs">,
   core: number | null = null,
 ): string {
   const ports = Object.entries(NODE_INTERFACES).map(([role, name]) => `${role} = "af_packet:${name}"`);
@@ -36,6 +38,7 @@ export function nodeConfig(
     ...(core === null ? [] : ["[plane]", `core = ${core}`]),
     "[filter]",
     `preset = "${options.preset}"`,
+    ...(options.rules ?? []),
     ...(options.silenceMs === undefined ? [] : ["[failover]", `silence_ms = ${options.silenceMs}`]),
   ].join("\n") + "\n";
 }
