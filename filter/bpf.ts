@@ -12,6 +12,19 @@ export interface BpfInstruction {
 }
 export type BpfProgram = readonly BpfInstruction[];
 
+/** A program as C takes it: struct bpf_insn by struct bpf_insn, never empty. */
+export function encodeBpf(program: BpfProgram): Uint8Array<ArrayBuffer> {
+  // An empty buffer has no address that FFI would accept.
+  const view = new DataView(new ArrayBuffer(8 * Math.max(program.length, 1)));
+  program.forEach((op, i) => {
+    view.setUint16(8 * i, op.code, true);
+    view.setUint8(8 * i + 2, op.jt);
+    view.setUint8(8 * i + 3, op.jf);
+    view.setUint32(8 * i + 4, op.k, true);
+  });
+  return new Uint8Array(view.buffer);
+}
+
 interface Machine {
   a: number;
   x: number;
