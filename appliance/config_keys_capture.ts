@@ -8,7 +8,8 @@ export const CAPTURE = {
     max: 1024,
     zero: "no captures",
     default: 4,
-    help: "Memory through which captured frames leave the plane. It is written to only while somebody captures or a " +
+    help:
+      "Memory through which captured frames leave the plane. It is written to only while somebody captures or a " +
       "ring is kept. More makes up for longer pauses of the reader. A change takes effect when the plane starts " +
       "again, as with `snap_bytes`.",
   },
@@ -27,7 +28,8 @@ export const CAPTURE = {
     max: 65536,
     zero: "off",
     default: 0,
-    help: "Disk for the last frames that were mirrored, with a comment at each event, in pcapng files that only " +
+    help:
+      "Disk for the last frames that were mirrored, with a comment at each event, in pcapng files that only " +
       "their owner can read. The oldest give way. `remediate capture get` fetches what was around a switch.",
   },
   directory: {

@@ -10,11 +10,12 @@ import { type Native, openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import { writeOrder, writeReflexes, writeRules } from "./board_command.ts";
 import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
+import { Captures } from "./captures.ts";
 import { type Config, describeProblem, parseConfig } from "./config.ts";
 import { matchFault } from "./config_match.ts";
 import { judgePoint, POINT_START, pointAfter, type PointState } from "./failover/point.ts";
 import { Journal } from "./journal.ts";
-import { acceptedConfigPath, journalPath } from "./paths.ts";
+import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { VERSION } from "./version.ts";
 import { absentStatus, planeEvent, specsOf } from "./node_views.ts";
@@ -41,6 +42,7 @@ export class Node implements NodeControl {
   readonly #journal: Journal;
   readonly #log: Log;
   readonly #configPath: string;
+  readonly captures: Captures;
   #config: Config;
   #point: PointState = POINT_START;
   #cpu = { ns: 0, atNs: 0, share: 0 };
@@ -59,7 +61,19 @@ export class Node implements NodeControl {
     this.#keeper = new PlaneKeeper({ native: this.#native, config, log: (text) => log("info", text) });
     this.#journal = new Journal({
       path: journalPath(config),
-      tell: (event) => log(event.kind === "switch" ? "warn" : "info", event.text, { event: event.sequence }),
+      tell: (event) => {
+        log(event.kind === "switch" ? "warn" : "info", event.text, { event: event.sequence });
+        this.captures.mark(event);
+      },
+      complain: (text) => log("error", text),
+    });
+    this.captures = new Captures({
+      config,
+      monoNs: () => this.#native.monoNs(),
+      open: () => this.#native.openCapture(capturePath(config)),
+      ruleName: (rule) => this.#keeper.map?.board.text("rule.name", rule) ?? "",
+      lastSwitch: () => this.#journal.lastSwitch(),
+      switchTimesMs: () => this.#journal.switchTimesMs(),
       complain: (text) => log("error", text),
     });
   }
@@ -70,6 +84,7 @@ export class Node implements NodeControl {
     if (how === "attached") this.#tell("attached", "took over a running plane, which went on forwarding");
     else this.#tell("start", "the plane forwards");
     this.#command();
+    this.captures.attach();
     this.#takeEvents();
     const switches = this.#keeper.map?.board.number("live.switches") ?? 0;
     this.#point = pointAfter(switches, this.#journal.switchTimesMs());
@@ -167,6 +182,7 @@ export class Node implements NodeControl {
         this.#reviving = false;
         this.#tell("start", `another plane forwards (restart ${this.#keeper.restarts})`);
         this.#command();
+        this.captures.attach();
       } catch (error) {
         if (!(error instanceof PlaneStartError)) throw error;
         this.#log("error", error.message);
@@ -261,6 +277,7 @@ export class Node implements NodeControl {
     this.#config = config;
     await Deno.writeTextFile(acceptedConfigPath(config), text, { mode: 0o600 });
     this.#command();
+    this.captures.configure(config);
     return { ok: true, text: "the new configuration is in force" };
   }
 }
@@ -284,6 +301,8 @@ function fixedDifferences(before: Config, after: Config): string[] {
   const sections: [string, unknown, unknown][] = [
     ["[ports]", specsOf(before), specsOf(after)],
     ["[plane]", before.plane, after.plane],
+    ["capture.buffer_mib", before.capture.bufferMib, after.capture.bufferMib],
+    ["capture.snap_bytes", before.capture.snapBytes, after.capture.snapBytes],
     ["[node] directories", before.node.runtimeDirectory, after.node.runtimeDirectory],
     ["[api] socket", before.api.socket, after.api.socket],
   ];
@@ -325,6 +344,8 @@ export async function runNode(options: RunOptions): Promise<number> {
   } finally {
     Deno.removeSignalListener("SIGTERM", onTerm);
     Deno.removeSignalListener("SIGINT", onInt);
+    // Before the server, which waits for whoever is still reading.
+    await node.captures.close();
     await served.close();
   }
 }

@@ -30,12 +30,16 @@ interface Machine {
   x: number;
   readonly word: Uint32Array;
   readonly frame: Uint8Array;
+  readonly wireLength: number;
 }
 
-/** Run a program on a frame: nonzero accepts. An empty program accepts everything. */
-export function runBpf(program: BpfProgram, frame: Uint8Array): number {
+/**
+ * Run a program on a frame: nonzero accepts. An empty program accepts everything. Of a frame that was cut, a look beyond
+ * what is there rejects it.
+ */
+export function runBpf(program: BpfProgram, frame: Uint8Array, wireLength = frame.length): number {
   if (program.length === 0) return 0xffffffff;
-  const m: Machine = { a: 0, x: 0, word: new Uint32Array(16), frame };
+  const m: Machine = { a: 0, x: 0, word: new Uint32Array(16), frame, wireLength };
   for (let at = 0; at < program.length; at++) {
     const op = program[at]!;
     const kind = op.code & 7;
@@ -78,7 +82,7 @@ function load(m: Machine, op: BpfInstruction): number | undefined {
     case 0x60:
       return m.word[op.k];
     case 0x80:
-      return m.frame.length;
+      return m.wireLength;
     case 0xa0: {
       const first = toX ? fromFrame(m.frame, op.k, 1) : undefined;
       return first === undefined ? undefined : (first & 15) * 4;

@@ -223,7 +223,12 @@ export class FilterCore implements Disposable {
   runBpf(program: BpfProgram, frame: Uint8Array): number {
     // An empty buffer has no address that FFI would accept.
     const readable = frame.length === 0 ? new Uint8Array(1) : frame;
-    return this.#library.symbols.rm_filter_bpf(encodeBpf(program), program.length, readable as BufferSource, frame.length);
+    return this.#library.symbols.rm_filter_bpf(
+      encodeBpf(program),
+      program.length,
+      readable as BufferSource,
+      frame.length,
+    );
   }
 
   [Symbol.dispose](): void {

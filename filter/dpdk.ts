@@ -6,7 +6,7 @@
  */
 import { ABI_VERSION, Board, BoardVersionError } from "./board.ts";
 import { type BpfProgram, encodeBpf } from "./bpf.ts";
-import { CAPTURE_MAGIC, type Tap, TAP } from "./names.ts";
+import { CAPTURE_MAGIC } from "./names.ts";
 
 const SYMBOLS = {
   rm_board_create: {
@@ -76,11 +76,6 @@ export interface CaptureReader {
   /** Records that were overwritten before they were looked at. */
   missed(): number;
   close(): void;
-}
-
-/** The bit that stands for frames of a role, an index of ROLE, at a tap. */
-export function tapBit(tap: Tap, role: number): number {
-  return 1 << (8 * TAP.indexOf(tap) + role);
 }
 
 export interface NewBoard extends MappedBoard {

@@ -119,3 +119,8 @@ export type Age = (typeof AGE)[number];
 export type Counter = (typeof COUNTER)[number];
 export type EventKind = (typeof EVENT_KIND)[number];
 export type Cause = (typeof CAUSE)[number];
+
+/** The bit that stands for frames of a role, an index of ROLE, at a tap. */
+export function tapBit(tap: Tap, role: number): number {
+  return 1 << (8 * TAP.indexOf(tap) + role);
+}

@@ -124,7 +124,15 @@ export function pcapngPacket(packet: PcapngPacket): Bytes {
   const length = 32 + padded(bytes.length) + (tail === 0 ? 0 : tail + 4);
   const out = new Uint8Array(length);
   const view = new DataView(out.buffer);
-  const fixed = [ENHANCED, length, port, Number(timeNs >> 32n), Number(timeNs & 0xffffffffn), bytes.length, wireLength];
+  const fixed = [
+    ENHANCED,
+    length,
+    port,
+    Number(timeNs >> 32n),
+    Number(timeNs & 0xffffffffn),
+    bytes.length,
+    wireLength,
+  ];
   for (let i = 0; i < fixed.length; i++) view.setUint32(4 * i, fixed[i]!, true);
   out.set(bytes, 28);
   let at = 28 + padded(bytes.length);
@@ -142,7 +150,11 @@ export function pcapngPacket(packet: PcapngPacket): Bytes {
 }
 
 /** What was lost since the capture began, told of an interface. */
-export function pcapngStatistics(port: number, timeNs: bigint, counts: { kept: number; lost: number }): Bytes {
+export function pcapngStatistics(
+  port: number,
+  timeNs: bigint,
+  counts: { kept: number; lost: number },
+): Bytes {
   const high = Number(timeNs >> 32n), low = Number(timeNs & 0xffffffffn);
   const number = (value: number) => words(value >>> 0, Math.floor(value / 2 ** 32));
   const options = [option(4, number(counts.kept + counts.lost)), option(5, number(counts.lost))];
