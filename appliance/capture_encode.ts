@@ -1,8 +1,9 @@
 /**
  * From records of the capture ring and events of the node to a pcapng file.
  *
- * A section has one interface for each port, by role, and one for the node itself, whose packets are empty marks with a
- * comment: what happened at that moment. A copy says in its comment why it was made and by which rule. Pure.
+ * A section has one interface for each port, by role, and one for the node itself, whose packets are marks: what
+ * happened at that moment, as the comment of a frame that nobody has sent. A copy says in its comment why it was made
+ * and by which rule. Pure.
  */
 import type { Board } from "../filter/board.ts";
 import type { CapturedFrame } from "../filter/capture.ts";
@@ -13,6 +14,9 @@ import { type EventView, type Role, ROLES } from "./view.ts";
 /** The interface of marks. */
 export const NODE_PORT = ROLES.length;
 const NODE_PORT_NAME = "node";
+/** Local experiments (IEEE 802): no program takes it for traffic, and none for a broken frame. */
+const MARK_TYPE = 0x88b5;
+const ETHERNET_BYTES = 14;
 
 /** One record of the ring. */
 export interface CaptureRecord {
@@ -96,7 +100,7 @@ export function captureHead(origin: CaptureOrigin): Uint8Array<ArrayBuffer> {
     snapBytes: origin.snapBytes,
     ports: [
       ...ROLES.map((role) => ({ name: role, description: origin.specs[role], ...filter })),
-      { name: NODE_PORT_NAME, description: "events of the node, as comments of empty packets" },
+      { name: NODE_PORT_NAME, description: "events of the node, as comments of frames that nobody sent" },
     ],
   });
 }
@@ -130,8 +134,14 @@ export class CaptureEncoder {
   }
 }
 
-export function encodeMark({ timeNs, text }: CaptureMark): Uint8Array<ArrayBuffer> {
-  return pcapngPacket({ port: NODE_PORT, timeNs, bytes: new Uint8Array(0), wireLength: 0, comment: text });
+/** The text is the payload too, for programs that show no comments; cut as all frames are, or libpcap refuses it. */
+export function encodeMark({ timeNs, text }: CaptureMark, snapBytes: number): Uint8Array<ArrayBuffer> {
+  const comment = new TextEncoder().encode(text);
+  const frame = new Uint8Array(ETHERNET_BYTES + comment.length);
+  new DataView(frame.buffer).setUint16(ETHERNET_BYTES - 2, MARK_TYPE);
+  frame.set(comment, ETHERNET_BYTES);
+  const bytes = frame.subarray(0, snapBytes);
+  return pcapngPacket({ port: NODE_PORT, timeNs, bytes, wireLength: frame.length, comment });
 }
 
 /** How many packets stand in the file so far, and how many were not looked at in time. */
@@ -145,7 +155,7 @@ export function encodeCounts(
 /** A frame of a file of ours, for another one. Null: it is of a port that there is none of. */
 export function encodeAgain(frame: CapturedFrame): Uint8Array<ArrayBuffer> | null {
   const role = ROLES.findIndex((name) => name === frame.port);
-  const port = frame.port === NODE_PORT_NAME ? NODE_PORT : role;
+  const port = isMark(frame) ? NODE_PORT : role;
   if (port < 0) return null;
   const { timeNs, bytes, wireLength, comment } = frame;
   const packet = { port, timeNs, bytes, wireLength, ...(comment !== undefined && { comment }) };
@@ -153,6 +163,6 @@ export function encodeAgain(frame: CapturedFrame): Uint8Array<ArrayBuffer> | nul
 }
 
 /** Is it a mark, which every filter lets pass? */
-export function isMark(frame: Pick<CapturedFrame, "wireLength">): boolean {
-  return frame.wireLength === 0;
+export function isMark(frame: Pick<CapturedFrame, "port">): boolean {
+  return frame.port === NODE_PORT_NAME;
 }

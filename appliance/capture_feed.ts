@@ -22,11 +22,15 @@ export interface FeedOptions {
   /** Bits of tapBit(). */
   readonly wanted: number;
   readonly program: BpfProgram;
+  readonly snapBytes: number;
 }
 
 export interface Taken {
+  /** Blocks of packets and marks, in the order of time. */
   readonly parts: readonly Uint8Array[];
   readonly packets: number;
+  /** When the first of them was; null: there are none. */
+  readonly startNs: bigint | null;
   /** Nothing older is left. */
   readonly dry: boolean;
 }
@@ -46,11 +50,12 @@ export class CaptureFeed {
   #decoder: RecordDecoder | null = null;
   #missedBefore = 0;
   #marks: CaptureMark[] = [];
+  #lastNs = 0n;
 
-  constructor(options: FeedOptions, snapBytes: number) {
+  constructor(options: FeedOptions) {
     this.#options = options;
     // A record must fit, however long frames may be.
-    this.#buffer = new Uint8Array(Math.max(TAKE_BYTES, 2 * snapBytes + 1024));
+    this.#buffer = new Uint8Array(Math.max(TAKE_BYTES, 2 * options.snapBytes + 1024));
   }
 
   get wanted(): number {
@@ -86,23 +91,33 @@ export class CaptureFeed {
   take(untilNs: bigint, packetsMax = Infinity): Taken {
     const used = this.#reader?.take(untilNs, this.#buffer) ?? 0;
     const records = used === 0 ? [] : this.#decoder!.decode(this.#buffer.subarray(0, used));
+    const startNs = earlier(records[0]?.timeNs, this.#marks[0]?.timeNs);
     const parts: Uint8Array[] = [];
     let packets = 0;
     for (const record of records) {
       if (packets >= packetsMax) break;
       this.#putMarks(parts, record.monoNs);
       parts.push(this.#options.encoder.record(record));
+      this.#lastNs = record.timeNs;
       packets++;
     }
     // With more to come, later marks have to wait for it.
     const dry = used === 0;
     if (dry) this.#putMarks(parts, untilNs);
-    return { parts, packets, dry };
+    return { parts, packets, startNs: parts.length === 0 ? null : startNs, dry };
   }
 
   #putMarks(parts: Uint8Array[], beforeNs: bigint): void {
     while (this.#marks[0] !== undefined && this.#marks[0].monoNs < beforeNs) {
-      parts.push(encodeMark(this.#marks.shift()!));
+      const { timeNs, ...mark } = this.#marks.shift()!;
+      // Its clock has microseconds; it must not seem to be earlier than the frame it stands behind.
+      const shownNs = timeNs < this.#lastNs ? this.#lastNs : timeNs;
+      parts.push(encodeMark({ ...mark, timeNs: shownNs }, this.#options.snapBytes));
     }
   }
+}
+
+function earlier(one: bigint | undefined, other: bigint | undefined): bigint | null {
+  if (one === undefined || other === undefined) return one ?? other ?? null;
+  return one < other ? one : other;
 }

@@ -26,7 +26,7 @@ export function captureFileName(startMs: number, again = 0): string {
   return `mirror-${text}${again === 0 ? "" : `-${again}`}.pcapng`;
 }
 
-/** When a file begins, by its name; null: it is none of ours. */
+/** When the first frame of a file was, by its name; null: it is none of ours. */
 export function captureFileStart(name: string): number | null {
   const found = NAME.exec(name);
   if (found === null) return null;
@@ -91,11 +91,14 @@ export class CaptureRing {
     this.#fileBytesMax = Math.min(Math.floor(options.bytesMax / FILES_MIN), FILE_BYTES_MAX);
   }
 
-  /** Append whole blocks; begins another file when this one is full. @throws Error of the file system */
-  async write(bytes: Uint8Array, nowMs: number): Promise<void> {
+  /**
+   * Append whole blocks, the first of `startMs`; begins another file when this one is full.
+   * @throws Error of the file system
+   */
+  async write(bytes: Uint8Array, startMs: number): Promise<void> {
     if (this.#file !== null && this.#fileBytes + bytes.length > this.#fileBytesMax) this.close();
     try {
-      this.#file ??= await this.#begin(nowMs);
+      this.#file ??= await this.#begin(startMs);
       await this.#append(this.#file, bytes);
     } catch (error) {
       // Part of a block may stand at its end: what follows must not come behind it.
@@ -114,7 +117,7 @@ export class CaptureRing {
     this.#fileBytes += bytes.length;
   }
 
-  async #begin(nowMs: number): Promise<Deno.FsFile> {
+  async #begin(startMs: number): Promise<Deno.FsFile> {
     const { directory, bytesMax } = this.#options;
     await Deno.mkdir(directory, { recursive: true, mode: 0o700 });
     const files = listCaptureFiles(directory);
@@ -124,8 +127,8 @@ export class CaptureRing {
       await Deno.remove(`${directory}/${name}`);
       held -= bytes;
     }
-    const taken = files.filter(({ startMs }) => startMs === nowMs).length;
-    const path = `${directory}/${captureFileName(nowMs, taken)}`;
+    const taken = files.filter((file) => file.startMs === startMs).length;
+    const path = `${directory}/${captureFileName(startMs, taken)}`;
     const file = await Deno.open(path, { createNew: true, write: true, mode: 0o600 });
     this.#fileBytes = 0;
     await this.#append(file, this.#options.head());

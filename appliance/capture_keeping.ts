@@ -57,14 +57,15 @@ export class Keeping {
 
   /** One look at the plane's ring. @returns whether there was nothing in it */
   async #look(untilNs: bigint): Promise<boolean> {
-    const { parts, packets, dry } = this.feed.take(untilNs);
+    const { parts, packets, startNs, dry } = this.feed.take(untilNs);
     const nowMs = Date.now();
+    const startMs = startNs === null ? nowMs : Number(startNs / 1_000_000n);
     const { missed } = this;
     const counts = { kept: this.packets + packets, lost: missed };
     const told = missed > this.#told ? [encodeCounts(BigInt(nowMs) * 1_000_000n, counts)] : [];
     if (parts.length === 0 && told.length === 0) return dry;
     try {
-      await this.ring.write(joinBytes([...parts, ...told]), nowMs);
+      await this.ring.write(joinBytes([...parts, ...told]), startMs);
       this.#told = missed;
       this.packets += packets;
       this.failing = null;

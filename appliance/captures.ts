@@ -25,6 +25,8 @@ import type {
 import { VERSION } from "./version.ts";
 
 const BYTES_PER_MIB = 1024 * 1024;
+/** Of a frame that nothing was cut off, as libpcap sees it. */
+const SNAP_BYTES_MAX = 262_144;
 /** Each takes a share of control's time; a person needs one. */
 const LIVE_MAX = 4;
 export interface CapturesOptions {
@@ -131,22 +133,28 @@ export class Captures implements CaptureControl {
       : { fromMs: last!.wallMs - aroundS * 1000, toMs: last!.wallMs + aroundS * 1000 };
     const paths = files.filter(({ startMs, endMs }) => endMs >= span.fromMs && startMs <= span.toMs)
       .map(({ name }) => `${directory}/${name}`);
-    const pieces = keptPieces(paths, { head: this.#head(filter), ...span, program: compiled.program });
+    // What it was when they were kept, nobody knows.
+    const head = this.#head(filter, SNAP_BYTES_MAX);
+    const pieces = keptPieces(paths, { head, ...span, program: compiled.program });
     return { ok: true, stream: ReadableStream.from(pieces) };
   }
 
   list(): CaptureListing {
     const { directory, ringMib } = this.#config.capture;
-    const switches = this.#options.switchTimesMs();
+    const files = listCaptureFiles(directory);
+    const moved = this.#options.switchTimesMs();
+    const switches = (startMs: number, endMs: number) =>
+      moved.filter((ms) => ms >= startMs && ms < endMs).length;
     return {
       directory,
       bytesMax: ringMib * BYTES_PER_MIB,
       packets: this.#keeping?.packets ?? 0,
       missed: this.#keeping?.missed ?? 0,
       failing: this.#keeping?.failing ?? null,
-      files: listCaptureFiles(directory).map((file) => ({
+      // The next one begins before the last write to this one shows.
+      files: files.map((file, i) => ({
         ...file,
-        switches: switches.filter((ms) => ms >= file.startMs && ms <= file.endMs).length,
+        switches: switches(file.startMs, files[i + 1]?.startMs ?? Infinity),
       })),
     };
   }
@@ -172,7 +180,7 @@ export class Captures implements CaptureControl {
 
   #feed(wanted: number, program: ReturnType<typeof compileFilter>): CaptureFeed {
     const encoder = new CaptureEncoder(this.#options.ruleName);
-    return new CaptureFeed({ encoder, wanted, program }, this.#config.capture.snapBytes);
+    return new CaptureFeed({ encoder, wanted, program, snapBytes: this.#config.capture.snapBytes });
   }
 
   #attachFeed(feed: CaptureFeed): void {
@@ -184,10 +192,9 @@ export class Captures implements CaptureControl {
     this.#teller?.want(this.#feeds().reduce((bits, { wanted }) => bits | wanted, 0));
   }
 
-  #head(filter: string): Uint8Array {
-    const { node, capture } = this.#config;
-    const origin = { node: node.name, version: VERSION, specs: specsOf(this.#config), filter };
-    return captureHead({ ...origin, snapBytes: capture.snapBytes });
+  #head(filter: string, snapBytes = this.#config.capture.snapBytes): Uint8Array {
+    const { name } = this.#config.node;
+    return captureHead({ node: name, version: VERSION, specs: specsOf(this.#config), filter, snapBytes });
   }
 
   #beginKeeping(): void {

@@ -115,7 +115,7 @@ export function pcapngHead(section: PcapngSection): Bytes {
 const DIRECTION = { in: 1, out: 2 } as const;
 const UTF8 = new TextEncoder();
 
-/** One packet, in one allocation: there may be many. With no bytes and length 0 it is a mark that carries a comment. */
+/** One packet, in one allocation: there may be many. */
 export function pcapngPacket(packet: PcapngPacket): Bytes {
   const { port, timeNs, bytes, wireLength, direction, comment } = packet;
   const remark = (typeof comment === "string" ? UTF8.encode(comment) : comment)?.subarray(0, 0xffff);
@@ -179,9 +179,15 @@ const BLOCK_BYTES_MAX = 1024 * 1024;
  * was lost.
  */
 export class PcapngScanner {
+  readonly #markPort: number;
   #rest: Uint8Array = NOTHING;
   packets = 0;
   lost = 0;
+
+  /** Packets of `markPort` are not counted. */
+  constructor(markPort: number) {
+    this.#markPort = markPort;
+  }
 
   /** The blocks that are whole with this piece. @throws RangeError for bytes that are no pcapng */
   push(piece: Uint8Array): Bytes {
@@ -203,8 +209,7 @@ export class PcapngScanner {
 
   #count(view: DataView, at: number): void {
     const type = view.getUint32(at, true);
-    // A mark has no length and is no packet.
-    if (type === ENHANCED && view.getUint32(at + 24, true) > 0) this.packets++;
+    if (type === ENHANCED && view.getUint32(at + 8, true) !== this.#markPort) this.packets++;
     // isb_ifrecv stands first, then isb_ifdrop: as pcapngStatistics() writes them.
     if (type === STATISTICS) this.lost = Number(view.getBigUint64(at + 36, true));
   }

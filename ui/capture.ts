@@ -6,6 +6,7 @@
  */
 import { type CaptureListing, ROLES } from "../appliance/view.ts";
 import { PcapngScanner } from "../filter/pcapng.ts";
+import { NODE_PORT } from "../appliance/capture_encode.ts";
 import { suggest } from "../appliance/suggest.ts";
 import type { Options } from "./arguments.ts";
 import { type Terminal, toJson } from "./cli.ts";
@@ -77,7 +78,7 @@ async function record(
   // Asked first: a file that is there must not be emptied for a node that has nothing to say.
   const pieces = await node.capture(what, query, means.stop);
   const sink = await means.open(path);
-  const scanner = new PcapngScanner();
+  const scanner = new PcapngScanner(NODE_PORT);
   try {
     for await (const piece of pieces) {
       if (!await sink.write(scanner.push(piece))) break;

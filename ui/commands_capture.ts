@@ -80,7 +80,7 @@ function captureCommand({ remote, exits }: Shared): Command {
     summary: "Record the frames that are mirrored, as pcapng",
     text:
       "From now on, until interrupted or as long as is said. Each packet tells in its comment why it was copied " +
-      "and by which rule; switches and other events stand among them as empty packets with a comment. Frames are " +
+      "and by which rule; switches and other events stand among them, as comments of frames on the interface `node`. Frames are " +
       "cut to capture.snap_bytes. Forwarding never waits for a capture: what it is too slow for is counted.",
     arguments: [],
     options: [

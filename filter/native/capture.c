@@ -31,7 +31,7 @@ static struct rm_capture_ring *ring_of(const struct rm_capture_header *h, uint32
   return (struct rm_capture_ring *)((char *)h + h->ring_offset + ring * h->ring_bytes);
 }
 
-void capture_open(struct capture *c, void *map, uint32_t ring, uint64_t mono_ns) {
+void capture_open(struct capture *c, void *map, uint32_t ring) {
   *c = (struct capture){.file = map};
   if (!map) return;
   c->ring = ring_of(map, ring);
@@ -40,14 +40,14 @@ void capture_open(struct capture *c, void *map, uint32_t ring, uint64_t mono_ns)
   c->mask = c->file->slots - 1;
   c->slot_bytes = c->file->slot_bytes;
   c->snap_bytes = c->file->snap_bytes;
-  capture_clock(c, mono_ns);
+  capture_clock(c);
 }
 
-void capture_clock(struct capture *c, uint64_t mono_ns) {
+void capture_clock(struct capture *c) {
   struct timespec t;
   if (!c->file) return;
   clock_gettime(CLOCK_REALTIME, &t);
-  c->wall_offset_ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec - mono_ns;
+  c->wall_offset_ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec - rm_mono_ns();
 }
 
 static struct rm_captured *slot_of(uint8_t *slots, uint64_t sequence, uint32_t mask, uint32_t slot_bytes) {

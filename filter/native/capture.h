@@ -16,9 +16,9 @@ struct capture {
 };
 
 /* Write to ring `ring` of the capture mapped at `map`; null: what is wanted is nothing, for ever. */
-void capture_open(struct capture *c, void *map, uint32_t ring, uint64_t mono_ns);
+void capture_open(struct capture *c, void *map, uint32_t ring);
 /* Follow the wall clock, now and then. */
-void capture_clock(struct capture *c, uint64_t mono_ns);
+void capture_clock(struct capture *c);
 /* Take over what control wants, once a turn. */
 static inline void capture_turn(struct capture *c) {
   if (c->file) c->wanted = __atomic_load_n(&c->file->wanted, __ATOMIC_RELAXED);

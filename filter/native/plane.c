@@ -170,7 +170,7 @@ static void housekeep(struct plane *p) {
   if (p->now - p->last_refresh_ns < REFRESH_NS) return;
   p->last_refresh_ns = p->now;
   ports_refresh(p);
-  capture_clock(&p->capture, p->now);
+  capture_clock(&p->capture);
   take_rules(p);
   live->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
   choose_priority(p, live->cpu_ns);
@@ -273,7 +273,7 @@ RM_EXPORT int32_t rm_plane_run(void *board, void *capture) {
   if (!p) return 3;
   memset(p, 0, sizeof *p);
   p->board = b;
-  capture_open(&p->capture, capture, 0, rm_mono_ns());
+  capture_open(&p->capture, capture, 0);
   b->header.state = RM_STATE_STARTING;
   prctl(PR_SET_TIMERSLACK, 1);
   setpriority(PRIO_PROCESS, 0, -20); /* of this thread; the loop sleeps when idle, so it starves nobody */

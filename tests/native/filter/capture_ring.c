@@ -33,7 +33,7 @@ static void write_one(struct capture *c, uint32_t ring, uint64_t time, uint32_t 
 static void *writer(void *argument) {
   uint32_t ring = (uint32_t)(uintptr_t)argument;
   struct capture c;
-  capture_open(&c, map, ring, rm_mono_ns());
+  capture_open(&c, map, ring);
   for (uint32_t i = 0; i < RECORDS; i++) write_one(&c, ring, rm_mono_ns(), 1 + i % (2 * SNAP - 1));
   __atomic_sub_fetch(&running, 1, __ATOMIC_RELEASE);
   return NULL;
@@ -84,7 +84,7 @@ static void exact(const char *path, uint32_t slots) {
   struct rm_capture_reader *r = rm_capture_open(path, &error);
   struct tally t = {0};
   assert(r && rm_capture_choose(r, RM_TAP_BIT(RM_TAP_IN, 0) | RM_TAP_BIT(RM_TAP_IN, 1), NULL, 0) == 0);
-  for (uint32_t i = 0; i < WRITERS; i++) capture_open(&c[i], map, i, 0);
+  for (uint32_t i = 0; i < WRITERS; i++) capture_open(&c[i], map, i);
   for (uint32_t i = 0; i < slots; i++) write_one(&c[i % 3 == 0], i % 3 == 0, 1000 + i, SNAP);
   uint32_t used = rm_capture_take(r, 1000 + slots / 2, (uint8_t *)room, sizeof room);
   check(&t, (uint8_t *)room, used, true);
