@@ -98,8 +98,8 @@ function captureCommand({ remote, exits }: Shared): Command {
     examples: [
       { line: "remediate capture --seconds 10 --write mirror.pcapng", help: "Ten seconds of the mirror." },
       {
-        line: "remediate capture --filter 'host 10.1.0.11' --write - | tshark -r -",
-        help: "One client, watched.",
+        line: "remediate capture --filter icmp --write - | tshark -r -",
+        help: "Pings, watched.",
       },
     ],
     exits,
