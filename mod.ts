@@ -304,7 +304,10 @@ function standardStreams(args: readonly string[]): Terminal {
       throw error;
     }
   };
-  if (args.includes("--watch") || args[0] === "capture") Deno.addSignalListener("SIGINT", () => stop.abort());
+  if (args.includes("--watch") || args[0] === "capture") {
+    // Whoever asks twice does not want to wait for a reader that has stopped reading.
+    Deno.addSignalListener("SIGINT", () => stop.signal.aborted ? Deno.exit(EXIT.failed) : stop.abort());
+  }
   return {
     out: (text) => write(Deno.stdout, text),
     err: (text) => write(Deno.stderr, text),

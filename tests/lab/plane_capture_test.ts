@@ -244,6 +244,37 @@ Deno.test("a plane that is started again is captured on, by the ring and by whoe
   );
 });
 
+Deno.test("reload begins and ends the ring, and control that ends finishes what is being read", async () => {
+  await using wire = await Wire.up();
+  const bench = await wire.bench();
+  const node = await TestNode.start(wire, { failover: QUIET, more: RULES });
+  const way = [["upstream", "primary-in", "redundant-in"]] as const;
+  const recording = await Recording.start(node, []);
+  const toml = await Deno.readTextFile(node.configPath);
+  const list = async () => JSON.parse((await command(node, ["capture", "list", "--json"])).stdout);
+  await Deno.writeTextFile(node.configPath, `${toml}[capture]\nring_mib = 1\n`);
+  assert.equal((await tryRun([binary(), "reload", "--config", node.configPath])).code, 0);
+  const before = copies(await node.status());
+  await bench.settle(way);
+  const made = copies(await node.status()) - before;
+  const deadline = Date.now() + UNTIL_MS_MAX;
+  while ((await list()).packets < made && Date.now() < deadline) await sleep(50);
+  const { packets, files } = await list();
+  assert.deepEqual([packets, files.length], [made, 1]);
+  await Deno.writeTextFile(node.configPath, toml);
+  assert.equal((await tryRun([binary(), "reload", "--config", node.configPath])).code, 0);
+  await bench.settle(way);
+  const after = await list();
+  assert.deepEqual([after.bytesMax, after.files.length, after.files[0].bytes], [0, 1, files[0].bytes]);
+  await Deno.writeTextFile(node.configPath, `${toml}[capture]\nsnap_bytes = 256\n`);
+  const refused = await tryRun([binary(), "reload", "--config", node.configPath]);
+  assert.match(refused.stderr, /Cannot change capture\.snap_bytes while the plane runs/);
+  await recording.packets(2 * made);
+  assert.equal(await node.endControl("SIGTERM"), 0);
+  const ended = await recording.end();
+  assert.deepEqual([ended.code, ended.written, ended.lost], [0, 2 * made, 0], ended.said);
+});
+
 Deno.test("captures that nobody reads any more make room for others, though no frame comes", async () => {
   await using wire = await Wire.up();
   const node = await TestNode.start(wire, { failover: QUIET });
