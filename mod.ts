@@ -88,6 +88,10 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "mirror explain":
     case "mirror tune":
       return offline(invocation, terminal);
+    case "capture":
+    case "capture get":
+    case "capture list":
+      return captures(invocation, terminal);
     case "config example":
       terminal.out(exampleConfig());
       return Promise.resolve(EXIT.ok);
@@ -190,6 +194,20 @@ async function plane(invocation: Invocation, terminal: Terminal): Promise<number
   return await runPlane(loaded.config);
 }
 
+async function captures(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const { options, command } = invocation;
+  const commands = await import("./ui/capture.ts");
+  if (command.name === "capture list") {
+    return await withNode(invocation, terminal, (node) => commands.captureList(node, options, terminal));
+  }
+  const { compileFilter } = await import("./filter/pcap_filter.ts");
+  const { captureOutput } = await import("./ui/capture_sink.ts");
+  const stop = terminal.stop ?? new AbortController().signal;
+  const means = { terminal, stop, compile: compileFilter, ...captureOutput };
+  const work = command.name === "capture" ? commands.capture : commands.captureGet;
+  return await withNode(invocation, terminal, (node) => work(node, options, means));
+}
+
 async function writeExport(invocation: Invocation, terminal: Terminal): Promise<number> {
   const loaded = await goodConfig(invocation, terminal);
   if (loaded === null) return EXIT.input;
@@ -269,7 +287,7 @@ function version({ options }: Invocation, terminal: Terminal): number {
   return EXIT.ok;
 }
 
-/** The terminal of this process. The first Ctrl-C ends a watch in order. */
+/** The terminal of this process. The first Ctrl-C ends a watch or a capture in order. */
 function standardStreams(args: readonly string[]): Terminal {
   const encoder = new TextEncoder();
   const stop = new AbortController();
@@ -283,7 +301,10 @@ function standardStreams(args: readonly string[]): Terminal {
       throw error;
     }
   };
-  if (args.includes("--watch")) Deno.addSignalListener("SIGINT", () => stop.abort());
+  if (args.includes("--watch") || args[0] === "capture") {
+    // Whoever asks twice does not want to wait for a reader that has stopped reading.
+    Deno.addSignalListener("SIGINT", () => stop.signal.aborted ? Deno.exit(EXIT.failed) : stop.abort());
+  }
   return {
     out: (text) => write(Deno.stdout, text),
     err: (text) => write(Deno.stderr, text),
@@ -293,6 +314,7 @@ function standardStreams(args: readonly string[]): Terminal {
     // An aborted sleep is over, which is what was asked for.
     sleep: (ms) => delay(ms, undefined, { signal: stop.signal }).catch(() => {}),
     interrupted: () => stop.signal.aborted,
+    stop: stop.signal,
   };
 }
 

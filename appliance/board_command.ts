@@ -11,6 +11,7 @@ import { type Path, PATHS, ROLES } from "./view.ts";
 
 const NS_PER_MS = 1_000_000;
 const NS_PER_S = 1_000_000_000;
+const BYTES_PER_MIB = 1024 * 1024;
 const NO_CORE = 0xffffffff;
 
 /** Stores a word after everything written before it. */
@@ -24,6 +25,8 @@ export function writeSetup(board: Board, config: Config, huge: boolean): void {
   board.setNumber("setup.memory_mib", config.plane.memoryMib);
   board.setNumber("setup.core", config.plane.core ?? NO_CORE);
   board.setNumber("setup.spin_us", config.plane.spinUs);
+  board.setNumber("setup.capture_room", config.capture.bufferMib * BYTES_PER_MIB);
+  board.setNumber("setup.capture_bytes", config.capture.snapBytes);
 }
 
 /** What the reflexes go by. Takes effect with the next turn. */

@@ -10,7 +10,7 @@ import type { BudgetLimits } from "../filter/budget.ts";
 import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rule.ts";
 import { crossCheck, flowSlots } from "./config_checks.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
-import { AGES, FAILOVER, FILTER, LOG, NODE, PLANE, PORTS, RULE } from "./config_keys.ts";
+import { AGES, CAPTURE, FAILOVER, FILTER, LOG, NODE, PLANE, PORTS, RULE } from "./config_keys.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";
@@ -42,6 +42,7 @@ export interface Config {
     readonly ages: Values<typeof AGES>;
   };
   readonly failover: Values<typeof FAILOVER>;
+  readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly api: { readonly socket: string };
   readonly log: Values<typeof LOG>;
 }
@@ -119,6 +120,7 @@ function build(shape: Shape): Config {
       ages: section(shape, "filter.ages", AGES),
     },
     failover: section(shape, "failover", FAILOVER),
+    capture: captureOf(shape, node.stateDirectory),
     api: { socket: socketOf(shape) },
     log: section(shape, "log", LOG),
   };
@@ -132,6 +134,11 @@ function section<T extends Keys>(shape: Shape, path: string, keys: T): Values<T>
 function socketOf({ values }: Shape): string {
   const runtime = values.get("node.runtime_directory") ?? NODE.runtime_directory.default;
   return String(values.get("api.socket") ?? `${runtime}/control.sock`);
+}
+
+function captureOf(shape: Shape, stateDirectory: string): Config["capture"] {
+  const capture = section(shape, "capture", CAPTURE);
+  return { ...capture, directory: capture.directory ?? `${stateDirectory}/capture` };
 }
 
 function portsOf(shape: Shape): Record<Role, Port> {

@@ -19,7 +19,7 @@ export interface Checked {
 export function crossCheck(shape: Shape, matchFault: (expression: string) => string | null): Checked {
   const checked: Checked = { problems: [], warnings: [] };
   const view = new View(shape, checked);
-  for (const check of [portsApart, directories, failover, memory, rules]) check(view);
+  for (const check of [portsApart, directories, failover, memory, capture, rules]) check(view);
   for (let index = 0; index < shape.rules; index++) {
     const path = `filter.rules[${index}].match`;
     const match = view.text(path);
@@ -255,6 +255,12 @@ function ruleConflicts(view: View, path: string): void {
   const unlearnt =
     "needs the handshake: the window's scale is learnt from it, and a box without it has no window";
   refuse("keepalive_window", of("handshake", "handshake") === 0 && !everything, unlearnt, "handshake = true");
+}
+
+function capture(view: View): void {
+  if (view.is("capture.buffer_mib", 0) && (view.number("capture.ring_mib") ?? 0) > 0) {
+    view.problem("capture.ring_mib", "needs frames from the plane, and capture.buffer_mib is 0", "0 (off)");
+  }
 }
 
 /** Places of a flow table for `flows` flows: a power of two, at most half full. */

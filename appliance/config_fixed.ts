@@ -9,17 +9,21 @@ import { ROLES } from "./view.ts";
 /** Keys in which a running plane would have to be another one. */
 export function planeFixed(before: Config, after: Config): string[] {
   const ports = ROLES.filter((role) => before.ports[role].spec !== after.ports[role].spec);
-  const planes: [Record<string, unknown>, Record<string, unknown>] = [{ ...before.plane }, {
-    ...after.plane,
-  }];
   // What is derived from a key is no key.
-  const keys = Object.keys(planes[0]).filter((key) =>
-    key !== "flowSlots" && planes[0][key] !== planes[1][key]
-  );
+  const keys = changed(before.plane, after.plane).filter((key) => key !== "flowSlots");
+  const memory = changed(before.capture, after.capture).filter((key) => CAPTURE_MEMORY.includes(key));
   return [
     ...ports.map((role) => `ports.${role.replace("-", "_")}`),
     ...keys.map((key) => `plane.${snake(key)}`),
+    ...memory.map((key) => `capture.${snake(key)}`),
   ];
+}
+
+/** Of the section [capture], what the plane takes its memory by. */
+const CAPTURE_MEMORY: readonly string[] = ["bufferMib", "snapBytes"];
+
+function changed<T extends object>(before: T, after: T): string[] {
+  return (Object.keys(before) as (keyof T & string)[]).filter((key) => before[key] !== after[key]);
 }
 
 /** Keys that a running node cannot change: those of its plane, and where its own files and socket are. */

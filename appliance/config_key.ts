@@ -78,3 +78,11 @@ export function acceptedForm(key: Key): string {
       return key.form;
   }
 }
+
+/** Why a text is no path of at most so many bytes, as the end of a sentence; null: it is one. */
+export function pathFault(text: string, bytesMax: number): string | null {
+  if (!text.startsWith("/")) return "is no absolute path";
+  // deno-lint-ignore no-control-regex
+  if (/[\x00-\x1f\x7f]/.test(text)) return "holds a control character";
+  return new TextEncoder().encode(text).length > bytesMax ? `is longer than ${bytesMax} bytes` : null;
+}

@@ -7,7 +7,8 @@
  */
 import { FLOW_BYTES, LIMIT } from "../filter/names.ts";
 import type { Preset } from "../filter/rule.ts";
-import type { Keys } from "./config_key.ts";
+import { type Keys, pathFault } from "./config_key.ts";
+import { CAPTURE } from "./config_keys_capture.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
 
 const KINDS = ["nat", "lb", "firewall", "ids", "ids-full"] as const satisfies readonly Preset[];
@@ -298,6 +299,8 @@ export const FAILOVER = {
   },
 } as const satisfies Keys;
 
+export { CAPTURE };
+
 export const API = {
   socket: {
     type: "text",
@@ -352,6 +355,7 @@ export const SECTIONS: readonly Section[] = [
   },
   section("filter.ages", AGES, "How long a flow may be idle before it is forgotten."),
   section("failover", FAILOVER, "When the traffic moves."),
+  section("capture", CAPTURE, "Frames of the mirror for people to look at."),
   section("api", API, "The local API that the command line uses."),
   section("log", LOG, "What is written to standard error."),
 ];
@@ -381,11 +385,4 @@ function age(seconds: number, what: string) {
 function portFault(text: string): string | null {
   const found = parsePort(text);
   return isPort(found) ? null : found.reason;
-}
-
-function pathFault(text: string, bytesMax: number): string | null {
-  if (!text.startsWith("/")) return "is no absolute path";
-  // deno-lint-ignore no-control-regex
-  if (/[\x00-\x1f\x7f]/.test(text)) return "holds a control character";
-  return new TextEncoder().encode(text).length > bytesMax ? `is longer than ${bytesMax} bytes` : null;
 }

@@ -11,12 +11,13 @@ import { compileFilter } from "../filter/pcap_filter.ts";
 import { readAccepted, writeAccepted } from "./accepted.ts";
 import { writeOrder, writeReflexes, writeRules } from "./board_command.ts";
 import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
+import { Captures } from "./captures.ts";
 import { type Config, describeProblem, parseConfig } from "./config.ts";
 import { matchFault } from "./config_match.ts";
 import { judgePoint, POINT_START, pointAfter, type PointState } from "./failover/point.ts";
 import { Journal } from "./journal.ts";
 import { nodeFixed, planeFixed } from "./config_fixed.ts";
-import { acceptedConfigPath, journalPath } from "./paths.ts";
+import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
@@ -45,6 +46,7 @@ export class Node implements NodeControl {
   readonly #keeper: PlaneKeeper;
   readonly #journal: Journal;
   readonly #options: NodeOptions;
+  readonly captures: Captures;
   #config: Config;
   #point: PointState = POINT_START;
   #cpu = { ns: 0, atNs: 0, share: 0 };
@@ -61,8 +63,19 @@ export class Node implements NodeControl {
     this.#keeper = new PlaneKeeper({ native: this.#native, config, log: (text) => this.say("info", text) });
     this.#journal = new Journal({
       path: journalPath(config),
-      tell: (event) =>
-        this.say(event.kind === "switch" ? "warn" : "info", event.text, { event: event.sequence }),
+      tell: (event) => {
+        this.say(event.kind === "switch" ? "warn" : "info", event.text, { event: event.sequence });
+        this.captures.mark(event);
+      },
+      complain: (text) => this.say("error", text),
+    });
+    this.captures = new Captures({
+      config,
+      monoNs: () => this.#native.monoNs(),
+      open: () => this.#native.openCapture(capturePath(config)),
+      ruleName: (rule) => this.#keeper.map?.board.text("rule.name", rule) ?? "",
+      lastSwitch: () => this.#journal.lastSwitch(),
+      switchTimesMs: () => this.#journal.switchTimesMs(),
       complain: (text) => this.say("error", text),
     });
   }
@@ -79,6 +92,7 @@ export class Node implements NodeControl {
     if (how === "attached") this.#tell("attached", "took over a running plane, which went on forwarding");
     else this.#tell("start", "the plane forwards");
     this.#command();
+    this.captures.attach();
     this.#takeEvents();
     const switches = this.#keeper.map?.board.number("live.switches") ?? 0;
     this.#point = pointAfter(switches, this.#journal.switchTimesMs());
@@ -194,6 +208,7 @@ export class Node implements NodeControl {
         this.#reviving = false;
         this.#tell("start", `another plane forwards (restart ${this.#keeper.restarts})`);
         this.#command();
+        this.captures.attach();
       } catch (error) {
         if (!(error instanceof PlaneStartError)) throw error;
         this.say("error", error.message);
@@ -296,6 +311,7 @@ export class Node implements NodeControl {
       return refusal(reasonOf(error));
     }
     this.#config = config;
+    this.captures.configure(config);
     const taken = await this.#answers("live.rule_done", this.#command());
     return taken
       ? { ok: true, text: "the new configuration is in force" }
@@ -349,6 +365,8 @@ export async function runNode(options: RunOptions): Promise<number> {
   } finally {
     Deno.removeSignalListener("SIGTERM", onTerm);
     Deno.removeSignalListener("SIGINT", onInt);
+    // Before the server, which waits for whoever is still reading.
+    await node.captures.close();
     await served.close();
   }
 }

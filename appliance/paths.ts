@@ -12,6 +12,11 @@ export function boardPath(config: Config): string {
   }`;
 }
 
+/** The ring of captured frames, beside the board. */
+export function capturePath(config: Config): string {
+  return `${boardPath(config)}.capture`;
+}
+
 /** The configuration that the running plane was started with: the last one that was found good. */
 export function acceptedConfigPath(config: Config): string {
   return `${config.node.runtimeDirectory}/accepted.toml`;

@@ -7,7 +7,7 @@ import { openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import { writeReflexes, writeRules, writeSetup } from "./board_command.ts";
 import type { Config } from "./config.ts";
-import { boardPath } from "./paths.ts";
+import { boardPath, capturePath } from "./paths.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
 
@@ -52,6 +52,12 @@ async function prepare(config: Config) {
   writeSetup(map.board, config, huge);
   writeReflexes(map.board, config);
   writeRules(map.board, map.publish, rules, config.filter);
+  try {
+    map.makeCapture(capturePath(config));
+  } catch (error) {
+    // Forwarding does without.
+    console.error(`plane: ${error instanceof Error ? error.message : error}: running without captures`);
+  }
   return map;
 }
 
@@ -74,7 +80,7 @@ export async function runPlane(config: Config): Promise<number> {
   const result = await map.run();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, stop);
   // It takes memory. Whoever maps it keeps it, and a plane that was started meanwhile has its own.
-  await Deno.remove(boardPath(config)).catch(() => {});
+  for (const path of [boardPath(config), capturePath(config)]) await Deno.remove(path).catch(() => {});
   if (result === 0) return 0;
   console.error(`plane: ${map.board.text("header.error")}`);
   return EXIT_PLANE;

@@ -132,6 +132,60 @@ export interface OrderResult {
   readonly tookUs: number | null;
 }
 
+export interface LiveRequest {
+  /** A pcap-filter(7) expression; empty takes everything. */
+  readonly filter: string;
+  /** Ports whose own frames are wanted too, both directions. */
+  readonly ports: readonly Role[];
+  /** Ends it by itself; null: only the reader does. */
+  readonly seconds: number | null;
+  readonly packets: number | null;
+}
+
+export interface KeptRequest {
+  readonly filter: string;
+  /** Of the last so many seconds; null: so many before and after the last switch. */
+  readonly lastS: number | null;
+  readonly aroundS: number;
+}
+
+/** A pcapng file that comes in pieces, or why there is none: the request is wrong, or the node cannot. */
+export type CaptureAnswer =
+  | { readonly ok: true; readonly stream: ReadableStream<Uint8Array> }
+  | { readonly ok: false; readonly fault: "request" | "node"; readonly text: string };
+
+/** The ring of captured frames on disk. */
+export interface CaptureListing {
+  readonly directory: string;
+  /** 0: no ring is kept. */
+  readonly bytesMax: number;
+  /** Since control started. */
+  readonly packets: number;
+  /** Frames that were overwritten before they were looked at. */
+  readonly missed: number;
+  /** Why nothing can be written at the moment; null: it can. */
+  readonly failing: string | null;
+  readonly files: readonly CaptureFileView[];
+}
+
+export interface CaptureFileView {
+  readonly name: string;
+  readonly bytes: number;
+  readonly startMs: number;
+  /** When it was last written to. */
+  readonly endMs: number;
+  /** Switches in that time, as far as is known. */
+  readonly switches: number;
+}
+
+export interface CaptureControl {
+  /** What is mirrored from now on. */
+  live(request: LiveRequest): CaptureAnswer;
+  /** What the ring holds of a time. */
+  kept(request: KeptRequest): CaptureAnswer;
+  list(): CaptureListing;
+}
+
 /** What the API and the CLI may ask of a running node. */
 export interface NodeControl {
   status(): NodeStatus;
@@ -145,4 +199,5 @@ export interface NodeControl {
   failback(options: { force: boolean }): Promise<OrderResult>;
   /** Validates and takes over a changed configuration; problems leave the old one in force. */
   reload(): Promise<{ ok: boolean; text: string }>;
+  readonly captures: CaptureControl;
 }

@@ -37,12 +37,13 @@ export class Board {
 
   /**
    * @param memory the whole mapping
+   * @param magic how it begins; the capture file describes itself in the same way
    * @throws BoardVersionError on another version, RangeError on memory that is no complete board
    */
-  constructor(memory: ArrayBuffer) {
+  constructor(memory: ArrayBuffer, magic = MAGIC) {
     this.#view = new DataView(memory);
     this.#bytes = new Uint8Array(memory);
-    if (memory.byteLength < 32 || this.#view.getUint32(HEAD.magic, true) !== MAGIC) {
+    if (memory.byteLength < 32 || this.#view.getUint32(HEAD.magic, true) !== magic) {
       throw new RangeError(
         "Cannot read the board: this memory is no board, or the plane has not finished it",
       );

@@ -12,17 +12,34 @@ export interface BpfInstruction {
 }
 export type BpfProgram = readonly BpfInstruction[];
 
+/** A program as C takes it: struct bpf_insn by struct bpf_insn, never empty. */
+export function encodeBpf(program: BpfProgram): Uint8Array<ArrayBuffer> {
+  // An empty buffer has no address that FFI would accept.
+  const view = new DataView(new ArrayBuffer(8 * Math.max(program.length, 1)));
+  program.forEach((op, i) => {
+    view.setUint16(8 * i, op.code, true);
+    view.setUint8(8 * i + 2, op.jt);
+    view.setUint8(8 * i + 3, op.jf);
+    view.setUint32(8 * i + 4, op.k, true);
+  });
+  return new Uint8Array(view.buffer);
+}
+
 interface Machine {
   a: number;
   x: number;
   readonly word: Uint32Array;
   readonly frame: Uint8Array;
+  readonly wireLength: number;
 }
 
-/** Run a program on a frame: nonzero accepts. An empty program accepts everything. */
-export function runBpf(program: BpfProgram, frame: Uint8Array): number {
+/**
+ * Run a program on a frame: nonzero accepts. An empty program accepts everything. Of a frame that was cut, a look beyond
+ * what is there rejects it.
+ */
+export function runBpf(program: BpfProgram, frame: Uint8Array, wireLength = frame.length): number {
   if (program.length === 0) return 0xffffffff;
-  const m: Machine = { a: 0, x: 0, word: new Uint32Array(16), frame };
+  const m: Machine = { a: 0, x: 0, word: new Uint32Array(16), frame, wireLength };
   for (let at = 0; at < program.length; at++) {
     const op = program[at]!;
     const kind = op.code & 7;
@@ -65,7 +82,7 @@ function load(m: Machine, op: BpfInstruction): number | undefined {
     case 0x60:
       return m.word[op.k];
     case 0x80:
-      return m.frame.length;
+      return m.wireLength;
     case 0xa0: {
       const first = toX ? fromFrame(m.frame, op.k, 1) : undefined;
       return first === undefined ? undefined : (first & 15) * 4;

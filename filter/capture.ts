@@ -1,5 +1,5 @@
 /**
- * Capture files: read pcap (both byte orders, micro- and nanoseconds) and pcapng, write pcap.
+ * Capture files: read pcap (both byte orders, micro- and nanoseconds) and pcapng, write pcap. pcapng.ts writes pcapng.
  *
  * Bytes in, frames out; nothing here opens a file. A file that ends in the middle of a record yields what is whole
  * and then throws, so a caller may keep what it has, as tcpdump does.
@@ -15,6 +15,10 @@ export interface CapturedFrame {
   readonly bytes: Uint8Array;
   /** Length on the wire; larger than bytes.length if the capture was cut. */
   readonly wireLength: number;
+  /** Of pcapng, what the file says of the frame. */
+  readonly comment?: string;
+  /** Of pcapng, the name of its interface. */
+  readonly port?: string;
 }
 
 export const LINK_ETHERNET = 1;
@@ -25,6 +29,8 @@ export const NG_INTERFACE = 1;
 const NG_PACKET_OLD = 2;
 const NG_SIMPLE = 3;
 const NG_ENHANCED = 6;
+const OPT_COMMENT = 1;
+const IF_NAME = 2;
 
 class File {
   readonly view: DataView;
@@ -81,6 +87,7 @@ function* readPcap(file: File, unitNs: bigint): Generator<CapturedFrame> {
 }
 
 interface Interface {
+  readonly name: string | undefined;
   readonly link: number;
   readonly snapBytes: number;
   readonly toNs: (ticks: bigint) => bigint;
@@ -114,16 +121,29 @@ function readInterface(file: File, at: number, length: number): Interface {
   needBody(file, at, 8);
   let toNs = resolution(6);
   let offsetS = 0n;
-  for (let option = at + 16; option + 4 <= at + length - 4;) {
-    const code = file.u16(option);
-    const bytes = file.u16(option + 2);
-    if (code === 0 || option + 4 + bytes > at + length - 4) break;
-    if (code === 9 && bytes === 1) toNs = resolution(file.bytes[option + 4]!);
-    if (code === 14 && bytes === 8) offsetS = file.view.getBigInt64(option + 4, file.little);
-    option += 4 + Math.ceil(bytes / 4) * 4;
+  let name: string | undefined;
+  for (const { code, start, bytes } of readOptions(file, at + 16, at + length - 4)) {
+    if (code === IF_NAME) name = text(file, start, bytes);
+    if (code === 9 && bytes === 1) toNs = resolution(file.bytes[start]!);
+    if (code === 14 && bytes === 8) offsetS = file.view.getBigInt64(start, file.little);
   }
   const shifted = (ticks: bigint) => within64Bits(toNs(ticks) + offsetS * 1_000_000_000n);
-  return { link: file.u16(at + 8), snapBytes: file.u32(at + 12), toNs: shifted };
+  return { name, link: file.u16(at + 8), snapBytes: file.u32(at + 12), toNs: shifted };
+}
+
+/** The options between two places; what does not fit there ends them. */
+function* readOptions(file: File, from: number, to: number) {
+  for (let option = from; option + 4 <= to;) {
+    const code = file.u16(option);
+    const bytes = file.u16(option + 2);
+    if (code === 0 || option + 4 + bytes > to) return;
+    yield { code, start: option + 4, bytes };
+    option += 4 + Math.ceil(bytes / 4) * 4;
+  }
+}
+
+function text(file: File, start: number, bytes: number): string {
+  return new TextDecoder().decode(file.bytes.slice(start, start + bytes)).replace(/\0+$/, "");
 }
 
 function within64Bits(timeNs: bigint): bigint {
@@ -158,7 +178,8 @@ function readBlock(file: File, at: number, interfaces: readonly Interface[]): Ca
       needBody(file, at, 20 + captured);
       const ticks = (BigInt(file.u32(at + 12)) << 32n) | BigInt(file.u32(at + 16));
       const bytes = file.bytes.subarray(at + 28, at + 28 + captured);
-      return { timeNs: port.toNs(ticks), link: port.link, bytes, wireLength: file.u32(at + 24) };
+      const wireLength = file.u32(at + 24);
+      return { timeNs: port.toNs(ticks), link: port.link, bytes, wireLength, ...remarks(file, at, port) };
     }
     case NG_SIMPLE: {
       needBody(file, at, 4);
@@ -175,6 +196,19 @@ function readBlock(file: File, at: number, interfaces: readonly Interface[]): Ca
     }
   }
   return undefined;
+}
+
+/** What an enhanced packet block says beside its frame. */
+function remarks(file: File, at: number, port: Interface): Pick<CapturedFrame, "comment" | "port"> {
+  const options = at + 28 + Math.ceil(file.u32(at + 20) / 4) * 4;
+  const comments: string[] = [];
+  for (const { code, start, bytes } of readOptions(file, options, at + file.u32(at + 4) - 4)) {
+    if (code === OPT_COMMENT) comments.push(text(file, start, bytes));
+  }
+  return {
+    ...(comments.length > 0 && { comment: comments.join("\n") }),
+    ...(port.name !== undefined && { port: port.name }),
+  };
 }
 
 function interfaceOf(interfaces: readonly Interface[], index: number, at: number): Interface {

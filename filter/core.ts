@@ -7,7 +7,7 @@
 import { AGE, type Age, PARSE, type Parse, WHY, type Why } from "./names.ts";
 import type { AgesMs, FilterOptions } from "./model.ts";
 import { type CompiledRule, encodeRule, type RuleLayout } from "./rule.ts";
-import type { BpfProgram } from "./bpf.ts";
+import { type BpfProgram, encodeBpf } from "./bpf.ts";
 
 const SYMBOLS = {
   // slots, secret0, secret1
@@ -221,17 +221,14 @@ export class FilterCore implements Disposable {
 
   /** Run a filter program in C. */
   runBpf(program: BpfProgram, frame: Uint8Array): number {
-    const view = new DataView(new ArrayBuffer(Math.max(8 * program.length, 8)));
-    program.forEach((op, i) => {
-      view.setUint16(8 * i, op.code, true);
-      view.setUint8(8 * i + 2, op.jt);
-      view.setUint8(8 * i + 3, op.jf);
-      view.setUint32(8 * i + 4, op.k, true);
-    });
-    const bytes = new Uint8Array(view.buffer);
     // An empty buffer has no address that FFI would accept.
     const readable = frame.length === 0 ? new Uint8Array(1) : frame;
-    return this.#library.symbols.rm_filter_bpf(bytes, program.length, readable as BufferSource, frame.length);
+    return this.#library.symbols.rm_filter_bpf(
+      encodeBpf(program),
+      program.length,
+      readable as BufferSource,
+      frame.length,
+    );
   }
 
   [Symbol.dispose](): void {

@@ -5,6 +5,8 @@
  * as an ArrayBuffer. The plane itself runs inside one non-blocking call, on a thread that never runs JavaScript.
  */
 import { ABI_VERSION, Board, BoardVersionError } from "./board.ts";
+import { type BpfProgram, encodeBpf } from "./bpf.ts";
+import { CAPTURE_MAGIC } from "./names.ts";
 
 const SYMBOLS = {
   rm_board_create: {
@@ -18,7 +20,24 @@ const SYMBOLS = {
   rm_abi_version: { parameters: [], result: "u32" },
   rm_store: { parameters: ["pointer", "u32" /* word, value */], result: "void" },
   rm_mono_ns: { parameters: [], result: "u64" },
-  rm_plane_run: { parameters: ["pointer" /* board */], result: "i32", nonblocking: true },
+  rm_capture_create: {
+    parameters: ["buffer", "pointer", "u32", "buffer" /* path, board, rings, error */],
+    result: "pointer",
+  },
+  rm_capture_open: { parameters: ["buffer", "buffer" /* path, error */], result: "pointer" },
+  rm_capture_close: { parameters: ["pointer" /* reader */], result: "void" },
+  rm_capture_map: { parameters: ["pointer" /* reader */], result: "pointer" },
+  rm_capture_want: { parameters: ["pointer", "u32" /* reader, wanted */], result: "void" },
+  rm_capture_choose: {
+    parameters: ["pointer", "u32", "buffer", "u32" /* reader, wanted, program, count */],
+    result: "i32",
+  },
+  rm_capture_take: {
+    parameters: ["pointer", "u64", "buffer", "u32" /* reader, until_ns, out, room */],
+    result: "u32",
+  },
+  rm_capture_missed: { parameters: ["pointer" /* reader */], result: "u64" },
+  rm_plane_run: { parameters: ["pointer", "pointer" /* board, capture */], result: "i32", nonblocking: true },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 const ERRNO: Readonly<Record<number, string>> = {
@@ -42,14 +61,37 @@ export interface MappedBoard {
   close(): void;
 }
 
+/** A reader of the capture ring: what the plane has written since it was opened. */
+export interface CaptureReader {
+  /** Finds "record.*" in what was taken, and the "header.*" of the file. */
+  readonly layout: Board;
+  /** Tell the plane what to write: bits of tapBit(), for all readers of the ring together. */
+  want(wanted: number): void;
+  /** What this reader takes. @throws RangeError for a program that is too long */
+  choose(wanted: number, program: BpfProgram): void;
+  /**
+   * Records older than `untilNs` into `out`, in the order of time; each is padded to 8 bytes. Returns the bytes used:
+   * 0 says that there is no more, however small `out` is.
+   */
+  take(untilNs: bigint, out: Uint8Array<ArrayBuffer>): number;
+  /** Records that were overwritten before they were looked at. */
+  missed(): number;
+  close(): void;
+}
+
+export interface NewBoard extends MappedBoard {
+  /** Make the capture ring of this plane at `path`, as the setup says. @throws Error with the reason */
+  makeCapture(path: string): void;
+  run(): Promise<number>;
+}
+
 export interface Native {
   /** Make the board of a new plane and hold its lock until this process ends. @throws Error, held or not writable */
-  createBoard(
-    path: string,
-    options: { slots: number; version: string },
-  ): MappedBoard & { run(): Promise<number> };
+  createBoard(path: string, options: { slots: number; version: string }): NewBoard;
   /** Map the board of a running plane. @throws BoardVersionError, or Error with the reason */
   openBoard(path: string): MappedBoard;
+  /** Read the capture ring of a running plane. Null: it has none. @throws Error with the reason */
+  openCapture(path: string): CaptureReader | null;
   /** Does a living plane hold this board? */
   held(path: string): boolean;
   /** Remove what a plane that has ended left of its board. Nothing happens while one holds it. */
@@ -89,7 +131,11 @@ function mapped(library: Library, pointer: Deno.PointerObject, bytes: number): M
   };
 }
 
-function createBoard(library: Library, path: string, options: { slots: number; version: string }) {
+function createBoard(
+  library: Library,
+  path: string,
+  options: { slots: number; version: string },
+): NewBoard {
   const error = new Int32Array(1);
   const pointer = library.symbols.rm_board_create(text(path), options.slots, text(options.version), error);
   if (pointer === null) {
@@ -103,7 +149,48 @@ function createBoard(library: Library, path: string, options: { slots: number; v
   // The head says how much there is; nothing else of it is trusted before it is checked.
   const size = Number(new Deno.UnsafePointerView(pointer).getBigUint64(8));
   const map = mapped(library, pointer, size);
-  return { ...map, run: () => library.symbols.rm_plane_run(pointer) };
+  let ring: Deno.PointerValue = null;
+  return {
+    ...map,
+    makeCapture: (path) => void (ring = createCapture(library, path, pointer)),
+    run: () => library.symbols.rm_plane_run(pointer, ring),
+  };
+}
+
+/** Threads of the plane that move frames. */
+const RINGS = 1;
+
+function createCapture(library: Library, path: string, board: Deno.PointerObject): Deno.PointerValue {
+  const error = new Int32Array(1);
+  const ring = library.symbols.rm_capture_create(text(path), board, RINGS, error);
+  if (ring === null && error[0] !== 0) {
+    throw new Error(`Cannot create the capture ring ${path}: ${ERRNO[error[0]!] ?? `errno ${error[0]}`}`);
+  }
+  return ring;
+}
+
+function openCapture({ symbols }: Library, path: string): CaptureReader | null {
+  const error = new Int32Array(1);
+  const reader = symbols.rm_capture_open(text(path), error);
+  if (reader === null) {
+    if (ERRNO[error[0]!] === ERRNO[2]) return null;
+    throw new Error(`Cannot open the capture ring ${path}: ${ERRNO[error[0]!] ?? `errno ${error[0]}`}`);
+  }
+  const map = symbols.rm_capture_map(reader)!;
+  const bytes = Number(new Deno.UnsafePointerView(map).getBigUint64(8));
+  const layout = new Board(Deno.UnsafePointerView.getArrayBuffer(map, bytes), CAPTURE_MAGIC);
+  return {
+    layout,
+    want: (wanted) => symbols.rm_capture_want(reader, wanted),
+    choose(wanted, program) {
+      if (symbols.rm_capture_choose(reader, wanted, encodeBpf(program), program.length) !== 0) {
+        throw new RangeError(`Cannot use a filter of ${program.length} instructions: that is too long`);
+      }
+    },
+    take: (untilNs, out) => symbols.rm_capture_take(reader, untilNs, out, out.length),
+    missed: () => Number(symbols.rm_capture_missed(reader)),
+    close: () => symbols.rm_capture_close(reader),
+  };
 }
 
 function openBoard(library: Library, path: string): MappedBoard {
@@ -129,6 +216,7 @@ export function openNative(path = nativePath()): Native {
   return {
     createBoard: (board, options) => createBoard(library, board, options),
     openBoard: (board) => openBoard(library, board),
+    openCapture: (capture) => openCapture(library, capture),
     held: (board) => library.symbols.rm_board_held(text(board)) === 1,
     removeBoard: (board) => void library.symbols.rm_board_remove(text(board)),
     monoNs: () => library.symbols.rm_mono_ns(),

@@ -74,6 +74,8 @@ export const COUNTER = [
   "stalls",
   "flow_evicted_live",
 ] as const;
+/** Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to one. */
+export const TAP = ["copy", "in", "out"] as const;
 /** Classes of flows for ageing. */
 export const AGE = ["tcp_opening", "tcp", "tcp_closing", "udp", "icmp", "other"] as const;
 
@@ -102,6 +104,8 @@ export const FLOW_FLAG = {
 } as const;
 /** Sizes of fixed arrays in the header. */
 export const LIMIT = { rules: 16, bpf_max: 128, name_bytes: 32, spec_bytes: 112, events: 256 } as const;
+/** Beginning of the capture file, "RMXC". */
+export const CAPTURE_MAGIC = 0x43584d52;
 export const ABI_VERSION = 2;
 /** Of one entry of a flow table. */
 export const FLOW_BYTES = 192;
@@ -109,9 +113,15 @@ export const FLOW_BYTES = 192;
 export const NO_FLOW = 0xffffffff;
 export const NO_RULE = 0xff;
 
+export type Tap = (typeof TAP)[number];
 export type Why = (typeof WHY)[number];
 export type Parse = (typeof PARSE)[number];
 export type Nature = (typeof NATURE)[number];
 export type Age = (typeof AGE)[number];
 export type EventKind = (typeof EVENT_KIND)[number];
 export type Cause = (typeof CAUSE)[number];
+
+/** The bit that stands for frames of a role, an index of ROLE, at a tap. */
+export function tapBit(tap: Tap, role: number): number {
+  return 1 << (8 * TAP.indexOf(tap) + role);
+}

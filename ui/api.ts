@@ -6,11 +6,19 @@
  * parameter is refused, because a misspelt one would otherwise be obeyed as if it were not there.
  */
 import { type Context, Hono } from "hono";
-import type { NodeControl, NodeStatus } from "../appliance/view.ts";
+import {
+  type CaptureAnswer,
+  type NodeControl,
+  type NodeStatus,
+  type Role,
+  ROLES,
+} from "../appliance/view.ts";
 
 export const LIMIT_MAX = 10000;
 /** A status older than this is history: control has lost sight of the plane. */
 export const FRESH_MS_MAX = 1000;
+/** Of captures: a year. */
+const SECONDS_MAX = 366 * 86_400;
 const BODY_BYTES_MAX = 4096;
 
 /** A refusal on its way to the client. */
@@ -26,6 +34,9 @@ const ROUTES: Readonly<Record<string, "GET" | "POST">> = {
   "/api/v1/status": "GET",
   "/api/v1/flows": "GET",
   "/api/v1/events": "GET",
+  "/api/v1/capture": "GET",
+  "/api/v1/capture/kept": "GET",
+  "/api/v1/capture/files": "GET",
   "/api/v1/switchover": "POST",
   "/api/v1/failback": "POST",
   "/api/v1/reload": "POST",
@@ -52,6 +63,7 @@ export function makeApi(control: NodeControl): Hono {
     const limit = integer(given, "limit", { min: 1, max: LIMIT_MAX, or: 100 });
     return c.json({ events: control.events({ after, limit }) });
   });
+  addCaptures(app, control);
   for (const order of ["switchover", "failback"] as const) {
     app.post(`/api/v1/${order}`, async (c) => {
       const result = await control[order](await forceOf(c));
@@ -68,6 +80,47 @@ export function makeApi(control: NodeControl): Hono {
   app.notFound(noRoute);
   app.onError(failed);
   return app;
+}
+
+function addCaptures(app: Hono, { captures }: NodeControl): void {
+  app.get("/api/v1/capture", (c) => {
+    const given = query(c, ["filter", "ports", "seconds", "packets"]);
+    const most = (name: string, max: number) =>
+      given.has(name) ? integer(given, name, { min: 1, max, or: 0 }) : null;
+    return file(captures.live({
+      filter: given.get("filter") ?? "",
+      ports: portsOf(given.get("ports")),
+      seconds: most("seconds", SECONDS_MAX),
+      packets: most("packets", Number.MAX_SAFE_INTEGER),
+    }));
+  });
+  app.get("/api/v1/capture/kept", (c) => {
+    const given = query(c, ["filter", "last_s", "around_s"]);
+    if (given.has("last_s") && given.has("around_s")) throw bad('There is "last_s" or "around_s", not both');
+    const filter = given.get("filter") ?? "";
+    const lastS = given.has("last_s") ? integer(given, "last_s", { min: 1, max: SECONDS_MAX, or: 0 }) : null;
+    const aroundS = integer(given, "around_s", { min: 1, max: SECONDS_MAX, or: 60 });
+    return file(captures.kept({ filter, lastS, aroundS }));
+  });
+  app.get("/api/v1/capture/files", (c) => {
+    query(c, []);
+    return c.json(captures.list());
+  });
+}
+
+/** A capture on its way, or why there is none. */
+function file(answer: CaptureAnswer): Response {
+  if (answer.ok) return new Response(answer.stream, { headers: { "content-type": "application/x-pcapng" } });
+  if (answer.fault === "request") throw bad(answer.text);
+  throw new Refused(409, "There is no capture", answer.text);
+}
+
+function portsOf(text: string | undefined): Role[] {
+  return (text ?? "").split(",").filter((name) => name !== "").map((name) => {
+    const role = ROLES.find((known) => known === name);
+    if (role !== undefined) return role;
+    throw bad(`The parameter "ports" has "${name}"; accepted: of ${ROLES.join(", ")}`);
+  });
 }
 
 /** Why the node does not do its work; null: it does. */

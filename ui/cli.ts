@@ -26,6 +26,8 @@ export interface Terminal {
   sleep(ms: number): Promise<void>;
   /** Whether the person has asked to stop watching. */
   interrupted(): boolean;
+  /** The same as a signal. @default never */
+  readonly stop?: AbortSignal;
 }
 
 /** Long enough that a rate of few packets is not all chance, short enough not to be waited for. */

@@ -5,7 +5,7 @@
  * comes back as its own words.
  */
 import { reasonOf } from "../appliance/reason.ts";
-import type { EventView, FlowView, NodeStatus, OrderResult } from "../appliance/view.ts";
+import type { CaptureListing, EventView, FlowView, NodeStatus, OrderResult } from "../appliance/view.ts";
 
 /** `NodeControl`, from afar. */
 export interface RemoteNode {
@@ -15,6 +15,14 @@ export interface RemoteNode {
   /** A refusal of the node is a result that is not ok, never an error. */
   order(name: "switchover" | "failback", options: { force: boolean }): Promise<OrderResult>;
   reload(): Promise<{ ok: boolean; text: string }>;
+  /** The ring of captured frames. */
+  captureFiles(): Promise<CaptureListing>;
+  /** A pcapng file in pieces; it ends when the node or `stop` ends it. `query` as in the API. */
+  capture(
+    what: "live" | "kept",
+    query: URLSearchParams,
+    stop: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>>;
   close(): void;
 }
 
@@ -57,6 +65,14 @@ export function connectNode(socket: string): RemoteNode {
       if (answer.status === 422) return { ok: false, text: String(answer.body.detail) };
       return told(answer, socket) as unknown as { ok: boolean; text: string };
     },
+    captureFiles: async () =>
+      told(await ask("GET", "/api/v1/capture/files"), socket) as unknown as CaptureListing,
+    capture: async (what, query, stop) => {
+      const path = `/api/v1/capture${what === "kept" ? "/kept" : ""}?${query}`;
+      const response = await reach({ client, socket, method: "GET", path, body: undefined }, stop);
+      if (!response.ok) told(await answerOf(response, socket), socket);
+      return piecesOf(response, socket, stop);
+    },
     close: () => client.close(),
   };
 }
@@ -69,23 +85,49 @@ interface Question {
   readonly body: object | undefined;
 }
 
-async function askNode({ client, socket, method, path, body }: Question): Promise<Answer> {
-  let response: Response;
+async function askNode(question: Question): Promise<Answer> {
+  return await answerOf(await reach(question), question.socket);
+}
+
+async function reach(
+  { client, socket, method, path, body }: Question,
+  signal?: AbortSignal,
+): Promise<Response> {
   try {
     // The host is only a name: the client goes to the socket whatever it says.
-    response = await fetch(`http://node${path}`, {
+    return await fetch(`http://node${path}`, {
       client,
       method,
+      ...(signal && { signal }),
       ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
     });
   } catch (error) {
     throw new NodeSilentError(`Cannot reach a node at ${socket}: ${await whyUnreachable(socket, error)}`);
   }
+}
+
+async function answerOf(response: Response, socket: string): Promise<Answer> {
   const text = await response.text();
   try {
     return { status: response.status, body: JSON.parse(text) };
   } catch (cause) {
     throw new NodeSilentError(`Cannot understand the node at ${socket}: it answered no JSON`, { cause });
+  }
+}
+
+/** The body as it comes. That the reader has stopped is its end. */
+async function* piecesOf(
+  response: Response,
+  socket: string,
+  stop: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of response.body ?? []) yield piece;
+  } catch (error) {
+    if (stop.aborted) return;
+    throw new NodeSilentError(`Cannot read on from the node at ${socket}: the connection broke`, {
+      cause: error,
+    });
   }
 }
 

@@ -5,6 +5,7 @@
  * the help does not tell, and nothing is told that is not accepted.
  */
 
+import { captureCommands } from "./commands_capture.ts";
 import { EXPORT_FORMATS } from "../filter/export.ts";
 import { PRESETS } from "../filter/rule.ts";
 
@@ -336,6 +337,7 @@ export const COMMANDS: readonly Command[] = [
     }],
     exits: CAPTURE_EXITS,
   },
+  ...captureCommands({ remote: REMOTE, json: JSON_OPTION, exits: { 0: "done", ...UNREACHABLE } }),
   {
     name: "config example",
     summary: "Print a commented configuration with every key and its default",

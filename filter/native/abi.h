@@ -112,6 +112,9 @@ enum rm_counter {
   RM_COUNTERS
 };
 
+/* Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to a port. */
+enum rm_tap { RM_TAP_COPY, RM_TAP_IN, RM_TAP_OUT, RM_TAPS };
+
 #define RM_SPEC_BYTES 112
 #define RM_NAME_BYTES 32
 #define RM_ERROR_BYTES 256
@@ -157,6 +160,8 @@ struct rm_setup {
   uint32_t memory_mib;
   uint32_t core;           /* CPU of the poll loop; 0xffffffff: not pinned */
   uint32_t spin_us;        /* empty polling before the loop sleeps */
+  uint32_t capture_room;   /* bytes of all capture rings together; 0: there is none */
+  uint32_t capture_bytes;  /* bytes of a frame that a ring keeps */
 } RM_ALIGNED;
 
 struct rm_bpf { uint16_t code; uint8_t jt, jf; uint32_t k; };
@@ -329,4 +334,38 @@ struct rm_board {
   struct rm_event event[RM_EVENTS];
   struct rm_field field[RM_FIELDS];
 };
+
+/* The capture file, beside the board: frames of the mirror for people to look at, one ring for each thread that moves
+ * frames. The writer never waits and overwrites the oldest; a reader finds by the sequence what it came too late for.
+ * Its header describes it as the board's does the board. */
+#define RM_CAPTURE_MAGIC 0x43584d52u /* "RMXC" */
+#define RM_CAPTURE_RINGS 32
+/* Bit of `wanted` for frames of a role at a tap. */
+#define RM_TAP_BIT(tap, role) (1u << (8 * (tap) + (role)))
+
+struct rm_capture_header {
+  uint32_t magic, abi;
+  uint64_t size;                                   /* of the whole file */
+  uint32_t field_offset, field_count, field_bytes; /* as in struct rm_header */
+  uint32_t rings, slots;    /* of each ring, power of two */
+  uint32_t slot_bytes;      /* a struct rm_captured and the frame's bytes behind it, whole cache lines */
+  uint32_t record_bytes;    /* sizeof(struct rm_captured) */
+  uint32_t snap_bytes;
+  uint64_t ring_offset, ring_bytes; /* of ring 0; of each */
+  uint64_t boot;            /* of the board that it belongs to */
+  RM_ALIGNED uint32_t wanted; /* control: RM_TAP_BIT of what is to be written */
+} RM_ALIGNED;
+
+struct rm_capture_ring { uint64_t written; } RM_ALIGNED; /* sequence of the last whole record; the slots follow */
+
+struct rm_captured {
+  uint64_t sequence;        /* from 1; 0 while it is being written. Slot = sequence % slots */
+  uint64_t mono_ns, wall_ns;
+  uint32_t wire_bytes;      /* length of the frame */
+  uint16_t bytes;           /* of it that are kept, at most snap_bytes */
+  uint8_t role, tap;        /* enum rm_role, enum rm_tap */
+  uint8_t why, rule;        /* of a copy: enum rm_why, index or 0xff */
+  uint8_t pad[6];
+};
+_Static_assert(sizeof(struct rm_captured) == 40, "head of a captured frame");
 #endif

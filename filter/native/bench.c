@@ -126,6 +126,16 @@ RM_EXPORT void rm_bench_latency(uint64_t ns, uint32_t step_ns, uint32_t slots, u
   sink->driver = before;
 }
 
+/* Make the capture ring at `path` if there is none yet, and want frames of it, as RM_TAP_BIT(). 0, or -1: no ring. */
+RM_EXPORT int32_t rm_bench_capture(const char *path, uint32_t wanted);
+RM_EXPORT int32_t rm_bench_capture(const char *path, uint32_t wanted) {
+  int32_t error;
+  if (!bench->capture.file) capture_open(&bench->capture, rm_capture_create(path, bench->board, 1, &error), 0);
+  if (!bench->capture.file) return -1;
+  bench->capture.file->wanted = wanted;
+  return 0;
+}
+
 /* Bytes of memory for each place of a flow table. */
 RM_EXPORT uint32_t rm_bench_flow_bytes(void);
 RM_EXPORT uint32_t rm_bench_flow_bytes(void) { return (uint32_t)(sizeof(struct rm_flow) + sizeof(uint32_t)); }

@@ -3,6 +3,7 @@
  * The programs come from libpcap's compiler, but nothing here depends on that: a jump only goes forward,
  * and a read outside the frame, an unknown instruction or a jump past the end rejects the frame.
  */
+#include "capture.h"
 #include "filter.h"
 
 enum { CLASS_LD, CLASS_LDX, CLASS_ST, CLASS_STX, CLASS_ALU, CLASS_JMP, CLASS_RET, CLASS_MISC };
@@ -15,7 +16,7 @@ enum { FROM_X = 0x08, RET_A = 0x10, MISC_TXA = 0x80 };
 #define WORDS 16u
 
 struct machine {
-  uint32_t a, x;
+  uint32_t a, x, length;
   uint32_t word[WORDS];
 };
 
@@ -33,7 +34,7 @@ static bool load(struct machine *m, const struct rm_bpf *op, const uint8_t *fram
   bool to_x = (op->code & 7) == CLASS_LDX;
   switch (op->code & 0xe0) {
     case MODE_IMM: value = op->k; break;
-    case MODE_LEN: value = bytes; break;
+    case MODE_LEN: value = m->length; break;
     case MODE_MEM:
       if (op->k >= WORDS) return false;
       value = m->word[op->k];
@@ -95,7 +96,11 @@ static bool jump(const struct machine *m, const struct rm_bpf *op, uint32_t *ski
 }
 
 uint32_t rm_bpf_run(const struct rm_bpf *program, uint32_t count, const uint8_t *frame, uint32_t bytes) {
-  struct machine m = {0};
+  return rm_bpf_run_cut(program, count, frame, (struct rm_cut){bytes, bytes});
+}
+
+uint32_t rm_bpf_run_cut(const struct rm_bpf *program, uint32_t count, const uint8_t *frame, struct rm_cut cut) {
+  struct machine m = {.length = cut.wire_bytes};
   if (count == 0) return 0xffffffffu;
   for (uint64_t at = 0; at < count; at++) {
     const struct rm_bpf *op = &program[at];
@@ -103,7 +108,7 @@ uint32_t rm_bpf_run(const struct rm_bpf *program, uint32_t count, const uint8_t 
     switch (op->code & 7) {
       case CLASS_LD:
       case CLASS_LDX:
-        if (!load(&m, op, frame, bytes)) return 0;
+        if (!load(&m, op, frame, cut.bytes)) return 0;
         break;
       case CLASS_ST:
       case CLASS_STX:

@@ -24,6 +24,7 @@ static void receive(struct plane *p, struct port *port, struct batch *b) {
   port->view->rx_packets += b->n;
   port->view->rx_bytes += bytes;
   if (b->n) p->last_packet_ns = p->now;
+  capture_frames(p, RM_TAP_IN, port->role, b->frame, b->n);
 }
 
 static void parse(struct plane *p, struct rm_flows *table, struct batch *b) {
@@ -109,6 +110,7 @@ static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, 
     live->rule[v.rule].packets++;
     live->rule[v.rule].bytes += m->pkt_len;
   }
+  capture_frame(p, RM_TAP_COPY, role, m, v);
   /* Nobody writes to a frame after this point, so the copy is one more reference. */
   rte_mbuf_refcnt_update(m, 1);
   port_queue(p, role, m, true);

@@ -170,6 +170,7 @@ static void housekeep(struct plane *p) {
   if (p->now - p->last_refresh_ns < REFRESH_NS) return;
   p->last_refresh_ns = p->now;
   ports_refresh(p);
+  capture_clock(&p->capture);
   take_rules(p);
   live->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
   choose_priority(p, live->cpu_ns);
@@ -220,6 +221,7 @@ bool plane_turn(struct plane *p) {
   bool any = false;
   uint64_t before = p->now;
   set_clock(p, clock_ns(CLOCK_MONOTONIC));
+  capture_turn(&p->capture);
   uint64_t took = p->now - before, bar = p->board->command.stall_ns;
   if (took > p->board->live.loop_ns_max) p->board->live.loop_ns_max = took;
   if (bar && took > bar) reflex_own_stall(&p->reflex, took);
@@ -262,15 +264,16 @@ int plane_start(struct plane *p) {
   return 0;
 }
 
-/* Run the plane on a board made by rm_board_create() and set up by its caller, until command.stop.
- * Returns 0, or 3 with the reason in header.error. Blocks; once per process. */
-RM_EXPORT int32_t rm_plane_run(void *board);
-RM_EXPORT int32_t rm_plane_run(void *board) {
+/* Run the plane on a board made by rm_board_create() and set up by its caller, until command.stop. `capture`: made by
+ * rm_capture_create() for it, or null. Returns 0, or 3 with the reason in header.error. Blocks; once per process. */
+RM_EXPORT int32_t rm_plane_run(void *board, void *capture);
+RM_EXPORT int32_t rm_plane_run(void *board, void *capture) {
   struct plane *p = aligned_alloc(64, (sizeof *p + 63) & ~63ul);
   struct rm_board *b = board;
   if (!p) return 3;
   memset(p, 0, sizeof *p);
   p->board = b;
+  capture_open(&p->capture, capture, 0);
   b->header.state = RM_STATE_STARTING;
   prctl(PR_SET_TIMERSLACK, 1);
   setpriority(PRIO_PROCESS, 0, -20); /* of this thread; the loop sleeps when idle, so it starves nobody */

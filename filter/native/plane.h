@@ -6,6 +6,7 @@
 #ifndef RM_PLANE_H
 #define RM_PLANE_H
 #include <rte_mbuf.h>
+#include "capture.h"
 #include "filter.h"
 #include "reflex.h"
 
@@ -54,6 +55,7 @@ struct plane {
   struct rm_rules rules;
   struct rm_budget budget;
   struct reflex reflex;
+  struct capture capture;
   struct port port[RM_ROLES];
   struct rte_mempool *pool;
   int netlink;
@@ -71,6 +73,21 @@ static inline void count(struct plane *p, enum rm_counter c, uint64_t packets, u
   rm_count(p->board, c, packets, bytes);
 }
 static inline int serving(const struct plane *p) { return reflex_serving(&p->reflex); }
+
+/* Keep what of a frame is wanted for people to look at; `v` is of copies alone. */
+static inline void capture_frame(struct plane *p, enum rm_tap tap, uint32_t role, const struct rte_mbuf *m,
+                                 struct rm_verdict v) {
+  if (__builtin_expect(!capture_wants(&p->capture, tap, role), 1)) return;
+  struct rm_captured seen = {.mono_ns = p->now, .wire_bytes = m->pkt_len, .role = (uint8_t)role, .tap = (uint8_t)tap,
+                             .why = v.why, .rule = v.rule};
+  capture_write(&p->capture, &seen, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
+}
+static inline void capture_frames(struct plane *p, enum rm_tap tap, uint32_t role, struct rte_mbuf *const *frames,
+                                  uint16_t n) {
+  if (__builtin_expect(!capture_wants(&p->capture, tap, role), 1)) return;
+  for (uint16_t i = 0; i < n; i++)
+    capture_frame(p, tap, role, frames[i], (struct rm_verdict){RM_WHY_NONE, 0xff, RM_WHY_NONE});
+}
 
 /* plane.c: everything before the first turn, and one turn. False: no frame came. */
 int plane_start(struct plane *p);

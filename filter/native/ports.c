@@ -77,6 +77,7 @@ void port_flush(struct plane *p, struct port *port) {
   uint16_t n = port->queued;
   if (n == 0) return;
   port->queued = 0;
+  capture_frames(p, RM_TAP_OUT, port->role, port->queue, n);
   uint64_t bytes = bytes_of(port->queue, n); /* what is sent is no longer ours to look at */
   uint16_t sent = port->driver->send(port, port->queue, n), left = n - sent;
   /* A full port drops here and nowhere else: waiting would stop every other port. */

@@ -43,8 +43,8 @@ const SYMBOLS = {
 
 type Bench = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
-/** A board set up for the case. `source` is written as it is: the bench may use what a configuration may not. */
-function prepare(request: CaseRequest) {
+/** A board set up for a case. `source` is written as it is: the bench may use what a configuration may not. */
+export function prepare(request: Pick<CaseRequest, "case" | "directory" | "library">) {
   const { config, problems } = parseConfig(caseToml(request.case, request.directory), "bench");
   if (config === undefined) throw new Error(`Cannot configure the bench: ${problems.map(describeProblem)}`);
   const path = `${request.directory}/board`;

@@ -101,6 +101,12 @@ export class TestNode {
     return Deno.readTextFileSync(`${this.directory}/node.log`);
   }
 
+  /** Of the process that is control, for signals that do not end it. */
+  get controlPid(): number {
+    if (this.#control === null) throw new Error("Cannot name control: it does not run");
+    return this.#control.pid;
+  }
+
   async startControl(): Promise<void> {
     // The shell keeps its process id through to the program, so a signal reaches what it is meant for.
     const script = 'exec "$0" run --config "$1" >>"$2" 2>&1 </dev/null';

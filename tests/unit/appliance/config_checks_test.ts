@@ -68,6 +68,17 @@ Deno.test("parseConfig() keeps directories and sockets apart", () => {
   assert.match(reasons(text, { upstream: "memif:/run/m.sock" })[0]!, /holds the socket of the API/);
 });
 
+Deno.test("parseConfig() keeps no ring of captured frames by default, and none without a buffer", () => {
+  const { stateDirectory } = good("").node;
+  assert.deepEqual(good("").capture, {
+    ...{ bufferMib: 4, snapBytes: 128, ringMib: 0 },
+    directory: `${stateDirectory}/capture`,
+  });
+  assert.equal(good('[capture]\ndirectory = "/data/c"\nring_mib = 64\n').capture.directory, "/data/c");
+  assert.deepEqual(reasons("[capture]\nbuffer_mib = 0\n"), []);
+  assert.match(reasons("[capture]\nbuffer_mib = 0\nring_mib = 64\n")[0]!, /^capture\.ring_mib needs frames/);
+});
+
 Deno.test("parseConfig() puts rules of the file ahead of those of the preset", () => {
   const config = good('[filter]\npreset = "lb"\n[[filter.rules]]\nname = "a"\nmatch = "udp"\nall = true\n');
   assert.equal(config.filter.rules[0]!.name, "a");

@@ -1,6 +1,6 @@
 /** The interpreter of classic BPF, instruction by instruction. */
 import assert from "node:assert/strict";
-import { type BpfProgram, runBpf } from "../../../filter/bpf.ts";
+import { type BpfProgram, encodeBpf, runBpf } from "../../../filter/bpf.ts";
 
 const FRAME = Uint8Array.of(0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 0x45);
 const RET_A = 0x16;
@@ -84,4 +84,18 @@ Deno.test("runBpf() accepts without a program, and rejects past the end and unkn
   for (const code of [0xe0, 0xc0, 0x21, 0xa0, 0xb4, 0xf5]) {
     assert.equal(run([code], [0x06, 1]), 0, `code 0x${code.toString(16)}`);
   }
+});
+
+Deno.test("runBpf() takes the length on the wire of a frame that was cut, and looks no further than it goes", () => {
+  const length: BpfProgram = [{ code: 0x80, jt: 0, jf: 0, k: 0 }, { code: RET_A, jt: 0, jf: 0, k: 0 }];
+  assert.equal(runBpf(length, FRAME), FRAME.length);
+  assert.equal(runBpf(length, FRAME, 1500), 1500);
+  const beyond: BpfProgram = [{ code: 0x30, jt: 0, jf: 0, k: 9 }, { code: 6, jt: 0, jf: 0, k: 1 }];
+  assert.equal(runBpf(beyond, FRAME, 1500), 0);
+});
+
+Deno.test("encodeBpf() lays instructions out as C has them, and is never empty", () => {
+  const bytes = encodeBpf([{ code: 0x0102, jt: 3, jf: 4, k: 0x05060708 }, { code: 6, jt: 0, jf: 0, k: 1 }]);
+  assert.deepEqual([...bytes], [2, 1, 3, 4, 8, 7, 6, 5, 6, 0, 0, 0, 1, 0, 0, 0]);
+  assert.equal(encodeBpf([]).length, 8);
 });

@@ -37,6 +37,7 @@ const TABLE: readonly (readonly [string, string, string, readonly string[]])[] =
   ["rm_nature", "nature_", "natures", names.NATURE],
   ["rm_parse", "parse_", "parses", names.PARSE],
   ["rm_counter", "count_", "counters", names.COUNTER],
+  ["rm_tap", "tap_", "taps", names.TAP],
   ["rm_age", "age_", "ages", names.AGE],
 ];
 
@@ -68,4 +69,5 @@ Deno.test("names.ts has the flags, limits and numbers of abi.h", () => {
   assert.equal(constant("RM_ABI_VERSION"), names.ABI_VERSION);
   assert.equal(constant("RM_NO_FLOW"), names.NO_FLOW);
   assert.match(bare, new RegExp(`sizeof\\(struct rm_flow\\) == ${names.FLOW_BYTES}\\b`));
+  assert.equal(constant("RM_CAPTURE_MAGIC"), names.CAPTURE_MAGIC);
 });

@@ -1,7 +1,8 @@
 /** The API against a node that is not there: answers, refusals, and what the node never hears of. */
 import assert from "node:assert/strict";
 import { makeApi } from "../../../ui/api.ts";
-import { type FakeNode, fakeNode, nodeStatus } from "./fake_node.ts";
+import type { CaptureAnswer } from "../../../appliance/view.ts";
+import { CAPTURE_LISTING, type FakeNode, fakeNode, nodeStatus } from "./fake_node.ts";
 
 interface Answer {
   readonly status: number;
@@ -73,6 +74,39 @@ Deno.test("makeApi() gives events after a number, at most so many", async () => 
   const answer = await ask(node, "/api/v1/events?after=41&limit=2");
   assert.deepEqual(node.calls, ['events {"after":41,"limit":2}']);
   assert.equal((answer.body.events as unknown[]).length, 2);
+});
+
+Deno.test("makeApi() hands out captures as they come, and what they are of to the node", async () => {
+  const node = fakeNode();
+  const query = "filter=tcp%20port%2080&ports=upstream,primary-in&seconds=5&packets=7";
+  const response = await makeApi(node).request(`/api/v1/capture?${query}`);
+  assert.equal(response.headers.get("content-type"), "application/x-pcapng");
+  assert.deepEqual([...await response.bytes()], [1, 2, 3]);
+  const nothing: CaptureAnswer = { ok: false, fault: "node", text: "there is no plane" };
+  node.captured = nothing;
+  assert.equal(refused(await ask(node, "/api/v1/capture"), 409), "there is no plane");
+  await ask(node, "/api/v1/capture/kept?last_s=300");
+  node.captured = { ...nothing, fault: "request", text: 'Cannot compile filter "tpc": syntax error' };
+  assert.match(refused(await ask(node, "/api/v1/capture/kept?filter=tpc"), 400), /^Cannot compile filter/);
+  assert.deepEqual(node.calls, [
+    'live {"filter":"tcp port 80","ports":["upstream","primary-in"],"seconds":5,"packets":7}',
+    'live {"filter":"","ports":[],"seconds":null,"packets":null}',
+    'kept {"filter":"","lastS":300,"aroundS":60}',
+    'kept {"filter":"tpc","lastS":null,"aroundS":60}',
+  ]);
+  assert.deepEqual((await ask(node, "/api/v1/capture/files")).body, { ...CAPTURE_LISTING });
+});
+
+Deno.test("makeApi() refuses captures of ports and times that are none", async () => {
+  const node = fakeNode();
+  assert.match(
+    refused(await ask(node, "/api/v1/capture?ports=upstream,left"), 400),
+    /has "left"; accepted: of upstream, /,
+  );
+  assert.match(refused(await ask(node, "/api/v1/capture?seconds=0"), 400), /"seconds" is "0"/);
+  assert.match(refused(await ask(node, "/api/v1/capture?snap=9"), 400), /there are filter, ports, seconds/);
+  assert.match(refused(await ask(node, "/api/v1/capture/kept?last_s=1&around_s=1"), 400), /not both/);
+  assert.deepEqual(node.calls, []);
 });
 
 Deno.test("makeApi() carries out orders, forced only when the body says so", async () => {

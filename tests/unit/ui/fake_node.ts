@@ -2,6 +2,8 @@
  * A node that is not there: its views, and a control that answers with them and remembers what it was asked.
  */
 import type {
+  CaptureAnswer,
+  CaptureListing,
   EventView,
   FlowView,
   NodeControl,
@@ -126,12 +128,33 @@ export function flowView(more: Partial<FlowView> = {}): FlowView {
   };
 }
 
+export const CAPTURE_LISTING: CaptureListing = {
+  directory: "/var/lib/remediate/capture",
+  bytesMax: 64 * 1024 * 1024,
+  packets: 1200,
+  missed: 3,
+  failing: null,
+  files: [{
+    name: "mirror-20260131T115900.000.pcapng",
+    bytes: 8_000_000,
+    startMs: NOW_MS - 60_000,
+    endMs: NOW_MS,
+    switches: 1,
+  }],
+};
+
 export interface FakeNode extends NodeControl {
   /** Every call as "name JSON". */
   readonly calls: string[];
   view: NodeStatus;
   result: OrderResult;
   reloaded: { ok: boolean; text: string };
+  /** What every capture is answered with. */
+  captured: CaptureAnswer;
+}
+
+export function streamOf(...pieces: readonly Uint8Array[]): CaptureAnswer {
+  return { ok: true, stream: ReadableStream.from(pieces) };
 }
 
 export function fakeNode(): FakeNode {
@@ -143,6 +166,7 @@ export function fakeNode(): FakeNode {
     view: nodeStatus(),
     result: { ok: true, path: "redundant", text: "traffic goes by the redundant box", tookUs: 40 },
     reloaded: { ok: true, text: "the new configuration is in force" },
+    captured: streamOf(Uint8Array.of(1, 2, 3)),
     status() {
       note("status");
       return this.view;
@@ -166,6 +190,13 @@ export function fakeNode(): FakeNode {
     reload() {
       note("reload");
       return Promise.resolve(this.reloaded);
+    },
+    get captures() {
+      return {
+        live: (request: object) => (note("live", request), this.captured),
+        kept: (request: object) => (note("kept", request), this.captured),
+        list: () => (note("list"), { ...CAPTURE_LISTING }),
+      };
     },
   };
 }
