@@ -17,7 +17,6 @@
 #define SEGMENTS 4096       /* of the inverse of the distribution of ranks */
 #define FLOWS_MAX 100000000u
 #define BACKLOG 1024        /* frames of a paced port that may wait, as in a NIC's ring */
-#define FIN_LEAD 64         /* a flow is closed so many places before it is replaced */
 #define LINE 64
 
 enum { SIZES_IMIX = 0 };
@@ -27,7 +26,7 @@ struct gen {
   uint32_t flows, bytes;    /* bytes 0: IMIX */
   uint32_t new_every, fin_every; /* frames; 0: never */
   uint32_t until_new, until_fin;
-  uint32_t next, closing;   /* ranks */
+  uint32_t next;            /* rank */
   uint32_t lap;             /* of `next` */
   bool mix, cold, reply;    /* reply: frames go from servers to clients */
   uint64_t random, frames, seed;
@@ -187,8 +186,7 @@ static inline struct frame choose(struct gen *g, enum kind *kind) {
     f.flags = g->reply ? RM_TCP_SYN | RM_TCP_ACK : RM_TCP_SYN;
   } else if (g->fin_every && --g->until_fin == 0) {
     g->until_fin = g->fin_every;
-    rank = g->closing++;
-    if (g->closing == g->flows) g->closing = 0;
+    rank = g->next; /* the one that is replaced next */
     f.flags = RM_TCP_ACK | RM_TCP_FIN;
   } else {
     rank = pick_rank(g, (uint32_t)(dice >> 32));
@@ -313,7 +311,6 @@ static int gen_open(struct plane *p, struct port *port, const char *spec) {
   g->seed = mix(g->seed + 1), g->random = mix(g->seed);
   g->until_new = g->new_every;
   g->until_fin = g->fin_every / 2 + 1;
-  g->closing = g->flows ? FIN_LEAD % g->flows : 0;
   port->view->link = 1;
   port->view->mtu = p->board->setup.frame_bytes_max - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN;
   memcpy(port->view->mac, "\2\0\0\0\0", 5);

@@ -155,10 +155,13 @@ static void expect(struct plane *p, uint32_t role, const struct segment *s) {
       (struct swallow){.seq = s->seq, .ack = s->ack, .ns = p->now, .flags = s->flags, .role = (uint8_t)role, .used = 1};
 }
 
+bool seed_expected(const struct plane *p) {
+  return p->last_seed_ns != 0 && p->now - p->last_seed_ns <= SWALLOW_NS;
+}
+
 /* Is this frame, which came out of the serving box by `role`, part of a seed? Each is swallowed once. */
 bool seed_swallows(struct plane *p, uint32_t role, const struct rm_packet *packet) {
-  if (p->last_seed_ns == 0 || p->now - p->last_seed_ns > SWALLOW_NS) return false;
-  if (packet->proto != IPPROTO_TCP || packet->payload_bytes) return false;
+  if (!seed_expected(p) || packet->proto != IPPROTO_TCP || packet->payload_bytes) return false;
   uint8_t flags = packet->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK | RM_TCP_FIN | RM_TCP_RST);
   uint32_t ack = (flags & RM_TCP_ACK) ? packet->ack : 0;
   struct swallow *s = place(p, role, packet->seq, ack);
