@@ -265,13 +265,12 @@ void rm_follow_quiet(struct rm_flow *f, const struct rm_peek *k, const uint8_t *
 
 /* Steps 2 to 4 where a rule matched; returns why the packet counts as copied. */
 static inline uint8_t apply(struct rm_flows *t, const struct rm_rule *r, struct rm_flow *f, const struct rm_packet *p,
-                            const uint8_t *frame, uint64_t now, bool observed, struct rm_verdict *verdict) {
+                            const uint8_t *frame, uint64_t now, bool observed, uint8_t *shed) {
   if (p->payload_bytes) follow_payload(f, r, p, frame);
   uint8_t why = why_copy(r, f, p, now);
   if (why != RM_WHY_NONE && !observed) {
-    if (t->budget && !rm_budget_take(t->budget, why, p->frame_bytes, now)) verdict->shed = why, why = RM_WHY_NONE;
+    if (t->budget && !rm_budget_take(t->budget, why, p->frame_bytes, now)) *shed = why, why = RM_WHY_NONE;
     else f->half[p->dir].mirrored++;
-    verdict->why = why;
   }
   if (why != RM_WHY_NONE && p->proto == PROTO_TCP) follow_copy(f, r, p, why);
   if (p->payload_bytes && has_turns(r, f)) follow_turn(f, p, why);
@@ -289,10 +288,10 @@ struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, co
   }
   f->outer_dir = observed ? 1 - p->dir : p->dir;
   if (fresh || f->rule_generation != rules->generation) choose_rule(f, rules, frame, p->frame_bytes);
-  struct rm_verdict verdict = {RM_WHY_NONE, f->rule, RM_WHY_NONE};
+  uint8_t shed = RM_WHY_NONE;
   const struct rm_rule *r = f->rule == 0xff ? NULL : &rules->rule[f->rule];
   uint8_t talker = f->flags & (RM_FLOW_TALKED | RM_FLOW_TALKER), nature = f->nature;
-  uint8_t why = r ? apply(t, r, f, p, frame, now, observed, &verdict) : RM_WHY_NONE;
+  uint8_t why = r ? apply(t, r, f, p, frame, now, observed, &shed) : RM_WHY_NONE;
   uint8_t before = f->half[p->dir].flags;
   follow(f, p, why, now);
   /* Only these move the age; working it out reads the other direction's line. */
@@ -305,5 +304,5 @@ struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, co
   uint32_t *hot = hot_of(t, slot_of(t, f));
   *hot = hot_state(t, r, f, p->dir, fresh ? 0 : *hot, same && !replies && !(p->tcp_flags & RM_TCP_FIN));
   *flow = f;
-  return verdict;
+  return (struct rm_verdict){observed ? RM_WHY_NONE : why, f->rule, shed};
 }

@@ -9,12 +9,6 @@
 enum { PROTO_TCP = 6, PROTO_UDP = 17, PORT_VXLAN = 4789, PORT_GTPU = 2152 };
 #define MAC_BYTES 12u
 
-static inline uint64_t load64(const uint8_t *p) {
-  uint64_t v;
-  memcpy(&v, p, sizeof v);
-  return v;
-}
-
 static inline bool is_link_local(const uint8_t *frame) {
   uint64_t to = __builtin_bswap64(load64(frame)) >> 16;
   return to >> 4 == 0x0180c200000ull;
