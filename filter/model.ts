@@ -10,8 +10,10 @@ import { FragmentTable } from "./fragment.ts";
 import type { Age, Nature, Parse, Why } from "./names.ts";
 import { NATURE_PACKETS, nextNature } from "./nature.ts";
 import { flowKey, type FlowPart, type Packet, parsePacket, PROTO, TCP, type TcpPart } from "./packet.ts";
-import { type CompiledRule, type FilterRule, keepaliveNs } from "./rule.ts";
+import { isPlain, isQuiet, otherBits, quietBits, startOfTick, tickOf, turnsOver } from "./quiet.ts";
+import type { CompiledRule, FilterRule } from "./rule.ts";
 import { parseInner } from "./tunnel.ts";
+import { elapsed, has, isLater, later, segmentEnd, whyCopy } from "./why.ts";
 
 /** What is known of one direction; the fields of struct rm_half. */
 export interface ModelHalf {
@@ -36,7 +38,11 @@ export interface ModelHalf {
 }
 
 export interface ModelFlow {
-  readonly outerDir: 0 | 1;
+  outerDir: 0 | 1;
+  /** Quiet without payload and with, of direction 0, then of 1. */
+  quiet: number;
+  /** Of the last packet. */
+  tick: bigint;
   /** Direction of packets from the end that opened. */
   readonly client: 0 | 1;
   readonly inner: boolean;
@@ -62,6 +68,8 @@ export interface Decision {
   readonly shed: Why;
   /** Index of the flow's rule. */
   readonly rule: number | undefined;
+  /** Nothing was to do. */
+  readonly isQuiet?: boolean;
   readonly packet: Packet;
   /** The flow after the packet; absent unless `parse` is "flow". */
   readonly flow?: ModelFlow;
@@ -78,6 +86,8 @@ export interface FilterOptions {
 
 const UNBOUNDED: BudgetLimits = { bytesPerSecond: 0, packetsPerSecond: 0 };
 const U32_MAX = 0xffffffff;
+const ROUND_TICKS = 512n;
+const NO_TICK = -2n; // of no packet, nor the one before
 
 interface Circumstances {
   readonly nowNs: bigint;
@@ -101,16 +111,6 @@ function newHalf(): ModelHalf {
   return { ...counters, ...sequence, ...flags, ackDue: false, finAckDue: false, replyDue: false };
 }
 
-const has = (tcp: TcpPart, flag: number) => (tcp.flags & flag) !== 0;
-/** Later in sequence space: ahead by less than half of it (RFC 1982). */
-const isLater = (a: number, b: number) => ((a - b) | 0) > 0;
-const later = (a: number, b: number) => (isLater(a, b) ? a : b);
-const elapsed = (since: bigint, now: bigint) => (now > since ? now - since : 0n);
-
-function segmentEnd(tcp: TcpPart, payloadBytes: number): number {
-  return (tcp.seq + payloadBytes + (has(tcp, TCP.syn) ? 1 : 0) + (has(tcp, TCP.fin) ? 1 : 0)) >>> 0;
-}
-
 export class FilterModel {
   readonly flows = new Map<string, ModelFlow>();
   #rules: readonly CompiledRule[];
@@ -119,6 +119,7 @@ export class FilterModel {
   readonly #inner: boolean;
   readonly #fragments = new FragmentTable();
   readonly budget: Budget;
+  #roundTick = 0n;
 
   constructor(rules: readonly CompiledRule[], agesMs: AgesMs, options: FilterOptions = {}) {
     const { inner = false, budget = UNBOUNDED, nowNs = 0n } = options;
@@ -134,10 +135,22 @@ export class FilterModel {
     this.#generation++;
   }
 
+  /** Ticks have few bits: after a long time, or a clock that jumped, old ones are void. */
+  #begin(tick: bigint): void {
+    const since = tick - this.#roundTick;
+    if (since < ROUND_TICKS && -since <= ROUND_TICKS) return;
+    this.#roundTick = tick;
+    for (const flow of this.flows.values()) if (tick - flow.tick > 1n) flow.tick = NO_TICK;
+  }
+
   /** Decide for one frame at `nowNs`; `observed`: it came out of the box and is never copied. */
   decide(frame: Uint8Array, nowNs: bigint, observed: boolean): Decision {
+    this.#begin(tickOf(nowNs));
     const packet = this.#inner ? parseInner(frame) : parsePacket(frame);
-    if (packet.flow) return this.#decideFlow(frame, packet, packet.flow, { nowNs, observed });
+    if (packet.flow) {
+      return this.#passQuiet(frame, packet, packet.flow, { nowNs, observed }) ??
+        this.#decideFlow(frame, packet, packet.flow, { nowNs, observed });
+    }
     if (packet.fragment) return this.#decideFragment(frame, packet, { nowNs, observed });
     return { parse: packet.verdict, why: "none", shed: "none", rule: undefined, packet };
   }
@@ -161,6 +174,20 @@ export class FilterModel {
       : { ...none, rule, shed: "fragment" };
   }
 
+  /** Step 0. */
+  #passQuiet(frame: Uint8Array, packet: Packet, part: FlowPart, at: Circumstances): Decision | undefined {
+    const flow = this.flows.get(flowKey(packet));
+    if (!flow || flow.generation !== this.#generation || !isPlain(frame, packet, part, this.#inner)) return;
+    const rule = flow.rule === undefined ? undefined : this.#rules[flow.rule]!.rule;
+    if (!isQuiet(flow, rule, part, at)) return;
+    flow.tick = tickOf(at.nowNs);
+    if (rule?.seed || rule?.keepaliveWindow) {
+      follow(flow, packet, part);
+      flow.lastNs = at.nowNs;
+    } else if (startOfTick(flow.tick) > flow.lastNs) flow.lastNs = startOfTick(flow.tick);
+    return { parse: packet.verdict, rule: flow.rule, isQuiet: true, packet, flow, why: "none", shed: "none" };
+  }
+
   #decideFlow(
     frame: Uint8Array,
     packet: Packet,
@@ -170,10 +197,12 @@ export class FilterModel {
     const flow = this.#flowOf(packet, part, nowNs, observed);
     if (flow.generation !== this.#generation) {
       flow.generation = this.#generation;
+      flow.quiet = 0;
       const index = this.#rules.findIndex(({ program }) => runBpf(program, frame) !== 0);
       flow.rule = index < 0 ? undefined : index;
     }
     const rule = flow.rule === undefined ? undefined : this.#rules[flow.rule]!.rule;
+    const { talker, nature } = flow;
     if (rule && part.payloadBytes > 0) followPayload(rule, flow, part, frame);
     const wanted = rule ? whyCopy(rule, flow, part, nowNs) : "none";
     const isShed = wanted !== "none" && !observed && !this.budget.take(wanted, packet.frameBytes, nowNs);
@@ -184,10 +213,17 @@ export class FilterModel {
       if (!observed) half.mirrored = (half.mirrored + 1) >>> 0;
       if (part.tcp) followCopy(rule!, flow, part, why);
     }
-    if (rule && hasTurns(rule)) followTurn(flow, part, why);
+    if (rule && !turnsOver(rule, flow)) followTurn(flow, part, why);
     follow(flow, packet, part);
     flow.age = ageOf(flow, part.proto);
     flow.lastNs = nowNs;
+    flow.tick = tickOf(nowNs);
+    const isReplyDue = why !== "none" && part.tcp !== undefined && part.payloadBytes > 0 &&
+      (rule!.acks || why === "keepalive");
+    const isOtherTouched = isReplyDue || talker !== flow.talker || nature !== flow.nature ||
+      (part.tcp !== undefined && has(part.tcp, TCP.fin));
+    const kept = isOtherTouched ? 0 : flow.quiet & otherBits(part.dir);
+    flow.quiet = kept | quietBits(rule, flow, part.dir, part.tcp !== undefined);
     const told = { parse: packet.verdict, rule: flow.rule, packet, flow };
     return { ...told, why: observed ? "none" : why, shed: isShed ? wanted : "none" };
   }
@@ -196,13 +232,18 @@ export class FilterModel {
   #flowOf(packet: Packet, part: FlowPart, nowNs: bigint, observed: boolean): ModelFlow {
     const key = flowKey(packet);
     const known = this.flows.get(key);
-    if (known && !this.#isAged(known, nowNs) && !opensAnew(known, part)) return known;
-    const half: [ModelHalf, ModelHalf] = [newHalf(), newHalf()];
     const outerDir = observed ? (part.dir === 0 ? 1 : 0) : part.dir;
+    if (known && !this.#isAged(known, nowNs) && !opensAnew(known, part)) {
+      known.outerDir = outerDir;
+      return known;
+    }
+    const half: [ModelHalf, ModelHalf] = [newHalf(), newHalf()];
     const times = { firstNs: nowNs, lastNs: nowNs };
     const answers = part.tcp !== undefined && has(part.tcp, TCP.syn) && has(part.tcp, TCP.ack);
     const fresh: ModelFlow = {
       outerDir,
+      quiet: 0,
+      tick: tickOf(nowNs),
       client: answers ? (part.dir === 0 ? 1 : 0) : part.dir,
       inner: packet.inner > 0,
       talker: undefined,
@@ -235,66 +276,6 @@ function opensAnew(flow: ModelFlow, { tcp, dir, payloadBytes }: FlowPart): boole
   return sender.packets > 0 && segmentEnd(tcp, payloadBytes) !== sender.next;
 }
 
-/** Step 3. */
-function whyCopy(rule: FilterRule, flow: ModelFlow, part: FlowPart, nowNs: bigint): Why {
-  const half = flow.half[part.dir];
-  if (rule.none) return "none";
-  if (rule.all) return "all";
-  const tcp = part.tcp;
-  if (rule.handshake) {
-    if (!tcp && half.packets === 0) return "handshake";
-    if (tcp && has(tcp, TCP.syn)) return "handshake";
-    if (tcp && half.ackDue && has(tcp, TCP.ack) && !has(tcp, TCP.rst | TCP.fin)) return "handshake";
-  }
-  if (rule.teardown && tcp) {
-    if (has(tcp, TCP.fin | TCP.rst)) return "teardown";
-    if (half.finAckDue && has(tcp, TCP.ack)) return "teardown";
-  }
-  if (half.packets < rule.firstPackets) return "first";
-  if (part.payloadBytes > 0 && half.payloadPackets < rule.firstPayloadPackets) return "payload";
-  if (part.payloadBytes > 0 && !(rule.plaintext && flow.nature === "opaque")) {
-    const first = part.dir === flow.client ? rule.firstBytesUp : rule.firstBytesDown;
-    if (half.payloadBytes < first) return "bytes";
-    if (
-      hasTurns(rule) && flow.turnLeft > 0 && (rule.turnBytesMax === 0 || flow.turnSpent < rule.turnBytesMax)
-    ) return "turn";
-  }
-  if (tcp && acknowledgesCopies(flow, part, tcp)) return "ack";
-  const interval = keepaliveNs(rule);
-  const silentSince = half.mirroredNs === 0n ? flow.firstNs : half.mirroredNs;
-  if (interval > 0n && elapsed(silentSince, nowNs) >= interval) return "keepalive";
-  if (tcp && rule.keepaliveWindow && isWindowDue(flow, part, tcp)) return "keepalive";
-  const isSample = rule.sample > 0 && ((half.packets + flowSalt(part)) >>> 0) % rule.sample === 0;
-  return isSample ? "sample" : "none";
-}
-
-function acknowledgesCopies({ half }: ModelFlow, { dir }: FlowPart, tcp: TcpPart): boolean {
-  const copied = half[dir === 0 ? 1 : 0].copied;
-  const isAck = has(tcp, TCP.ack) && !has(tcp, TCP.rst);
-  return half[dir].replyDue && isAck && !isLater(copied ?? 0, tcp.ack);
-}
-
-/** More than half of the receive window since the last copy. */
-function isWindowDue({ half }: ModelFlow, { dir, payloadBytes }: FlowPart, tcp: TcpPart): boolean {
-  const sender = half[dir];
-  const other = half[dir === 0 ? 1 : 0];
-  if (payloadBytes === 0 || !sender.sentSyn || !other.sentSyn || !other.sentAck) return false;
-  if (sender.copied === undefined) return false;
-  const isScaled = sender.scale !== undefined && other.scale !== undefined;
-  const window = other.window * 2 ** (isScaled ? other.scale! : 0);
-  return ((segmentEnd(tcp, payloadBytes) - sender.copied) | 0) > Math.floor(window / 2);
-}
-
-/** A number of the flow that spreads samples. */
-function flowSalt({ addr, port }: FlowPart): number {
-  const [a, b] = addr.map((address) => new DataView(address.buffer, address.byteOffset, 16).getUint32(12));
-  let x = Math.imul(a! ^ ((port[0] << 16) | port[1]), 0x85ebca6b) >>> 0;
-  x = Math.imul(x ^ (x >>> 15) ^ b!, 0xc2b2ae35) >>> 0;
-  return (x ^ (x >>> 16)) >>> 0;
-}
-
-const hasTurns = (rule: FilterRule) => rule.turnBytesUp > 0 || rule.turnBytesDown > 0;
-
 /** Step 4, the payload of a turn. */
 function followTurn(flow: ModelFlow, { payloadBytes }: FlowPart, why: Why): void {
   flow.turnLeft = Math.max(flow.turnLeft - payloadBytes, 0);
@@ -310,7 +291,7 @@ function followPayload(rule: FilterRule, flow: ModelFlow, part: FlowPart, frame:
     const payload = frame.subarray(payloadOffset, payloadOffset + payloadBytes);
     flow.nature = nextNature(flow.nature, { proto, payload, payloadPackets });
   }
-  if (!hasTurns(rule) || flow.talker === dir) return;
+  if (turnsOver(rule, flow) || flow.talker === dir) return;
   flow.talker = dir;
   flow.turnLeft = dir === flow.client ? rule.turnBytesUp : rule.turnBytesDown;
 }
@@ -364,7 +345,10 @@ function followTcp(flow: ModelFlow, part: FlowPart, tcp: TcpPart): void {
 function ageOf({ half: [a, b], reset }: ModelFlow, proto: number): Age {
   switch (proto) {
     case PROTO.tcp:
-      if (reset || (a.sentFin && b.sentFin)) return "tcp_closing";
+      // One that is seen one way only ends with that way.
+      if (reset || (a.sentFin || b.sentFin) && [a, b].every((half) => half.sentFin || half.packets === 0)) {
+        return "tcp_closing";
+      }
       return a.sentAck && b.sentAck ? "tcp" : "tcp_opening";
     case PROTO.udp:
       return "udp";

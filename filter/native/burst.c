@@ -1,52 +1,66 @@
 /* Bursts: what happens to frames between the port they came by and the port they leave by.
  *
- * Passes over a burst, so that memory arrives before it is needed: touch the headers; parse, hash and touch the
- * flow's bucket; touch its entry; decide and queue.
+ * Passes over a burst, so that memory arrives before it is needed: touch the headers; peek and touch the flow's bucket; find
+ * it there and touch its entry if that is needed; then, frame by frame, decide and queue. Most frames are quiet: their
+ * bucket says that nothing is to be done for them.
  */
 #include <rte_prefetch.h>
 #include <string.h>
+#include "hot.h"
 #include "plane.h"
-
-#define HEAD_EVERY 16
 
 struct batch {
   struct rte_mbuf *frame[RM_BURST];
-  struct rm_packet packet[RM_BURST];
-  uint64_t hash[RM_BURST];
+  struct rm_peek peek[RM_BURST];
   uint16_t n;
   uint16_t put[RM_BOXES]; /* frames put into each */
+  struct put passing;     /* of them, those of flows known to pass */
 };
 
 static void receive(struct plane *p, struct port *port, struct batch *b) {
   b->n = port->driver->receive(port, b->frame, RM_BURST);
+  if (b->n == 0) return;
   uint64_t bytes = 0;
-  for (uint16_t i = 0; i < b->n; i++) bytes += b->frame[i]->pkt_len;
+  for (uint16_t i = 0; i < b->n; i++) {
+    rte_prefetch0(rte_pktmbuf_mtod(b->frame[i], void *));
+    bytes += b->frame[i]->pkt_len;
+  }
   port->view->rx_packets += b->n;
   port->view->rx_bytes += bytes;
-  if (b->n) p->last_packet_ns = p->now;
+  p->last_packet_ns = p->now;
   capture_frames(p, RM_TAP_IN, port->role, b->frame, b->n);
 }
 
-static void parse(struct plane *p, struct rm_flows *table, struct batch *b) {
-  uint64_t flows = 0, bytes = 0;
-  for (uint16_t i = 0; i < b->n; i++) rte_prefetch0(rte_pktmbuf_mtod(b->frame[i], void *));
-  uint8_t (*parser)(const uint8_t *, uint32_t, struct rm_packet *) = p->rules.inner ? rm_parse_inner : rm_parse;
+static void peek(struct plane *p, struct rm_flows *table, struct batch *b) {
+  uint64_t plain = 0, bytes = 0;
+  bool inner = p->rules.inner != 0;
+  rm_flows_begin(table, &p->rules, p->now);
   for (uint16_t i = 0; i < b->n; i++) {
-    uint8_t verdict = parser(rte_pktmbuf_mtod(b->frame[i], uint8_t *), b->frame[i]->data_len, &b->packet[i]);
-    if (verdict != RM_PARSE_FLOW) {
-      p->board->live.parse[verdict].packets++;
-      p->board->live.parse[verdict].bytes += b->frame[i]->pkt_len;
-      continue;
-    }
-    flows++;
+    struct rm_peek *k = &b->peek[i];
+    rm_peek(table, rte_pktmbuf_mtod(b->frame[i], uint8_t *), b->frame[i]->data_len, inner, k);
+    if (!k->plain) continue;
+    rm_flows_prefetch(table, k->hash);
+    plain++;
     bytes += b->frame[i]->pkt_len;
-    b->hash[i] = rm_flows_hash(table, &b->packet[i]);
-    rm_flows_prefetch(table, b->hash[i]);
   }
-  p->board->live.parse[RM_PARSE_FLOW].packets += flows;
-  p->board->live.parse[RM_PARSE_FLOW].bytes += bytes;
+  uint16_t missed = 0;
+  uint8_t miss[RM_BURST];
   for (uint16_t i = 0; i < b->n; i++)
-    if (b->packet[i].verdict == RM_PARSE_FLOW) rm_flows_prefetch_entry(table, b->hash[i], b->packet[i].dir);
+    if (b->peek[i].plain && !rm_flows_hint(table, &b->peek[i])) miss[missed++] = (uint8_t)i;
+  for (uint16_t i = 0; i < missed; i++) rm_flows_hint_second(table, &b->peek[miss[i]]);
+  p->board->live.parse[RM_PARSE_FLOW].packets += plain;
+  p->board->live.parse[RM_PARSE_FLOW].bytes += bytes;
+}
+
+/* The whole parser, for a frame that is not quiet. Returns the hash of its flow, if it has one. */
+static uint64_t parse(struct plane *p, const struct rm_flows *table, const struct batch *b, uint16_t i,
+                      struct rm_packet *packet) {
+  const uint8_t *frame = rte_pktmbuf_mtod(b->frame[i], uint8_t *);
+  uint8_t verdict = (p->rules.inner ? rm_parse_inner : rm_parse)(frame, b->frame[i]->data_len, packet);
+  if (b->peek[i].plain) return b->peek[i].hash;
+  p->board->live.parse[verdict].packets++;
+  p->board->live.parse[verdict].bytes += b->frame[i]->pkt_len;
+  return verdict == RM_PARSE_FLOW ? rm_flows_hash(table, packet) : 0;
 }
 
 static bool opens(const struct rm_packet *packet) {
@@ -66,38 +80,39 @@ static void keep_head(struct rm_flow *flow, const uint8_t *frame, const struct r
 static void follow_passage(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow) {
   bool begins = flow->half[packet->dir].packets == 1, closes = packet->tcp_flags & (RM_TCP_FIN | RM_TCP_RST);
   if (!begins && !closes) return;
-  struct rm_flow *peer = flow->peer == RM_NO_FLOW ? NULL : &p->table[1 - side].entries[flow->peer];
+  struct rm_flows *here = &p->table[side], *there = &p->table[1 - side];
+  struct rm_flow *peer = flow->peer == RM_NO_FLOW ? NULL : &there->entries[flow->peer];
   if (flow->age == RM_AGE_TCP_CLOSING) {
-    flow->flags &= (uint8_t)~RM_FLOW_PASSES;
-    if (peer) peer->flags &= (uint8_t)~RM_FLOW_PASSES;
+    rm_flow_passes(here, flow, false);
+    if (peer) rm_flow_passes(there, peer, false);
   } else if (begins && flow->half[1 - packet->dir].packets && !(peer && peer->age == RM_AGE_TCP_CLOSING)) {
-    flow->flags |= RM_FLOW_PASSES;
+    rm_flow_passes(here, flow, true);
   }
+}
+
+static void note_passing(struct batch *b, uint32_t slot) {
+  if (b->passing.frames++ == 0) b->passing.flow = slot;
+  else b->passing.two_flows |= b->passing.flow != slot;
 }
 
 /* After the verdict on a frame from outside: everything else that its flow needs. */
 static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
                          struct rm_flow *flow) {
-  const struct rm_half *half = &flow->half[packet->dir];
   bool due = flow->seed_switch != p->reflex.switch_number;
-  flow->outer_dir = packet->dir;
-  /* Now and then is enough: the line it lies in is the other direction's. */
-  if (packet->proto == 6 && (due || half->packets % HEAD_EVERY == 1)) keep_head(flow, frame, packet);
+  bool seeds = flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6;
+  if (seeds) keep_head(flow, frame, packet);
   /* Whoever sent the frame is not who sent the packet in a tunnel. */
-  if (half->packets == 1 && !packet->inner) neighbour_learn(p, side, frame, packet);
+  if (flow->half[packet->dir].packets == 1 && !packet->inner) neighbour_learn(p, side, frame, packet);
   if (opens(packet)) {
     flow->opener = (uint8_t)(packet->dir + 1);
     pair_offer(p, side, packet, flow);
   }
   follow_passage(p, side, packet, flow);
   /* Connections from before the last switch must be made known to the box that serves now. */
-  if (due) {
-    bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
-    bool wanted = flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6;
-    if (older && wanted && !opens(packet)) seed_flow(p, side, flow);
-    flow->seed_switch = p->reflex.switch_number;
-  }
-  if (flow->flags & RM_FLOW_PASSES) reflex_put(&p->reflex, side, (uint32_t)(flow - p->table[side].entries));
+  if (!due) return;
+  bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
+  if (older && seeds && !opens(packet)) seed_flow(p, side, flow);
+  flow->seed_switch = p->reflex.switch_number;
 }
 
 static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v) {
@@ -116,22 +131,36 @@ static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, 
   port_queue(p, role, m, true);
 }
 
+/* A frame from outside with something to do. */
+static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batch *b, uint16_t i) {
+  struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
+  struct rm_flows *table = &p->table[side];
+  const uint8_t *frame = rte_pktmbuf_mtod(b->frame[i], uint8_t *);
+  struct rm_packet packet;
+  uint64_t hash = parse(p, table, b, i, &packet);
+  if (packet.verdict == RM_PARSE_FLOW) {
+    struct rm_flow *flow;
+    v = rm_decide(table, &p->rules, &packet, hash, frame, p->now, false, &flow);
+    follow_outer(p, side, frame, &packet, flow);
+    if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
+  } else if (packet.verdict == RM_PARSE_NEIGHBOUR) {
+    neighbour_learn(p, side, frame, &packet);
+    v.why = RM_WHY_NEIGHBOUR;
+    rm_budget_take(&p->budget, v.why, b->frame[i]->pkt_len, p->now);
+  } else if (packet.verdict == RM_PARSE_FRAGMENT) {
+    v = rm_decide_fragment(table, &p->rules, &packet, frame, p->now, false);
+  }
+  return v;
+}
+
 static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_t i) {
   struct rte_mbuf *m = b->frame[i];
-  const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
-  struct rm_packet *packet = &b->packet[i];
+  const struct rm_peek *k = &b->peek[i];
   struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
-  if (packet->verdict == RM_PARSE_FLOW) {
-    struct rm_flow *flow;
-    v = rm_decide(&p->table[side], &p->rules, packet, b->hash[i], frame, p->now, false, &flow);
-    follow_outer(p, side, frame, packet, flow);
-  } else if (packet->verdict == RM_PARSE_NEIGHBOUR) {
-    neighbour_learn(p, side, frame, packet);
-    v.why = RM_WHY_NEIGHBOUR;
-    rm_budget_take(&p->budget, v.why, m->pkt_len, p->now);
-  } else if (packet->verdict == RM_PARSE_FRAGMENT) {
-    v = rm_decide_fragment(&p->table[side], &p->rules, packet, frame, p->now, false);
-  }
+  uint32_t state =
+      k->plain ? rm_quiet(&p->table[side], k, rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len, p->now, false) : 0;
+  if (state == 0) v = judge_outer(p, side, b, i);
+  else if (state & RM_HOT_PASSES) note_passing(b, k->slot);
   int box = serving(p);
   if (box >= 0) {
     if (v.why != RM_WHY_NONE) copy_to_standby(p, side, m, v);
@@ -148,43 +177,58 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
 bool burst_outer(struct plane *p, uint32_t side) {
   struct batch b;
   receive(p, &p->port[role_outer(side)], &b);
-  parse(p, &p->table[side], &b);
+  if (b.n == 0) return false;
   b.put[RM_PRIMARY] = b.put[RM_REDUNDANT] = 0;
+  b.passing = (struct put){0, 0, false};
+  peek(p, &p->table[side], &b);
   for (uint16_t i = 0; i < b.n; i++) outer_frame(p, side, &b, i);
+  if (b.passing.frames) reflex_put(&p->reflex, side, &b.passing);
   for (uint32_t box = 0; box < RM_BOXES; box++) p->board->live.box[box].in_packets += b.put[box];
-  return b.n > 0;
+  return true;
+}
+
+/* A frame out of a box that passes, with something to do. False: it was part of a seed, and is swallowed. */
+static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16_t i, bool *alive) {
+  uint32_t side = role_side(role);
+  struct rm_flows *table = &p->table[side];
+  const uint8_t *frame = rte_pktmbuf_mtod(b->frame[i], uint8_t *);
+  struct rm_packet packet;
+  uint64_t hash = parse(p, table, b, i, &packet);
+  *alive = packet.verdict == RM_PARSE_FLOW || packet.verdict == RM_PARSE_FRAGMENT;
+  if (packet.verdict == RM_PARSE_FLOW) {
+    if (seed_swallows(p, role, &packet)) return false;
+    struct rm_flow *flow;
+    rm_decide(table, &p->rules, &packet, hash, frame, p->now, true, &flow);
+    if (opens(&packet)) {
+      flow->opener = (uint8_t)(packet.dir + 1);
+      pair_match(p, side, &packet, flow);
+    }
+    follow_passage(p, side, &packet, flow);
+  }
+  if (packet.verdict == RM_PARSE_FRAGMENT) rm_decide_fragment(table, &p->rules, &packet, frame, p->now, true);
+  return true;
 }
 
 /* A frame out of the box that serves, or that served until a moment ago. */
 static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16_t i) {
+  struct rte_mbuf *m = b->frame[i];
+  const struct rm_peek *k = &b->peek[i];
   uint32_t side = role_side(role), box = role_of_box(role);
-  struct rm_packet *packet = &b->packet[i];
-  bool flow_known = packet->verdict == RM_PARSE_FLOW;
-  if (flow_known && seed_swallows(p, role, packet)) {
-    rte_pktmbuf_free(b->frame[i]);
-    return;
+  bool alive = true;
+  /* Just after seeds a frame without payload may be part of one, and what the old box still hands over may call for another. */
+  bool asked = seed_expected(p) && (!(k->kind & 1) || (int)box != serving(p));
+  if (!k->plain || asked ||
+      !rm_quiet(&p->table[side], k, rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len, p->now, true)) {
+    if (!judge_passed(p, role, b, i, &alive)) return rte_pktmbuf_free(m);
   }
-  if (flow_known) {
-    struct rm_flow *flow;
-    rm_decide(&p->table[side], &p->rules, packet, b->hash[i], rte_pktmbuf_mtod(b->frame[i], uint8_t *), p->now,
-              true, &flow);
-    flow->outer_dir = 1 - packet->dir;
-    if (opens(packet)) {
-      flow->opener = (uint8_t)(packet->dir + 1);
-      pair_match(p, side, packet, flow);
-    }
-    follow_passage(p, side, packet, flow);
-  }
-  if (packet->verdict == RM_PARSE_FRAGMENT)
-    rm_decide_fragment(&p->table[side], &p->rules, packet, rte_pktmbuf_mtod(b->frame[i], uint8_t *), p->now, true);
   if ((int)box == serving(p)) {
-    if (flow_known || packet->verdict == RM_PARSE_FRAGMENT) reflex_out(&p->reflex, side);
+    if (alive) reflex_out(&p->reflex, side);
     p->board->live.box[box].out_packets++;
   } else {
-    count(p, RM_COUNT_DRAINED, 1, b->frame[i]->pkt_len);
+    count(p, RM_COUNT_DRAINED, 1, m->pkt_len);
     reflex_drained(&p->reflex);
   }
-  port_queue(p, role_outer(side), b->frame[i], false);
+  port_queue(p, role_outer(side), m, false);
 }
 
 static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
@@ -199,7 +243,7 @@ bool burst_box(struct plane *p, uint32_t role) {
   receive(p, &p->port[role], &b);
   if (b.n == 0) return false;
   bool passes = (int)box == serving(p) || (p->now < p->reflex.drain_until && box == p->reflex.previous);
-  if (passes) parse(p, &p->table[role_side(role)], &b);
+  if (passes) peek(p, &p->table[role_side(role)], &b);
   for (uint16_t i = 0; i < b.n; i++) {
     if (passes) passed_frame(p, role, &b, i);
     else shadow_frame(p, role, b.frame[i]);

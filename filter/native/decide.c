@@ -3,8 +3,8 @@
  * The numbered steps are those of rm_decide() in filter.h, in the same order, one function each, so that
  * text, C and filter/model.ts can be laid side by side.
  */
-#include <string.h>
-#include "filter.h"
+#include "hot.h"
+#include "parse.h"
 
 #define PROTO_ICMP 1
 #define PROTO_TCP 6
@@ -26,12 +26,19 @@ static inline uint32_t segment_end(const struct rm_packet *p) {
   return p->seq + p->payload_bytes + !!(p->tcp_flags & RM_TCP_SYN) + !!(p->tcp_flags & RM_TCP_FIN);
 }
 
+static inline bool ends_alone(const struct rm_half *h, const struct rm_half *other) {
+  return (h->flags & RM_HALF_FIN) && !other->packets;
+}
+
 /* Step 5. */
 uint8_t rm_flow_age(const struct rm_flow *f) {
   uint8_t both = f->half[0].flags & f->half[1].flags;
   switch (f->proto) {
     case PROTO_TCP:
-      if ((f->flags & RM_FLOW_RESET) || (both & RM_HALF_FIN)) return RM_AGE_TCP_CLOSING;
+      /* One that is seen one way only ends with that way. */
+      if ((f->flags & RM_FLOW_RESET) || (both & RM_HALF_FIN) || ends_alone(&f->half[0], &f->half[1]) ||
+          ends_alone(&f->half[1], &f->half[0]))
+        return RM_AGE_TCP_CLOSING;
       return both & RM_HALF_SEQ ? RM_AGE_TCP : RM_AGE_TCP_OPENING;
     case PROTO_UDP: return RM_AGE_UDP;
     case PROTO_ICMP:
@@ -70,8 +77,10 @@ uint32_t rm_flow_salt(const struct rm_packet *p) {
 }
 
 /* Without turns the entry's last line, where they are kept, is left alone. */
-static inline bool has_turns(const struct rm_rule *r) {
-  return r->turn_bytes_up | r->turn_bytes_down;
+static inline bool has_turns(const struct rm_rule *r, const struct rm_flow *f) {
+  if (!(r->turn_bytes_up | r->turn_bytes_down)) return false;
+  if (r->plaintext && f->nature == RM_NATURE_OPAQUE) return false;
+  return !r->turn_bytes_max || f->turn_spent < r->turn_bytes_max;
 }
 
 /* Step 2, what payload shows: its nature, and who talks. */
@@ -80,7 +89,7 @@ static inline void follow_payload(struct rm_flow *f, const struct rm_rule *r, co
   const struct rm_half *h = &f->half[p->dir];
   bool look = f->nature > RM_NATURE_PLAIN ? f->nature != RM_NATURE_OPAQUE : h->payload_packets < RM_NATURE_PACKETS;
   if (r->plaintext && look) f->nature = rm_nature_next(f->nature, p, frame + p->payload_offset, h);
-  if (!has_turns(r)) return;
+  if (!has_turns(r, f)) return;
   uint8_t talker = (uint8_t)(RM_FLOW_TALKED | (p->dir ? RM_FLOW_TALKER : 0));
   if ((f->flags & (RM_FLOW_TALKED | RM_FLOW_TALKER)) == talker) return;
   f->flags = (uint8_t)((f->flags & ~RM_FLOW_TALKER) | talker);
@@ -105,8 +114,7 @@ static inline uint8_t why_tcp(const struct rm_rule *r, const struct rm_half *h, 
 static inline uint8_t why_payload(const struct rm_rule *r, const struct rm_flow *f, const struct rm_packet *p) {
   if (r->plaintext && f->nature == RM_NATURE_OPAQUE) return RM_WHY_NONE;
   if (f->half[p->dir].payload_bytes < (is_up(f, p) ? r->first_bytes_up : r->first_bytes_down)) return RM_WHY_BYTES;
-  bool turn = has_turns(r) && f->turn_left && (!r->turn_bytes_max || f->turn_spent < r->turn_bytes_max);
-  return turn ? RM_WHY_TURN : RM_WHY_NONE;
+  return has_turns(r, f) && f->turn_left ? RM_WHY_TURN : RM_WHY_NONE;
 }
 
 /* Step 3, g and i. */
@@ -210,6 +218,65 @@ static inline void follow(struct rm_flow *f, const struct rm_packet *p, uint8_t 
   if (why != RM_WHY_NONE) h->mirrored_ns = now;
 }
 
+/* Step 7, direction `dir`: bit 0 without payload, bit 1 with. */
+static inline uint32_t quiet_bits(const struct rm_rule *r, const struct rm_flow *f, uint8_t dir) {
+  const struct rm_half *h = &f->half[dir];
+  bool tcp = f->proto == PROTO_TCP;
+  if (tcp && !(h->flags & RM_HALF_SEQ)) return 0;
+  if (!r || r->none) return 3;
+  if (r->all | r->sample || (r->keepalive_ns && r->keepalive_ns < 2ull << RM_TICK_SHIFT)) return 0;
+  if (tcp && (h->flags & (RM_HALF_ACK_DUE | RM_HALF_FIN_ACK_DUE | RM_HALF_REPLY_DUE))) return 0;
+  if (h->packets < r->first_packets) return 0;
+  if (r->keepalive_window || h->payload_packets < r->first_payload_packets) return 1;
+  if (r->plaintext) {
+    if (f->nature == RM_NATURE_OPAQUE) return 3;
+    if (f->nature > RM_NATURE_PLAIN || h->payload_packets < RM_NATURE_PACKETS) return 1;
+  }
+  bool up = !dir == !(f->flags & RM_FLOW_CLIENT);
+  if (h->payload_bytes < (up ? r->first_bytes_up : r->first_bytes_down)) return 1;
+  if (!has_turns(r, f)) return 3;
+  bool talks = (f->flags & RM_FLOW_TALKED) && !(f->flags & RM_FLOW_TALKER) == !dir;
+  return talks && !f->turn_left ? 3 : 1;
+}
+
+/* Step 7. `before`: the flow's state until now, 0 for a new one. `other`: whether the other direction may stay quiet. */
+static inline uint32_t hot_state(const struct rm_flows *t, const struct rm_rule *r, const struct rm_flow *f,
+                                 uint8_t dir, uint32_t before, bool other) {
+  uint32_t own = 3u << (RM_HOT_QUIET_SHIFT + 2 * dir);
+  uint32_t kept = other && before >> RM_HOT_EPOCH_SHIFT == t->epoch ? before & RM_HOT_QUIET & ~own : 0;
+  /* Of others than TCP it tells who was answered; their second packet reads the other half, no later one does. */
+  bool answered = before & RM_HOT_ANSWERED;
+  if (!answered && f->proto != PROTO_TCP) answered = f->half[0].packets && f->half[1].packets;
+  return ((uint32_t)t->tick & RM_HOT_TICK) | (f->age == RM_AGE_TCP_CLOSING ? 0 : RM_HOT_USED) | (uint32_t)f->age << RM_HOT_AGE_SHIFT | kept |
+         quiet_bits(r, f, dir) << (RM_HOT_QUIET_SHIFT + 2 * dir) | (f->flags & RM_FLOW_PASSES ? RM_HOT_PASSES : 0) |
+         (f->outer_dir ? RM_HOT_OUTER : 0) | (r && (r->seed | r->keepalive_window) ? RM_HOT_TRACKED : 0) |
+         (answered ? RM_HOT_ANSWERED : 0) | (r && r->keepalive_ns ? RM_HOT_TIMED : 0) |
+         (uint32_t)t->epoch << RM_HOT_EPOCH_SHIFT;
+}
+
+void rm_follow_quiet(struct rm_flow *f, const struct rm_peek *k, const uint8_t *frame, uint32_t bytes, uint64_t now) {
+  const uint8_t *at = frame + k->transport_offset;
+  struct rm_packet p = {.proto = k->tcp ? PROTO_TCP : PROTO_UDP, .dir = k->kind >> 1, .frame_bytes = bytes,
+                        .payload_bytes = k->payload_bytes};
+  if (k->tcp) p.seq = read32(at + 4), p.ack = read32(at + 8), p.tcp_flags = at[13], p.window = read16(at + 14);
+  follow(f, &p, RM_WHY_NONE, now);
+  f->last_ns = now;
+}
+
+/* Steps 2 to 4 where a rule matched; returns why the packet counts as copied. */
+static inline uint8_t apply(struct rm_flows *t, const struct rm_rule *r, struct rm_flow *f, const struct rm_packet *p,
+                            const uint8_t *frame, uint64_t now, bool observed, uint8_t *shed) {
+  if (p->payload_bytes) follow_payload(f, r, p, frame);
+  uint8_t why = why_copy(r, f, p, now);
+  if (why != RM_WHY_NONE && !observed) {
+    if (t->budget && !rm_budget_take(t->budget, why, p->frame_bytes, now)) *shed = why, why = RM_WHY_NONE;
+    else f->half[p->dir].mirrored++;
+  }
+  if (why != RM_WHY_NONE && p->proto == PROTO_TCP) follow_copy(f, r, p, why);
+  if (p->payload_bytes && has_turns(r, f)) follow_turn(f, p, why);
+  return why;
+}
+
 struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
                             uint64_t hash, const uint8_t *frame, uint64_t now, bool observed,
                             struct rm_flow **flow) {
@@ -219,28 +286,23 @@ struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, co
     rm_flow_start(f, p, now);
     fresh = true;
   }
-  if (fresh) f->outer_dir = observed ? 1 - p->dir : p->dir;
+  f->outer_dir = observed ? 1 - p->dir : p->dir;
   if (fresh || f->rule_generation != rules->generation) choose_rule(f, rules, frame, p->frame_bytes);
-  struct rm_verdict verdict = {RM_WHY_NONE, f->rule, RM_WHY_NONE};
-  uint8_t why = RM_WHY_NONE;
-  if (f->rule != 0xff) {
-    const struct rm_rule *r = &rules->rule[f->rule];
-    if (p->payload_bytes) follow_payload(f, r, p, frame);
-    why = why_copy(r, f, p, now);
-    if (why != RM_WHY_NONE && !observed) {
-      if (t->budget && !rm_budget_take(t->budget, why, p->frame_bytes, now)) verdict.shed = why, why = RM_WHY_NONE;
-      else f->half[p->dir].mirrored++;
-      verdict.why = why;
-    }
-    if (why != RM_WHY_NONE && p->proto == PROTO_TCP) follow_copy(f, r, p, why);
-    if (p->payload_bytes && has_turns(r)) follow_turn(f, p, why);
-  }
+  uint8_t shed = RM_WHY_NONE;
+  const struct rm_rule *r = f->rule == 0xff ? NULL : &rules->rule[f->rule];
+  uint8_t talker = f->flags & (RM_FLOW_TALKED | RM_FLOW_TALKER), nature = f->nature;
+  uint8_t why = r ? apply(t, r, f, p, frame, now, observed, &shed) : RM_WHY_NONE;
   uint8_t before = f->half[p->dir].flags;
   follow(f, p, why, now);
   /* Only these move the age; working it out reads the other direction's line. */
   bool moves = (p->tcp_flags & (RM_TCP_FIN | RM_TCP_RST)) || (~before & f->half[p->dir].flags & RM_HALF_SEQ);
   if (fresh || moves) f->age = rm_flow_age(f);
   f->last_ns = now;
+  bool replies = r && why != RM_WHY_NONE && p->proto == PROTO_TCP && p->payload_bytes &&
+                 (r->acks || why == RM_WHY_KEEPALIVE);
+  bool same = talker == (f->flags & (RM_FLOW_TALKED | RM_FLOW_TALKER)) && nature == f->nature;
+  uint32_t *hot = hot_of(t, slot_of(t, f));
+  *hot = hot_state(t, r, f, p->dir, fresh ? 0 : *hot, same && !replies && !(p->tcp_flags & RM_TCP_FIN));
   *flow = f;
-  return verdict;
+  return (struct rm_verdict){observed ? RM_WHY_NONE : why, f->rule, shed};
 }

@@ -103,14 +103,41 @@ struct rm_fragment {
 #define RM_FRAGMENTS 1024u
 #define RM_FRAGMENT_NS 60000000000ull /* RFC 8200 4.5 */
 
+/* What every packet needs of eight flows, on one line: who they are, and whether there is anything to do. */
+#define RM_WAYS 8u
+struct rm_flow_bucket {
+  uint32_t signature[RM_WAYS]; /* 0: free */
+  uint32_t state[RM_WAYS];     /* RM_HOT_* */
+} RM_ALIGNED;
+#define RM_TICK_SHIFT 30          /* a tick is 2^30 ns, about a second */
+#define RM_HOT_TICK 0x7ffu        /* of the last packet */
+#define RM_HOT_FOLDED 0x800u      /* the tick is void, last_ns of the entry is right */
+#define RM_HOT_AGE_SHIFT 12       /* three bits: enum rm_age */
+#define RM_HOT_QUIET_SHIFT 15     /* four bits: quiet without payload and with, of direction 0, then of 1 */
+#define RM_HOT_QUIET (15u << RM_HOT_QUIET_SHIFT)
+#define RM_HOT_PASSES (1u << 19)  /* RM_FLOW_PASSES */
+#define RM_HOT_OUTER (1u << 20)   /* outer_dir */
+#define RM_HOT_TRACKED (1u << 21) /* quiet packets are followed in the entry as well */
+#define RM_HOT_ANSWERED (1u << 22)
+#define RM_HOT_TIMED (1u << 23)   /* one packet in each tick is not quiet */
+#define RM_HOT_USED (1u << 24)    /* since somebody last looked for a place here */
+#define RM_HOT_EPOCH_SHIFT 25     /* seven bits: quiet as long as the table's epoch is the same */
+#define RM_EPOCH_MASK 0x7fu
+
 /* Buckets of eight entries; a flow has two candidate buckets. Entries live where the board says, the
- * signatures beside them are private to the plane. */
+ * buckets are private to the plane. */
 struct rm_flows {
   struct rm_flow *entries;
-  uint32_t *signatures; /* 0: free */
+  struct rm_flow_bucket *buckets;
   uint32_t slots;       /* power of two, at least 16 */
   uint32_t sweep_at;
   uint64_t secret[2];
+  uint64_t tick;        /* of rm_flows_begin() */
+  uint64_t round_tick;  /* no flow's tick is older and not folded */
+  uint64_t sweep_tick;  /* when the sweep began its round */
+  uint32_t generation;  /* of the rules for which the epoch stands */
+  uint32_t epochs_left; /* until the sweep has to have gone round */
+  uint8_t epoch;
   uint64_t live, evicted, evicted_live, expired;
   struct rm_budget *budget; /* of the copies; null: no bound */
   struct rm_fragment fragment[RM_FRAGMENTS];
@@ -129,15 +156,41 @@ struct rm_verdict {
   uint8_t shed; /* enum rm_why: a copy for this reason was not made, the budget is spent */
 };
 
-/* `entries` and `signatures` are zeroed memory of `slots` elements each, aligned to a cache line. */
-void rm_flows_open(struct rm_flows *t, struct rm_flow *entries, uint32_t *signatures, uint32_t slots,
+/* The first look at a frame: enough to find its flow and to see that there is nothing to do. */
+struct rm_peek {
+  uint64_t hash;
+  uint32_t slot;          /* where rm_flows_hint() found the flow, or RM_NO_FLOW */
+  uint32_t payload_bytes;
+  uint16_t transport_offset;
+  uint8_t kind;           /* direction * 2 + (payload_bytes > 0): which of the quiet bits counts */
+  uint8_t plain;          /* 0: only rm_parse() can tell, and nothing else here is set but slot */
+  uint8_t calm;           /* TCP without SYN, FIN and RST, or UDP */
+  uint8_t tcp;
+};
+
+/* Look at a frame. A plain packet is untagged or has one tag, IPv4 with a header of 20 bytes and no fragment or IPv6
+ * without extension headers, TCP or UDP with whole headers and, if tunnels are looked into, not UDP to one of
+ * their ports; rm_parse() then says RM_PARSE_FLOW and agrees on everything that is here. */
+void rm_peek(const struct rm_flows *t, const uint8_t *frame, uint32_t bytes, bool inner, struct rm_peek *out);
+
+/* `entries` and `buckets` are zeroed memory of `slots` and `slots` / RM_WAYS elements, aligned to a cache line. */
+void rm_flows_open(struct rm_flows *t, struct rm_flow *entries, struct rm_flow_bucket *buckets, uint32_t slots,
                    const uint64_t secret[2]);
+/* Before the packets of a moment: take note of the rules' generation and of the tick. */
+void rm_flows_begin(struct rm_flows *t, const struct rm_rules *rules, uint64_t now);
+/* No flow is quiet any more. */
+void rm_flows_wake(struct rm_flows *t);
 uint64_t rm_flows_hash(const struct rm_flows *t, const struct rm_packet *p);
-/* For bursts: rm_flows_prefetch for each packet, then rm_flows_prefetch_entry for each, then rm_decide for each. The
- * first asks for the signatures, the second for the entry they point to and its half for direction `dir`; both are
- * hints without effect. */
+/* For bursts: rm_flows_prefetch for each packet, then rm_flows_hint for each, then rm_flows_hint_second for those where that
+ * said false, then rm_quiet (hot.h) and, if it was not, rm_decide for each. The first asks for the bucket; hints find the flow and
+ * ask for its entry if that is needed. */
 void rm_flows_prefetch(const struct rm_flows *t, uint64_t hash);
-void rm_flows_prefetch_entry(const struct rm_flows *t, uint64_t hash, uint8_t dir);
+bool rm_flows_hint(const struct rm_flows *t, struct rm_peek *k);
+void rm_flows_hint_second(const struct rm_flows *t, struct rm_peek *k);
+/* This flow is not quiet any more. */
+void rm_flow_wake(struct rm_flows *t, const struct rm_flow *f);
+/* Set or clear RM_FLOW_PASSES. */
+void rm_flow_passes(struct rm_flows *t, struct rm_flow *f, bool passes);
 /* The entry of a packet's flow, or null. Aged or not. */
 struct rm_flow *rm_flows_find(struct rm_flows *t, const struct rm_packet *p, uint64_t hash);
 /* Make `f` the entry of the packet's flow as if nothing had been seen of it: counters and halves zero, scale 0xff,
@@ -146,10 +199,10 @@ struct rm_flow *rm_flows_find(struct rm_flows *t, const struct rm_packet *p, uin
 void rm_flow_start(struct rm_flow *f, const struct rm_packet *p, uint64_t now);
 /* Step 5 of rm_decide. */
 uint8_t rm_flow_age(const struct rm_flow *f);
-/* The entry, made if need be. Takes a free place of its two buckets, else an aged one, else (counted in `evicted`) the
+/* The entry, made if need be. Takes a free place of its two buckets, or that of a closed flow, else an aged one, else (counted in `evicted`) the
  * least valuable: closing before unanswered (a half without packets, or TCP opening) before the rest (counted in
- * `evicted_live` as well), the least recently used among equals. A found entry whose age is over is counted in `expired` and starts
- * anew. *fresh tells whether the entry is new. Never fails.
+ * `evicted_live` as well), the least recently used among equals, nearly. A found entry whose age is over is counted in
+ * `expired` and starts anew. *fresh tells whether the entry is new. Never fails.
  * Aged: age_ns of its class is not 0 and now - last_ns >= age_ns. Wherever times are compared, a clock that went
  * back counts as standing still. */
 struct rm_flow *rm_flows_get(struct rm_flows *t, const struct rm_packet *p, uint64_t hash,
@@ -163,15 +216,21 @@ void rm_flows_sweep(struct rm_flows *t, const struct rm_rules *rules, uint64_t n
  * *flow receives the entry.
  *
  * In this order, for a packet of direction d (h = half[d], o = half[1-d]):
+ *  0. Quiet: a plain (rm_peek) and calm packet of a flow whose quiet bit for d and for whether it has payload is set, for
+ *     these rules; outer_dir is as step 1 would set it; the tick of the flow's last packet is this one's or, if the
+ *     rule has no keepalive_ns, the one before. It is not copied. If the rule has seed or keepalive_window, steps 4
+ *     and 6 are done; else only last_ns becomes the later of itself and the start of the tick. Flows are told by bucket and signature
+ *     here: one in 2^28 may be taken for another.
  *  1. Find or make the entry. A TCP SYN without ACK (observed or not) whose entry is not in age TCP_OPENING, or
  *     whose end (step 4) differs from h.next while h.packets > 0, starts the entry anew with rm_flow_start (the
- *     place is kept; from here on the entry is new). A repeated SYN does not. A new entry gets outer_dir: d of
+ *     place is kept; from here on the entry is new). A repeated SYN does not. outer_dir is set: d of
  *     a packet from outside, 1-d of an observed one.
  *  2. Rule: if the entry is new or its rule_generation differs from rules->generation, the first rule whose
  *     BPF program accepts the frame (bpf_count 0: accepts) is cached. BPF runs on the frame as it is.
  *     If the rule says plaintext and the packet has payload, the flow's nature is judged (rm_nature_next): while it is
  *     UNKNOWN or PLAIN, of the first RM_NATURE_PACKETS packets with payload of each direction only.
- *     If the rule has turns (one of its turn_bytes is not 0; else nothing of them is looked at or changed): payload from another side than the last, or the first payload of all, makes d the
+ *     If the rule has turns (one of its turn_bytes is not 0) and they are not over (plaintext and nature OPAQUE, or
+ *     turn_bytes_max not 0 and turn_spent not below it); else nothing of them is looked at or changed: payload from another side than the last, or the first payload of all, makes d the
  *     talker and sets turn_left to the rule's turn_bytes_up if d is the client, else turn_bytes_down.
  *  3. A rule matched and it is not `none`; the first that applies:
  *     a. all -> ALL
@@ -182,7 +241,7 @@ void rm_flows_sweep(struct rm_flows *t, const struct rm_rules *rules, uint64_t n
  *     d. h.packets < first_packets -> FIRST
  *     e. payload_bytes > 0 and h.payload_packets < first_payload_packets -> PAYLOAD
  *     f. payload_bytes > 0, not (plaintext and nature OPAQUE), and h.payload_bytes < first_bytes_up (d is the client) or
- *        first_bytes_down -> BYTES; likewise turn_left > 0 and (turn_bytes_max 0 or turn_spent below it) -> TURN
+ *        first_bytes_down -> BYTES; likewise turn_left > 0 and turns not over -> TURN
  *     g. TCP, ACK without RST, h has REPLY_DUE, ack at or after o.copied -> ACK
  *     h. keepalive_ns and now - (h.mirrored_ns or first_ns if never) >= keepalive_ns -> KEEPALIVE
  *     i. keepalive_window, TCP with payload, SYN in both halves, h COPIED, o SEQ, and end (step 4) lies after h.copied by
@@ -201,9 +260,16 @@ void rm_flows_sweep(struct rm_flows *t, const struct rm_rules *rules, uint64_t n
  *     RM_HALF_SEQ set. SYN: flags |= SYN, scale, SACK taken (a SYN without SACK clears it). SYN without ACK:
  *     ACK_DUE set. An ACK without SYN clears ACK_DUE and FIN_ACK_DUE. FIN: h FIN set; o FIN_ACK_DUE set. RST: flow
  *     RM_FLOW_RESET set.
- *  5. Age: TCP: RST seen or FIN in both halves -> TCP_CLOSING; both halves have sent a segment with ACK set
+ *  5. Age: TCP: RST seen, or FIN in each half that has packets -> TCP_CLOSING; both halves have sent a segment with ACK set
  *     (RM_HALF_SEQ in both) -> TCP; else TCP_OPENING. UDP 17 -> UDP; ICMP 1 and ICMPv6 58 -> ICMP; else OTHER.
- *  6. last_ns = now. */
+ *  6. last_ns = now.
+ *  7. Quiet bits. Those of the other direction are cleared if the packet has FIN, the talker or the nature changed, or o got
+ *     REPLY_DUE. Those of d are set as follows. None for TCP without SEQ in h. Both if no rule matched or it is `none`. None
+ *     for `all`, sample, a keepalive_ns below two ticks; TCP with ACK_DUE, FIN_ACK_DUE or REPLY_DUE in h; h.packets below
+ *     first_packets. Without payload: else. With payload: else, unless keepalive_window; h.payload_packets below
+ *     first_payload_packets; plaintext and nature TLS, SSH or QUIC, or UNKNOWN or PLAIN and h.payload_packets below
+ *     RM_NATURE_PACKETS; not (plaintext and OPAQUE) and h.payload_bytes below the first bytes of its side; turns not
+ *     over and d not the talker, or turn_left > 0. */
 struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
                             uint64_t hash, const uint8_t *frame, uint64_t now, bool observed,
                             struct rm_flow **flow);

@@ -1,119 +1,128 @@
 /* Flow table: bounded, never fails, forgets the least recently used.
  *
  * Buckets of eight. A flow may stand in one of two buckets, both derived from one keyed hash, so an
- * outsider who does not know the secret cannot aim many flows at one bucket. Looking up touches
- * the bucket's signatures (half a cache line) and an entry only where a signature fits.
+ * outsider who does not know the secret cannot aim many flows at one bucket. A bucket is one cache line; it has what
+ * most packets need, and what is needed to choose who gives way. The entry beside it is touched by the others.
  */
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-#include <string.h>
-#include "filter.h"
+#include "hot.h"
+#include "parse.h"
 
-#define WAYS 8u
 #define ROOM_TO_SPARE 3
-
-/* Fold the 128-bit product of two words into 64: every input bit reaches every output bit. */
-static inline uint64_t fold(uint64_t a, uint64_t b) {
-  __uint128_t product = (__uint128_t)a * b;
-  return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static inline uint64_t rotate(uint64_t v, unsigned n) {
-  return v << n | v >> (64 - n);
-}
+#define ROUND_TICKS 512u /* ticks have eleven bits: older ones must be in the entries by then */
+#define ROUND_EPOCHS 50u /* and epochs seven; two rounds may lie between two looks at a flow */
 
 uint64_t rm_flows_hash(const struct rm_flows *t, const struct rm_packet *p) {
   uint64_t w[4];
-  uint64_t k0 = t->secret[0], k1 = t->secret[1];
-  memcpy(w, p->addr, sizeof w);
-  uint64_t rest = (uint64_t)p->port[0] << 48 | (uint64_t)p->port[1] << 32 | (uint64_t)p->vlan << 16 |
-                  (uint64_t)p->proto << 8 | p->ipv6;
-  /* Two independent products first, so that the multiplier's latency is paid twice and not three times. */
-  uint64_t low = fold(w[0] ^ k0, w[1] ^ k1);
-  uint64_t high = fold(w[2] ^ rotate(k1, 29), w[3] ^ rotate(k0, 37));
-  return fold(low ^ rest ^ k1, rotate(high, 32) ^ k0 ^ 0x9e3779b97f4a7c15u);
-}
-
-static inline uint32_t signature_of(uint64_t hash) {
-  uint32_t signature = (uint32_t)(hash >> 32);
-  return signature ? signature : 1; /* 0 means free */
-}
-
-static inline uint32_t first_bucket(const struct rm_flows *t, uint64_t hash) {
-  return (uint32_t)hash & (t->slots / WAYS - 1);
-}
-
-/* Never the first one, so that a flow always has sixteen places. */
-static inline uint32_t second_bucket(const struct rm_flows *t, uint64_t hash) {
-  uint32_t mask = t->slots / WAYS - 1;
-  uint32_t step = (((uint32_t)(hash >> 32) * 0x9e3779b1u) >> 5) & mask;
-  return ((uint32_t)hash & mask) ^ (step ? step : 1);
-}
-
-/* Bit i: way i of the bucket carries this signature. */
-static inline uint32_t ways_with(const uint32_t *signatures, uint32_t signature) {
-#ifdef __SSE2__
-  __m128i want = _mm_set1_epi32((int)signature);
-  __m128i low = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)signatures), want);
-  __m128i high = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)signatures + 1), want);
-  __m128i bytes = _mm_packs_epi16(_mm_packs_epi32(low, high), _mm_setzero_si128());
-  return (uint32_t)_mm_movemask_epi8(bytes);
-#else
-  uint32_t hits = 0;
-  for (uint32_t i = 0; i < WAYS; i++) hits |= (uint32_t)(signatures[i] == signature) << i;
-  return hits;
-#endif
+  for (int i = 0; i < 4; i++) w[i] = load64(&p->addr[0][8 * i]);
+  return hash_key(t, w, key_rest(p->port[0], p->port[1], p->vlan, p->proto, p->ipv6));
 }
 
 /* Differences are gathered and judged once: a branch for each word would be one too many to guess. */
 static inline bool same_flow(const struct rm_flow *f, const struct rm_packet *p) {
-  uint64_t a[4], b[4];
-  uint32_t port_a, port_b;
-  memcpy(a, f->addr, sizeof a), memcpy(b, p->addr, sizeof b);
-  memcpy(&port_a, f->port, sizeof port_a), memcpy(&port_b, p->port, sizeof port_b);
-  uint64_t differs = (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (port_a ^ port_b);
-  return (differs | (uint64_t)(f->vlan ^ p->vlan) | (uint64_t)(f->proto ^ p->proto) |
-          (uint64_t)(!(f->flags & RM_FLOW_IPV6) ^ !p->ipv6)) == 0;
+  uint64_t differs = (uint64_t)((f->port[0] ^ p->port[0]) | (f->port[1] ^ p->port[1]) | (f->vlan ^ p->vlan) |
+                                (f->proto ^ p->proto) | (!(f->flags & RM_FLOW_IPV6) ^ !p->ipv6));
+  for (int i = 0; i < 4; i++) differs |= load64(&f->addr[0][8 * i]) ^ load64(&p->addr[0][8 * i]);
+  return differs == 0;
 }
 
 /* A clock that steps back (a capture may) makes nothing older. */
-static inline bool is_aged(const struct rm_flow *f, const struct rm_rules *rules, uint64_t now) {
-  uint64_t limit = rules->age_ns[f->age];
-  return limit != 0 && now > f->last_ns && now - f->last_ns >= limit;
+static inline bool is_over(uint64_t limit, uint64_t last, uint64_t now) {
+  return limit != 0 && now > last && now - last >= limit;
 }
 
-void rm_flows_open(struct rm_flows *t, struct rm_flow *entries, uint32_t *signatures, uint32_t slots,
+void rm_flows_open(struct rm_flows *t, struct rm_flow *entries, struct rm_flow_bucket *buckets, uint32_t slots,
                    const uint64_t secret[2]) {
   memset(t, 0, sizeof *t);
   t->entries = entries;
-  t->signatures = signatures;
+  t->buckets = buckets;
   t->slots = slots;
+  t->epochs_left = ROUND_EPOCHS;
   memcpy(t->secret, secret, sizeof t->secret);
 }
 
-void rm_flows_prefetch(const struct rm_flows *t, uint64_t hash) {
-  uint32_t bucket = first_bucket(t, hash);
-  __builtin_prefetch(&t->signatures[bucket * WAYS]);
+/* Put the tick of one flow, seen at `tick`, into its entry, and take away what would be mistaken at `then`. */
+static inline void settle(struct rm_flows *t, uint32_t slot, uint64_t tick, uint64_t then) {
+  uint32_t *hot = hot_of(t, slot), state = *hot;
+  state &= ~RM_HOT_USED;
+  if ((state >> RM_HOT_EPOCH_SHIFT) != t->epoch) state &= ~RM_HOT_QUIET;
+  if (!(state & RM_HOT_FOLDED)) {
+    struct rm_flow *f = &t->entries[slot];
+    f->last_ns = last_seen(f, tick, state);
+    /* One that is quiet again within the next tick keeps its state. */
+    if ((int64_t)(then - tick) + ticks_since(tick, state) > 1) state |= RM_HOT_FOLDED;
+  }
+  *hot = state;
 }
 
-void rm_flows_prefetch_entry(const struct rm_flows *t, uint64_t hash, uint8_t dir) {
-  uint32_t bucket = first_bucket(t, hash), signature = signature_of(hash);
-  uint32_t hits = ways_with(&t->signatures[bucket * WAYS], signature);
-  if (!hits) {
-    bucket = second_bucket(t, hash);
-    hits = ways_with(&t->signatures[bucket * WAYS], signature);
-    if (!hits) return;
+static void settle_all(struct rm_flows *t, uint64_t then) {
+  for (uint32_t slot = 0; slot < t->slots; slot++)
+    if (t->buckets[slot / RM_WAYS].signature[slot % RM_WAYS]) settle(t, slot, t->tick, then);
+  t->epochs_left = ROUND_EPOCHS;
+}
+
+void rm_flows_wake(struct rm_flows *t) {
+  t->epoch = (t->epoch + 1) & RM_EPOCH_MASK;
+  if (--t->epochs_left == 0) settle_all(t, t->tick);
+}
+
+void rm_flows_begin(struct rm_flows *t, const struct rm_rules *rules, uint64_t now) {
+  uint64_t tick = now >> RM_TICK_SHIFT;
+  if (__builtin_expect(t->generation != rules->generation, 0)) {
+    t->generation = rules->generation;
+    rm_flows_wake(t);
   }
-  const struct rm_flow *f = &t->entries[bucket * WAYS + (uint32_t)__builtin_ctz(hits)];
+  if (__builtin_expect(tick - t->round_tick + ROUND_TICKS >= 2 * ROUND_TICKS, 0)) {
+    if (t->live) settle_all(t, tick);
+    t->round_tick = t->sweep_tick = tick;
+  }
+  t->tick = tick;
+}
+
+void rm_flows_prefetch(const struct rm_flows *t, uint64_t hash) {
+  __builtin_prefetch(&t->buckets[first_bucket(t, hash)]);
+}
+
+/* Ask for what a packet that is not quiet will need of the flow in `slot`. Inlined by force: a function that only asks has no
+ * effect that the compiler knows of, and calls of it would vanish. */
+static inline __attribute__((always_inline)) void prefetch_flow(const struct rm_flows *t, const struct rm_peek *k) {
+  uint32_t state = *hot_of(t, k->slot);
+  if (k->calm && !(state & RM_HOT_TRACKED) && (state >> (RM_HOT_QUIET_SHIFT + k->kind) & 1)) return;
+  const struct rm_flow *f = &t->entries[k->slot];
   __builtin_prefetch(f, 1);
-  __builtin_prefetch(&f->half[dir], 1);
+  __builtin_prefetch(&f->half[k->kind >> 1], 1);
+}
+
+bool rm_flows_hint(const struct rm_flows *t, struct rm_peek *k) {
+  uint32_t bucket = first_bucket(t, k->hash), hits = ways_with(&t->buckets[bucket], signature_of(k->hash));
+  if (__builtin_expect(!hits, 0)) {
+    __builtin_prefetch(&t->buckets[second_bucket(t, k->hash)]);
+    return false;
+  }
+  k->slot = bucket * RM_WAYS + (uint32_t)__builtin_ctz(hits);
+  prefetch_flow(t, k);
+  return true;
+}
+
+void rm_flows_hint_second(const struct rm_flows *t, struct rm_peek *k) {
+  uint32_t bucket = second_bucket(t, k->hash), hits = ways_with(&t->buckets[bucket], signature_of(k->hash));
+  if (hits) {
+    k->slot = bucket * RM_WAYS + (uint32_t)__builtin_ctz(hits);
+    prefetch_flow(t, k);
+    return;
+  }
+  /* It will begin, and most likely here. */
+  uint32_t one = first_bucket(t, k->hash), room = ways_with(&t->buckets[one], 0);
+  if (!room) return;
+  const struct rm_flow *f = &t->entries[one * RM_WAYS + (uint32_t)__builtin_ctz(room)];
+  __builtin_prefetch(f, 1);
+  __builtin_prefetch(&f->half[0], 1);
+  __builtin_prefetch(&f->half[1], 1);
 }
 
 static inline struct rm_flow *find_in(struct rm_flows *t, const struct rm_packet *p, uint32_t bucket, uint32_t signature) {
-  uint32_t hits = ways_with(&t->signatures[bucket * WAYS], signature);
+  uint32_t hits = ways_with(&t->buckets[bucket], signature);
   while (hits) {
-    struct rm_flow *f = &t->entries[bucket * WAYS + (uint32_t)__builtin_ctz(hits)];
+    struct rm_flow *f = &t->entries[bucket * RM_WAYS + (uint32_t)__builtin_ctz(hits)];
     if (same_flow(f, p)) return f;
     hits &= hits - 1;
   }
@@ -128,8 +137,8 @@ struct rm_flow *rm_flows_find(struct rm_flows *t, const struct rm_packet *p, uin
 
 void rm_flow_start(struct rm_flow *f, const struct rm_packet *p, uint64_t now) {
   memset(f, 0, sizeof *f);
-  memcpy(f->addr, p->addr, sizeof f->addr);
-  memcpy(f->port, p->port, sizeof f->port);
+  for (int i = 0; i < 4; i++) store64(&f->addr[0][8 * i], load64(&p->addr[0][8 * i]));
+  for (int i = 0; i < 2; i++) f->port[i] = p->port[i];
   f->vlan = p->vlan;
   f->proto = p->proto;
   f->age = rm_flow_age(f);
@@ -143,46 +152,68 @@ void rm_flow_start(struct rm_flow *f, const struct rm_packet *p, uint64_t now) {
   f->peer = RM_NO_FLOW;
 }
 
-/* What is lost with an entry: nothing that lasts, an attempt, a conversation. */
-static inline uint32_t value_of(const struct rm_flow *f) {
-  /* TCP tells by its age, without a look at the halves: sixteen of these are judged at a time, far apart in memory. */
-  switch (f->age) {
+/* What is lost with a flow: nothing that lasts, an attempt, a conversation. */
+static inline uint32_t value_of(uint32_t state) {
+  switch (state >> RM_HOT_AGE_SHIFT & 7) {
     case RM_AGE_TCP_CLOSING: return 0;
     case RM_AGE_TCP_OPENING: return 1;
     case RM_AGE_TCP: return 2;
-    default: return f->half[0].packets && f->half[1].packets ? 2 : 1;
+    default: return state & RM_HOT_ANSWERED ? 2 : 1;
   }
 }
 
-/* Of sixteen full places: an aged one, else the least valuable, among those the one unused for longest. */
+/* The tick of the last packet; the entry is looked at only where the bucket does not say. */
+static inline uint64_t last_tick(const struct rm_flows *t, uint32_t slot, uint32_t state) {
+  if (state & RM_HOT_FOLDED) return t->entries[slot].last_ns >> RM_TICK_SHIFT;
+  return t->tick - (uint64_t)(int64_t)ticks_since(t->tick, state);
+}
+
+/* Of sixteen full places: an aged one, else the least valuable, among those the one unused for longest. Within a tick it is
+ * one that was not used since the last time there was none such, from a place that changes. */
 static uint32_t choose_victim(struct rm_flows *t, const struct rm_rules *rules, uint64_t now, uint32_t one,
                               uint32_t two) {
-  uint32_t victim = one * WAYS, least = 3;
-  for (uint32_t i = 0; i < 2 * WAYS; i++) {
-    uint32_t slot = (i < WAYS ? one : two) * WAYS + i % WAYS;
-    const struct rm_flow *f = &t->entries[slot];
-    if (is_aged(f, rules, now)) {
+  uint64_t least = UINT64_MAX;
+  uint32_t victim = 0;
+  for (uint32_t n = 0; n < 2 * RM_WAYS; n++) {
+    uint32_t i = (n + (uint32_t)t->evicted) % (2 * RM_WAYS);
+    uint32_t slot = (i < RM_WAYS ? one : two) * RM_WAYS + i % RM_WAYS, state = *hot_of(t, slot);
+    uint64_t tick = last_tick(t, slot, state), limit = rules->age_ns[state >> RM_HOT_AGE_SHIFT & 7];
+    /* The entry need not be asked while it cannot have been so long. */
+    if (limit && now - (tick << RM_TICK_SHIFT) >= limit && is_over(limit, last_seen(&t->entries[slot], t->tick, state), now)) {
       t->expired++;
       return slot;
     }
-    uint32_t value = value_of(f);
-    if (value > least || (value == least && f->last_ns >= t->entries[victim].last_ns)) continue;
+    uint64_t worth = (uint64_t)value_of(state) << 60 | tick << 1 | ((state & RM_HOT_USED) != 0);
+    if (worth >= least) continue;
     victim = slot;
-    least = value;
+    least = worth;
+  }
+  for (uint32_t i = 0; (least & 1) && i < RM_WAYS; i++) {
+    t->buckets[one].state[i] &= ~RM_HOT_USED;
+    t->buckets[two].state[i] &= ~RM_HOT_USED;
   }
   t->evicted++;
-  t->evicted_live += least == 2;
+  t->evicted_live += least >> 60 == 2;
   return victim;
 }
 
-/* The first bucket while it has room to spare, because lookups go there first; a crowded one shares with the second,
- * or a table that is half full would evict already. */
+/* A way whose connection is closed and silent since, or RM_WAYS. */
+static inline uint32_t closed_way(const struct rm_flow_bucket *b) {
+  for (uint32_t way = 0; way < RM_WAYS; way++)
+    if (value_of(b->state[way]) == 0 && !(b->state[way] & RM_HOT_USED) && b->signature[way]) return way;
+  return RM_WAYS;
+}
+
+/* The first bucket while it has room to spare, because lookups go there first; a crowded one lets go what is closed, or
+ * shares with the second, or a table that is half full would evict already. */
 static uint32_t choose_place(struct rm_flows *t, const struct rm_rules *rules, uint64_t now, uint64_t hash) {
   uint32_t one = first_bucket(t, hash), bucket = one;
-  uint32_t free_ways = ways_with(&t->signatures[one * WAYS], 0);
+  uint32_t free_ways = ways_with(&t->buckets[one], 0);
   if (__builtin_popcount(free_ways) < ROOM_TO_SPARE) {
+    uint32_t closed = closed_way(&t->buckets[one]);
+    if (closed < RM_WAYS) return t->expired++, one * RM_WAYS + closed;
     uint32_t two = second_bucket(t, hash);
-    uint32_t others = ways_with(&t->signatures[two * WAYS], 0);
+    uint32_t others = ways_with(&t->buckets[two], 0);
     if (!free_ways && !others) return choose_victim(t, rules, now, one, two);
     if (__builtin_popcount(others) > __builtin_popcount(free_ways)) {
       free_ways = others;
@@ -190,7 +221,7 @@ static uint32_t choose_place(struct rm_flows *t, const struct rm_rules *rules, u
     }
   }
   t->live++;
-  return bucket * WAYS + (uint32_t)__builtin_ctz(free_ways);
+  return bucket * RM_WAYS + (uint32_t)__builtin_ctz(free_ways);
 }
 
 struct rm_flow *rm_flows_get(struct rm_flows *t, const struct rm_packet *p, uint64_t hash,
@@ -198,11 +229,12 @@ struct rm_flow *rm_flows_get(struct rm_flows *t, const struct rm_packet *p, uint
   struct rm_flow *f = rm_flows_find(t, p, hash);
   *fresh = false;
   if (__builtin_expect(f != NULL, 1)) {
-    if (__builtin_expect(!is_aged(f, rules, now), 1)) return f;
+    uint64_t limit = rules->age_ns[f->age];
+    if (__builtin_expect(!is_over(limit, last_seen(f, t->tick, *hot_of(t, slot_of(t, f))), now), 1)) return f;
     t->expired++;
   } else {
     uint32_t slot = choose_place(t, rules, now, hash);
-    t->signatures[slot] = signature_of(hash);
+    t->buckets[slot / RM_WAYS].signature[slot % RM_WAYS] = signature_of(hash);
     f = &t->entries[slot];
   }
   *fresh = true;
@@ -210,17 +242,35 @@ struct rm_flow *rm_flows_get(struct rm_flows *t, const struct rm_packet *p, uint
   return f;
 }
 
+void rm_flow_wake(struct rm_flows *t, const struct rm_flow *f) {
+  *hot_of(t, slot_of(t, f)) &= ~RM_HOT_QUIET;
+}
+
+void rm_flow_passes(struct rm_flows *t, struct rm_flow *f, bool passes) {
+  uint32_t *hot = hot_of(t, slot_of(t, f));
+  f->flags = (uint8_t)(passes ? f->flags | RM_FLOW_PASSES : f->flags & ~RM_FLOW_PASSES);
+  *hot = passes ? *hot | RM_HOT_PASSES : *hot & ~RM_HOT_PASSES;
+}
+
 void rm_flows_sweep(struct rm_flows *t, const struct rm_rules *rules, uint64_t now, uint32_t buckets) {
-  uint32_t all = t->slots / WAYS;
+  uint32_t all = t->slots / RM_WAYS;
   for (uint32_t n = 0; n < buckets && n < all; n++) {
-    uint32_t base = t->sweep_at * WAYS;
-    t->sweep_at = (t->sweep_at + 1) & (all - 1);
-    for (uint32_t slot = base; slot < base + WAYS; slot++) {
-      if (t->signatures[slot] == 0 || !is_aged(&t->entries[slot], rules, now)) continue;
-      t->signatures[slot] = 0;
-      t->entries[slot].flags = 0;
+    struct rm_flow_bucket *b = &t->buckets[t->sweep_at];
+    for (uint32_t way = 0; way < RM_WAYS; way++) {
+      if (b->signature[way] == 0) continue;
+      uint32_t slot = t->sweep_at * RM_WAYS + way;
+      struct rm_flow *f = &t->entries[slot];
+      settle(t, slot, t->tick, t->tick);
+      if (!is_over(rules->age_ns[f->age], f->last_ns, now)) continue;
+      b->signature[way] = 0;
+      f->flags = 0;
       t->live--;
       t->expired++;
     }
+    t->sweep_at = (t->sweep_at + 1) & (all - 1);
+    if (t->sweep_at) continue;
+    t->round_tick = t->sweep_tick;
+    t->sweep_tick = t->tick;
+    t->epochs_left = ROUND_EPOCHS;
   }
 }

@@ -103,8 +103,9 @@ static uint8_t parse_ipv4(const uint8_t *frame, uint32_t at, uint32_t end, struc
   if (total < header || total > end - at) return RM_PARSE_BAD_IP_LENGTH;
   out->proto = ip[9];
   for (int i = 0; i < 2; i++) {
-    out->addr[i][10] = out->addr[i][11] = 0xff;
-    memcpy(out->addr[i] + 12, ip + 12 + 4 * i, 4);
+    uint32_t address;
+    memcpy(&address, ip + 12 + 4 * i, 4);
+    store64(out->addr[i] + 8, 0xffff0000u | (uint64_t)address << 32);
   }
   uint32_t place = read16(ip + 6) & 0x3fff; /* more fragments, or an offset */
   if (__builtin_expect(place == 0, 1)) return parse_transport(frame, at + header, at + total, out);
@@ -156,7 +157,7 @@ static uint8_t parse_ipv6(const uint8_t *frame, uint32_t at, uint32_t end, struc
   if (payload > end - at - 40) return RM_PARSE_BAD_IP_LENGTH;
   out->ipv6 = 1;
   out->proto = ip[6];
-  memcpy(out->addr, ip + 8, 32);
+  for (int i = 0; i < 4; i++) store64(&out->addr[0][8 * i], load64(ip + 8 + 8 * i));
   at += 40;
   end = at + payload;
   uint8_t verdict = skip_extensions(frame, &at, end, out);
@@ -167,17 +168,13 @@ static uint8_t parse_ipv6(const uint8_t *frame, uint32_t at, uint32_t end, struc
 /* Put the lower (address, port) end first and remember which way the frame went. */
 static inline void order_key(struct rm_packet *out) {
   if (out->verdict != RM_PARSE_FLOW && out->fragment != RM_FRAGMENT_FIRST) return;
-  uint64_t a[2], b[2];
-  memcpy(a, out->addr[0], 16), memcpy(b, out->addr[1], 16);
+  uint64_t a[2] = {load64(out->addr[0]), load64(out->addr[0] + 8)}, b[2] = {load64(out->addr[1]), load64(out->addr[1] + 8)};
   /* As numbers of the wire's order; memcmp() would be a call. */
   int high = a[0] == b[0];
   uint64_t one = __builtin_bswap64(a[high]), two = __builtin_bswap64(b[high]);
   if (one < two || (one == two && out->port[0] <= out->port[1])) return;
-  uint8_t addr[16];
   uint16_t port = out->port[0];
-  memcpy(addr, out->addr[0], 16);
-  memcpy(out->addr[0], out->addr[1], 16);
-  memcpy(out->addr[1], addr, 16);
+  for (int i = 0; i < 2; i++) store64(out->addr[0] + 8 * i, b[i]), store64(out->addr[1] + 8 * i, a[i]);
   out->port[0] = out->port[1];
   out->port[1] = port;
   out->dir = 1;

@@ -23,6 +23,20 @@ static inline uint32_t read32(const uint8_t *p) {
   return __builtin_bswap32(v);
 }
 
+/* Eight bytes, read and written whole. The processor hands on what was just stored only to a load that lies inside one store;
+ * any other waits for all stores before it, also for those whose memory is far away. */
+static inline uint64_t load64(const void *p) {
+  uint64_t v;
+  memcpy(&v, p, sizeof v);
+  __asm__("" : "+r"(v)); /* two of them are not to become one of sixteen bytes */
+  return v;
+}
+
+static inline void store64(void *p, uint64_t v) {
+  __asm__("" : "+r"(v));
+  memcpy(p, &v, sizeof v);
+}
+
 /* Parse what lies in a tunnel into `out`, which holds zeros but for what is kept of the frame around it. */
 uint8_t rm_parse_stretch(const uint8_t *frame, struct rm_stretch in, struct rm_packet *out);
 #endif

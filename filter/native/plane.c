@@ -117,12 +117,13 @@ static int make_tables(struct plane *p) {
   for (uint32_t s = 0; s < RM_SIDES; s++) {
     uint64_t secret[2];
     if (getrandom(secret, sizeof secret, 0) != sizeof secret) return plane_fail(p, "Cannot read random numbers");
-    uint32_t *signatures = aligned_alloc(HUGE_BYTES, (size_t)slots * sizeof *signatures);
-    if (!signatures) return plane_fail(p, "Cannot make a flow table of %u places: no memory", slots);
-    madvise(signatures, (size_t)slots * sizeof *signatures, MADV_HUGEPAGE); /* where it is to be had */
-    memset(signatures, 0, (size_t)slots * sizeof *signatures);
+    size_t bytes = slots / RM_WAYS * sizeof(struct rm_flow_bucket);
+    struct rm_flow_bucket *buckets = aligned_alloc(HUGE_BYTES, (bytes + HUGE_BYTES - 1) & ~(size_t)(HUGE_BYTES - 1));
+    if (!buckets) return plane_fail(p, "Cannot make a flow table of %u places: no memory", slots);
+    madvise(buckets, bytes, MADV_HUGEPAGE); /* where it is to be had */
+    memset(buckets, 0, bytes);
     struct rm_flow *entries = (struct rm_flow *)((char *)p->board + p->board->header.flow_offset[s]);
-    rm_flows_open(&p->table[s], entries, signatures, slots, secret);
+    rm_flows_open(&p->table[s], entries, buckets, slots, secret);
     p->table[s].budget = &p->budget;
   }
   return 0;
@@ -228,8 +229,11 @@ bool plane_turn(struct plane *p) {
   for (uint32_t side = 0; side < RM_SIDES; side++) any |= burst_outer(p, side);
   for (uint32_t role = RM_PRIMARY_IN; role < RM_ROLES; role++) any |= burst_box(p, role);
   for (uint32_t role = 0; role < RM_ROLES; role++) port_flush(p, &p->port[role]);
+  uint32_t switches = p->reflex.switch_number;
   reflex_order(&p->reflex);
   reflex_judge(&p->reflex);
+  /* The first frame of each flow on the new path has to be looked at. */
+  for (uint32_t side = 0; switches != p->reflex.switch_number && side < RM_SIDES; side++) rm_flows_wake(&p->table[side]);
   housekeep(p);
   struct rm_live *live = &p->board->live;
   live->turns++;

@@ -10,7 +10,7 @@
 #include "filter.h"
 #include "reflex.h"
 
-#define RM_BURST 32
+#define RM_BURST 64
 #define RM_QUEUE 256       /* frames queued per port within a turn: every port may aim at one */
 #define RM_PENDING 16384   /* SYNs waiting to be seen on the other side, in sets of RM_PENDING_WAYS */
 #define RM_PENDING_WAYS 8  /* connections are opened in bursts: two must not push each other out */
@@ -128,6 +128,8 @@ void pair_match(struct plane *p, uint32_t side, const struct rm_packet *packet, 
 /* seed.c */
 void seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow);
 bool seed_swallows(struct plane *p, uint32_t role, const struct rm_packet *packet);
+/* A seed was played so shortly ago that seed_swallows() has to be asked. */
+bool seed_expected(const struct plane *p);
 
 /* burst.c */
 bool burst_outer(struct plane *p, uint32_t side);

@@ -6,6 +6,7 @@
  * Two ports of one seed, one outside and one of a box, carry the two halves of the same conversations.
  * IP checksums are right; those of TCP and UDP are left out (UDP: 0, none), and payload is what the buffer held.
  */
+#include <emmintrin.h>
 #include <math.h>
 #include <rte_ether.h>
 #include <rte_malloc.h>
@@ -17,7 +18,6 @@
 #define SEGMENTS 4096       /* of the inverse of the distribution of ranks */
 #define FLOWS_MAX 100000000u
 #define BACKLOG 1024        /* frames of a paced port that may wait, as in a NIC's ring */
-#define FIN_LEAD 64         /* a flow is closed so many places before it is replaced */
 #define LINE 64
 
 enum { SIZES_IMIX = 0 };
@@ -27,7 +27,7 @@ struct gen {
   uint32_t flows, bytes;    /* bytes 0: IMIX */
   uint32_t new_every, fin_every; /* frames; 0: never */
   uint32_t until_new, until_fin;
-  uint32_t next, closing;   /* ranks */
+  uint32_t next;            /* rank */
   uint32_t lap;             /* of `next` */
   bool mix, cold, reply;    /* reply: frames go from servers to clients */
   uint64_t random, frames, seed;
@@ -83,87 +83,76 @@ static inline void ends(const struct frame *f, uint32_t ip[2], uint16_t port[2])
   port[f->reply] = high, port[!f->reply] = low;
 }
 
-/* The frame's first line is put together in registers and written whole: nothing is read back, and no line of the
- * buffer is half written when the next stage asks for it. */
-struct __attribute__((packed)) line4 {
-  uint8_t mac[12];
-  uint16_t type;
-  uint8_t version, tos;
-  uint16_t total, id, fragment;
-  uint8_t ttl, proto;
-  uint16_t sum;
-  uint32_t ip[2];
-  uint16_t port[2];
-  uint32_t seq, ack;
-  uint8_t offset, flags;
-  uint16_t window, zero[2];
-  uint8_t rest[LINE - 54];
-};
-struct __attribute__((packed)) line6 {
-  uint8_t mac[12];
-  uint16_t type;
-  uint32_t version;
-  uint16_t total;
-  uint8_t proto, ttl;
-  uint8_t ip[2][16];
-  uint16_t port[2];
-  uint32_t seq;
-  uint16_t ack_high;
-};
-_Static_assert(sizeof(struct line4) == LINE, "one line");
-_Static_assert(sizeof(struct line6) == LINE, "one line");
+/* The frame's first line is put together in registers, as eight words in the order of memory, and written whole: nothing
+ * is read back, and no line of the buffer is half written when the next stage asks for it. */
+struct line { uint64_t w[LINE / 8]; };
 
-static const uint8_t MAC_OUT[12] = {2, 0, 0, 0, 2, 1, 2, 0, 0, 0, 1, 1};
-static const uint8_t MAC_BACK[12] = {2, 0, 0, 0, 1, 1, 2, 0, 0, 0, 2, 1};
+static inline void write_line(uint8_t *to, const struct line *l) {
+  for (int i = 0; i < LINE / 8; i += 2)
+    _mm_storeu_si128((__m128i *)(void *)(to + 8 * i), _mm_set_epi64x((long long)l->w[i + 1], (long long)l->w[i]));
+}
 
-static inline void write4(uint8_t *to, const struct frame *f, uint8_t proto) {
+/* Destination and source, then the type and the first two bytes behind it, as they are read from memory. */
+static inline void put_ethernet(struct line *l, bool reply, uint32_t after) {
+  uint64_t client = 0x010100000002ull, server = 0x010200000002ull; /* 02:00:00:00:01:01, 02:00:00:00:02:01 */
+  uint64_t to = reply ? client : server, from = reply ? server : client;
+  l->w[0] = to | from << 48;
+  l->w[1] = from >> 16 | (uint64_t)after << 32;
+}
+
+static inline struct line line4(const struct frame *f, uint8_t proto) {
   uint32_t ip[2], total = f->bytes - 14;
   uint16_t port[2];
   ends(f, ip, port);
   uint32_t sum = 0x4500 + total + 0x4000 + (64u << 8) + proto + (ip[0] >> 16) + (ip[0] & 0xffff) + (ip[1] >> 16) +
                  (ip[1] & 0xffff);
-  struct line4 l = {.type = BE16(0x0800), .version = 0x45, .total = BE16(total), .fragment = BE16(0x4000), .ttl = 64,
-                    .proto = proto, .sum = BE16(fold16(sum)), .ip = {BE32(ip[0]), BE32(ip[1])},
-                    .port = {BE16(port[0]), BE16(port[1])}};
-  memcpy(l.mac, f->reply ? MAC_BACK : MAC_OUT, 12);
-  if (proto == 6) {
-    l.seq = BE32(f->seq);
-    l.ack = (f->flags & RM_TCP_ACK) ? BE32(f->seq) : 0;
-    l.offset = 0x50;
-    l.flags = f->flags;
-    l.window = 0xffff;
-  } else {
-    l.seq = BE16(total - 20); /* UDP length, and no checksum */
-  }
-  memcpy(to, &l, LINE);
+  uint64_t from = BE32(ip[0]), to = BE32(ip[1]);
+  uint64_t seq = BE32(f->seq), ack = (f->flags & RM_TCP_ACK) ? seq : 0;
+  uint64_t rest = 0x50ull << 48 | (uint64_t)f->flags << 56, window = 0xffff;
+  if (proto != 6) seq = BE16(total - 20), ack = rest = window = 0; /* UDP: its length, and no checksum */
+  struct line l;
+  put_ethernet(&l, f->reply, 0x00450008);
+  l.w[2] = BE16(total) | 0x0040ull << 32 | 64ull << 48 | (uint64_t)proto << 56;
+  l.w[3] = BE16(fold16(sum)) | from << 16 | to << 48;
+  l.w[4] = to >> 16 | (uint64_t)BE16(port[0]) << 16 | (uint64_t)BE16(port[1]) << 32 | seq << 48;
+  l.w[5] = seq >> 16 | ack << 16 | rest;
+  l.w[6] = window;
+  l.w[7] = 0;
+  return l;
+}
+
+static inline void write4(uint8_t *to, const struct frame *f, uint8_t proto) {
+  struct line l = line4(f, proto);
+  write_line(to, &l);
 }
 
 /* The same behind a tag: 58 bytes of headers. */
 static inline void write_vlan(uint8_t *to, const struct frame *f) {
-  uint8_t plain[LINE];
   struct frame inner = *f;
   inner.bytes -= 4;
-  write4(plain, &inner, 6);
-  memcpy(to, plain, 12);
-  to[12] = 0x81, to[13] = 0, to[14] = 0, to[15] = (uint8_t)(10 + (f->hash >> 50 & 3));
-  memcpy(to + 16, plain + 12, 48);
+  struct line plain = line4(&inner, 6), l;
+  uint64_t tag = 0x0081u | (uint64_t)(10 + (f->hash >> 50 & 3)) << 24;
+  l.w[0] = plain.w[0];
+  l.w[1] = (plain.w[1] & 0xffffffff) | tag << 32;
+  for (int i = 2; i < LINE / 8; i++) l.w[i] = plain.w[i - 1] >> 32 | plain.w[i] << 32;
+  write_line(to, &l);
 }
 
+/* Addresses are fd00:0:0:1::/96 and the host's number. */
 static inline void write6(uint8_t *to, const struct frame *f) {
   uint32_t ip[2];
   uint16_t port[2];
   ends(f, ip, port);
-  struct line6 l = {.type = BE16(0x86dd), .version = BE32(0x60000000), .total = BE16(f->bytes - 54), .proto = 6, .ttl = 64,
-                    .port = {BE16(port[0]), BE16(port[1])}, .seq = BE32(f->seq)};
-  memcpy(l.mac, f->reply ? MAC_BACK : MAC_OUT, 12);
-  for (int i = 0; i < 2; i++) {
-    uint32_t host = BE32(ip[i]);
-    memcpy(l.ip[i], "\xfd\0\0\0\0\0\0\1\0\0\0\0", 12);
-    memcpy(l.ip[i] + 12, &host, 4);
-  }
-  const uint8_t tail[16] = {0, 0, 0x50, f->flags, 0xff, 0xff};
-  memcpy(to, &l, LINE);
-  memcpy(to + LINE, tail, 16);
+  struct line l;
+  put_ethernet(&l, f->reply, 0x0060dd86);
+  l.w[2] = (uint64_t)BE16(f->bytes - 54) << 16 | 6ull << 32 | 64ull << 40 | 0xfdull << 48;
+  l.w[3] = l.w[5] = 1ull << 40;
+  l.w[4] = (uint64_t)BE32(ip[0]) << 16 | 0xfdull << 48;
+  l.w[6] = (uint64_t)BE32(ip[1]) << 16 | (uint64_t)BE16(port[0]) << 48;
+  l.w[7] = BE16(port[1]) | (uint64_t)BE32(f->seq) << 16;
+  write_line(to, &l);
+  uint64_t tail[2] = {0x500000ull | (uint64_t)f->flags << 24 | 0xffffull << 32, 0};
+  memcpy(to + LINE, tail, sizeof tail);
 }
 
 static inline uint32_t choose_bytes(const struct gen *g, uint32_t dice, enum kind kind) {
@@ -187,8 +176,7 @@ static inline struct frame choose(struct gen *g, enum kind *kind) {
     f.flags = g->reply ? RM_TCP_SYN | RM_TCP_ACK : RM_TCP_SYN;
   } else if (g->fin_every && --g->until_fin == 0) {
     g->until_fin = g->fin_every;
-    rank = g->closing++;
-    if (g->closing == g->flows) g->closing = 0;
+    rank = g->next; /* the one that is replaced next */
     f.flags = RM_TCP_ACK | RM_TCP_FIN;
   } else {
     rank = pick_rank(g, (uint32_t)(dice >> 32));
@@ -313,7 +301,6 @@ static int gen_open(struct plane *p, struct port *port, const char *spec) {
   g->seed = mix(g->seed + 1), g->random = mix(g->seed);
   g->until_new = g->new_every;
   g->until_fin = g->fin_every / 2 + 1;
-  g->closing = g->flows ? FIN_LEAD % g->flows : 0;
   port->view->link = 1;
   port->view->mtu = p->board->setup.frame_bytes_max - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN;
   memcpy(port->view->mac, "\2\0\0\0\0", 5);

@@ -81,18 +81,18 @@ void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]) {
   r->board->live.path = r->path;
 }
 
-void reflex_put(struct reflex *r, uint32_t side, uint32_t slot) {
+void reflex_put(struct reflex *r, uint32_t side, const struct put *put) {
   struct way *w = &r->way[side];
   if (reflex_serving(r) < 0) return; /* on wire and block nothing is put into a box */
-  if (w->put++ == 0) {
+  if (w->put == 0) {
     w->first_put_ns = r->now;
     w->excused_ns = 0;
     w->enough_ns = 0;
-    w->flow = slot;
+    w->flow = put->flow;
     w->two_flows = false;
-  } else if (w->flow != slot) {
-    w->two_flows = true;
   }
+  w->two_flows |= put->two_flows || w->flow != put->flow;
+  w->put += put->frames;
 }
 
 /* A frame came out of a box by its port of `side`. That a box passes the other way is no proof against silence. */

@@ -166,13 +166,18 @@ static void seed_again(struct plane *p, uint32_t side, const struct rm_packet *p
   if (!f || f->seed_switch != p->reflex.switch_number) return;
   const struct rm_half *h = &f->half[packet->dir];
   uint32_t end = packet->seq + packet->payload_bytes + !!(packet->tcp_flags & RM_TCP_FIN);
-  if ((h->flags & RM_HALF_SEQ) && (int32_t)(end - h->next) > 0) f->seed_switch = p->reflex.switch_number - 1;
+  if (!(h->flags & RM_HALF_SEQ) || (int32_t)(end - h->next) <= 0) return;
+  f->seed_switch = p->reflex.switch_number - 1;
+  rm_flow_wake(&p->table[side], f);
+}
+
+bool seed_expected(const struct plane *p) {
+  return p->last_seed_ns != 0 && p->now - p->last_seed_ns <= SWALLOW_NS;
 }
 
 /* Is this frame, which came out of a box by `role` and would leave, part of a seed? Each is swallowed once. */
 bool seed_swallows(struct plane *p, uint32_t role, const struct rm_packet *packet) {
-  if (p->last_seed_ns == 0 || p->now - p->last_seed_ns > SWALLOW_NS) return false;
-  if (packet->proto != IPPROTO_TCP) return false;
+  if (!seed_expected(p) || packet->proto != IPPROTO_TCP) return false;
   if ((int)role_of_box(role) != serving(p)) seed_again(p, role_side(role), packet);
   if (packet->payload_bytes) return false;
   uint8_t flags = packet->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK | RM_TCP_FIN | RM_TCP_RST);

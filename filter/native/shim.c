@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "filter.h"
+#include "hot.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -20,8 +20,10 @@ struct rm_shim_frame {
 /* What became of it. From `age` on but for `shed` only for verdict RM_PARSE_FLOW; `half` is the sender's, after the packet. */
 struct rm_shim_result {
   struct rm_packet packet;
-  uint8_t why, rule, age, flow_flags, outer_dir, shed, nature, pad;
-  uint32_t slot, turn_left, turn_spent, pad2;
+  uint8_t why, rule, age, flow_flags, outer_dir, shed, nature;
+  uint8_t quiet; /* nothing was to do */
+  uint32_t slot, turn_left, turn_spent;
+  uint32_t peek; /* 0: the frame is not plain; 1: what the peek told of it is so; 2: it is not */
   struct rm_half half;
 };
 
@@ -34,7 +36,7 @@ struct rm_shim {
 EXPORT void rm_filter_close(struct rm_shim *s) {
   if (!s) return;
   free(s->flows.entries);
-  free(s->flows.signatures);
+  free(s->flows.buckets);
   free(s);
 }
 
@@ -43,15 +45,16 @@ EXPORT struct rm_shim *rm_filter_open(uint32_t slots, uint64_t secret0, uint64_t
   if (slots < 16 || (slots & (slots - 1))) return NULL;
   struct rm_shim *s = aligned_alloc(RM_CACHE_LINE, sizeof *s);
   struct rm_flow *entries = aligned_alloc(RM_CACHE_LINE, (size_t)slots * sizeof *entries);
-  uint32_t *signatures = aligned_alloc(RM_CACHE_LINE, (size_t)slots * sizeof *signatures);
-  if (!s || !entries || !signatures) {
-    free(s), free(entries), free(signatures);
+  size_t bucket_bytes = slots / RM_WAYS * sizeof(struct rm_flow_bucket);
+  struct rm_flow_bucket *buckets = aligned_alloc(RM_CACHE_LINE, bucket_bytes);
+  if (!s || !entries || !buckets) {
+    free(s), free(entries), free(buckets);
     return NULL;
   }
   memset(s, 0, sizeof *s);
   memset(entries, 0, (size_t)slots * sizeof *entries);
-  memset(signatures, 0, (size_t)slots * sizeof *signatures);
-  rm_flows_open(&s->flows, entries, signatures, slots, (uint64_t[2]){secret0, secret1});
+  memset(buckets, 0, bucket_bytes);
+  rm_flows_open(&s->flows, entries, buckets, slots, (uint64_t[2]){secret0, secret1});
   s->flows.budget = &s->budget;
   return s;
 }
@@ -85,37 +88,60 @@ EXPORT void rm_filter_shed(const struct rm_shim *s, uint64_t out[2 * RM_WHYS]) {
   memcpy(out + RM_WHYS, s->budget.shed_bytes, sizeof s->budget.shed_bytes);
 }
 
+/* What the peek and the parser both tell of a frame. */
+static uint32_t compare_peek(const struct rm_shim *s, const struct rm_peek *k, const struct rm_packet *p) {
+  if (!k->plain) return 0;
+  bool calm = !(p->tcp_flags & (RM_TCP_SYN | RM_TCP_FIN | RM_TCP_RST));
+  bool same = p->verdict == RM_PARSE_FLOW && k->hash == rm_flows_hash(&s->flows, p) &&
+              k->kind == p->dir * 2 + (p->payload_bytes > 0) && k->payload_bytes == p->payload_bytes &&
+              k->calm == calm && k->tcp == (p->proto == 6) && k->transport_offset == p->transport_offset;
+  return same ? 1 : 2;
+}
+
+static void decide_flow(struct rm_shim *s, const struct rm_shim_frame *in, const uint8_t *frame, struct rm_peek *k,
+                        struct rm_shim_result *out) {
+  struct rm_flow *f;
+  bool observed = in->observed != 0;
+  if (k->plain && !rm_flows_hint(&s->flows, k)) rm_flows_hint_second(&s->flows, k);
+  out->quiet = k->plain && rm_quiet(&s->flows, k, frame, in->bytes, in->time_ns, observed);
+  if (out->quiet) {
+    f = &s->flows.entries[k->slot];
+    out->rule = f->rule;
+  } else {
+    uint64_t hash = rm_flows_hash(&s->flows, &out->packet);
+    struct rm_verdict v = rm_decide(&s->flows, &s->rules, &out->packet, hash, frame, in->time_ns, observed, &f);
+    out->why = v.why;
+    out->rule = v.rule;
+    out->shed = v.shed;
+  }
+  out->age = f->age;
+  out->flow_flags = f->flags;
+  out->outer_dir = f->outer_dir;
+  out->nature = f->nature;
+  out->turn_left = f->turn_left;
+  out->turn_spent = f->turn_spent;
+  out->slot = (uint32_t)(f - s->flows.entries);
+  out->half = f->half[out->packet.dir];
+}
+
 EXPORT void rm_filter_decide(struct rm_shim *s, const uint8_t *bytes, const struct rm_shim_frame *frames,
                              uint32_t count, struct rm_shim_result *results) {
   for (uint32_t i = 0; i < count; i++) {
     const struct rm_shim_frame *in = &frames[i];
     struct rm_shim_result *out = &results[i];
     const uint8_t *frame = bytes + in->offset;
+    struct rm_peek peek;
     memset(out, 0, sizeof *out);
+    rm_flows_begin(&s->flows, &s->rules, in->time_ns);
+    rm_peek(&s->flows, frame, in->bytes, s->rules.inner != 0, &peek);
     uint8_t verdict = (s->rules.inner ? rm_parse_inner : rm_parse)(frame, in->bytes, &out->packet);
-    if (verdict == RM_PARSE_FRAGMENT) {
-      struct rm_verdict v =
-          rm_decide_fragment(&s->flows, &s->rules, &out->packet, frame, in->time_ns, in->observed != 0);
-      out->why = v.why;
-      out->rule = v.rule;
-      out->shed = v.shed;
-    }
-    if (verdict != RM_PARSE_FLOW) continue;
-    struct rm_flow *f;
-    uint64_t hash = rm_flows_hash(&s->flows, &out->packet);
-    struct rm_verdict v =
-        rm_decide(&s->flows, &s->rules, &out->packet, hash, frame, in->time_ns, in->observed != 0, &f);
+    out->peek = compare_peek(s, &peek, &out->packet);
+    if (verdict == RM_PARSE_FLOW) decide_flow(s, in, frame, &peek, out);
+    if (verdict != RM_PARSE_FRAGMENT) continue;
+    struct rm_verdict v = rm_decide_fragment(&s->flows, &s->rules, &out->packet, frame, in->time_ns, in->observed != 0);
     out->why = v.why;
     out->rule = v.rule;
-    out->age = f->age;
-    out->flow_flags = f->flags;
-    out->outer_dir = f->outer_dir;
     out->shed = v.shed;
-    out->nature = f->nature;
-    out->turn_left = f->turn_left;
-    out->turn_spent = f->turn_spent;
-    out->slot = (uint32_t)(f - s->flows.entries);
-    out->half = f->half[out->packet.dir];
   }
 }
 
@@ -166,7 +192,7 @@ static const struct rm_field FIELDS[] = {
     HALF(copied), HALF(next), HALF(ack), HALF(window), HALF(scale), HALF(flags), SIZE("half", rm_half),
     FRAME(time_ns), FRAME(offset), FRAME(bytes), FRAME(observed),
     RESULT(packet), RESULT(why), RESULT(rule), RESULT(age), RESULT(flow_flags), RESULT(outer_dir), RESULT(slot),
-    RESULT(half), RESULT(shed), RESULT(nature), RESULT(turn_left), RESULT(turn_spent),
+    RESULT(half), RESULT(shed), RESULT(nature), RESULT(turn_left), RESULT(turn_spent), RESULT(quiet), RESULT(peek),
     PACKET(verdict), PACKET(dir), PACKET(proto), PACKET(ipv6), PACKET(tcp_flags), PACKET(scale), PACKET(sack),
     PACKET(tags), PACKET(vlan), PACKET(window), PACKET(ip_offset), PACKET(transport_offset), PACKET(payload_offset),
     PACKET(port), PACKET(seq), PACKET(ack), PACKET(payload_bytes), PACKET(frame_bytes), PACKET(addr),

@@ -4,7 +4,6 @@
  * A preset that is chosen by the captures it is judged by proves nothing, so a digest of each capture's content puts it
  * into one of two halves: equal captures, of which there are some, are in the same.
  */
-import { digestOf } from "../../appliance/mirror_judge.ts";
 import type { Half } from "./ids_mix.ts";
 
 const TOP = decodeURIComponent(new URL("../..", import.meta.url).pathname).replace(/\/$/, "");
@@ -37,5 +36,5 @@ export async function filesUnder(folder: string): Promise<string[]> {
 /** The half of a capture. A file that is not there is in one as well. */
 export async function halfOf(path: string): Promise<Half> {
   const bytes = await Deno.readFile(path).catch(() => new Uint8Array(0));
-  return parseInt((await digestOf(bytes)).slice(0, 2), 16) % 2 === 0 ? "tune" : "judge";
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))[0]! % 2 === 0 ? "tune" : "judge";
 }

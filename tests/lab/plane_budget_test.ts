@@ -173,7 +173,7 @@ Deno.test("filter.budget_mbit bounds the bytes of the copies in the same way", a
 Deno.test("without a budget nothing is shed, and one that is taken away by a reload sheds no more", async () => {
   await using wire = await Wire.up();
   const scene = await Scene.open(wire, "budget_pps = 1000");
-  const { code, stderr } = await scene.node.reload(settings());
+  const { code, stderr } = await scene.node.reconfigure(settings());
   assert.equal(code, 0, stderr);
   const generation = scene.map.board.number("command.rule_generation");
   await scene.node.until("the rules", () => scene.map.board.number("live.rule_done") === generation);

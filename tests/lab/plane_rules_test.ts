@@ -116,13 +116,13 @@ Deno.test("remediate reload swaps the rules under load: nothing lost, each frame
   const reloads = 6;
   for (let n = 0; n < reloads; n++) {
     const before = scene.number("live.rule_done");
-    const { code, stderr } = await scene.node.reload(n % 2 === 0 ? ALL : NONE);
+    const { code, stderr } = await scene.node.reconfigure(n % 2 === 0 ? ALL : NONE);
     assert.equal(code, 0, stderr);
     await scene.inForce();
     assert.equal(scene.number("live.rule_done"), before + 2);
     if (n === 0) {
       const wrong = { ...NONE, more: ["[[filter.rules]]", 'name = "x"', 'match = "tcp prot 80"'] };
-      const refused = await scene.node.reload(wrong);
+      const refused = await scene.node.reconfigure(wrong);
       assert.equal(refused.code, 1);
       assert.match(refused.stderr, /filter\.rules\[0\]\.match .*syntax error/);
       await scene.load.more(SOME);

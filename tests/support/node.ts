@@ -123,7 +123,7 @@ export class TestNode {
   }
 
   /** Changes the configuration and has it taken over, as a person would. */
-  async reload(settings: NodeSettings): Promise<RunResult> {
+  async reconfigure(settings: NodeSettings): Promise<RunResult> {
     await Deno.writeTextFile(this.configPath, nodeToml(this.directory, settings));
     const argv = [binary(), "reload", "--config", this.configPath];
     return await tryRun(inNamespace(this.wire.lab.ns(NODE_NS), argv), { timeoutMs: UNTIL_MS_MAX });

@@ -60,6 +60,7 @@ Deno.test(`FilterCore and FilterModel agree on ${PACKETS} generated packets (see
   for (const parse of PARSE) {
     assert.ok((census.parse.get(parse) ?? 0) > PACKETS / 50_000, `too few packets with verdict ${parse}`);
   }
+  assert.ok(census.quiet > PACKETS / 20, `${census.quiet} quiet packets`);
   for (const nature of NATURE) {
     assert.ok((census.nature.get(nature) ?? 0) > PACKETS / 5_000, `too few packets of nature ${nature}`);
   }

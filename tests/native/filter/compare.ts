@@ -64,9 +64,10 @@ function flowFlags(flow: ModelFlow, ipv6: boolean): number {
     (flow.talker === undefined ? 0 : FLOW_FLAG.talked) | (flow.inner ? FLOW_FLAG.inner : 0);
 }
 
-function flowOfModel({ why, shed, rule, flow, packet }: Decision): Facts {
+function flowOfModel({ why, shed, rule, flow, packet, isQuiet = false }: Decision): Facts {
   const half = flow!.half[packet.flow!.dir];
   return {
+    isQuiet,
     why,
     shed,
     rule,
@@ -94,6 +95,7 @@ function flowOfModel({ why, shed, rule, flow, packet }: Decision): Facts {
 function flowOfCore(result: CoreResult): Facts {
   const half = (name: string) => result.field(`half.${name}`);
   return {
+    isQuiet: result.field("result.quiet") === 1,
     why: result.why,
     shed: result.shed,
     rule: result.rule,
@@ -148,6 +150,7 @@ function compareOne(result: CoreResult, decision: Decision, where: () => string)
   };
   const expected = { parse: decision.parse, tags: packet.tags, vlan: packet.vlan, inner: packet.inner };
   if (!same(seen, expected)) assert.deepEqual(seen, expected, where());
+  if (result.field("result.peek") === 2) assert.fail(`the peek tells otherwise: ${where()}`);
   if (packet.fragment) {
     const [inCore, inModel] = [fragmentOfCore(result), fragmentOfModel(decision)];
     if (!same(inCore, inModel)) assert.deepEqual(inCore, inModel, where());
@@ -173,7 +176,9 @@ export class Census {
   readonly nature = new Map<string, number>();
   readonly shed = new Map<string, number>();
   frames = 0;
-  add({ why, parse, packet, flow, shed }: Decision): void {
+  quiet = 0;
+  add({ why, parse, packet, flow, shed, isQuiet }: Decision): void {
+    if (isQuiet) this.quiet++;
     this.inner.set(packet.inner, (this.inner.get(packet.inner) ?? 0) + 1);
     if (flow) this.nature.set(flow.nature, (this.nature.get(flow.nature) ?? 0) + 1);
     this.shed.set(shed, (this.shed.get(shed) ?? 0) + 1);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "filter.h"
+#include "hot.h"
 
 #define SLOTS 64u
 #define NUMBERS 32u
@@ -25,7 +25,7 @@ struct input {
 
 /* The table is part of the state that must stay sound, but each input starts with an empty one. */
 static struct rm_flow entries[SLOTS] RM_ALIGNED;
-static uint32_t signatures[SLOTS] __attribute__((aligned(64)));
+static struct rm_flow_bucket buckets[SLOTS / RM_WAYS];
 static struct rm_flows table;
 static struct rm_rules rules;
 
@@ -73,21 +73,40 @@ static void check_packet(const struct rm_packet *p, uint32_t bytes) {
 static void check_table(void) {
   uint32_t used = 0;
   for (uint32_t i = 0; i < SLOTS; i++) {
-    used += signatures[i] != 0;
-    must(!signatures[i] == !(entries[i].flags & RM_FLOW_USED), "a signature without its entry");
+    uint32_t signature = buckets[i / RM_WAYS].signature[i % RM_WAYS];
+    used += signature != 0;
+    must(!signature == !(entries[i].flags & RM_FLOW_USED), "a signature without its entry");
   }
   must(used == table.live, "the count of live flows");
 }
 
+static void check_peek(const struct rm_peek *k, const struct rm_packet *p) {
+  if (!k->plain) return;
+  must(p->verdict == RM_PARSE_FLOW, "a plain packet without a flow");
+  must(k->hash == rm_flows_hash(&table, p), "the peek sees another flow");
+  must(k->kind == p->dir * 2 + (p->payload_bytes > 0) && k->payload_bytes == p->payload_bytes, "the peek sees another payload");
+  must(k->transport_offset == p->transport_offset && k->tcp == (p->proto == 6), "the peek sees another transport");
+  must(k->calm == !(p->tcp_flags & (RM_TCP_SYN | RM_TCP_FIN | RM_TCP_RST)), "the peek sees other flags");
+}
+
 static void decide(const uint8_t *frame, uint32_t bytes, uint64_t now, bool observed) {
   struct rm_packet p;
+  struct rm_peek k;
   struct rm_flow *flow = NULL;
+  rm_flows_begin(&table, &rules, now);
+  rm_peek(&table, frame, bytes, rules.inner != 0, &k);
   must(rm_parse(frame, bytes, &p) == p.verdict, "the verdict returned");
   check_packet(&p, bytes);
+  check_peek(&k, &p);
   if (p.verdict != RM_PARSE_FLOW) return;
   uint64_t hash = rm_flows_hash(&table, &p);
   rm_flows_prefetch(&table, hash);
-  rm_flows_prefetch_entry(&table, hash, p.dir);
+  if (k.plain && !rm_flows_hint(&table, &k)) rm_flows_hint_second(&table, &k);
+  must(k.slot == RM_NO_FLOW || k.slot < SLOTS, "a slot beyond the table");
+  if (k.plain && rm_quiet(&table, &k, frame, bytes, now, observed)) {
+    must(&entries[k.slot] == rm_flows_find(&table, &p, hash), "a quiet packet of another flow");
+    return;
+  }
   struct rm_verdict v = rm_decide(&table, &rules, &p, hash, frame, now, observed, &flow);
   must(v.why < RM_WHYS && (v.rule < rules.count || v.rule == 0xff), "a verdict of no rule");
   must(!observed || v.why == RM_WHY_NONE, "an observed frame was copied");
@@ -100,8 +119,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct input in = {data, size};
   uint64_t now = 1000000000;
   memset(entries, 0, sizeof entries);
-  memset(signatures, 0, sizeof signatures);
-  rm_flows_open(&table, entries, signatures, SLOTS, secret);
+  memset(buckets, 0, sizeof buckets);
+  rm_flows_open(&table, entries, buckets, SLOTS, secret);
   take_rule(&in);
   while (in.left > 3) {
     uint8_t control = take(&in);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "filter.h"
+#include "hot.h"
 
 #define SLOTS 4096u
 #define CUT_MAX 200u /* no header of an ordinary frame reaches further */
@@ -23,7 +23,7 @@ struct frames {
 static struct rm_flows table;
 static struct rm_rules rules;
 static struct rm_budget budget;
-static uint64_t verdicts[RM_PARSES], copies[RM_WHYS], now_ns, state;
+static uint64_t verdicts[RM_PARSES], copies[RM_WHYS], quiet, now_ns, state;
 
 /* splitmix64: any seed is good. */
 static uint64_t chance(void) {
@@ -67,11 +67,31 @@ static void check_packet(const struct rm_packet *p) {
   if (p->verdict >= RM_PARSES || !inside) fail("an offset beyond the frame");
 }
 
+/* Other rules now and then: some under which flows are never quiet, some under which they soon are. */
+static void change_rules(void) {
+  struct rm_rule *r = &rules.rule[0];
+  rules.generation += 2;
+  r->sample = r->sample ? 0 : 9;
+  r->keepalive_ns = r->sample ? 1000000 : 0;
+  r->keepalive_window = r->sample != 0;
+  r->seed = chance() % 2;
+}
+
+static void decide(const uint8_t *frame, uint32_t bytes, const struct rm_packet *p) {
+  struct rm_peek k;
+  struct rm_flow *flow;
+  bool observed = chance() % 5 == 0;
+  rm_flows_begin(&table, &rules, now_ns);
+  rm_peek(&table, frame, bytes, chance() % 2, &k);
+  if (k.plain && !rm_flows_hint(&table, &k)) rm_flows_hint_second(&table, &k);
+  if (k.plain && rm_quiet(&table, &k, frame, bytes, now_ns, observed)) quiet++;
+  else copies[rm_decide(&table, &rules, p, rm_flows_hash(&table, p), frame, now_ns, observed, &flow).why]++;
+}
+
 /* Parse and decide for the first `bytes` bytes of `from`, in memory of their own. */
 static void feed(const uint8_t *from, uint32_t bytes, uint32_t flips) {
   uint8_t *frame = need(malloc(bytes ? bytes : 1));
   struct rm_packet p;
-  struct rm_flow *flow;
   memcpy(frame, from, bytes);
   for (; flips > 0 && bytes > 0; flips--) {
     uint32_t reach = chance() % 4 && bytes > 90 ? 90 : bytes;
@@ -84,12 +104,8 @@ static void feed(const uint8_t *from, uint32_t bytes, uint32_t flips) {
   if (chance() % 2) rm_parse_inner(frame, bytes, &p), check_packet(&p);
   if (p.verdict == RM_PARSE_FRAGMENT)
     copies[rm_decide_fragment(&table, &rules, &p, frame, now_ns, chance() % 5 == 0).why]++;
-  if (p.verdict == RM_PARSE_FLOW) {
-    uint64_t hash = rm_flows_hash(&table, &p);
-    rm_flows_prefetch(&table, hash);
-    rm_flows_prefetch_entry(&table, hash, p.dir);
-    copies[rm_decide(&table, &rules, &p, hash, frame, now_ns, chance() % 5 == 0, &flow).why]++;
-  }
+  if (p.verdict == RM_PARSE_FLOW) decide(frame, bytes, &p);
+  if (chance() % 4096 == 0) change_rules();
   if (chance() % 16 == 0) rm_flows_sweep(&table, &rules, now_ns, 1);
   free(frame);
 }
@@ -129,9 +145,11 @@ static void run_random_programs(uint64_t programs) {
 static void set_up(void) {
   static const uint64_t secret[2] = {0x1122334455667788u, 0x99aabbccddeeff00u};
   struct rm_flow *entries = need(aligned_alloc(RM_CACHE_LINE, SLOTS * sizeof *entries));
-  uint32_t *signatures = need(calloc(SLOTS, sizeof *signatures));
+  size_t bucket_bytes = SLOTS / RM_WAYS * sizeof(struct rm_flow_bucket);
+  struct rm_flow_bucket *buckets = need(aligned_alloc(RM_CACHE_LINE, bucket_bytes));
   memset(entries, 0, SLOTS * sizeof *entries);
-  rm_flows_open(&table, entries, signatures, SLOTS, secret);
+  memset(buckets, 0, bucket_bytes);
+  rm_flows_open(&table, entries, buckets, SLOTS, secret);
   for (int i = 0; i < RM_AGES; i++) rules.age_ns[i] = 2000000000u;
   rules.generation = 2;
   rules.count = 1;
@@ -152,9 +170,11 @@ int main(int argc, char **argv) {
   feed_all(&f, flipped);
   run_random_programs(flipped);
   for (uint32_t i = 0; i < SLOTS; i++) {
-    used += table.signatures[i] != 0;
-    if (!table.signatures[i] != !(table.entries[i].flags & RM_FLOW_USED)) fail("a signature without its entry");
+    uint32_t signature = table.buckets[i / RM_WAYS].signature[i % RM_WAYS];
+    used += signature != 0;
+    if (!signature != !(table.entries[i].flags & RM_FLOW_USED)) fail("a signature without its entry");
   }
+  if (quiet == 0) fail("no packet was quiet");
   if (used != table.live) fail("the count of live flows is wrong");
   printf("frames %zu live %" PRIu64 " evicted %" PRIu64 " expired %" PRIu64 "\n", f.count, table.live, table.evicted,
          table.expired);
@@ -163,6 +183,6 @@ int main(int argc, char **argv) {
   free(f.bytes);
   free(f.at);
   free(table.entries);
-  free(table.signatures);
+  free(table.buckets);
   return 0;
 }

@@ -339,13 +339,14 @@ const RULES: readonly Scenario[] = [
     steps: [[0, ">", "S", {}, "none"], [1, ">", "udp", {}, "none"]],
   },
   {
-    says: "new rules hold from the next packet on; what was counted stays",
+    says: "new rules hold from the next packet on; what was counted stays, and quiet packets were not",
     rules: [rule({ firstPackets: 1 })],
     steps: [
       [0, ">", "udp", {}, "first"],
       [1, ">", "udp", {}, "none"],
       { rules: [rule({ firstPackets: 3 })] },
       [2, ">", "udp", {}, "first"],
+      [3, ">", "udp", {}, "first"],
       [3, ">", "udp", {}, "none"],
       { rules: [rule({ all: true }, protocolIs(6))] },
       [4, ">", "udp", {}, "none"],
