@@ -73,6 +73,9 @@ export const COUNTER = [
   "too_big",
   "stalls",
   "flow_evicted_live",
+  "handover_full",
+  "crossing_full",
+  "seed_held",
 ] as const;
 /** Classes of flows for ageing. */
 export const AGE = ["tcp_opening", "tcp", "tcp_closing", "udp", "icmp", "other"] as const;
@@ -101,7 +104,14 @@ export const FLOW_FLAG = {
   passes: 128,
 } as const;
 /** Sizes of fixed arrays in the header. */
-export const LIMIT = { rules: 16, bpf_max: 128, name_bytes: 32, spec_bytes: 112, events: 256 } as const;
+export const LIMIT = {
+  rules: 16,
+  bpf_max: 128,
+  name_bytes: 32,
+  spec_bytes: 112,
+  events: 256,
+  workers: 16,
+} as const;
 export const ABI_VERSION = 2;
 /** "No flow" in `peer`, and "no rule" in `rule`. */
 export const NO_FLOW = 0xffffffff;

@@ -33,8 +33,8 @@ static void parse(struct plane *p, struct rm_flows *table, struct batch *b) {
   for (uint16_t i = 0; i < b->n; i++) {
     uint8_t verdict = parser(rte_pktmbuf_mtod(b->frame[i], uint8_t *), b->frame[i]->data_len, &b->packet[i]);
     if (verdict != RM_PARSE_FLOW) {
-      p->board->live.parse[verdict].packets++;
-      p->board->live.parse[verdict].bytes += b->frame[i]->pkt_len;
+      p->live->parse[verdict].packets++;
+      p->live->parse[verdict].bytes += b->frame[i]->pkt_len;
       continue;
     }
     flows++;
@@ -42,8 +42,8 @@ static void parse(struct plane *p, struct rm_flows *table, struct batch *b) {
     b->hash[i] = rm_flows_hash(table, &b->packet[i]);
     rm_flows_prefetch(table, b->hash[i]);
   }
-  p->board->live.parse[RM_PARSE_FLOW].packets += flows;
-  p->board->live.parse[RM_PARSE_FLOW].bytes += bytes;
+  p->live->parse[RM_PARSE_FLOW].packets += flows;
+  p->live->parse[RM_PARSE_FLOW].bytes += bytes;
   for (uint16_t i = 0; i < b->n; i++)
     if (b->packet[i].verdict == RM_PARSE_FLOW) rm_flows_prefetch_entry(table, b->hash[i], b->packet[i].dir);
 }
@@ -65,20 +65,20 @@ static void keep_head(struct rm_flow *flow, const uint8_t *frame, const struct r
 static void follow_passage(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow) {
   bool begins = flow->half[packet->dir].packets == 1, closes = packet->tcp_flags & (RM_TCP_FIN | RM_TCP_RST);
   if (!begins && !closes) return;
-  struct rm_flow *peer = flow->peer == RM_NO_FLOW ? NULL : &p->table[1 - side].entries[flow->peer];
+  const struct rm_flow *peer = flow->peer == RM_NO_FLOW ? NULL : &p->entries[1 - side][flow->peer];
   if (flow->age == RM_AGE_TCP_CLOSING) {
     flow->flags &= (uint8_t)~RM_FLOW_PASSES;
-    if (peer) peer->flags &= (uint8_t)~RM_FLOW_PASSES;
+    if (peer) pair_close(p, side, flow);
   } else if (begins && flow->half[1 - packet->dir].packets && !(peer && peer->age == RM_AGE_TCP_CLOSING)) {
     flow->flags |= RM_FLOW_PASSES;
   }
 }
 
-/* After the verdict on a frame from outside: everything else that its flow needs. */
-static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
+/* After the verdict on a frame from outside: everything else that its flow needs. True: the frame has to wait. */
+static bool follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
                          struct rm_flow *flow) {
   const struct rm_half *half = &flow->half[packet->dir];
-  bool due = flow->seed_switch != p->reflex.switch_number;
+  bool due = flow->seed_switch != p->reflex.switch_number, waits = false;
   flow->outer_dir = packet->dir;
   /* Now and then is enough: the line it lies in is the other direction's. */
   if (packet->proto == 6 && (due || half->packets % HEAD_EVERY == 1)) keep_head(flow, frame, packet);
@@ -93,16 +93,17 @@ static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
   if (due) {
     bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
     bool wanted = flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6;
-    if (older && wanted && !opens(packet)) seed_flow(p, side, flow);
-    flow->seed_switch = p->reflex.switch_number;
+    if (older && wanted && !opens(packet)) waits = seed_flow(p, side, flow);
+    if (!waits) flow->seed_switch = p->reflex.switch_number;
   }
-  if (flow->flags & RM_FLOW_PASSES) reflex_put(&p->reflex, side, (uint32_t)(flow - p->table[side].entries));
+  if (flow->flags & RM_FLOW_PASSES) note_put(p, side, slot_of(p, side, flow));
+  return waits;
 }
 
 static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v) {
   uint32_t role = role_box(1 - (uint32_t)serving(p), side);
   if (p->now < p->reflex.drain_until || !p->port[role].view->link) return;
-  struct rm_live *live = &p->board->live;
+  struct rm_live *live = p->live;
   live->why[v.why].packets++;
   live->why[v.why].bytes += m->pkt_len;
   if (v.rule < RM_RULES) {
@@ -119,10 +120,11 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
   struct rm_packet *packet = &b->packet[i];
   struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
+  struct rm_flow *flow = NULL;
+  bool waits = false;
   if (packet->verdict == RM_PARSE_FLOW) {
-    struct rm_flow *flow;
     v = rm_decide(&p->table[side], &p->rules, packet, b->hash[i], frame, p->now, false, &flow);
-    follow_outer(p, side, frame, packet, flow);
+    waits = follow_outer(p, side, frame, packet, flow);
   } else if (packet->verdict == RM_PARSE_NEIGHBOUR) {
     neighbour_learn(p, side, frame, packet);
     v.why = RM_WHY_NEIGHBOUR;
@@ -134,7 +136,8 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   if (box >= 0) {
     if (v.why != RM_WHY_NONE) copy_to_standby(p, side, m, v);
     b->put[box]++;
-    port_queue(p, role_box((uint32_t)box, side), m, false);
+    if (waits) hold_frame(p, side, m, seed_claim(side, slot_of(p, side, flow), flow));
+    else port_queue(p, role_box((uint32_t)box, side), m, false);
   } else if (p->reflex.path == RM_PATH_WIRE) {
     port_queue(p, role_outer(1 - side), m, false);
   } else {
@@ -149,7 +152,7 @@ bool burst_outer(struct plane *p, uint32_t side) {
   parse(p, &p->table[side], &b);
   b.put[RM_PRIMARY] = b.put[RM_REDUNDANT] = 0;
   for (uint16_t i = 0; i < b.n; i++) outer_frame(p, side, &b, i);
-  for (uint32_t box = 0; box < RM_BOXES; box++) p->board->live.box[box].in_packets += b.put[box];
+  for (uint32_t box = 0; box < RM_BOXES; box++) p->live->box[box].in_packets += b.put[box];
   return b.n > 0;
 }
 
@@ -176,18 +179,18 @@ static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16
   if (packet->verdict == RM_PARSE_FRAGMENT)
     rm_decide_fragment(&p->table[side], &p->rules, packet, rte_pktmbuf_mtod(b->frame[i], uint8_t *), p->now, true);
   if ((int)box == serving(p)) {
-    if (flow_known || packet->verdict == RM_PARSE_FRAGMENT) reflex_out(&p->reflex, side);
-    p->board->live.box[box].out_packets++;
+    if (flow_known || packet->verdict == RM_PARSE_FRAGMENT) note_out(p, side);
+    p->live->box[box].out_packets++;
   } else {
     count(p, RM_COUNT_DRAINED, 1, b->frame[i]->pkt_len);
-    reflex_drained(&p->reflex);
+    note_drained(p);
   }
   port_queue(p, role_outer(side), b->frame[i], false);
 }
 
 static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
   count(p, RM_COUNT_SHADOW, 1, m->pkt_len);
-  reflex_shadow(&p->reflex, role_of_box(role), role_side(role));
+  note_shadow(p, role_of_box(role), role_side(role));
   if (!neighbour_answer(p, role, m)) rte_pktmbuf_free(m);
 }
 
@@ -196,6 +199,7 @@ bool burst_box(struct plane *p, uint32_t role) {
   uint32_t box = role_of_box(role);
   receive(p, &p->port[role], &b);
   if (b.n == 0) return false;
+  hear(p); /* the path, puts and SYNs that led to these frames were told before them */
   bool passes = (int)box == serving(p) || (p->now < p->reflex.drain_until && box == p->reflex.previous);
   if (passes) parse(p, &p->table[role_side(role)], &b);
   for (uint16_t i = 0; i < b.n; i++) {

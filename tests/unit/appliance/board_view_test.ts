@@ -17,7 +17,7 @@ const AROUND: Surroundings = {
   version: "1.2.3",
   specs: Object.fromEntries(ROLES.map((role) => [role, `af_packet:${role}`])) as Record<Role, string>,
   planeRestarts: 2,
-  cpu: 0.25,
+  cpu: [0.25],
   lastSwitch: null,
 };
 

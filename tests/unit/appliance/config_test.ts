@@ -39,6 +39,7 @@ Deno.test("parseConfig() fills in every default when only the ports are given", 
   assert.equal(config.ports["primary-in"].target, "pin");
   assert.deepEqual(config.plane, {
     core: null,
+    cores: 1,
     hugepages: "auto",
     memoryMib: 256,
     flowsMax: 131072,

@@ -53,6 +53,7 @@ export function nodeStatus(more: Partial<NodeStatus> = {}): NodeStatus {
       polling: "sleep",
       cpu: 0.0412,
       loopMaxUs: 120,
+      workers: [],
       error: "",
     },
     boxes: [
