@@ -87,8 +87,8 @@ static int choose_queues(struct plane *p, struct port *port, const char *spec, c
   if (info->max_tx_queues < crew->queues)
     return plane_fail(p, "it has %u transmit queues, plane.cores = %u needs %u", info->max_tx_queues, crew->workers,
                       crew->queues);
-  /* How many rings a memif has is up to its other end as well. */
-  bool for_all = info->max_tx_queues >= crew->workers && strncmp(spec, "memif:", 6) != 0;
+  /* A tap wants as many of both kinds, and how many rings a memif has is up to its other end as well. */
+  bool for_all = (pci || silent) && info->max_tx_queues >= crew->workers;
   port->tx_queues = (uint16_t)(for_all ? crew->workers : crew->queues);
   return 0;
 }
