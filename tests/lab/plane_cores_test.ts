@@ -3,7 +3,7 @@
  * accounted for, and that a connection of which both ends speak at once after a switch is seeded once, before either.
  */
 import assert from "node:assert/strict";
-import { type NodeStatus, ROLES } from "../../appliance/view.ts";
+import type { NodeStatus } from "../../appliance/view.ts";
 import { renderStatus } from "../../ui/text.ts";
 import { painter } from "../../ui/paint.ts";
 import { CLIENT4, SERVER4 } from "../support/cast.ts";
@@ -102,7 +102,7 @@ Deno.test("status tells which loop has which ports, as text and for machines", a
 /** Connections of many clients, each with an address of its own behind the box. */
 function scenes(): Scene[] {
   return Array.from({ length: CONNECTIONS }, (_, i) => {
-    const one = scene({ ...CLIENT4, port: CLIENT4.port + i }, SERVER4);
+    const one = scene({ ...CLIENT4, port: CLIENT4.port + i }, SERVER4, [], 100_000 * i);
     return { ...one, outside: { ...one.outside, port: one.outside.port + i } };
   });
 }
@@ -134,8 +134,11 @@ for (const cores of [2, 4]) {
     const batch = all.flatMap((one) => [speak(one, "up"), speak(one, "down")]);
     for (const [role, frame] of batch) await bench.send(role, frame);
     const frames = 6 * CONNECTIONS; // two that the ends said and four of the seed
-    await bench.until(() => bench.arrivals.length >= frames, "all frames and seeds");
-    const arrivals = bench.taken();
+    // The primary stands by now and gets copies of its own.
+    const ofTheBox = () => bench.arrivals.filter(({ role }) => !role.startsWith("primary"));
+    await bench.until(() => ofTheBox().length >= frames, "all frames and seeds");
+    const arrivals = ofTheBox();
+    bench.taken();
     for (const one of all) {
       const expected = seeds(one);
       expected["redundant-in"].push(speak(one, "up")[1]);
@@ -153,9 +156,8 @@ for (const cores of [2, 4]) {
       "all swallowed",
       (status) => counted(status, "seed_swallowed") === 4 * CONNECTIONS,
     );
-    assert.deepEqual(bench.taken(), [], "no end has heard of it");
+    assert.deepEqual(ofTheBox(), [], "no end has heard of it");
     assert.deepEqual([counted(status, "seeded"), counted(status, "seed_unpaired")], [CONNECTIONS, 0]);
-    assert.equal(status.ports.length, ROLES.length);
     console.log(`${counted(status, "seed_held")} frames waited for the other loop's seed`);
   });
 }

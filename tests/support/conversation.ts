@@ -19,12 +19,14 @@ export interface Scene {
   /** The client as the server sees it. */
   readonly outside: End;
   readonly tags: readonly number[];
+  /** Added to all sequence numbers: by them a node tells connections that begin together apart. */
+  readonly shift: number;
 }
 
-export function scene(client: End, server: End, tags: readonly number[] = []): Scene {
+export function scene(client: End, server: End, tags: readonly number[] = [], shift = 0): Scene {
   const address = [...client.ip];
   address[address.length - 1] = 200;
-  return { client, server, outside: { mac: BOX_OUT, ip: address, port: 61_000 }, tags };
+  return { client, server, outside: { mac: BOX_OUT, ip: address, port: 61_000 }, tags, shift };
 }
 
 export type Direction = "up" | "down";
@@ -41,7 +43,9 @@ export function segment(
   const server = place === "in" ? { ...scene.server, mac: BOX_IN } : scene.server;
   const ends: [End, End] = by === "client" ? [client, server] : [server, client];
   const fragment = scene.client.ip.length === 4 ? { fragment: DONT_FRAGMENT } : {};
-  const { type, body } = ip(ends, PROTO.tcp, tcp(ends, fields, payload), fragment);
+  const ack = fields.ack === undefined ? {} : { ack: fields.ack + scene.shift };
+  const shifted = { ...fields, seq: (fields.seq ?? 0) + scene.shift, ...ack };
+  const { type, body } = ip(ends, PROTO.tcp, tcp(ends, shifted, payload), fragment);
   return ethernet(ends, type, body, { tags: scene.tags, pad: false });
 }
 
