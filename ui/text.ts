@@ -73,8 +73,8 @@ function facts(status: NodeStatus, nowMs: number): string[] {
   const since = status.pathSinceMs > 0 ? ` for ${duration(Math.max(0, nowMs - status.pathSinceMs))}` : "";
   rows.push(["path", `${status.path}${since}, ${plural(status.switches, "switch", "switches")} so far`]);
   rows.push(["plane", planeFacts(status, nowMs)]);
-  rows.push(
-    ...status.plane.workers.map((worker, i): [string, string] => [i === 0 ? "cores" : "", loop(worker)]),
+  status.plane.workers.forEach((worker, i) =>
+    rows.push([i === 0 ? "cores" : "", loop(worker, status.plane.workers)])
   );
   for (const box of status.boxes) {
     const passed = `${count(box.inPackets)} packets in, ${count(box.outPackets)} out`;
@@ -110,11 +110,12 @@ function planeFacts({ plane, version }: NodeStatus, nowMs: number): string {
 }
 
 /** One loop of the plane: where it runs, what it has, how busy it is. */
-function loop({ cpu, ports, queue, ...worker }: WorkerView): string {
+function loop({ cpu, ports, queue, ...worker }: WorkerView, all: readonly WorkerView[]): string {
   const where = cpu === null ? "any CPU" : `CPU ${cpu}`;
+  const shared = all.some((other) => other.queue > 0) ? `, queue ${queue}` : "";
+  const has = (all.length === 1 ? "all ports" : ports.join(" ")) + shared;
   const busy = `${worker.polling === "busy" ? "polling" : "sleeping"}, ${percent(worker.share)}`;
-  const passed = `${count(worker.rxPackets)} packets in, ${count(worker.txPackets)} out`;
-  return `${where}: ${ports.join(" ")}, queue ${queue}; ${busy}; ${passed}`;
+  return `${where}: ${has}; ${busy}; ${count(worker.rxPackets)} packets in, ${count(worker.txPackets)} out`;
 }
 
 function ports(views: readonly PortView[], rates: ReadonlyMap<Role, Rates> | null, paint: Painter): string[] {

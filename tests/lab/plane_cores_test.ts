@@ -95,8 +95,8 @@ Deno.test("status tells which loop has which ports, as text and for machines", a
     { cpu: null, ports: ["downstream", "primary-out", "redundant-out"], queue: 0 },
   ]);
   const text = renderStatus(status, { paint: painter(false), nowMs: Date.now() });
-  assert.match(text, /cores +any CPU: upstream primary-in redundant-in, queue 0; /);
-  assert.match(text, /\n +any CPU: downstream primary-out redundant-out, queue 0; /);
+  assert.match(text, /cores +any CPU: upstream primary-in redundant-in; /);
+  assert.match(text, /\n +any CPU: downstream primary-out redundant-out; /);
 });
 
 /** Connections of many clients, each with an address of its own behind the box. */

@@ -104,6 +104,17 @@ Deno.test("parseConfig() refuses unknown keys and sections and offers the near o
   assert.equal(strange.line, 2);
 });
 
+Deno.test("parseConfig() takes a power of two for plane.cores, and more than two only with ports that have queues", () => {
+  assert.deepEqual(problemsOf("[plane]\ncores = 16\n"), []);
+  assert.match(only(problemsOf("[plane]\ncores = 3\n")).reason, /is no power of two/);
+  assert.match(only(problemsOf("[plane]\ncores = 32\n")).reason, /too large/);
+  const tap = PORTS.replace(/^upstream = .*$/m, 'upstream = "tap:t"');
+  assert.deepEqual(parseConfig(`${tap}[plane]\ncores = 2\n`, "t.toml").problems, []);
+  const problem = only(parseConfig(`${tap}[plane]\ncores = 4\n`, "t.toml").problems);
+  assert.deepEqual([problem.key, problem.found], ["ports.upstream", '"tap:t"']);
+  assert.match(problem.reason, /has one receive queue, and plane.cores = 4 needs 2/);
+});
+
 Deno.test("parseConfig() judges each type by itself", () => {
   assert.match(only(problemsOf('[failover]\nsilence_ms = "20"\n')).reason, /leave out the quotes/);
   assert.match(only(problemsOf("[failover]\nsilence_ms = 20.0\n")).reason, /is a fraction, not an integer/);
