@@ -41,7 +41,7 @@ export interface Surroundings {
   readonly version: string;
   readonly specs: Readonly<Record<Role, string>>;
   readonly planeRestarts: number;
-  /** Share of a core since the last reading, 0..1, of each of the plane's loops. */
+  /** Share of a core since the last reading, 0..1, of each of the plane's workers. */
   readonly cpu: readonly number[];
   readonly lastSwitch: EventView | null;
 }

@@ -146,7 +146,7 @@ function failover(view: View): void {
   }
 }
 
-/** Flows are halved between loops, and again; beyond one loop a side, by the queues of its ports. */
+/** Flows are halved between workers, and again; beyond one worker a side, by the queues of its ports. */
 function cores(view: View): void {
   const cores = view.number("plane.cores");
   if (cores === null) return;

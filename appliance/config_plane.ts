@@ -14,8 +14,8 @@ export const PLANE = {
     default: null,
     absent: "not pinned",
     example: "2",
-    help: "The CPU that the plane's loop stays on. Keep other work off it (isolcpus, cpusets). With more " +
-      "`cores` the second loop stays on the next CPU, and so on.",
+    help: "The CPU that the plane's worker stays on. Keep other work off it (isolcpus, cpusets). With more " +
+      "`cores` the second worker stays on the next CPU, and so on.",
   },
   cores: {
     type: "integer",
@@ -23,8 +23,8 @@ export const PLANE = {
     max: LIMIT.workers,
     default: 1,
     help:
-      "Loops of the plane, each for a core: 1, 2, 4, 8 or 16. With 2 one has the ports of the client side, " +
-      "the other those of the server side. With more the flows of a side are spread over its loops, which needs " +
+      "Workers of the plane, each for a core: 1, 2, 4, 8 or 16. With 2 one has the ports of the client side, " +
+      "the other those of the server side. With more the flows of a side are spread over its workers, which needs " +
       "ports with a receive queue for each: `af_packet`, or a NIC by PCI address with symmetric RSS.",
   },
   hugepages: {

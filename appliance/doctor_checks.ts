@@ -72,21 +72,21 @@ function core({ cpus }: Facts, { plane }: Config): Finding {
   }
   const text = `No CPU ${
     missing.join(", ")
-  } is online, so ${missing.length} of the plane's loops are not pinned.`;
+  } is online, so ${missing.length} of the plane's workers are not pinned.`;
   return warn("core", text, fix);
 }
 
-/** Which loop has which ports, and whether there is a CPU for each. */
+/** Which worker has which ports, and whether there is a CPU for each. */
 function cores({ cpus }: Facts, { plane }: Config): Finding {
   const plan = plane.cores === 1
-    ? "One loop has all six ports."
+    ? "One worker has all six ports."
     : plane.cores === 2
-    ? "One loop has the ports of the client side, one those of the server side."
-    : `${plane.cores / 2} loops share the ports of the client side, ${
+    ? "One worker has the ports of the client side, one those of the server side."
+    : `${plane.cores / 2} workers share the ports of the client side, ${
       plane.cores / 2
     } those of the server side.`;
   if (plane.cores <= cpus.length) return ok("cores", plan);
-  const text = `${plan} There are ${cpus.length} CPUs for ${plane.cores} loops, which have to take turns.`;
+  const text = `${plan} There are ${cpus.length} CPUs for ${plane.cores} workers, which have to take turns.`;
   return warn("cores", text, `set plane.cores to ${2 ** Math.floor(Math.log2(cpus.length))}`);
 }
 

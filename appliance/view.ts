@@ -34,7 +34,7 @@ export interface PortView {
   readonly mirroredBytes: number;
 }
 
-/** One loop of the plane. */
+/** One poll loop of the plane. */
 export interface WorkerView {
   /** The CPU it stays on; null: not pinned. */
   readonly cpu: number | null;
@@ -83,10 +83,10 @@ export interface NodeStatus {
     readonly restarts: number;
     readonly hugepages: boolean;
     readonly polling: "busy" | "sleep";
-    /** Share of one core used since the last reading, of all loops together. */
+    /** Share of one core used since the last reading, of all workers together. */
     readonly cpu: number;
     readonly loopMaxUs: number;
-    /** Which loop has which ports. */
+    /** Which of them has which ports. */
     readonly workers: readonly WorkerView[];
     readonly error: string;
   };

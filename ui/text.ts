@@ -74,7 +74,7 @@ function facts(status: NodeStatus, nowMs: number): string[] {
   rows.push(["path", `${status.path}${since}, ${plural(status.switches, "switch", "switches")} so far`]);
   rows.push(["plane", planeFacts(status, nowMs)]);
   status.plane.workers.forEach((worker, i) =>
-    rows.push([i === 0 ? "cores" : "", loop(worker, status.plane.workers)])
+    rows.push([i === 0 ? "cores" : "", workerFacts(worker, status.plane.workers)])
   );
   for (const box of status.boxes) {
     const passed = `${count(box.inPackets)} packets in, ${count(box.outPackets)} out`;
@@ -109,8 +109,8 @@ function planeFacts({ plane, version }: NodeStatus, nowMs: number): string {
   return `${parts.join(", ")}; version ${version}`;
 }
 
-/** One loop of the plane: where it runs, what it has, how busy it is. */
-function loop({ cpu, ports, queue, ...worker }: WorkerView, all: readonly WorkerView[]): string {
+/** One worker of the plane: where it runs, what it has, how busy it is. */
+function workerFacts({ cpu, ports, queue, ...worker }: WorkerView, all: readonly WorkerView[]): string {
   const where = cpu === null ? "any CPU" : `CPU ${cpu}`;
   const shared = all.some((other) => other.queue > 0) ? `, queue ${queue}` : "";
   const has = (all.length === 1 ? "all ports" : ports.join(" ")) + shared;

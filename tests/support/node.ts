@@ -14,7 +14,7 @@ import { TOP } from "./programs.ts";
 import { nodeEnd, type Wire } from "./wire.ts";
 
 const LOOK_MS = 20;
-/** What several loops count is added up every 10 ms, by one that may sleep for 5. */
+/** What several workers count is added up every 10 ms, by one that may sleep for 5. */
 const SUM_MS = 25;
 const CORES = Number(Deno.env.get("REMEDIATE_CORES") ?? "1");
 const UNTIL_MS_MAX = 30_000;
@@ -24,7 +24,7 @@ export interface NodeSettings {
   readonly ports?: Partial<Readonly<Record<Role, string>>>;
   /** @default "none" */
   readonly preset?: string;
-  /** Loops of the plane. @default 1, or REMEDIATE_CORES, with which every test runs on so many */
+  /** Workers of the plane. @default 1, or REMEDIATE_CORES, with which every test runs on so many */
   readonly cores?: number;
   /** Lines for [plane], [failover], and what follows them. */
   readonly plane?: readonly string[];

@@ -118,7 +118,7 @@ Deno.test("readStatus() has no share where nothing came in, and names only rules
   assert.ok(parse.length > 10 && counters.length > 10);
 });
 
-Deno.test("readStatus() lists the loops of the plane, with the ports of each", () => {
+Deno.test("readStatus() lists the workers of the plane, with the ports of each", () => {
   const fake = running().set("live.workers", 2).set("worker.cpu", 3, 0).set("worker.cpu", 0xffffffff, 1);
   fake.set("worker.ports", 0b010101, 0).set("worker.ports", 0b101010, 1).set("worker.queue", 1, 1);
   fake.set("worker.loop_ns_max", 2500, 1).set("worker.rx_packets", 7, 1).set("worker.tx_packets", 6, 1);

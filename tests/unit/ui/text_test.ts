@@ -73,7 +73,7 @@ Deno.test("renderStatus() tells light, path, plane, boxes, mirror and counters t
   assert.ok(!text.includes("tx full") && !text.includes("short ip") && !text.includes("losses"), text);
 });
 
-Deno.test("renderStatus() tells which loop of the plane has what, on which CPU, and queues where there are several", () => {
+Deno.test("renderStatus() tells which worker of the plane has what, on which CPU, and queues where there are several", () => {
   const worker: WorkerView = {
     cpu: 2,
     ports: ["upstream", "primary-in", "redundant-in"],
