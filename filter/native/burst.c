@@ -8,6 +8,7 @@
 #include "plane.h"
 
 #define HEAD_EVERY 16
+#define DRAIN_BURSTS 16 /* of the old box at once, at most */
 
 struct batch {
   struct rte_mbuf *frame[RM_BURST];
@@ -194,13 +195,25 @@ static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
   if (!neighbour_answer(p, role, m)) rte_pktmbuf_free(m);
 }
 
+static bool drains(const struct plane *p, uint32_t box) {
+  return p->now < p->reflex.drain_until && box == p->reflex.previous && (int)box != serving(p);
+}
+
+/* What the old box handed over before the new one did must leave before it as well. */
+static void drain_first(struct plane *p, uint32_t role) {
+  uint32_t old = p->reflex.previous;
+  if ((int)role_of_box(role) != serving(p) || old > RM_PATH_REDUNDANT || !drains(p, old)) return;
+  for (uint32_t n = 0; n < DRAIN_BURSTS && burst_box(p, role_box(old, role_side(role))); n++) continue;
+}
+
 bool burst_box(struct plane *p, uint32_t role) {
   struct batch b;
   uint32_t box = role_of_box(role);
   receive(p, &p->port[role], &b);
   if (b.n == 0) return false;
   hear(p); /* the path, puts and SYNs that led to these frames were told before them */
-  bool passes = (int)box == serving(p) || (p->now < p->reflex.drain_until && box == p->reflex.previous);
+  drain_first(p, role);
+  bool passes = (int)box == serving(p) || drains(p, box);
   if (passes) parse(p, &p->table[role_side(role)], &b);
   for (uint16_t i = 0; i < b.n; i++) {
     if (passes) passed_frame(p, role, &b, i);

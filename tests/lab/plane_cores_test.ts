@@ -18,6 +18,7 @@ import {
   translated,
   wayOf,
 } from "../support/conversation.ts";
+import { NODE_NS } from "../../scripts/lab/topology.ts";
 import { TestNode } from "../support/node.ts";
 import { machineDrops, Wire } from "../support/wire.ts";
 
@@ -87,6 +88,41 @@ for (const cores of [1, 2, 4]) {
     assert.deepEqual({ ours, duplicated, foreign }, expected, await node.whereabouts());
     assertAccounted(await node.status());
     console.log(`${SWITCHES} switches, ${sent} frames: ${reordered} overtook another through the faster box`);
+  });
+}
+
+/** Boxes as fast as a wire: both ports of each are the two ends of one. */
+const WIRES = `
+ip link add p0 type veth peer name p1
+ip link add r0 type veth peer name r1
+for i in p0 p1 r0 r1; do
+  ethtool -K $i tx off rx off tso off gso off gro off sg off >/dev/null 2>&1 || true
+  ip link set dev $i mtu 9000 up
+done`;
+const WIRE_PORTS = {
+  "primary-in": "af_packet:p0",
+  "primary-out": "af_packet:p1",
+  "redundant-in": "af_packet:r0",
+  "redundant-out": "af_packet:r1",
+};
+
+for (const cores of [1, 2, 4]) {
+  Deno.test(`on ${cores} core${cores > 1 ? "s" : ""} no frame overtakes another of its flow in a switch`, async () => {
+    await using wire = await Wire.up();
+    await wire.lab.script(NODE_NS, WIRES);
+    const node = await TestNode.start(wire, { cores, ports: WIRE_PORTS, failover: PATIENT });
+    const drops = machineDrops();
+    const load = await wire.load(2 * PER_SECOND, 16);
+    for (let i = 0; i < 5 * SWITCHES; i++) {
+      await load.more(200);
+      const result = await node.order(i % 2 === 0 ? "switchover" : "failback");
+      assert.ok(result.ok, result.text);
+    }
+    await load.more(500);
+    const { lost, reordered, duplicated, foreign } = await load.stop();
+    const ours = Math.max(0, lost - (machineDrops() - drops));
+    const expected = { ours: 0, reordered: 0, duplicated: 0, foreign: 0 };
+    assert.deepEqual({ ours, reordered, duplicated, foreign }, expected, await node.whereabouts());
   });
 }
 
