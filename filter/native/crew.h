@@ -21,7 +21,8 @@ struct plane;
 
 /* What worker 0 decided, for the others. Odd sequence: it is at it. */
 struct published {
-  uint32_t sequence, path, previous, switch_number;
+  uint32_t sequence, alone; /* the sequence has a word of its own */
+  uint32_t path, previous, switch_number, rest;
   uint64_t drain_until;
 } RM_ALIGNED;
 

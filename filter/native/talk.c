@@ -35,12 +35,21 @@ static void take(struct plane *p, uint32_t from, const struct message *said) {
   }
 }
 
+#define WORDS (sizeof(struct published) / sizeof(uint64_t))
+
+/* Word by word: what is torn is thrown away, but must be no race. */
+static void copy_words(uint64_t *to, const uint64_t *from) {
+  for (size_t i = 1; i < WORDS; i++)
+    __atomic_store_n(&to[i], __atomic_load_n(&from[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+}
+
 /* The path as worker 0 published it. It may be at it: then the next look finds it. */
 static void adopt(struct plane *p) {
   const struct published *from = &p->crew->published;
   uint32_t before = __atomic_load_n(&from->sequence, __ATOMIC_ACQUIRE);
   if (before == p->tally.sequence || (before & 1)) return;
-  struct published fresh = *from;
+  struct published fresh;
+  copy_words((uint64_t *)&fresh, (const uint64_t *)from);
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
   if (__atomic_load_n(&from->sequence, __ATOMIC_RELAXED) != before) return;
   struct reflex *r = &p->reflex;
@@ -59,12 +68,11 @@ static void publish(struct plane *p) {
   struct published *to = &p->crew->published;
   const struct reflex *r = &p->reflex;
   if (to->path == r->path && to->switch_number == r->switch_number && to->drain_until == r->drain_until) return;
+  struct published fresh = {
+      .path = r->path, .previous = r->previous, .switch_number = r->switch_number, .drain_until = r->drain_until};
   __atomic_store_n(&to->sequence, to->sequence + 1, __ATOMIC_RELAXED);
   __atomic_thread_fence(__ATOMIC_RELEASE);
-  to->path = r->path;
-  to->previous = r->previous;
-  to->switch_number = r->switch_number;
-  to->drain_until = r->drain_until;
+  copy_words((uint64_t *)to, (const uint64_t *)&fresh);
   __atomic_store_n(&to->sequence, to->sequence + 1, __ATOMIC_RELEASE);
 }
 
