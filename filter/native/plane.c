@@ -372,7 +372,7 @@ static int serve(struct plane *p) {
     __atomic_store_n(&b->header.state, RM_STATE_RUNNING, __ATOMIC_RELEASE);
     loop(p);
   }
-  b->command.stop = 1;
+  __atomic_store_n(&b->command.stop, 1, __ATOMIC_RELAXED);
   crew_join(p);
   if (p->crew->workers > 1) crew_sum(p);
   return launched ? 0 : -1;
