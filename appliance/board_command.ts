@@ -24,6 +24,7 @@ export function writeSetup(board: Board, config: Config, huge: boolean): void {
   board.setNumber("setup.huge", huge ? 1 : 0);
   board.setNumber("setup.memory_mib", config.plane.memoryMib);
   board.setNumber("setup.core", config.plane.core ?? NO_CORE);
+  board.setNumber("setup.cores", config.plane.cores);
   board.setNumber("setup.spin_us", config.plane.spinUs);
   board.setNumber("setup.capture_room", config.capture.bufferMib * BYTES_PER_MIB);
   board.setNumber("setup.capture_bytes", config.capture.snapBytes);

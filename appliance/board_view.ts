@@ -19,10 +19,12 @@ import {
   type PortView,
   type Role,
   ROLES,
+  type WorkerView,
 } from "./view.ts";
 
 const NS_PER_MS = 1e6;
 const STALE_MS = 1000;
+const NO_CPU = 0xffffffff;
 /** Events come in bursts of a few; more than this many in a row would be a storm. */
 const READS_MAX = 4;
 const BOXES: readonly Box[] = ["primary", "redundant"];
@@ -39,8 +41,8 @@ export interface Surroundings {
   readonly version: string;
   readonly specs: Readonly<Record<Role, string>>;
   readonly planeRestarts: number;
-  /** Share of a core since the last reading, 0..1. */
-  readonly cpu: number;
+  /** Share of a core since the last reading, 0..1, of each of the plane's workers. */
+  readonly cpu: readonly number[];
   readonly lastSwitch: EventView | null;
 }
 
@@ -74,6 +76,22 @@ function readPorts(board: Board, specs: Surroundings["specs"]): PortView[] {
     mirroredPackets: board.number("port.mirrored_packets", i),
     mirroredBytes: board.number("port.mirrored_bytes", i),
   }));
+}
+
+function readWorkers(board: Board, shares: readonly number[]): WorkerView[] {
+  return Array.from({ length: board.number("live.workers") }, (_, i) => {
+    const cpu = board.number("worker.cpu", i), ports = board.number("worker.ports", i);
+    return {
+      cpu: cpu === NO_CPU ? null : cpu,
+      ports: ROLES.filter((_, role) => (ports >> role & 1) === 1),
+      queue: board.number("worker.queue", i),
+      polling: POLL[board.number("worker.poll", i)] ?? "sleep",
+      share: shares[i] ?? 0,
+      loopMaxUs: board.number("worker.loop_ns_max", i) / 1000,
+      rxPackets: board.number("worker.rx_packets", i),
+      txPackets: board.number("worker.tx_packets", i),
+    };
+  });
 }
 
 function readNamed(board: Board, label: string): CounterView[] {
@@ -178,8 +196,9 @@ function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
       restarts: around.planeRestarts,
       hugepages: board.number("live.huge") === 1,
       polling: POLL[board.number("live.poll")] ?? "sleep",
-      cpu: around.cpu,
+      cpu: around.cpu.reduce((sum, share) => sum + share, 0),
       loopMaxUs: board.number("live.loop_ns_max") / 1000,
+      workers: readWorkers(board, around.cpu),
       error: board.text("header.error"),
     },
     boxes,

@@ -19,7 +19,7 @@ export interface Checked {
 export function crossCheck(shape: Shape, matchFault: (expression: string) => string | null): Checked {
   const checked: Checked = { problems: [], warnings: [] };
   const view = new View(shape, checked);
-  for (const check of [portsApart, directories, failover, memory, capture, rules]) check(view);
+  for (const check of [portsApart, directories, cores, failover, memory, capture, rules]) check(view);
   for (let index = 0; index < shape.rules; index++) {
     const path = `filter.rules[${index}].match`;
     const match = view.text(path);
@@ -144,6 +144,22 @@ function failover(view: View): void {
     const reason =
       `is shorter than failover.hold_up_ms (${holdUp} ms): the primary does not even count as alive by then`;
     view.problem("failover.failback_after_s", reason, `at least ${Math.ceil(holdUp / 1000)}`);
+  }
+}
+
+/** Flows are halved between workers, and again; beyond one worker a side, by the queues of its ports. */
+function cores(view: View): void {
+  const cores = view.number("plane.cores");
+  if (cores === null) return;
+  if (!Number.isInteger(Math.log2(cores))) {
+    return view.problem("plane.cores", "is no power of two", "1, 2, 4, 8 or 16");
+  }
+  if (cores <= 2) return;
+  for (const key of Object.keys(PORTS)) {
+    const port = portOf(view.text(`ports.${key}`));
+    if (port === null || ["af_packet", "pci", "null"].includes(port.kind)) continue;
+    const reason = `has one receive queue, and plane.cores = ${cores} needs ${cores / 2}`;
+    view.problem(`ports.${key}`, reason, "an af_packet port, a NIC by PCI address, or plane.cores = 2");
   }
 }
 

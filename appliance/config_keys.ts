@@ -9,7 +9,10 @@ import { FLOW_BYTES, LIMIT } from "../filter/names.ts";
 import type { Preset } from "../filter/rule.ts";
 import { type Keys, pathFault } from "./config_key.ts";
 import { CAPTURE } from "./config_keys_capture.ts";
+import { PLANE } from "./config_plane.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
+
+export { PLANE };
 
 const KINDS = ["nat", "lb", "firewall", "ids", "ids-full"] as const satisfies readonly Preset[];
 
@@ -60,60 +63,6 @@ export const PORTS = {
   primary_out: portKey("0000:04:00.1", "The port to the server side of the primary."),
   redundant_in: portKey("0000:05:00.0", "The port to the client side of the redundant box."),
   redundant_out: portKey("0000:05:00.1", "The port to the server side of the redundant box."),
-} as const satisfies Keys;
-
-export const PLANE = {
-  core: {
-    type: "integer",
-    min: 0,
-    max: 1023,
-    default: null,
-    absent: "not pinned",
-    example: "2",
-    help: "The CPU that the plane's loop stays on. Keep other work off it (isolcpus, cpusets).",
-  },
-  hugepages: {
-    type: "choice",
-    choices: ["auto", "on", "off"],
-    default: "auto",
-    help:
-      "`auto` uses hugepages where enough are free and says so when it runs without; `on` refuses to start " +
-      "without; `off` never uses them. PCI ports need them.",
-  },
-  memory_mib: {
-    type: "integer",
-    min: 64,
-    max: 65536,
-    default: 256,
-    help: "Memory for packet buffers. The flow tables are apart from it: see `flows_max`.",
-  },
-  flows_max: {
-    type: "integer",
-    min: 1024,
-    max: 16777216,
-    default: 131072,
-    help: "Flows the node keeps track of on each side. The table gets the next power of two of at least " +
-      `twice as many places, ${FLOW_BYTES} bytes each, on both sides: the default takes 96 MiB. When it is full ` +
-      "the flow worth least gives way: one that is closing, one that nobody answered, else one unused for long. " +
-      "It is counted.",
-  },
-  frame_bytes_max: {
-    type: "integer",
-    min: 1518,
-    max: 9600,
-    default: 9216,
-    help:
-      "The largest Ethernet frame that passes, without its checksum; larger ones are dropped and counted.",
-  },
-  spin_us: {
-    type: "integer",
-    min: 1,
-    max: 1000000,
-    zero: "sleeps at once",
-    default: 50,
-    help: "How long the loop polls in vain before it sleeps until the next frame. More means fewer " +
-      "wake-ups and more CPU.",
-  },
 } as const satisfies Keys;
 
 export const FILTER = {

@@ -15,7 +15,9 @@ export function examine(facts: Facts, config: Config | null): Finding[] {
   return [
     rights(facts, config),
     cpu(facts),
-    ...(config === null ? [] : [core(facts, config), hugepages(facts, config), ...memory(facts, config)]),
+    ...(config === null
+      ? []
+      : [core(facts, config), cores(facts, config), hugepages(facts, config), ...memory(facts, config)]),
     ...kernel(facts, config),
     ...libraries(facts),
     ...directories(facts),
@@ -61,9 +63,32 @@ function cpu({ cpuFlags, cpus }: Facts): Finding {
 
 function core({ cpus }: Facts, { plane }: Config): Finding {
   if (plane.core === null) return ok("core", "The plane is not pinned to a CPU.");
-  if (cpus.includes(plane.core)) return ok("core", `The plane is pinned to CPU ${plane.core}.`);
-  const fix = `set plane.core to one of ${cpus.join(", ")}`;
-  return fail("core", `plane.core is ${plane.core}, and there is no such CPU online.`, fix);
+  const wanted = Array.from({ length: plane.cores }, (_, i) => plane.core! + i);
+  const missing = wanted.filter((cpu) => !cpus.includes(cpu));
+  if (missing.length === 0) return ok("core", `The plane is pinned to CPU ${wanted.join(", ")}.`);
+  const starts = cpus.filter((cpu) => wanted.every((_, i) => cpus.includes(cpu + i)));
+  const fix = starts.length > 0 ? `set plane.core to one of ${starts.join(", ")}` : "lower plane.cores";
+  if (missing.includes(plane.core)) {
+    return fail("core", `plane.core is ${plane.core}, and there is no such CPU online.`, fix);
+  }
+  const text = `No CPU ${
+    missing.join(", ")
+  } is online, so ${missing.length} of the plane's workers are not pinned.`;
+  return warn("core", text, fix);
+}
+
+/** Which worker has which ports, and whether there is a CPU for each. */
+function cores({ cpus }: Facts, { plane }: Config): Finding {
+  const plan = plane.cores === 1
+    ? "One worker has all six ports."
+    : plane.cores === 2
+    ? "One worker has the ports of the client side, one those of the server side."
+    : `${plane.cores / 2} workers share the ports of the client side, ${
+      plane.cores / 2
+    } those of the server side.`;
+  if (plane.cores <= cpus.length) return ok("cores", plan);
+  const text = `${plan} There are ${cpus.length} CPUs for ${plane.cores} workers, which have to take turns.`;
+  return warn("cores", text, `set plane.cores to ${2 ** Math.floor(Math.log2(cpus.length))}`);
 }
 
 function hugepages(facts: Facts, { plane, ports }: Config): Finding {

@@ -49,7 +49,7 @@ export class Node implements NodeControl {
   readonly captures: Captures;
   #config: Config;
   #point: PointState = POINT_START;
-  #cpu = { ns: 0, atNs: 0, share: 0 };
+  #cpu: { ns: readonly number[]; atNs: number; shares: readonly number[] } = { ns: [], atNs: 0, shares: [] };
   #reviving = false;
   #ordering: Promise<unknown> = Promise.resolve();
 
@@ -171,10 +171,12 @@ export class Node implements NodeControl {
   #measureCpu(): void {
     const board = this.#keeper.map?.board;
     if (board === undefined) return;
-    const ns = board.number("live.cpu_ns"), atNs = Number(this.#native.monoNs());
-    if (atNs - this.#cpu.atNs < 500e6) return;
-    const share = this.#cpu.atNs === 0 ? 0 : Math.max(0, ns - this.#cpu.ns) / (atNs - this.#cpu.atNs);
-    this.#cpu = { ns, atNs, share: Math.min(1, share) };
+    const atNs = Number(this.#native.monoNs()), before = this.#cpu;
+    if (atNs - before.atNs < 500e6) return;
+    const workers = board.number("live.workers");
+    const ns = Array.from({ length: workers }, (_, i) => board.number("worker.cpu_ns", i));
+    const share = (now: number, then = now) => Math.min(1, Math.max(0, now - then) / (atNs - before.atNs));
+    this.#cpu = { ns, atNs, shares: ns.map((now, i) => share(now, before.ns[i])) };
   }
 
   #judge(): void {
@@ -222,7 +224,7 @@ export class Node implements NodeControl {
       version: VERSION,
       specs: specsOf(this.#config),
       planeRestarts: this.#keeper.restarts,
-      cpu: this.#cpu.share,
+      cpu: this.#cpu.shares,
       lastSwitch: this.#journal.lastSwitch(),
     };
     const board = this.#keeper.map?.board;

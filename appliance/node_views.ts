@@ -46,6 +46,7 @@ export function absentStatus(around: Surroundings, nowMs: number): NodeStatus {
       polling: "sleep",
       cpu: 0,
       loopMaxUs: 0,
+      workers: [],
       error: "",
     },
     boxes: [],

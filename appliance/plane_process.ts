@@ -53,7 +53,7 @@ async function prepare(config: Config) {
   writeReflexes(map.board, config);
   writeRules(map.board, map.publish, rules, config.filter);
   try {
-    map.makeCapture(capturePath(config));
+    map.makeCapture(capturePath(config), config.plane.cores);
   } catch (error) {
     // Forwarding does without.
     console.error(`plane: ${error instanceof Error ? error.message : error}: running without captures`);

@@ -34,6 +34,22 @@ export interface PortView {
   readonly mirroredBytes: number;
 }
 
+/** One poll loop of the plane. */
+export interface WorkerView {
+  /** The CPU it stays on; null: not pinned. */
+  readonly cpu: number | null;
+  /** The ports it receives from. */
+  readonly ports: readonly Role[];
+  /** Which receive queue of them is its own. */
+  readonly queue: number;
+  readonly polling: "busy" | "sleep";
+  /** Share of a core used since the last reading, 0..1. */
+  readonly share: number;
+  readonly loopMaxUs: number;
+  readonly rxPackets: number;
+  readonly txPackets: number;
+}
+
 export interface BoxView {
   readonly box: Box;
   readonly light: Light;
@@ -67,9 +83,11 @@ export interface NodeStatus {
     readonly restarts: number;
     readonly hugepages: boolean;
     readonly polling: "busy" | "sleep";
-    /** Share of one core used since the last reading, 0..1. */
+    /** Share of one core used since the last reading, of all workers together. */
     readonly cpu: number;
     readonly loopMaxUs: number;
+    /** Which of them has which ports. */
+    readonly workers: readonly WorkerView[];
     readonly error: string;
   };
   readonly boxes: readonly BoxView[];

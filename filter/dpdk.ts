@@ -81,7 +81,7 @@ export interface CaptureReader {
 
 export interface NewBoard extends MappedBoard {
   /** Make the capture ring of this plane at `path`, as the setup says. @throws Error with the reason */
-  makeCapture(path: string): void;
+  makeCapture(path: string, rings: number): void;
   run(): Promise<number>;
 }
 
@@ -152,17 +152,19 @@ function createBoard(
   let ring: Deno.PointerValue = null;
   return {
     ...map,
-    makeCapture: (path) => void (ring = createCapture(library, path, pointer)),
+    makeCapture: (path, rings) => void (ring = createCapture(library, path, pointer, rings)),
     run: () => library.symbols.rm_plane_run(pointer, ring),
   };
 }
 
-/** Threads of the plane that move frames. */
-const RINGS = 1;
-
-function createCapture(library: Library, path: string, board: Deno.PointerObject): Deno.PointerValue {
+function createCapture(
+  library: Library,
+  path: string,
+  board: Deno.PointerObject,
+  rings: number,
+): Deno.PointerValue {
   const error = new Int32Array(1);
-  const ring = library.symbols.rm_capture_create(text(path), board, RINGS, error);
+  const ring = library.symbols.rm_capture_create(text(path), board, rings, error);
   if (ring === null && error[0] !== 0) {
     throw new Error(`Cannot create the capture ring ${path}: ${ERRNO[error[0]!] ?? `errno ${error[0]}`}`);
   }

@@ -73,6 +73,9 @@ export const COUNTER = [
   "too_big",
   "stalls",
   "flow_evicted_live",
+  "handover_full",
+  "crossing_full",
+  "seed_held",
 ] as const;
 /** Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to one. */
 export const TAP = ["copy", "in", "out"] as const;
@@ -103,10 +106,17 @@ export const FLOW_FLAG = {
   passes: 128,
 } as const;
 /** Sizes of fixed arrays in the header. */
-export const LIMIT = { rules: 16, bpf_max: 128, name_bytes: 32, spec_bytes: 112, events: 256 } as const;
+export const LIMIT = {
+  rules: 16,
+  bpf_max: 128,
+  name_bytes: 32,
+  spec_bytes: 112,
+  events: 256,
+  workers: 16,
+} as const;
 /** Beginning of the capture file, "RMXC". */
 export const CAPTURE_MAGIC = 0x43584d52;
-export const ABI_VERSION = 2;
+export const ABI_VERSION = 3;
 /** Of one entry of a flow table. */
 export const FLOW_BYTES = 192;
 /** "No flow" in `peer`, and "no rule" in `rule`. */

@@ -4,7 +4,15 @@
  * Pure: `now` and the rates are handed in. What is zero and means nothing is left out, so that what is there
  * matters.
  */
-import type { CounterView, EventView, FlowView, NodeStatus, PortView, Role } from "../appliance/view.ts";
+import type {
+  CounterView,
+  EventView,
+  FlowView,
+  NodeStatus,
+  PortView,
+  Role,
+  WorkerView,
+} from "../appliance/view.ts";
 import { bitRate, byteSize, count, duration, type Painter, percent, table, wallTime } from "./paint.ts";
 import { drawNode, duty } from "./picture.ts";
 
@@ -65,6 +73,9 @@ function facts(status: NodeStatus, nowMs: number): string[] {
   const since = status.pathSinceMs > 0 ? ` for ${duration(Math.max(0, nowMs - status.pathSinceMs))}` : "";
   rows.push(["path", `${status.path}${since}, ${plural(status.switches, "switch", "switches")} so far`]);
   rows.push(["plane", planeFacts(status, nowMs)]);
+  status.plane.workers.forEach((worker, i) =>
+    rows.push([i === 0 ? "cores" : "", workerFacts(worker, status.plane.workers)])
+  );
   for (const box of status.boxes) {
     const passed = `${count(box.inPackets)} packets in, ${count(box.outPackets)} out`;
     rows.push([box.box, `${box.light}, ${duty(box)}: ${box.reason}; ${passed}`]);
@@ -96,6 +107,15 @@ function planeFacts({ plane, version }: NodeStatus, nowMs: number): string {
   ];
   if (plane.restarts > 0) parts.push(`restarted ${plural(plane.restarts, "time", "times")}`);
   return `${parts.join(", ")}; version ${version}`;
+}
+
+/** One worker of the plane: where it runs, what it has, how busy it is. */
+function workerFacts({ cpu, ports, queue, ...worker }: WorkerView, all: readonly WorkerView[]): string {
+  const where = cpu === null ? "any CPU" : `CPU ${cpu}`;
+  const shared = all.some((other) => other.queue > 0) ? `, queue ${queue}` : "";
+  const has = (all.length === 1 ? "all ports" : ports.join(" ")) + shared;
+  const busy = `${worker.polling === "busy" ? "polling" : "sleeping"}, ${percent(worker.share)}`;
+  return `${where}: ${has}; ${busy}; ${count(worker.rxPackets)} packets in, ${count(worker.txPackets)} out`;
 }
 
 function ports(views: readonly PortView[], rates: ReadonlyMap<Role, Rates> | null, paint: Painter): string[] {

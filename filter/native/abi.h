@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RM_MAGIC 0x42584d52u /* "RMXB" */
-#define RM_ABI_VERSION 2u
+#define RM_ABI_VERSION 3u
 #define RM_CACHE_LINE 64
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
@@ -109,6 +109,9 @@ enum rm_counter {
   RM_COUNT_TOO_BIG,          /* drop: larger than frame_bytes_max */
   RM_COUNT_STALLS,           /* turns that took longer than the stall bar: the node's own fault */
   RM_COUNT_FLOW_EVICTED_LIVE, /* ... of RM_COUNT_FLOW_EVICTED, those that had been answered and were not closing */
+  RM_COUNT_HANDOVER_FULL,    /* drop: the worker that sends for this port had no room for the frame */
+  RM_COUNT_CROSSING_FULL,    /* messages to another worker that found no room; what they would have told stays unknown */
+  RM_COUNT_SEED_HELD,        /* frames that waited for another worker's seed of their connection */
   RM_COUNTERS
 };
 
@@ -123,6 +126,8 @@ enum rm_tap { RM_TAP_COPY, RM_TAP_IN, RM_TAP_OUT, RM_TAPS };
 #define RM_EVENTS 256 /* power of two; control drains it every 10 ms, a burst of switches is tens */
 #define RM_FIELDS 256
 #define RM_NO_FLOW 0xffffffffu
+#define RM_WORKERS 16 /* poll loops, each on a core of its own */
+#define RM_NO_CPU 0xffffffffu
 
 /* Class of a flow for ageing. */
 enum rm_age { RM_AGE_TCP_OPENING, RM_AGE_TCP, RM_AGE_TCP_CLOSING, RM_AGE_UDP, RM_AGE_ICMP, RM_AGE_OTHER, RM_AGES };
@@ -158,10 +163,11 @@ struct rm_setup {
   uint32_t frame_bytes_max;
   uint32_t huge;           /* 0: run without hugepages */
   uint32_t memory_mib;
-  uint32_t core;           /* CPU of the poll loop; 0xffffffff: not pinned */
+  uint32_t core;           /* CPU of the first poll loop, the others follow it; RM_NO_CPU: not pinned */
   uint32_t spin_us;        /* empty polling before the loop sleeps */
   uint32_t capture_room;   /* bytes of all capture rings together; 0: there is none */
   uint32_t capture_bytes;  /* bytes of a frame that a ring keeps */
+  uint32_t cores;          /* poll loops: 1, or a power of two up to RM_WORKERS; 0 counts as 1 */
 } RM_ALIGNED;
 
 struct rm_bpf { uint16_t code; uint8_t jt, jf; uint32_t k; };
@@ -236,6 +242,16 @@ struct rm_event {
   uint64_t lost_packets;    /* put into the box and not seen to come out, an upper estimate */
 } RM_ALIGNED;
 
+/* One poll loop. */
+struct rm_worker {
+  uint32_t cpu;            /* RM_NO_CPU: not pinned */
+  uint32_t ports;          /* bit of each enum rm_role it receives from */
+  uint32_t queue;          /* which receive queue of these ports is its own */
+  uint32_t poll;           /* enum rm_poll */
+  uint64_t turns, loop_ns_max, cpu_ns, heartbeat_ns;
+  uint64_t rx_packets, tx_packets;
+} RM_ALIGNED;
+
 struct rm_live {
   uint32_t path;               /* enum rm_path; the one word that decides */
   uint32_t order_done;         /* last order_sequence carried out */
@@ -255,6 +271,8 @@ struct rm_live {
   struct rm_named shed[RM_WHYS];        /* copies not made because the budget was spent, by reason */
   struct rm_named parse[RM_PARSES];     /* frames by parser verdict */
   struct rm_named rule[RM_RULES];       /* copies by rule */
+  uint32_t workers;                     /* how many poll loops there are */
+  struct rm_worker worker[RM_WORKERS];
 } RM_ALIGNED;
 
 /* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */

@@ -53,6 +53,7 @@ static void describe_header(struct describe *d) {
   MANY(setup, spec, RM_ROLES);
   ONE(setup, flow_slots), ONE(setup, frame_bytes_max), ONE(setup, huge), ONE(setup, memory_mib);
   ONE(setup, core), ONE(setup, spin_us), ONE(setup, capture_room), ONE(setup, capture_bytes);
+  ONE(setup, cores);
 }
 
 static void describe_command(struct describe *d) {
@@ -121,6 +122,20 @@ static void describe_live(struct describe *d) {
   NAMED("copied", live.rule, RM_RULES);
 }
 
+static void describe_workers(struct describe *d) {
+  ONE(live, workers);
+  EACH("worker", live.worker, cpu, RM_WORKERS);
+  EACH("worker", live.worker, ports, RM_WORKERS);
+  EACH("worker", live.worker, queue, RM_WORKERS);
+  EACH("worker", live.worker, poll, RM_WORKERS);
+  EACH("worker", live.worker, turns, RM_WORKERS);
+  EACH("worker", live.worker, loop_ns_max, RM_WORKERS);
+  EACH("worker", live.worker, cpu_ns, RM_WORKERS);
+  EACH("worker", live.worker, heartbeat_ns, RM_WORKERS);
+  EACH("worker", live.worker, rx_packets, RM_WORKERS);
+  EACH("worker", live.worker, tx_packets, RM_WORKERS);
+}
+
 static void describe_event(struct describe *d) {
   EACH("event", event, sequence, RM_EVENTS);
   EACH("event", event, mono_ns, RM_EVENTS);
@@ -147,7 +162,7 @@ static void describe_flow(struct describe *d) {
 static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "tx_full", "mirror_full", "blocked", "shadow", "drained", "arp_answered", "arp_unknown", "seeded",
     "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls",
-    "flow_evicted_live"};
+    "flow_evicted_live", "handover_full", "crossing_full", "seed_held"};
 static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "keepalive", "first",
                                               "payload", "ack", "fragment", "bytes", "turn", "sample", "all"};
 static const char *const PARSE_NAME[RM_PARSES] = {
@@ -170,6 +185,7 @@ void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
   describe_command(&d);
   describe_port(&d);
   describe_live(&d);
+  describe_workers(&d);
   describe_event(&d);
   describe_flow(&d);
   name_all(b->live.counter, COUNTER_NAME, RM_COUNTERS);

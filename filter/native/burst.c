@@ -9,6 +9,8 @@
 #include "hot.h"
 #include "plane.h"
 
+#define DRAIN_BURSTS 16 /* of the old box at once, at most */
+
 struct batch {
   struct rte_mbuf *frame[RM_BURST];
   struct rm_peek peek[RM_BURST];
@@ -31,9 +33,13 @@ static void receive(struct plane *p, struct port *port, struct batch *b) {
   capture_frames(p, RM_TAP_IN, port->role, b->frame, b->n);
 }
 
-static void peek(struct plane *p, struct rm_flows *table, struct batch *b) {
+static void peek(struct plane *p, uint32_t side, struct batch *b) {
+  struct rm_flows *table = &p->table[side];
   uint64_t plain = 0, bytes = 0;
   bool inner = p->rules.inner != 0;
+  /* The first frame of each flow on a new path has to be looked at. */
+  if (__builtin_expect(p->woken[side] != p->reflex.switch_number, 0)) rm_flows_wake(table);
+  p->woken[side] = p->reflex.switch_number;
   rm_flows_begin(table, &p->rules, p->now);
   for (uint16_t i = 0; i < b->n; i++) {
     struct rm_peek *k = &b->peek[i];
@@ -48,8 +54,8 @@ static void peek(struct plane *p, struct rm_flows *table, struct batch *b) {
   for (uint16_t i = 0; i < b->n; i++)
     if (b->peek[i].plain && !rm_flows_hint(table, &b->peek[i])) miss[missed++] = (uint8_t)i;
   for (uint16_t i = 0; i < missed; i++) rm_flows_hint_second(table, &b->peek[miss[i]]);
-  p->board->live.parse[RM_PARSE_FLOW].packets += plain;
-  p->board->live.parse[RM_PARSE_FLOW].bytes += bytes;
+  p->live->parse[RM_PARSE_FLOW].packets += plain;
+  p->live->parse[RM_PARSE_FLOW].bytes += bytes;
 }
 
 /* The whole parser, for a frame that is not quiet. Returns the hash of its flow, if it has one. */
@@ -58,8 +64,8 @@ static uint64_t parse(struct plane *p, const struct rm_flows *table, const struc
   const uint8_t *frame = rte_pktmbuf_mtod(b->frame[i], uint8_t *);
   uint8_t verdict = (p->rules.inner ? rm_parse_inner : rm_parse)(frame, b->frame[i]->data_len, packet);
   if (b->peek[i].plain) return b->peek[i].hash;
-  p->board->live.parse[verdict].packets++;
-  p->board->live.parse[verdict].bytes += b->frame[i]->pkt_len;
+  p->live->parse[verdict].packets++;
+  p->live->parse[verdict].bytes += b->frame[i]->pkt_len;
   return verdict == RM_PARSE_FLOW ? rm_flows_hash(table, packet) : 0;
 }
 
@@ -80,23 +86,32 @@ static void keep_head(struct rm_flow *flow, const uint8_t *frame, const struct r
 static void follow_passage(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow) {
   bool begins = flow->half[packet->dir].packets == 1, closes = packet->tcp_flags & (RM_TCP_FIN | RM_TCP_RST);
   if (!begins && !closes) return;
-  struct rm_flows *here = &p->table[side], *there = &p->table[1 - side];
-  struct rm_flow *peer = flow->peer == RM_NO_FLOW ? NULL : &there->entries[flow->peer];
+  const struct rm_flow *peer = flow->peer == RM_NO_FLOW ? NULL : &p->entries[1 - side][flow->peer];
   if (flow->age == RM_AGE_TCP_CLOSING) {
-    rm_flow_passes(here, flow, false);
-    if (peer) rm_flow_passes(there, peer, false);
+    rm_flow_passes(&p->table[side], flow, false);
+    if (peer) pair_close(p, side, flow);
   } else if (begins && flow->half[1 - packet->dir].packets && !(peer && peer->age == RM_AGE_TCP_CLOSING)) {
-    rm_flow_passes(here, flow, true);
+    rm_flow_passes(&p->table[side], flow, true);
   }
 }
 
 static void note_passing(struct batch *b, uint32_t slot) {
-  if (b->passing.frames++ == 0) b->passing.flow = slot;
-  else b->passing.two_flows |= b->passing.flow != slot;
+  if (b->passing.frames++ == 0) b->passing.flow = b->passing.other = slot;
+  else if (b->passing.flow != slot) b->passing.other = slot;
 }
 
-/* After the verdict on a frame from outside: everything else that its flow needs. */
-static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
+/* What was put in so far. It is told before any of it leaves. */
+static void tell_passing(struct plane *p, uint32_t side, struct batch *b) {
+  if (b->passing.frames == 0) return;
+  uint32_t first = (uint32_t)(p->table[side].entries - p->entries[side]);
+  b->passing.flow += first;
+  b->passing.other += first;
+  note_put(p, side, &b->passing);
+  b->passing.frames = 0;
+}
+
+/* After the verdict on a frame from outside: everything else that its flow needs. True: the frame has to wait. */
+static bool follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
                          struct rm_flow *flow) {
   bool due = flow->seed_switch != p->reflex.switch_number;
   bool seeds = flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6;
@@ -109,16 +124,19 @@ static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
   }
   follow_passage(p, side, packet, flow);
   /* Connections from before the last switch must be made known to the box that serves now. */
-  if (!due) return;
+  if (!due) return false;
   bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
-  if (older && seeds && !opens(packet)) seed_flow(p, side, flow);
-  flow->seed_switch = p->reflex.switch_number;
+  bool waits = older && seeds && !opens(packet) && seed_flow(p, side, flow);
+  /* Those behind it have to be asked as well. */
+  if (waits) rm_flow_wake(&p->table[side], flow);
+  else flow->seed_switch = p->reflex.switch_number;
+  return waits;
 }
 
 static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v) {
   uint32_t role = role_box(1 - (uint32_t)serving(p), side);
   if (p->now < p->reflex.drain_until || !p->port[role].view->link) return;
-  struct rm_live *live = &p->board->live;
+  struct rm_live *live = p->live;
   live->why[v.why].packets++;
   live->why[v.why].bytes += m->pkt_len;
   if (v.rule < RM_RULES) {
@@ -131,8 +149,9 @@ static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, 
   port_queue(p, role, m, true);
 }
 
-/* A frame from outside with something to do. */
-static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batch *b, uint16_t i) {
+/* A frame from outside with something to do. *waiting: the flow whose seed it has to wait for. */
+static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batch *b, uint16_t i,
+                                     struct rm_flow **waiting) {
   struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
   struct rm_flows *table = &p->table[side];
   const uint8_t *frame = rte_pktmbuf_mtod(b->frame[i], uint8_t *);
@@ -141,7 +160,8 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
   if (packet.verdict == RM_PARSE_FLOW) {
     struct rm_flow *flow;
     v = rm_decide(table, &p->rules, &packet, hash, frame, p->now, false, &flow);
-    follow_outer(p, side, frame, &packet, flow);
+    if (p->index) tell_passing(p, side, b); /* a seed sends what is queued */
+    if (follow_outer(p, side, frame, &packet, flow)) *waiting = flow;
     if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
   } else if (packet.verdict == RM_PARSE_NEIGHBOUR) {
     neighbour_learn(p, side, frame, &packet);
@@ -159,13 +179,15 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
   uint32_t state =
       k->plain ? rm_quiet(&p->table[side], k, rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len, p->now, false) : 0;
-  if (state == 0) v = judge_outer(p, side, b, i);
+  struct rm_flow *waiting = NULL;
+  if (state == 0) v = judge_outer(p, side, b, i, &waiting);
   else if (state & RM_HOT_PASSES) note_passing(b, k->slot);
   int box = serving(p);
   if (box >= 0) {
     if (v.why != RM_WHY_NONE) copy_to_standby(p, side, m, v);
     b->put[box]++;
-    port_queue(p, role_box((uint32_t)box, side), m, false);
+    if (waiting) hold_frame(p, side, m, seed_claim(side, slot_of(p, side, waiting), waiting));
+    else port_queue(p, role_box((uint32_t)box, side), m, false);
   } else if (p->reflex.path == RM_PATH_WIRE) {
     port_queue(p, role_outer(1 - side), m, false);
   } else {
@@ -179,11 +201,11 @@ bool burst_outer(struct plane *p, uint32_t side) {
   receive(p, &p->port[role_outer(side)], &b);
   if (b.n == 0) return false;
   b.put[RM_PRIMARY] = b.put[RM_REDUNDANT] = 0;
-  b.passing = (struct put){0, 0, false};
-  peek(p, &p->table[side], &b);
+  b.passing.frames = 0;
+  peek(p, side, &b);
   for (uint16_t i = 0; i < b.n; i++) outer_frame(p, side, &b, i);
-  if (b.passing.frames) reflex_put(&p->reflex, side, &b.passing);
-  for (uint32_t box = 0; box < RM_BOXES; box++) p->board->live.box[box].in_packets += b.put[box];
+  tell_passing(p, side, &b);
+  for (uint32_t box = 0; box < RM_BOXES; box++) p->live->box[box].in_packets += b.put[box];
   return true;
 }
 
@@ -222,19 +244,30 @@ static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16
     if (!judge_passed(p, role, b, i, &alive)) return rte_pktmbuf_free(m);
   }
   if ((int)box == serving(p)) {
-    if (alive) reflex_out(&p->reflex, side);
-    p->board->live.box[box].out_packets++;
+    if (alive) note_out(p, side);
+    p->live->box[box].out_packets++;
   } else {
     count(p, RM_COUNT_DRAINED, 1, m->pkt_len);
-    reflex_drained(&p->reflex);
+    note_drained(p);
   }
   port_queue(p, role_outer(side), m, false);
 }
 
 static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
   count(p, RM_COUNT_SHADOW, 1, m->pkt_len);
-  reflex_shadow(&p->reflex, role_of_box(role), role_side(role));
+  note_shadow(p, role_of_box(role), role_side(role));
   if (!neighbour_answer(p, role, m)) rte_pktmbuf_free(m);
+}
+
+static bool drains(const struct plane *p, uint32_t box) {
+  return p->now < p->reflex.drain_until && box == p->reflex.previous && (int)box != serving(p);
+}
+
+/* What the old box handed over before the new one did must leave before it as well. */
+static void drain_first(struct plane *p, uint32_t role) {
+  uint32_t old = p->reflex.previous;
+  if ((int)role_of_box(role) != serving(p) || old > RM_PATH_REDUNDANT || !drains(p, old)) return;
+  for (uint32_t n = 0; n < DRAIN_BURSTS && burst_box(p, role_box(old, role_side(role))); n++) continue;
 }
 
 bool burst_box(struct plane *p, uint32_t role) {
@@ -242,8 +275,10 @@ bool burst_box(struct plane *p, uint32_t role) {
   uint32_t box = role_of_box(role);
   receive(p, &p->port[role], &b);
   if (b.n == 0) return false;
-  bool passes = (int)box == serving(p) || (p->now < p->reflex.drain_until && box == p->reflex.previous);
-  if (passes) peek(p, &p->table[role_side(role)], &b);
+  hear(p); /* the path, puts and SYNs that led to these frames were told before them */
+  drain_first(p, role);
+  bool passes = (int)box == serving(p) || drains(p, box);
+  if (passes) peek(p, role_side(role), &b);
   for (uint16_t i = 0; i < b.n; i++) {
     if (passes) passed_frame(p, role, &b, i);
     else shadow_frame(p, role, b.frame[i]);

@@ -301,7 +301,7 @@ struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, co
   bool replies = r && why != RM_WHY_NONE && p->proto == PROTO_TCP && p->payload_bytes &&
                  (r->acks || why == RM_WHY_KEEPALIVE);
   bool same = talker == (f->flags & (RM_FLOW_TALKED | RM_FLOW_TALKER)) && nature == f->nature;
-  uint32_t *hot = hot_of(t, slot_of(t, f));
+  uint32_t *hot = hot_of(t, place_of(t, f));
   *hot = hot_state(t, r, f, p->dir, fresh ? 0 : *hot, same && !replies && !(p->tcp_flags & RM_TCP_FIN));
   *flow = f;
   return (struct rm_verdict){observed ? RM_WHY_NONE : why, f->rule, shed};

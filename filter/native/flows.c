@@ -230,7 +230,7 @@ struct rm_flow *rm_flows_get(struct rm_flows *t, const struct rm_packet *p, uint
   *fresh = false;
   if (__builtin_expect(f != NULL, 1)) {
     uint64_t limit = rules->age_ns[f->age];
-    if (__builtin_expect(!is_over(limit, last_seen(f, t->tick, *hot_of(t, slot_of(t, f))), now), 1)) return f;
+    if (__builtin_expect(!is_over(limit, last_seen(f, t->tick, *hot_of(t, place_of(t, f))), now), 1)) return f;
     t->expired++;
   } else {
     uint32_t slot = choose_place(t, rules, now, hash);
@@ -243,11 +243,11 @@ struct rm_flow *rm_flows_get(struct rm_flows *t, const struct rm_packet *p, uint
 }
 
 void rm_flow_wake(struct rm_flows *t, const struct rm_flow *f) {
-  *hot_of(t, slot_of(t, f)) &= ~RM_HOT_QUIET;
+  *hot_of(t, place_of(t, f)) &= ~RM_HOT_QUIET;
 }
 
 void rm_flow_passes(struct rm_flows *t, struct rm_flow *f, bool passes) {
-  uint32_t *hot = hot_of(t, slot_of(t, f));
+  uint32_t *hot = hot_of(t, place_of(t, f));
   f->flags = (uint8_t)(passes ? f->flags | RM_FLOW_PASSES : f->flags & ~RM_FLOW_PASSES);
   *hot = passes ? *hot | RM_HOT_PASSES : *hot & ~RM_HOT_PASSES;
 }

@@ -69,7 +69,7 @@ static inline uint32_t *hot_of(const struct rm_flows *t, uint32_t slot) {
   return &t->buckets[slot / RM_WAYS].state[slot % RM_WAYS];
 }
 
-static inline uint32_t slot_of(const struct rm_flows *t, const struct rm_flow *f) {
+static inline uint32_t place_of(const struct rm_flows *t, const struct rm_flow *f) {
   return (uint32_t)(f - t->entries);
 }
 

@@ -19,11 +19,20 @@ int link_open(struct plane *p) {
   return 0;
 }
 
+/* Worker 0 tells everybody, and is told by the others. */
 void link_set(struct plane *p, struct port *port, bool up) {
   if (port->view->link == (up ? 1u : 0u)) return;
-  port->view->link = up;
-  port->view->link_changes++;
-  port->view->link_ns = p->now;
+  if (p->index) {
+    port->refused_ns = 0;
+    crew_send(p, 0, &(struct message){.kind = MESSAGE_LINK, .slot = port->role});
+    return crew_wake(p->crew, 0);
+  }
+  struct rm_port *board = &p->board->live.port[port->role];
+  for (uint32_t i = 0; i < p->crew->workers; i++)
+    __atomic_store_n(&p->crew->worker[i]->port[port->role].view->link, up, __ATOMIC_RELAXED);
+  board->link = up;
+  board->link_changes++;
+  board->link_ns = p->now;
   reflex_link(&p->reflex, port->role, up);
 }
 

@@ -22,12 +22,30 @@ static struct neighbour *find(struct plane *p, uint32_t side, const uint8_t ip[1
 /* How sure we are: a host said so itself, or it only sent a frame that may have come through a router. */
 enum { GUESSED = 1, SAID = 2 };
 
+static void tell(struct plane *p, uint32_t side, const uint8_t ip[16], const uint8_t *mac, uint8_t how) {
+  struct message m = {.kind = MESSAGE_NEIGHBOUR, .how = how};
+  memcpy(m.ip, ip, 16);
+  memcpy(m.mac, mac, 6);
+  crew_send_side(p, side, &m);
+}
+
 static void remember(struct plane *p, uint32_t side, const uint8_t ip[16], const uint8_t *mac, uint8_t how) {
   struct neighbour *n = find(p, side, ip);
-  if (n->used > how && memcmp(n->ip, ip, 16) != 0) return;
+  bool same = memcmp(n->ip, ip, 16) == 0;
+  if (n->used > how && !same) return;
+  /* Which worker of this side will be asked is not known. */
+  if (p->crew->queues > 1 && !(same && n->used == how && memcmp(n->mac, mac, 6) == 0)) tell(p, side, ip, mac, how);
   memcpy(n->ip, ip, 16);
   memcpy(n->mac, mac, 6);
   n->used = how;
+}
+
+void neighbour_take(struct plane *p, const struct message *said) {
+  struct neighbour *n = find(p, p->has[RM_SIDE_UP] ? RM_SIDE_UP : RM_SIDE_DOWN, said->ip);
+  if (n->used > said->how && memcmp(n->ip, said->ip, 16) != 0) return;
+  memcpy(n->ip, said->ip, 16);
+  memcpy(n->mac, said->mac, 6);
+  n->used = said->how;
 }
 
 static void map4(uint8_t to[16], const uint8_t *ip4) {

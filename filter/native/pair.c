@@ -26,18 +26,49 @@ static struct pending *place(struct plane *p, uint32_t side, uint32_t seq) {
   return best;
 }
 
+static void note(struct plane *p, uint32_t side, const struct pending *offer) {
+  *place(p, side, offer->seq) = *offer;
+}
+
+/* Another worker may see it leave the box: then all who could are told, before it goes in. */
 void pair_offer(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow) {
-  *place(p, side, packet->seq) = (struct pending){
-      .seq = packet->seq, .slot = (uint32_t)(flow - p->table[side].entries), .ns = p->now,
-      .window = packet->window, .scale = packet->scale, .used = 1};
+  struct pending offer = {.seq = packet->seq, .slot = slot_of(p, side, flow), .ns = p->now,
+                          .window = packet->window, .scale = packet->scale, .used = 1};
+  if (p->has[1 - side]) return note(p, side, &offer);
+  crew_send_side(p, 1 - side, &(struct message){.kind = MESSAGE_OFFER, .slot = offer.slot, .seq = offer.seq, .ns = offer.ns,
+                                                .window = offer.window, .scale = offer.scale});
 }
 
 void pair_match(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow) {
-  uint32_t from = 1 - side;
+  uint32_t from = 1 - side, slot = slot_of(p, side, flow);
   struct pending *o = place(p, from, packet->seq);
-  if (!o->used || o->seq != packet->seq || p->now - o->ns > PAIR_NS) return;
+  if (!o->used || o->seq != packet->seq || (p->now > o->ns && p->now - o->ns > PAIR_NS)) return;
   if (o->window != packet->window || o->scale != packet->scale) return;
   o->used = 0;
-  p->table[from].entries[o->slot].peer = (uint32_t)(flow - p->table[side].entries);
   flow->peer = o->slot;
+  if (p->has[from]) p->entries[from][o->slot].peer = slot;
+  else crew_send(p, crew_owner(p, from, o->slot), &(struct message){.kind = MESSAGE_MATCH, .slot = o->slot, .peer = slot});
+}
+
+static void close_half(struct plane *p, uint32_t side, uint32_t slot) {
+  rm_flow_passes(&p->table[side], &p->entries[side][slot], false);
+}
+
+void pair_close(struct plane *p, uint32_t side, const struct rm_flow *flow) {
+  if (p->has[1 - side]) return close_half(p, 1 - side, flow->peer);
+  crew_send(p, crew_owner(p, 1 - side, flow->peer),
+            &(struct message){.kind = MESSAGE_CLOSED, .slot = flow->peer, .peer = slot_of(p, side, flow)});
+}
+
+void pair_take(struct plane *p, uint32_t from, const struct message *said) {
+  uint32_t side = 1 - from;
+  struct rm_flow *flow = said->kind == MESSAGE_OFFER ? NULL : &p->entries[side][said->slot];
+  if (!flow) {
+    note(p, from, &(struct pending){.seq = said->seq, .slot = said->slot, .ns = said->ns, .window = said->window,
+                                    .scale = said->scale, .used = 1});
+  } else if (said->kind == MESSAGE_MATCH) {
+    flow->peer = said->peer;
+  } else if (flow->peer == said->peer) {
+    close_half(p, side, said->slot);
+  }
 }

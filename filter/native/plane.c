@@ -1,6 +1,6 @@
 /* The plane's life: memory, ports, and the loop. Called once per process, returns when told to stop.
  *
- * The loop polls while there is traffic and sleeps on its descriptors when there is none. Ports without a
+ * Every worker runs the same loop over what it has; worker 0 alone watches links, orders and the boxes. The loop polls while there is traffic and sleeps on its descriptors when there is none. Ports without a
  * descriptor (NICs driven from user space) shorten the sleep instead of ending it.
  */
 #include <errno.h>
@@ -54,7 +54,7 @@ static int start_eal(struct plane *p) {
   ARG("--no-telemetry");
   ARG("--log-level=lib.*:error");
   ARG("--log-level=pmd.*:error");
-  if (s->core != UINT32_MAX) ARG("--lcores=0@%u", s->core);
+  if (s->core != RM_NO_CPU) ARG("--lcores=0@%u", s->core);
   else ARG("--lcores=0@(0-%ld)", cores - 1);
   if (!s->huge) {
     ARG("--no-huge");
@@ -99,22 +99,28 @@ static uint32_t footprint(const struct rm_setup *s, uint32_t room) {
   return bytes <= page ? page / (page / bytes) : (bytes + page - 1) / page * page;
 }
 
-/* Frames in flight at most: both rings of six ports, and what a turn holds. */
+/* Frames in flight at most: both rings of six ports, and what a turn holds. Several workers share them by a stack without
+ * locks: a worker that the kernel puts aside in the middle of it must not stop the others. */
 static int make_pool(struct plane *p) {
   struct rm_setup *s = &p->board->setup;
   uint32_t room = frame_room(s);
   uint64_t budget = (uint64_t)s->memory_mib * (1 << 20) * 6 / 10 / footprint(s, room);
   uint32_t n = budget < 1024 ? 1024 : budget > 65535 ? 65535 : (uint32_t)budget;
-  p->pool = rte_pktmbuf_pool_create("frames", n, 256, 0, (uint16_t)room, SOCKET_ID_ANY);
+  uint32_t workers = p->crew->workers, at_hand = workers == 1 || n / 8 / workers > 256 ? 256 : n / 8 / workers;
+  p->pool = rte_pktmbuf_pool_create_by_ops("frames", n, at_hand, 0, (uint16_t)room, SOCKET_ID_ANY,
+                                           workers == 1 ? "ring_mp_mc" : "lf_stack");
+  for (uint32_t i = 1; i < workers; i++) p->crew->worker[i]->pool = p->pool;
   if (!p->pool)
     return plane_fail(p, "Cannot make %u frame buffers of %u bytes: %s (raise plane.memory_mib)", n, room,
                       rte_strerror(rte_errno));
   return 0;
 }
 
+/* The sides it has, of which it has a part. */
 static int make_tables(struct plane *p) {
-  uint32_t slots = p->board->setup.flow_slots;
+  uint32_t slots = p->board->setup.flow_slots / p->crew->queues;
   for (uint32_t s = 0; s < RM_SIDES; s++) {
+    if (!p->has[s]) continue;
     uint64_t secret[2];
     if (getrandom(secret, sizeof secret, 0) != sizeof secret) return plane_fail(p, "Cannot read random numbers");
     size_t bytes = slots / RM_WAYS * sizeof(struct rm_flow_bucket);
@@ -122,11 +128,15 @@ static int make_tables(struct plane *p) {
     if (!buckets) return plane_fail(p, "Cannot make a flow table of %u places: no memory", slots);
     madvise(buckets, bytes, MADV_HUGEPAGE); /* where it is to be had */
     memset(buckets, 0, bytes);
-    struct rm_flow *entries = (struct rm_flow *)((char *)p->board + p->board->header.flow_offset[s]);
-    rm_flows_open(&p->table[s], entries, buckets, slots, secret);
+    rm_flows_open(&p->table[s], p->entries[s] + p->queue * slots, buckets, slots, secret);
     p->table[s].budget = &p->budget;
   }
   return 0;
+}
+
+/* An equal part of the mirror's budget for each; 0 is no bound. */
+static uint64_t part_of(uint64_t rate, uint32_t workers) {
+  return rate == 0 || rate >= workers ? rate / workers : 1;
 }
 
 /* Take over rules that control has finished writing; an odd generation means it is at it. */
@@ -135,7 +145,7 @@ static void take_rules(struct plane *p) {
   uint32_t before = __atomic_load_n(&c->rule_generation, __ATOMIC_ACQUIRE);
   if ((before & 1) || before == p->rules.generation || c->rule_count > RM_RULES) return;
   struct rm_rules fresh = {.generation = before, .count = c->rule_count, .inner = c->inner};
-  uint64_t bytes = c->budget_bytes, packets = c->budget_packets;
+  uint64_t bytes = part_of(c->budget_bytes, p->crew->workers), packets = part_of(c->budget_packets, p->crew->workers);
   memcpy(fresh.age_ns, c->age_ns, sizeof fresh.age_ns);
   memcpy(fresh.rule, c->rules, sizeof fresh.rule);
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -143,17 +153,20 @@ static void take_rules(struct plane *p) {
   p->rules = fresh;
   if (bytes != p->budget.bytes.rate || packets != p->budget.packets.rate)
     rm_budget_set(&p->budget, bytes, packets, p->now);
+  if (p->index) return;
   for (uint32_t i = 0; i < fresh.count; i++)
     memcpy(p->board->live.rule[i].name, fresh.rule[i].name, RM_NAME_BYTES);
-  p->board->live.rule_done = before;
+  if (p->crew->workers == 1) p->board->live.rule_done = before; /* else when all have them: sum.c */
 }
 
 /* Before everything else on its core while it leaves room for others, as one of them when it does not: a real-time
- * thread that never sleeps would be stopped by the kernel for 50 ms of each second. */
+ * thread that never sleeps would be stopped by the kernel for 50 ms of each second. Workers that share a core share
+ * that room, or together they would leave none. */
 static void choose_priority(struct plane *p, uint64_t cpu_ns) {
   uint64_t passed = p->now - p->priority_ns, used = cpu_ns - p->priority_cpu_ns;
   if (passed < PRIORITY_NS) return;
-  bool room = used * 10 < passed * 7;
+  uint64_t cpus = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN), workers = p->crew->workers;
+  bool room = used * 10 * (workers > cpus ? workers : cpus) < passed * 7 * cpus;
   p->priority_ns = p->now;
   p->priority_cpu_ns = cpu_ns;
   if (room == p->real_time) return;
@@ -162,20 +175,9 @@ static void choose_priority(struct plane *p, uint64_t cpu_ns) {
   if (sched_setscheduler(0, (room ? SCHED_FIFO : SCHED_OTHER) | SCHED_RESET_ON_FORK, &how) == 0) p->real_time = room;
 }
 
-static void housekeep(struct plane *p) {
-  struct rm_live *live = &p->board->live;
-  if (p->now - p->last_sweep_ns >= SWEEP_NS) {
-    p->last_sweep_ns = p->now;
-    for (uint32_t s = 0; s < RM_SIDES; s++) rm_flows_sweep(&p->table[s], &p->rules, p->now, SWEEP_BUCKETS);
-  }
-  if (p->now - p->last_refresh_ns < REFRESH_NS) return;
-  p->last_refresh_ns = p->now;
-  ports_refresh(p);
-  capture_clock(&p->capture);
-  take_rules(p);
-  live->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-  choose_priority(p, live->cpu_ns);
-  live->draining = p->now < p->reflex.drain_until;
+/* What the worker's tables and budget have counted. */
+static void count_filter(struct plane *p) {
+  struct rm_live *live = p->live;
   uint64_t evicted = 0, evicted_live = 0, expired = 0;
   for (uint32_t s = 0; s < RM_SIDES; s++) {
     live->flows[s] = p->table[s].live;
@@ -185,87 +187,199 @@ static void housekeep(struct plane *p) {
   }
   live->counter[RM_COUNT_FLOW_EVICTED].packets = evicted;
   live->counter[RM_COUNT_FLOW_EVICTED_LIVE].packets = evicted_live;
+  live->counter[RM_COUNT_FLOW_EXPIRED].packets = expired;
   for (uint32_t i = 0; i < RM_WHYS; i++) {
     live->shed[i].packets = p->budget.shed_packets[i];
     live->shed[i].bytes = p->budget.shed_bytes[i];
   }
-  live->counter[RM_COUNT_FLOW_EXPIRED].packets = expired;
+}
+
+/* The worker's own line of the board. */
+static void count_worker(struct plane *p) {
+  struct rm_worker *row = &p->board->live.worker[p->index];
+  uint64_t rx = 0, tx = 0;
+  for (uint32_t r = 0; r < RM_ROLES; r++) rx += p->live->port[r].rx_packets, tx += p->live->port[r].tx_packets;
+  row->rx_packets = rx;
+  row->tx_packets = tx;
+  row->turns = p->live->turns;
+  row->loop_ns_max = p->live->loop_ns_max;
+  row->cpu_ns = p->live->cpu_ns;
+  row->heartbeat_ns = p->now;
+}
+
+static void housekeep(struct plane *p) {
+  if (p->now - p->last_sweep_ns >= SWEEP_NS) {
+    p->last_sweep_ns = p->now;
+    for (uint32_t s = 0; s < RM_SIDES; s++)
+      if (p->has[s]) rm_flows_sweep(&p->table[s], &p->rules, p->now, SWEEP_BUCKETS);
+  }
+  if (p->now - p->last_refresh_ns < REFRESH_NS) return;
+  p->last_refresh_ns = p->now;
+  ports_refresh(p);
+  capture_clock(&p->capture);
+  take_rules(p);
+  p->live->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  choose_priority(p, p->live->cpu_ns);
+  count_filter(p);
+  count_worker(p);
+  if (p->index) return;
+  p->board->live.draining = p->now < p->reflex.drain_until;
+  if (p->crew->workers > 1) crew_sum(p);
+}
+
+/* Readers see the board's own word if the worker is alone, else worker 0 looks at all of these. */
+static void set_poll(struct plane *p, enum rm_poll poll) {
+  __atomic_store_n(&p->live->poll, poll, __ATOMIC_RELAXED);
+  __atomic_store_n(&p->board->live.worker[p->index].poll, poll, __ATOMIC_RELAXED);
 }
 
 static long nap_us(const struct plane *p) {
   for (uint32_t r = 0; r < RM_ROLES; r++)
-    if (p->port[r].fd < 0) return NAP_US;
+    if (p->port[r].receives && p->port[r].fd < 0) return NAP_US;
   if (p->reflex.way[0].put || p->reflex.way[1].put || p->now < p->reflex.drain_until) return WATCH_US;
   return QUIET_US;
 }
 
-/* Sleep until a frame, a link change or the next look at the clock. */
+/* The node itself stood still. */
+static void note_stall(struct plane *p, uint64_t lost_ns) {
+  if (p->index == 0) return reflex_own_stall(&p->reflex, lost_ns);
+  p->tally.stall_ns = lost_ns;
+  p->tally.stalls++;
+}
+
+/* Say that it sleeps, and then look once more whether somebody told something before that. */
+static bool go_to_bed(struct plane *p) {
+  struct crew *crew = p->crew;
+  __atomic_store_n(&crew->bed[p->index].asleep, 1, __ATOMIC_RELAXED);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  for (uint32_t from = 0; from < crew->workers; from++)
+    if (from != p->index && crossing_waits(crew->crossing[p->index][from])) return false;
+  return true;
+}
+
+static void get_up(struct plane *p) {
+  struct bed *bed = &p->crew->bed[p->index];
+  __atomic_store_n(&bed->asleep, 0, __ATOMIC_RELAXED);
+  uint64_t times;
+  (void)!read(bed->fd, &times, sizeof times);
+}
+
+/* Sleep until a frame, a link change, another worker's word or the next look at the clock. */
 static void sleep_a_little(struct plane *p) {
-  struct pollfd f[RM_ROLES + 1];
+  struct pollfd f[RM_ROLES + 2];
   nfds_t n = 0;
-  f[n++] = (struct pollfd){p->netlink, POLLIN, 0};
+  bool alone = p->crew->workers == 1;
+  if (p->index == 0) f[n++] = (struct pollfd){p->netlink, POLLIN, 0};
+  if (!alone) f[n++] = (struct pollfd){p->crew->bed[p->index].fd, POLLIN, 0};
   for (uint32_t r = 0; r < RM_ROLES; r++)
-    if (p->port[r].fd >= 0) f[n++] = (struct pollfd){p->port[r].fd, POLLIN, 0};
+    if (p->port[r].receives && p->port[r].fd >= 0) f[n++] = (struct pollfd){p->port[r].fd, POLLIN, 0};
   long us = nap_us(p);
   struct timespec t = {0, us * 1000};
-  p->board->live.poll = RM_POLL_SLEEP;
-  ppoll(f, n, &t, NULL);
+  set_poll(p, RM_POLL_SLEEP);
+  if (alone || go_to_bed(p)) ppoll(f, n, &t, NULL);
+  if (!alone) get_up(p);
   uint64_t woke = clock_ns(CLOCK_MONOTONIC), late = woke - p->now;
   uint64_t bar = p->board->command.stall_ns;
   /* Being woken late says nothing about the box. */
-  if (bar && late > (uint64_t)us * 1000 + bar) reflex_own_stall(&p->reflex, late - (uint64_t)us * 1000);
+  if (bar && late > (uint64_t)us * 1000 + bar) note_stall(p, late - (uint64_t)us * 1000);
   set_clock(p, woke);
-  link_poll(p);
+  if (p->index == 0) link_poll(p);
+}
+
+/* When all have looked at their ports. */
+static uint64_t slowest_ns(const struct plane *p) {
+  uint64_t slowest = p->now;
+  for (uint32_t i = 1; i < p->crew->workers; i++) {
+    uint64_t looked = __atomic_load_n(&p->crew->report[i].looked_ns, __ATOMIC_RELAXED);
+    if (looked < slowest) slowest = looked;
+  }
+  return slowest;
 }
 
 bool plane_turn(struct plane *p) {
   bool any = false;
   uint64_t before = p->now;
+  struct rm_live *live = p->live;
   set_clock(p, clock_ns(CLOCK_MONOTONIC));
   capture_turn(&p->capture);
   uint64_t took = p->now - before, bar = p->board->command.stall_ns;
-  if (took > p->board->live.loop_ns_max) p->board->live.loop_ns_max = took;
-  if (bar && took > bar) reflex_own_stall(&p->reflex, took);
-  for (uint32_t side = 0; side < RM_SIDES; side++) any |= burst_outer(p, side);
-  for (uint32_t role = RM_PRIMARY_IN; role < RM_ROLES; role++) any |= burst_box(p, role);
+  if (took > live->loop_ns_max) live->loop_ns_max = took;
+  if (bar && took > bar) note_stall(p, took);
+  hear(p);
+  for (uint32_t side = 0; side < RM_SIDES; side++)
+    if (p->has[side]) any |= burst_outer(p, side);
+  for (uint32_t role = RM_PRIMARY_IN; role < RM_ROLES; role++)
+    if (p->has[role_side(role)]) any |= burst_box(p, role);
+  if (p->held_count) hold_release(p);
   for (uint32_t role = 0; role < RM_ROLES; role++) port_flush(p, &p->port[role]);
-  uint32_t switches = p->reflex.switch_number;
-  reflex_order(&p->reflex);
-  reflex_judge(&p->reflex);
-  /* The first frame of each flow on the new path has to be looked at. */
-  for (uint32_t side = 0; switches != p->reflex.switch_number && side < RM_SIDES; side++) rm_flows_wake(&p->table[side]);
+  if (p->index == 0) {
+    reflex_order(&p->reflex);
+    crew_judge(p);
+    p->board->live.heartbeat_ns = slowest_ns(p);
+  } else {
+    crew_report(p);
+    __atomic_store_n(&p->crew->report[p->index].looked_ns, p->now, __ATOMIC_RELEASE);
+  }
   housekeep(p);
-  struct rm_live *live = &p->board->live;
   live->turns++;
-  live->heartbeat_ns = p->now;
-  return any;
+  return any || p->held_count;
 }
 
 static void loop(struct plane *p) {
   uint64_t spin = (uint64_t)p->board->setup.spin_us * 1000, last_link = 0;
+  set_clock(p, clock_ns(CLOCK_MONOTONIC));
   while (!__atomic_load_n(&p->board->command.stop, __ATOMIC_RELAXED)) {
     bool any = plane_turn(p);
-    if (p->now - last_link > LINK_NS) {
+    if (p->index == 0 && p->now - last_link > LINK_NS) {
       last_link = p->now;
       link_poll(p);
     }
-    if (any) p->board->live.poll = RM_POLL_BUSY;
+    if (any) set_poll(p, RM_POLL_BUSY);
     else if (p->now - p->last_packet_ns >= spin) sleep_a_little(p);
   }
+  count_filter(p);
+  count_worker(p);
 }
 
 int plane_start(struct plane *p) {
-  if (start_eal(p) < 0 || make_pool(p) < 0 || make_tables(p) < 0) return -1;
-  set_clock(p, clock_ns(CLOCK_MONOTONIC));
+  if (start_eal(p) < 0 || crew_open(p) < 0 || make_pool(p) < 0) return -1;
+  for (uint32_t i = 0; i < p->crew->workers; i++) {
+    struct plane *worker = p->crew->worker[i];
+    set_clock(worker, clock_ns(CLOCK_MONOTONIC));
+    if (make_tables(worker) < 0) return -1;
+  }
   if (ports_open(p) < 0 || link_open(p) < 0) return -1;
-  take_rules(p);
+  for (uint32_t i = 0; i < p->crew->workers; i++) take_rules(p->crew->worker[i]);
   bool link[RM_BOXES][RM_SIDES];
   for (uint32_t r = RM_PRIMARY_IN; r < RM_ROLES; r++) link[role_of_box(r)][role_side(r)] = p->port[r].view->link;
   p->reflex.board = p->board;
   set_clock(p, clock_ns(CLOCK_MONOTONIC));
   reflex_open(&p->reflex, link);
+  crew_start(p);
   p->board->live.order_done = p->board->command.order_sequence;
   return 0;
+}
+
+static int fail(struct rm_board *board) {
+  board->header.state = RM_STATE_FAILED;
+  return 3;
+}
+
+/* All workers, until control says stop. */
+static int serve(struct plane *p) {
+  struct rm_board *b = p->board;
+  set_clock(p, clock_ns(CLOCK_MONOTONIC));
+  b->live.heartbeat_ns = p->now;
+  for (uint32_t i = 1; i < p->crew->workers; i++) capture_open(&p->crew->worker[i]->capture, p->capture.file, i);
+  bool launched = crew_launch(p, loop) == 0;
+  if (launched) {
+    __atomic_store_n(&b->header.state, RM_STATE_RUNNING, __ATOMIC_RELEASE);
+    loop(p);
+  }
+  __atomic_store_n(&b->command.stop, 1, __ATOMIC_RELAXED);
+  crew_join(p);
+  if (p->crew->workers > 1) crew_sum(p);
+  return launched ? 0 : -1;
 }
 
 /* Run the plane on a board made by rm_board_create() and set up by its caller, until command.stop. `capture`: made by
@@ -281,14 +395,7 @@ RM_EXPORT int32_t rm_plane_run(void *board, void *capture) {
   b->header.state = RM_STATE_STARTING;
   prctl(PR_SET_TIMERSLACK, 1);
   setpriority(PRIO_PROCESS, 0, -20); /* of this thread; the loop sleeps when idle, so it starves nobody */
-  if (plane_start(p) < 0) {
-    b->header.state = RM_STATE_FAILED;
-    return 3;
-  }
-  set_clock(p, clock_ns(CLOCK_MONOTONIC));
-  b->live.heartbeat_ns = p->now;
-  __atomic_store_n(&b->header.state, RM_STATE_RUNNING, __ATOMIC_RELEASE);
-  loop(p);
+  if (plane_start(p) < 0 || serve(p) < 0) return fail(b);
   ports_close(p);
   close(p->netlink);
   b->header.state = RM_STATE_STOPPED;

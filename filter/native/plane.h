@@ -1,12 +1,15 @@
-/* Inside the plane: what its files share. One thread owns everything here.
+/* Inside the plane: what its files share. A `struct plane` is one worker's: its thread owns everything in it.
  *
- * A turn: receive from each port, decide, queue on the way out, flush, then the reflexes look at the
+ * With one core there is one worker, which has both sides. With more each has a side, or a queue of each of its
+ * ports; what they share is in crew.h. A turn: receive from each port, decide, queue on the way out, flush, then the reflexes look at the
  * clock. Nothing waits; a frame that a port does not take is dropped and counted where it happened.
  */
 #ifndef RM_PLANE_H
 #define RM_PLANE_H
 #include <rte_mbuf.h>
+#include <pthread.h>
 #include "capture.h"
+#include "crew.h"
 #include "filter.h"
 #include "reflex.h"
 
@@ -14,7 +17,9 @@
 #define RM_QUEUE 256       /* frames queued per port within a turn: every port may aim at one */
 #define RM_PENDING 16384   /* SYNs waiting to be seen on the other side, in sets of RM_PENDING_WAYS */
 #define RM_PENDING_WAYS 8  /* connections are opened in bursts: two must not push each other out */
-#define RM_SWALLOW 8192    /* seed frames expected to come out of a box */
+#define RM_SEEDS 64        /* seeds under way, played from both sides by two workers */
+#define RM_SEED_STEPS 4    /* SYN, SYN-ACK, ACK, ACK */
+#define RM_HELD 256        /* frames that wait for another worker's seed; the oldest goes if there are more */
 #define RM_NEIGHBOURS 1024 /* per side */
 #define RM_MS 1000000ull
 
@@ -24,7 +29,8 @@ struct plane;
 /* A way to move frames. receive: fills up to n; send: returns how many were taken, from the front. */
 struct port_driver {
   const char *name;
-  int (*open)(struct plane *p, struct port *port, const char *argument);
+  int (*open)(struct plane *p, struct port *port, const char *argument); /* each worker, the first one first */
+  int (*start)(struct plane *p, struct port *port); /* when all have opened it; null: nothing is left to do */
   uint16_t (*receive)(struct port *port, struct rte_mbuf **frames, uint16_t n);
   uint16_t (*send)(struct port *port, struct rte_mbuf **frames, uint16_t n);
   void (*refresh)(struct port *port, uint64_t now); /* link and missed counters, a few times a second or more */
@@ -36,9 +42,13 @@ struct port {
   struct rm_port *view;
   struct plane *plane;
   uint32_t role;
+  bool receives;     /* this worker receives from it; the others only send */
+  uint32_t sender;   /* the worker that sends for this one; itself but where a device has too few queues */
+  struct port *first; /* the first worker's, when this is another's */
   int fd;            /* readable when frames wait; -1: only polling tells */
   int interface;     /* index of the kernel interface whose carrier counts; 0: none */
   uint16_t dpdk;     /* DPDK port id */
+  uint16_t rx_queue, tx_queue, tx_queues; /* of it: this worker's own, and how many there are to send by */
   uint16_t queued;
   uint64_t refused_ns; /* since when the kernel takes no frame at all; 0: it does */
   struct rte_mbuf *queue[RM_QUEUE];
@@ -46,31 +56,52 @@ struct port {
 };
 
 struct pending { uint32_t seq, slot; uint64_t ns; uint16_t window; uint8_t scale; uint8_t used; };
-struct swallow { uint32_t seq, ack; uint64_t ns; uint8_t flags, role, used; };
+/* A handshake on its way: frames, each with the port it enters a box by. */
+struct seed {
+  struct rte_mbuf *frame[RM_SEED_STEPS];
+  uint8_t role[RM_SEED_STEPS], step;
+  uint32_t busy;     /* taken; freed by whoever plays the last step */
+  uint32_t claim, done; /* which word of the crew's claims says `done` at the end */
+};
+struct held { struct rte_mbuf *frame; uint64_t ns; uint32_t side, claim; };
 struct neighbour { uint8_t ip[16]; uint8_t mac[6]; uint8_t used; };
 
 struct plane {
   struct rm_board *board;
-  struct rm_flows table[RM_SIDES];
+  struct rm_live *live;     /* what this worker counts; the board's own if it is alone */
+  struct crew *crew;
+  uint32_t index, queue;    /* of this worker; worker 0 owns the reflexes and the board */
+  bool has[RM_SIDES];       /* the sides it receives on */
+  pthread_t thread;
+  struct tally tally, taken[RM_WORKERS];
+  struct rm_flow *entries[RM_SIDES]; /* of all workers: slots count from here */
+  struct rm_flows table[RM_SIDES]; /* of the sides it has: its own part of these entries */
   struct rm_rules rules;
   struct rm_budget budget;
-  struct reflex reflex;
+  struct reflex reflex;     /* workers but the first: only the path, as published */
   struct capture capture;
+  uint32_t woken[RM_SIDES]; /* number of the switch since when no flow of the table was quiet */
   struct port port[RM_ROLES];
   struct rte_mempool *pool;
   int netlink;
   bool real_time;           /* scheduled before everything else */
   uint64_t priority_ns, priority_cpu_ns;
-  uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns, last_seed_ns;
+  uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns;
   struct pending pending[RM_SIDES][RM_PENDING];
-  struct swallow swallow[RM_SWALLOW];
+  struct seed seed[RM_SEEDS];
+  struct held held[RM_HELD];
+  uint32_t held_first, held_count;
   struct neighbour neighbour[RM_SIDES][RM_NEIGHBOURS];
 };
 
 static inline uint32_t role_outer(uint32_t side) { return side == RM_SIDE_UP ? RM_UPSTREAM : RM_DOWNSTREAM; }
 static inline uint32_t role_box(uint32_t box, uint32_t side) { return RM_PRIMARY_IN + 2 * box + side; }
 static inline void count(struct plane *p, enum rm_counter c, uint64_t packets, uint64_t bytes) {
-  rm_count(p->board, c, packets, bytes);
+  p->live->counter[c].packets += packets;
+  p->live->counter[c].bytes += bytes;
+}
+static inline uint32_t slot_of(const struct plane *p, uint32_t side, const struct rm_flow *flow) {
+  return (uint32_t)(flow - p->entries[side]);
 }
 static inline int serving(const struct plane *p) { return reflex_serving(&p->reflex); }
 
@@ -87,6 +118,32 @@ static inline void capture_frames(struct plane *p, enum rm_tap tap, uint32_t rol
   if (__builtin_expect(!capture_wants(&p->capture, tap, role), 1)) return;
   for (uint16_t i = 0; i < n; i++)
     capture_frame(p, tap, role, frames[i], (struct rm_verdict){RM_WHY_NONE, 0xff, RM_WHY_NONE});
+}
+/* What the reflexes are to know: at once from worker 0, in its next report from another. */
+static inline void note_put(struct plane *p, uint32_t side, const struct put *put) {
+  if (__builtin_expect(p->index == 0, 1)) return reflex_put(&p->reflex, side, put);
+  if (serving(p) < 0) return;
+  struct tally *t = &p->tally;
+  if (!t->untold || put->flow != put->other) t->slot[0] = put->flow, t->slot[1] = put->other;
+  else if (t->slot[0] != put->flow) t->slot[1] = t->slot[0], t->slot[0] = put->flow;
+  t->put += put->frames;
+  t->untold = t->news = true;
+}
+static inline void note_out(struct plane *p, uint32_t side) {
+  if (__builtin_expect(p->index == 0, 1)) return reflex_out(&p->reflex, side);
+  p->tally.out++;
+}
+static inline void note_drained(struct plane *p) {
+  if (__builtin_expect(p->index == 0, 1)) return reflex_drained(&p->reflex);
+  p->tally.drained++;
+  p->tally.news = true;
+}
+static inline void note_shadow(struct plane *p, uint32_t box, uint32_t side) {
+  if (__builtin_expect(p->index == 0, 1)) return reflex_shadow(&p->reflex, box, side);
+  p->tally.shadow[box]++;
+}
+static inline void hear(struct plane *p) {
+  if (__builtin_expect(p->crew->workers > 1, 0)) crew_hear(p);
 }
 
 /* plane.c: everything before the first turn, and one turn. False: no frame came. */
@@ -118,18 +175,34 @@ void link_poll(struct plane *p);
 void link_set(struct plane *p, struct port *port, bool up);
 
 /* neighbour.c */
+void neighbour_take(struct plane *p, const struct message *said);
 void neighbour_learn(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet);
 bool neighbour_answer(struct plane *p, uint32_t role, struct rte_mbuf *frame);
 
 /* pair.c: which two entries, one per side, are one connection. */
 void pair_offer(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
 void pair_match(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
+void pair_close(struct plane *p, uint32_t side, const struct rm_flow *flow); /* its other half passes no more */
+/* What other workers said of it. `from`: the side they have. */
+void pair_take(struct plane *p, uint32_t from, const struct message *said);
 
-/* seed.c */
-void seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow);
+/* seed.c. True: another worker is at it, and the frame has to wait for it (hold_frame). */
+bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow);
+/* A frame that the old box hands over after the connection was seeded. */
+void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet);
+void seed_go_on(struct plane *p, struct seed *s);
+uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow);
+
+/* swallow.c. False: no room to remember it. */
+bool swallow_expect(struct plane *p, uint32_t role, uint32_t seq, uint32_t ack, uint8_t flags);
 bool seed_swallows(struct plane *p, uint32_t role, const struct rm_packet *packet);
 /* A seed was played so shortly ago that seed_swallows() has to be asked. */
 bool seed_expected(const struct plane *p);
+
+/* hold.c: frames that wait for a seed, in their order. */
+void hold_frame(struct plane *p, uint32_t side, struct rte_mbuf *frame, uint32_t claim);
+bool hold_has(const struct plane *p, uint32_t claim);
+void hold_release(struct plane *p);
 
 /* burst.c */
 bool burst_outer(struct plane *p, uint32_t side);

@@ -1,6 +1,7 @@
 /* Everything DPDK drives: NICs by PCI address and the virtual devices af_xdp, memif, tap, pcap and null.
  *
- * One receive and one transmit queue per port. The wire must stay a wire: promiscuous, all multicast, no
+ * The first worker opens a device for all: one receive queue for each worker of the port's side, which a symmetric hash
+ * fills, and one transmit queue for every worker or, where there are too few, for each that receives. The wire must stay a wire: promiscuous, all multicast, no
  * offload that touches a frame, pause frames handed up where the NIC can.
  */
 #include <net/if.h>
@@ -65,29 +66,68 @@ static int find_device(struct plane *p, struct port *port, const char *spec) {
   return 0;
 }
 
-static int configure(struct plane *p, struct port *port) {
+/* Toeplitz with this key is the same for both directions of a flow (Woo and Park, 2012). */
+static void spread(struct rte_eth_conf *conf, const struct rte_eth_dev_info *info) {
+  static uint8_t key[64];
+  for (size_t i = 0; i < sizeof key; i += 2) key[i] = 0x6d, key[i + 1] = 0x5a;
+  conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+  uint8_t bytes = info->hash_key_size && info->hash_key_size <= sizeof key ? info->hash_key_size : 40;
+  conf->rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
+      .rss_key = key, .rss_key_len = bytes,
+      .rss_hf = (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP) & info->flow_type_rss_offloads};
+}
+
+/* How many queues of each kind the device gets. */
+static int choose_queues(struct plane *p, struct port *port, const char *spec, const struct rte_eth_dev_info *info) {
+  const struct crew *crew = p->crew;
+  bool pci = port_is_pci(spec), silent = strncmp(spec, "null", 4) == 0;
+  if (crew->queues > 1 && !silent && (!pci || !info->flow_type_rss_offloads || info->max_rx_queues < crew->queues))
+    return plane_fail(p, "it cannot spread flows over the %u receive queues that plane.cores = %u needs", crew->queues,
+                      crew->workers);
+  if (info->max_tx_queues < crew->queues)
+    return plane_fail(p, "it has %u transmit queues, plane.cores = %u needs %u", info->max_tx_queues, crew->workers,
+                      crew->queues);
+  /* A tap wants as many of both kinds, and how many rings a memif has is up to its other end as well. */
+  bool for_all = (pci || silent) && info->max_tx_queues >= crew->workers;
+  port->tx_queues = (uint16_t)(for_all ? crew->workers : crew->queues);
+  return 0;
+}
+
+static int make_queues(struct plane *p, struct port *port) {
+  uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS, id = port->dpdk;
+  unsigned node = SOCKET_ID_ANY;
+  rte_eth_dev_adjust_nb_rx_tx_desc(id, &rx, &tx);
+  for (uint16_t q = 0; q < p->crew->queues; q++) {
+    int e = rte_eth_rx_queue_setup(id, q, rx, node, NULL, p->pool);
+    if (e < 0) return plane_fail(p, "receive queue %u: %s", q, rte_strerror(-e));
+  }
+  for (uint16_t q = 0; q < port->tx_queues; q++) {
+    int e = rte_eth_tx_queue_setup(id, q, tx, node, NULL);
+    if (e < 0) return plane_fail(p, "transmit queue %u: %s", q, rte_strerror(-e));
+  }
+  return 0;
+}
+
+static int configure(struct plane *p, struct port *port, const char *spec) {
   struct rte_eth_dev_info info;
   struct rte_eth_conf conf = {0};
-  uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS, id = port->dpdk;
+  uint16_t id = port->dpdk, queues = (uint16_t)p->crew->queues;
   int e = rte_eth_dev_info_get(id, &info);
   if (e < 0) return plane_fail(p, "device info: %s", rte_strerror(-e));
   snprintf(port->view->driver, sizeof port->view->driver, "%s", info.driver_name ? info.driver_name : "?");
+  if (choose_queues(p, port, spec, &info) < 0) return -1;
+  if (queues > 1) spread(&conf, &info);
   conf.intr_conf.lsc = 0;
   uint32_t mtu = p->board->setup.frame_bytes_max - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN;
   if (info.max_mtu && mtu > info.max_mtu) mtu = info.max_mtu;
   conf.rxmode.mtu = mtu < RTE_ETHER_MTU ? RTE_ETHER_MTU : mtu;
-  e = rte_eth_dev_configure(id, 1, 1, &conf);
+  e = rte_eth_dev_configure(id, queues, port->tx_queues, &conf);
   if (e == -EINVAL || e == -ENOTSUP) { /* drivers that know no MTU take only the default */
     conf.rxmode.mtu = 0;
-    e = rte_eth_dev_configure(id, 1, 1, &conf);
+    e = rte_eth_dev_configure(id, queues, port->tx_queues, &conf);
   }
   if (e < 0) return plane_fail(p, "configure: %s", rte_strerror(-e));
-  rte_eth_dev_adjust_nb_rx_tx_desc(id, &rx, &tx);
-  unsigned node = SOCKET_ID_ANY;
-  e = rte_eth_rx_queue_setup(id, 0, rx, node, NULL, p->pool);
-  if (e < 0) return plane_fail(p, "receive queue: %s", rte_strerror(-e));
-  e = rte_eth_tx_queue_setup(id, 0, tx, node, NULL);
-  if (e < 0) return plane_fail(p, "transmit queue: %s", rte_strerror(-e));
+  if (make_queues(p, port) < 0) return -1;
   e = rte_eth_dev_start(id);
   if (e < 0) return plane_fail(p, "start: %s", rte_strerror(-e));
   return 0;
@@ -108,10 +148,21 @@ static void read_link(struct port *port) {
   if (port->interface == 0 && up != (port->view->link == 1)) link_set(port->plane, port, up);
 }
 
+/* A worker without a transmit queue lets the one that receives from the port send for it. */
+static void use_queues(struct plane *p, struct port *port, const struct port *first) {
+  port->dpdk = first->dpdk;
+  port->rx_queue = (uint16_t)p->queue;
+  if (first->tx_queues == p->crew->workers) port->tx_queue = (uint16_t)p->index;
+  else if (port->receives) port->tx_queue = (uint16_t)p->queue;
+  else port->sender = crew_worker(p->crew, role_side(port->role), p->queue);
+}
+
 static int dpdk_open(struct plane *p, struct port *port, const char *spec) {
   struct rte_ether_addr mac;
   uint16_t mtu;
-  if (find_device(p, port, spec) < 0 || configure(p, port) < 0) return -1;
+  if (port->first) return use_queues(p, port, port->first), 0;
+  if (find_device(p, port, spec) < 0 || configure(p, port, spec) < 0) return -1;
+  use_queues(p, port, port);
   rte_eth_promiscuous_enable(port->dpdk);
   rte_eth_allmulticast_enable(port->dpdk);
   pass_pause_frames(port->dpdk);
@@ -124,22 +175,24 @@ static int dpdk_open(struct plane *p, struct port *port, const char *spec) {
 }
 
 static uint16_t dpdk_receive(struct port *port, struct rte_mbuf **frames, uint16_t n) {
-  return rte_eth_rx_burst(port->dpdk, 0, frames, n);
+  return rte_eth_rx_burst(port->dpdk, port->rx_queue, frames, n);
 }
 static uint16_t dpdk_send(struct port *port, struct rte_mbuf **frames, uint16_t n) {
-  return rte_eth_tx_burst(port->dpdk, 0, frames, n);
+  return rte_eth_tx_burst(port->dpdk, port->tx_queue, frames, n);
 }
 
 static void dpdk_refresh(struct port *port, uint64_t now) {
   struct rte_eth_stats s;
   (void)now;
+  if (port->first) return;
   read_link(port);
   if (rte_eth_stats_get(port->dpdk, &s) == 0) port->view->rx_missed = s.imissed + s.ierrors + s.rx_nombuf;
 }
 
 static void dpdk_close(struct port *port) {
+  if (port->first) return;
   rte_eth_dev_stop(port->dpdk);
   rte_eth_dev_close(port->dpdk);
 }
 
-const struct port_driver port_dpdk = {"dpdk", dpdk_open, dpdk_receive, dpdk_send, dpdk_refresh, dpdk_close};
+const struct port_driver port_dpdk = {"dpdk", dpdk_open, NULL, dpdk_receive, dpdk_send, dpdk_refresh, dpdk_close};

@@ -292,6 +292,9 @@ static int gen_open(struct plane *p, struct port *port, const char *spec) {
   port->scratch = (uint8_t *)g;
   *g = (struct gen){.flows = 100000, .bytes = 64, .new_every = 50, .fin_every = 50, .zipf = 1, .seed = 1, .pool = p->pool};
   if (parse_spec(p, g, spec) < 0) return -1;
+  if (p->crew->queues > 1 && g->flows)
+    return plane_fail(p, "a generator has one queue, plane.cores = %u needs %u", p->crew->workers, p->crew->queues);
+  if (!port->receives) g->flows = 0;
   uint32_t largest = g->bytes == SIZES_IMIX ? 1514 : g->bytes;
   if (largest > p->board->setup.frame_bytes_max)
     return plane_fail(p, "frames of %u bytes are larger than frame_bytes_max, %u", largest, p->board->setup.frame_bytes_max);
@@ -312,4 +315,4 @@ static void gen_refresh(struct port *port, uint64_t now) { (void)port, (void)now
 
 static void gen_close(struct port *port) { rte_free(port->scratch); }
 
-const struct port_driver port_gen = {"gen", gen_open, gen_receive, gen_send, gen_refresh, gen_close};
+const struct port_driver port_gen = {"gen", gen_open, NULL, gen_receive, gen_send, gen_refresh, gen_close};

@@ -1,12 +1,16 @@
 /* A kernel interface as a port: one packet socket, whole bursts per system call, frames straight
  * into and out of packet buffers.
  *
+ * Every worker has a socket of its own to send by. Several that receive share the frames by the kernel's symmetric hash
+ * (PACKET_FANOUT_HASH), in the order in which they joined, so that a flow has the same worker on every port.
+ *
  * Why not DPDK's af_packet driver: it puts back every VLAN tag the kernel took off as 802.1Q, which turns the
  * outer tag of QinQ into another protocol; it hides its descriptors, so the loop could not sleep on
  * them; and it does not follow the carrier. The kernel tells the tag's real protocol, so the wire stays a wire.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -20,6 +24,9 @@
 
 #define BUFFER_BYTES (8 << 20) /* 5,000 full frames: 5 ms at 10 Gbit/s, a stall of the node's own */
 #define TAG_BYTES 4
+#ifndef PACKET_FANOUT_FLAG_IGNORE_OUTGOING
+#define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000 /* Linux 5.19 */
+#endif
 #define REFUSED_NS 300000ull     /* a queue that is merely full moves on well before */
 #define HOLD_DOWN_NS (50 * RM_MS) /* the kernel's own word on a link is older than this at most */
 
@@ -83,6 +90,40 @@ static void socket_close(struct port *port) {
   port->scratch = NULL;
 }
 
+/* Take no frame until all have joined, or those that came before would be there twice. */
+static int shut(struct plane *p, int fd) {
+  struct sock_filter nothing = {BPF_RET | BPF_K, 0, 0, 0};
+  struct sock_fprog program = {1, &nothing};
+  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0) return 0;
+  return plane_fail(p, "the kernel gives no SO_ATTACH_FILTER: %s", strerror(errno));
+}
+
+/* Share what arrives with the sockets of the workers before this one. The kernel chooses the group's number. */
+static int join(struct plane *p, struct port *port) {
+  const struct port *first = &p->crew->worker[crew_worker(p->crew, role_side(port->role), 0)]->port[port->role];
+  int how = PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_IGNORE_OUTGOING, group = 0;
+  socklen_t bytes = sizeof group;
+  if (port == first) how |= PACKET_FANOUT_FLAG_UNIQUEID;
+  else if (getsockopt(first->fd, SOL_PACKET, PACKET_FANOUT, &group, &bytes) < 0)
+    return plane_fail(p, "no PACKET_FANOUT: %s", strerror(errno));
+  int argument = (group & 0xffff) | how << 16;
+  if (setsockopt(port->fd, SOL_PACKET, PACKET_FANOUT, &argument, sizeof argument) == 0) return 0;
+  return plane_fail(p, "the kernel cannot share its frames among %u workers (needs 5.19): %s", p->crew->queues,
+                    strerror(errno));
+}
+
+static bool is_shared(const struct port *port) { return port->receives && port->plane->crew->queues > 1; }
+
+static int bind_socket(struct plane *p, struct port *port) {
+  /* Without a protocol it sends and never receives. */
+  struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = port->receives ? htons(ETH_P_ALL) : 0,
+                           .sll_ifindex = port->interface};
+  if (is_shared(port) && shut(p, port->fd) < 0) return -1;
+  if (bind(port->fd, (struct sockaddr *)&to, sizeof to) < 0)
+    return plane_fail(p, "cannot bind a packet socket: %s", strerror(errno));
+  return is_shared(port) ? join(p, port) : 0;
+}
+
 static int socket_open(struct plane *p, struct port *port, const char *name) {
   port->interface = (int)if_nametoindex(name);
   if (port->interface == 0) return plane_fail(p, "there is no interface %s", name);
@@ -94,15 +135,15 @@ static int socket_open(struct plane *p, struct port *port, const char *name) {
     plane_fail(p, "packet sockets need CAP_NET_RAW and CONFIG_PACKET: %s", strerror(errno));
     return socket_close(port), -1;
   }
-  struct sockaddr_ll to = {
-      .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = port->interface};
-  if (set_options(p, port->fd, port->interface) < 0 || read_interface(p, port, name) < 0)
+  if (set_options(p, port->fd, port->interface) < 0 || read_interface(p, port, name) < 0 || bind_socket(p, port) < 0)
     return socket_close(port), -1;
-  if (bind(port->fd, (struct sockaddr *)&to, sizeof to) < 0) {
-    plane_fail(p, "cannot bind a packet socket: %s", strerror(errno));
-    return socket_close(port), -1;
-  }
   return 0;
+}
+
+static int socket_start(struct plane *p, struct port *port) {
+  int none = 0;
+  if (!is_shared(port) || setsockopt(port->fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none) == 0) return 0;
+  return plane_fail(p, "the kernel gives no SO_DETACH_FILTER: %s", strerror(errno));
 }
 
 /* Put back a tag the kernel took off, with its own protocol. Returns false when there is no room. */
@@ -197,7 +238,7 @@ static uint16_t socket_send(struct port *port, struct rte_mbuf **frames, uint16_
 /* Asked now and then in case a message about the link was lost, and to take back what refused() concluded. */
 static void read_carrier(struct port *port, uint64_t now) {
   struct ifreq r;
-  if (now - port->view->link_ns < HOLD_DOWN_NS) return;
+  if (now - port->plane->board->live.port[port->role].link_ns < HOLD_DOWN_NS) return;
   memset(&r, 0, sizeof r);
   r.ifr_ifindex = port->interface;
   if (ioctl(port->fd, SIOCGIFNAME, &r) < 0 || ioctl(port->fd, SIOCGIFFLAGS, &r) < 0)
@@ -210,9 +251,10 @@ static void socket_refresh(struct port *port, uint64_t now) {
   struct tpacket_stats s;
   socklen_t bytes = sizeof s;
   /* Reading clears it in the kernel. */
-  if (getsockopt(port->fd, SOL_PACKET, PACKET_STATISTICS, &s, &bytes) == 0) port->view->rx_missed += s.tp_drops;
-  read_carrier(port, now);
+  if (port->receives && getsockopt(port->fd, SOL_PACKET, PACKET_STATISTICS, &s, &bytes) == 0)
+    port->view->rx_missed += s.tp_drops;
+  if (!port->first) read_carrier(port, now);
 }
 
-const struct port_driver port_socket = {"af_packet", socket_open, socket_receive, socket_send, socket_refresh,
+const struct port_driver port_socket = {"af_packet", socket_open, socket_start, socket_receive, socket_send, socket_refresh,
                                         socket_close};

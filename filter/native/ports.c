@@ -1,7 +1,8 @@
 /* Ports: from a name in the configuration to something that moves frames.
  *
  * Kernel interfaces go by our own packet sockets (port_socket.c), made traffic by port_gen.c, everything else by
- * DPDK drivers (port_dpdk.c). Queues live here: a turn collects what leaves by a port and sends it at once.
+ * DPDK drivers (port_dpdk.c). Queues live here: a turn collects what leaves by a port and sends it at once. Every
+ * worker has every port to send by; it receives from those of its side.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,9 +34,10 @@ static const struct port_driver *driver_of(const char **spec) {
 }
 
 static int port_open(struct plane *p, uint32_t role) {
-  struct port *port = &p->port[role];
+  struct port *port = &p->port[role], *first = &p->crew->worker[0]->port[role];
   const char *spec = p->board->setup.spec[role], *argument = spec;
-  *port = (struct port){.view = &p->board->live.port[role], .plane = p, .role = role, .fd = -1};
+  *port = (struct port){.view = &p->live->port[role], .plane = p, .role = role, .fd = -1, .sender = p->index,
+                        .receives = p->has[role_side(role)], .first = p->index ? first : NULL};
   const struct port_driver *driver = driver_of(&argument);
   snprintf(port->view->driver, sizeof port->view->driver, "%s", driver->name);
   if (driver->open(p, port, argument) < 0) {
@@ -47,15 +49,34 @@ static int port_open(struct plane *p, uint32_t role) {
   return 0;
 }
 
-int ports_open(struct plane *p) {
-  for (uint32_t r = 0; r < RM_ROLES; r++)
-    if (port_open(p, r) < 0) return -1;
+/* What the first worker found out of a port holds for all; the board shows it. */
+static void show(struct plane *first, uint32_t role) {
+  const struct rm_port *from = first->port[role].view;
+  struct rm_port *board = &first->board->live.port[role];
+  for (uint32_t i = 1; i < first->crew->workers; i++) first->crew->worker[i]->port[role].view->link = from->link;
+  if (board != from) *board = *from;
+}
+
+int ports_open(struct plane *first) {
+  const struct crew *crew = first->crew;
+  for (uint32_t r = 0; r < RM_ROLES; r++) {
+    for (uint32_t i = 0; i < crew->workers; i++)
+      if (port_open(crew->worker[i], r) < 0) return -1;
+    for (uint32_t i = 0; i < crew->workers; i++) {
+      struct port *port = &crew->worker[i]->port[r];
+      if (port->driver->start && port->driver->start(crew->worker[i], port) < 0) return -1;
+    }
+    show(first, r);
+  }
   return 0;
 }
 
-void ports_close(struct plane *p) {
-  for (uint32_t r = 0; r < RM_ROLES; r++)
-    if (p->port[r].driver) p->port[r].driver->close(&p->port[r]);
+void ports_close(struct plane *first) {
+  for (uint32_t i = first->crew->workers; i-- > 0;)
+    for (uint32_t r = 0; r < RM_ROLES; r++) {
+      struct port *port = &first->crew->worker[i]->port[r];
+      if (port->driver) port->driver->close(port);
+    }
 }
 
 void ports_refresh(struct plane *p) {
@@ -73,10 +94,23 @@ static bool is_standby(const struct plane *p, uint32_t role) {
   return role >= RM_PRIMARY_IN && serving(p) == 1 - (int)role_of_box(role);
 }
 
+/* Another worker sends for this one. */
+static void hand_over(struct plane *p, struct port *port, uint16_t n) {
+  for (uint16_t i = 0; i < n; i++) {
+    struct message m = {.kind = MESSAGE_FRAME, .slot = port->role, .pointer = port->queue[i]};
+    if (crossing_put(p->crew->crossing[port->sender][p->index], &m)) continue;
+    count(p, RM_COUNT_HANDOVER_FULL, 1, port->queue[i]->pkt_len);
+    rte_pktmbuf_free(port->queue[i]);
+  }
+  crew_wake(p->crew, port->sender);
+}
+
 void port_flush(struct plane *p, struct port *port) {
   uint16_t n = port->queued;
   if (n == 0) return;
   port->queued = 0;
+  if (p->tally.untold) crew_report(p);
+  if (port->sender != p->index) return hand_over(p, port, n);
   capture_frames(p, RM_TAP_OUT, port->role, port->queue, n);
   uint64_t bytes = bytes_of(port->queue, n); /* what is sent is no longer ours to look at */
   uint16_t sent = port->driver->send(port, port->queue, n), left = n - sent;

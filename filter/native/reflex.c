@@ -91,7 +91,7 @@ void reflex_put(struct reflex *r, uint32_t side, const struct put *put) {
     w->flow = put->flow;
     w->two_flows = false;
   }
-  w->two_flows |= put->two_flows || w->flow != put->flow;
+  w->two_flows |= w->flow != put->flow || w->flow != put->other;
   w->put += put->frames;
 }
 

@@ -47,7 +47,7 @@ static inline int reflex_serving(const struct reflex *r) { return r->path <= RM_
 /* Start from the links as they are; chooses the first path without an event. */
 void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]);
 /* Frames of connections known to pass, put in one after the other. */
-struct put { uint32_t frames, flow; bool two_flows; }; /* flow: slot of the first */
+struct put { uint32_t frames, flow, other; }; /* slots of two of their flows, which may be the same */
 /* They went into the serving box on `side`. */
 void reflex_put(struct reflex *r, uint32_t side, const struct put *put);
 /* A frame came out of the serving box by its port of `side`. */

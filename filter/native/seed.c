@@ -3,7 +3,8 @@
  * A mirrored handshake gives the box its entry and binding, but its idea of the windows stays where the last copy was,
  * and a box that tracks windows drops what lies beyond. On the first frame of a connection after a switch the
  * node plays SYN and ACK into the opener's side and SYN-ACK and ACK into the other, then lets the frame follow.
- * What comes out of the box for that never reaches an end host (seed_swallows).
+ * What comes out of the box for that never reaches an end host (swallow.c). Several workers: whoever claims the
+ * connection plays all of it, by queues of its own into both ports, or step by step with the worker that has them.
  *
  * Sequence numbers: the highest that has come *out* of the old box each way. Anything sent later is a
  * retransmission or new data inside the window, and no end can acknowledge more.
@@ -15,7 +16,7 @@
 #include <string.h>
 #include "plane.h"
 
-#define SWALLOW_NS RM_S
+#define LOOKS 8 /* at an entry that another worker is writing to, until two are alike */
 #define TTL 64
 #define OPTION_BYTES 12 /* MSS 4, SACK permitted 2, window scale 3, padding */
 #define MSS 1460
@@ -83,10 +84,8 @@ static void put_ip6(uint8_t *to, const struct end *e, const struct segment *s, u
   t->cksum = rte_ipv6_udptcp_cksum(ip, t);
 }
 
-static void expect(struct plane *p, uint32_t role, const struct segment *s);
-
-/* Send one segment from an outer end into the serving box, and expect it to come out on the other side. */
-static bool play(struct plane *p, const struct end *e, const struct segment *s) {
+/* One segment from an outer end into the serving box, and the expectation that it comes out on the other side. */
+static bool prepare(struct plane *p, const struct end *e, const struct segment *s, struct seed *to) {
   struct rte_mbuf *m = rte_pktmbuf_alloc(p->pool);
   if (!m) return false;
   bool v6 = e->flow->flags & RM_FLOW_IPV6;
@@ -97,11 +96,9 @@ static bool play(struct plane *p, const struct end *e, const struct segment *s) 
   if (v6) put_ip6(ip, e, s, tcp);
   else put_ip4(ip, e, s, tcp);
   uint32_t box = (uint32_t)serving(p);
-  expect(p, role_box(box, 1 - e->side), s);
-  port_queue(p, role_box(box, e->side), m, true);
-  /* Each step must be in the box before the next, which enters by the other port. */
-  port_flush(p, &p->port[role_box(box, e->side)]);
-  return true;
+  to->frame[to->step] = m;
+  to->role[to->step++] = (uint8_t)role_box(box, e->side);
+  return swallow_expect(p, role_box(box, 1 - e->side), s->seq, s->ack, s->flags);
 }
 
 static bool usable(const struct rm_flow *f) {
@@ -110,82 +107,123 @@ static bool usable(const struct rm_flow *f) {
 }
 
 /* The handshake: opener's SYN, SYN-ACK, ACK, and one ACK back that brings the scaled window. */
-static bool handshake(struct plane *p, const struct end *opener, const struct end *other) {
+static bool handshake(struct plane *p, const struct end *opener, const struct end *other, struct seed *to) {
   uint32_t c = emerged(other), s = emerged(opener);
-  const struct rm_half *from = sent(opener), *to = sent(other);
-  bool sack = from->flags & to->flags & RM_HALF_SACK;
+  const struct rm_half *from = sent(opener), *back = sent(other);
+  bool sack = from->flags & back->flags & RM_HALF_SACK;
   /* RFC 7323: scaling counts only when both sides offered it. */
-  bool scaled = from->scale != 0xff && to->scale != 0xff;
-  struct segment step[4] = {
+  bool scaled = from->scale != 0xff && back->scale != 0xff;
+  struct segment step[RM_SEED_STEPS] = {
       {c - 1, 0, 65535, RM_TCP_SYN, scaled ? from->scale : 0xff, sack},
-      {s - 1, c, 65535, RM_TCP_SYN | RM_TCP_ACK, scaled ? to->scale : 0xff, sack},
+      {s - 1, c, 65535, RM_TCP_SYN | RM_TCP_ACK, scaled ? back->scale : 0xff, sack},
       {c, s, from->window, RM_TCP_ACK, 0, false},
-      {s, c, to->window, RM_TCP_ACK, 0, false},
+      {s, c, back->window, RM_TCP_ACK, 0, false},
   };
-  for (int i = 0; i < 4; i++)
-    if (!play(p, i % 2 == 0 ? opener : other, &step[i])) return false;
+  for (int i = 0; i < RM_SEED_STEPS; i++)
+    if (!prepare(p, i % 2 == 0 ? opener : other, &step[i], to)) return false;
+  to->step = 0;
   return true;
 }
 
-void seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow) {
-  flow->seed_switch = p->reflex.switch_number;
-  if (serving(p) < 0 || !usable(flow)) return;
-  struct rm_flow *peer = flow->peer == RM_NO_FLOW ? NULL : &p->table[1 - side].entries[flow->peer];
-  uint32_t slot = (uint32_t)(flow - p->table[side].entries);
-  /* The other entry may have been evicted and reused since. */
-  if (!peer || peer->peer != slot || !usable(peer) || !(flow->opener | peer->opener)) {
-    count(p, RM_COUNT_SEED_UNPAIRED, 1, 0);
+static void finish(struct plane *p, struct seed *s, enum rm_counter how) {
+  count(p, how, 1, 0);
+  __atomic_store_n(&p->crew->claim[s->claim], s->done, __ATOMIC_RELEASE);
+  __atomic_store_n(&s->busy, 0, __ATOMIC_RELEASE);
+}
+
+/* Frames from `first` to before `end` will not be played. */
+static void give_up(struct plane *p, struct seed *s, uint8_t first, uint8_t end) {
+  for (uint8_t i = first; i < end; i++) rte_pktmbuf_free(s->frame[i]);
+  finish(p, s, RM_COUNT_SEED_FULL);
+}
+
+/* Each step must be in the box before the next, which enters by the other port. */
+void seed_go_on(struct plane *p, struct seed *s) {
+  while (s->step < RM_SEED_STEPS) {
+    uint32_t role = s->role[s->step], sender = p->port[role].sender;
+    if (sender != p->index) {
+      if (!crew_send(p, sender, &(struct message){.kind = MESSAGE_SEED, .pointer = s}))
+        give_up(p, s, s->step, RM_SEED_STEPS);
+      else crew_wake(p->crew, sender);
+      return;
+    }
+    port_queue(p, role, s->frame[s->step++], true);
+    port_flush(p, &p->port[role]);
+  }
+  finish(p, s, RM_COUNT_SEEDED);
+}
+
+static struct seed *free_seed(struct plane *p) {
+  for (struct seed *s = p->seed; s < p->seed + RM_SEEDS; s++)
+    if (!__atomic_load_n(&s->busy, __ATOMIC_ACQUIRE)) return s;
+  return NULL;
+}
+
+/* A copy of an entry that another worker may be writing to: looked at until it stands still for two looks. */
+static bool copy_entry(const struct rm_flow *from, struct rm_flow *to) {
+  for (int look = 0; look < LOOKS; look++) {
+    struct rm_flow again;
+    memcpy(to, from, sizeof *to);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    memcpy(&again, from, sizeof again);
+    if (memcmp(to, &again, sizeof again) == 0) return true;
+  }
+  return false;
+}
+
+/* A connection is named by the slot of its client side's entry. */
+uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow) {
+  return side == RM_SIDE_UP ? slot : flow->peer;
+}
+
+static void play(struct plane *p, uint32_t claim, const struct end *opener, const struct end *other) {
+  struct seed *s = free_seed(p);
+  uint32_t done = p->reflex.switch_number * 2 + 1;
+  if (!s) {
+    count(p, RM_COUNT_SEED_FULL, 1, 0);
+    __atomic_store_n(&p->crew->claim[claim], done, __ATOMIC_RELEASE);
     return;
   }
-  peer->seed_switch = p->reflex.switch_number;
-  struct end here = {flow, side, flow->outer_dir}, there = {peer, 1 - side, peer->outer_dir};
-  bool opened_here = flow->opener == flow->outer_dir + 1;
-  p->last_seed_ns = p->now;
-  bool done = opened_here ? handshake(p, &here, &there) : handshake(p, &there, &here);
-  count(p, done ? RM_COUNT_SEEDED : RM_COUNT_SEED_FULL, 1, 0);
+  s->busy = 1, s->step = 0, s->claim = claim, s->done = done;
+  if (handshake(p, opener, other, s)) seed_go_on(p, s);
+  else give_up(p, s, 0, s->step);
 }
 
-static struct swallow *place(struct plane *p, uint32_t role, uint32_t seq, uint32_t ack) {
-  uint32_t h = (seq ^ (ack * 2654435761u) ^ role) * 2246822519u;
-  return &p->swallow[(h ^ h >> 16) % RM_SWALLOW];
-}
-
-/* A connection that is seeded twice in a moment has the same segment in the box twice. */
-static void expect(struct plane *p, uint32_t role, const struct segment *s) {
-  struct swallow *o = place(p, role, s->seq, s->ack);
-  bool same = o->used && o->seq == s->seq && o->ack == s->ack && o->flags == s->flags && o->role == role;
-  uint8_t before = same && p->now - o->ns <= SWALLOW_NS && o->used < UINT8_MAX ? o->used : 0;
-  *o = (struct swallow){.seq = s->seq, .ack = s->ack, .ns = p->now, .flags = s->flags, .role = (uint8_t)role,
-                        .used = (uint8_t)(before + 1)};
+bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow) {
+  struct rm_flow peer;
+  uint32_t slot = slot_of(p, side, flow);
+  if (serving(p) < 0 || !usable(flow)) return false;
+  bool known = flow->peer != RM_NO_FLOW && copy_entry(&p->entries[1 - side][flow->peer], &peer);
+  /* The other entry may have been evicted and reused since. */
+  if (!known || peer.peer != slot || !usable(&peer) || !(flow->opener | peer.opener)) {
+    count(p, RM_COUNT_SEED_UNPAIRED, 1, 0);
+    return false;
+  }
+  uint32_t claim = seed_claim(side, slot, flow), taken = p->reflex.switch_number * 2, *word = &p->crew->claim[claim];
+  uint32_t is = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+  /* Another worker may know of a later switch already. */
+  if ((int32_t)(is - taken) < 0 &&
+      __atomic_compare_exchange_n(word, &is, taken, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    struct end here = {flow, side, flow->outer_dir}, there = {&peer, 1 - side, peer.outer_dir};
+    bool opened_here = flow->opener == flow->outer_dir + 1;
+    play(p, claim, opened_here ? &here : &there, opened_here ? &there : &here);
+    is = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+  }
+  /* Until it is done frames wait, and behind those that still do. */
+  return is == taken || hold_has(p, claim);
 }
 
 /* What the old box hands over after the connection was seeded lies beyond what the serving box was told, and so would
  * whatever acknowledges it: it is seeded again with its next frame from this side, which that acknowledgment is. */
-static void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet) {
+void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet) {
   struct rm_flow *f = rm_flows_find(&p->table[side], packet, rm_flows_hash(&p->table[side], packet));
-  if (!f || f->seed_switch != p->reflex.switch_number) return;
+  if (!f || f->seed_switch != p->reflex.switch_number || f->peer == RM_NO_FLOW) return;
   const struct rm_half *h = &f->half[packet->dir];
   uint32_t end = packet->seq + packet->payload_bytes + !!(packet->tcp_flags & RM_TCP_FIN);
   if (!(h->flags & RM_HALF_SEQ) || (int32_t)(end - h->next) <= 0) return;
+  uint32_t done = p->reflex.switch_number * 2 + 1, *word = &p->crew->claim[seed_claim(side, slot_of(p, side, f), f)];
+  /* If it is being played just now, this one comes too early to know. */
+  if (!__atomic_compare_exchange_n(word, &done, done - 2, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return;
   f->seed_switch = p->reflex.switch_number - 1;
   rm_flow_wake(&p->table[side], f);
-}
-
-bool seed_expected(const struct plane *p) {
-  return p->last_seed_ns != 0 && p->now - p->last_seed_ns <= SWALLOW_NS;
-}
-
-/* Is this frame, which came out of a box by `role` and would leave, part of a seed? Each is swallowed once. */
-bool seed_swallows(struct plane *p, uint32_t role, const struct rm_packet *packet) {
-  if (!seed_expected(p) || packet->proto != IPPROTO_TCP) return false;
-  if ((int)role_of_box(role) != serving(p)) seed_again(p, role_side(role), packet);
-  if (packet->payload_bytes) return false;
-  uint8_t flags = packet->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK | RM_TCP_FIN | RM_TCP_RST);
-  uint32_t ack = (flags & RM_TCP_ACK) ? packet->ack : 0;
-  struct swallow *s = place(p, role, packet->seq, ack);
-  if (!s->used || s->seq != packet->seq || s->ack != ack || s->flags != flags || s->role != role) return false;
-  if (p->now - s->ns > SWALLOW_NS) return false;
-  s->used--;
-  count(p, RM_COUNT_SEED_SWALLOWED, 1, packet->frame_bytes);
-  return true;
 }

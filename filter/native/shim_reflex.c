@@ -59,7 +59,7 @@ void rm_reflex_clock(struct rm_sim *s, uint64_t now) { s->reflex.now = now; }
 void rm_reflex_link(struct rm_sim *s, uint32_t role, uint32_t up) { reflex_link(&s->reflex, role, up != 0); }
 
 void rm_reflex_put(struct rm_sim *s, uint32_t side, uint32_t slot, uint32_t frames) {
-  if (frames) reflex_put(&s->reflex, side, &(struct put){frames, slot, false});
+  if (frames) reflex_put(&s->reflex, side, &(struct put){frames, slot, slot});
 }
 
 void rm_reflex_out(struct rm_sim *s, uint32_t side, uint32_t frames) {

@@ -19,12 +19,14 @@ export interface NodeOptions {
   readonly rules?: readonly string[];
   /** @default the node's own */
   readonly silenceMs?: number;
+  /** Workers of the plane. @default 1 */
+  readonly cores?: number;
 }
 
 /** Configuration of the node for a lab, TOML. `directory` holds its state and its sockets; `core`: of the plane. */
 export function nodeConfig(
   directory: string,
-  options: Pick<NodeOptions, "preset" | "rules" | "silenceMs">,
+  options: Pick<NodeOptions, "preset" | "rules" | "silenceMs" | "cores">,
   core: number | null = null,
 ): string {
   const ports = Object.entries(NODE_INTERFACES).map(([role, name]) => `${role} = "af_packet:${name}"`);
@@ -35,7 +37,9 @@ export function nodeConfig(
     `runtime_directory = "${directory}/run"`,
     "[ports]",
     ...ports,
-    ...(core === null ? [] : ["[plane]", `core = ${core}`]),
+    "[plane]",
+    `cores = ${options.cores ?? 1}`,
+    ...(core === null ? [] : [`core = ${core}`]),
     "[filter]",
     `preset = "${options.preset}"`,
     ...(options.rules ?? []),

@@ -23,10 +23,10 @@ function boards(prefix: string): string[] {
   return [...Deno.readDirSync("/dev/shm")].map((entry) => entry.name).filter((name) => name.includes(prefix));
 }
 
-async function failover(failure: Failure, preset: "nat" | "none") {
+async function failover(failure: Failure, preset: "nat" | "none", cores = 1) {
   await using lab = await Lab.up(hotReplica({ clients: 3, serverMbit: 20 }));
   const built = await programs(TOP);
-  const node = await LabNode.start(lab, { top: TOP, preset });
+  const node = await LabNode.start(lab, { top: TOP, preset, cores });
   try {
     await startServers(lab, built);
     const outcome = await runScenario(lab, built, {
@@ -45,9 +45,16 @@ async function failover(failure: Failure, preset: "nat" | "none") {
   }
 }
 
-for (const [failure, cause] of [["link-both", "link"], ["silent", "silence"]] as const) {
-  Deno.test(`remediate run keeps every connection when the primary dies (${failure})`, async () => {
-    const { long, http, status, switches } = await failover(failure, "nat");
+for (
+  const [failure, cause, cores] of [
+    ["link-both", "link", 1],
+    ["silent", "silence", 1],
+    ["silent", "silence", 2],
+  ] as const
+) {
+  const on = cores === 1 ? "" : `, on ${cores} cores`;
+  Deno.test(`remediate run keeps every connection when the primary dies (${failure})${on}`, async () => {
+    const { long, http, status, switches } = await failover(failure, "nat", cores);
     assert.deepEqual(switches.map((event) => [event.cause, event.after]), [[cause, "redundant"]]);
     assert.equal(status.path, "redundant");
     assert.deepEqual([long?.ok, long?.corrupt, http?.active, http?.ended], [20, 0, 20, 0]);

@@ -12,6 +12,7 @@ import { NODE_NS } from "../../scripts/lab/topology.ts";
 import { Bench } from "../support/bench.ts";
 import { FROM_CLIENT, FROM_SERVER } from "../support/cast.ts";
 import { TestNode } from "../support/node.ts";
+import { OWN_BPFFS, XDP_FAULT, XDP_FRAME_BYTES_MAX, XDP_NEEDS } from "../support/xdp.ts";
 import { hex, isCopied, MARKED, pass, type Way, WAYS } from "../support/transparent.ts";
 import { nodeEnd, Wire } from "../support/wire.ts";
 
@@ -48,24 +49,8 @@ Deno.test("pcap ports take every kind of frame from a file and write what leaves
   }
 });
 
-/** libxdp pins what it loads below /sys/fs/bpf, so it gets one of its own. */
-const OWN_BPFFS = ["unshare", "-m", "sh", "-c", 'mount -t bpf bpf /sys/fs/bpf && exec "$@"', "sh"];
-
-/** AF_XDP takes a frame into one page, and the kernel refuses it on larger links. */
-const XDP_FRAME_BYTES_MAX = 1514;
-
-async function xdpFault(): Promise<string | null> {
-  const { success, stderr } = await new Deno.Command(OWN_BPFFS[0]!, { args: [...OWN_BPFFS.slice(1), "true"] })
-    .output();
-  return success ? null : new TextDecoder().decode(stderr).trim();
-}
-
-const XDP_FAULT = Deno.uid() === 0 ? await xdpFault() : "not root";
-
 Deno.test({
-  name: `af_xdp ports carry every kind of frame that fits a page (needs bpffs${
-    XDP_FAULT === null ? "" : `: ${XDP_FAULT}`
-  })`,
+  name: `af_xdp ports carry every kind of frame that fits a page ${XDP_NEEDS}`,
   ignore: XDP_FAULT !== null,
   fn: async () => {
     await using wire = await Wire.up();

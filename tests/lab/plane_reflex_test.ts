@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import type { EventView, NodeStatus } from "../../appliance/view.ts";
 import { sleep } from "../../scripts/lab/process.ts";
 import { CLIENT4, datagram, SERVER4 } from "../support/cast.ts";
-import { TestNode } from "../support/node.ts";
+import { type NodeSettings, TestNode } from "../support/node.ts";
 import { machineDrops, Wire } from "../support/wire.ts";
 
 const PER_SECOND = 4_000;
@@ -19,12 +19,12 @@ const FLAPS = 20;
 
 const BASE = [`silence_ms = ${SILENCE_MS}`, `hold_up_ms = ${HOLD_UP_MS}`];
 
-async function scene(failover: readonly string[] = []) {
+async function scene(failover: readonly string[] = [], plane: Pick<NodeSettings, "cores"> = {}) {
   const wire = await Wire.up();
   try {
     const primary = await wire.box("primary");
     const redundant = await wire.box("redundant");
-    const node = await TestNode.start(wire, { failover: [...BASE, ...failover] });
+    const node = await TestNode.start(wire, { ...plane, failover: [...BASE, ...failover] });
     const end = () => wire.down();
     return { wire, primary, redundant, node, [Symbol.asyncDispose]: end };
   } catch (error) {
@@ -105,13 +105,19 @@ Deno.test("a lost link of the standby moves nothing", async () => {
 });
 
 for (
-  const [mode, what] of [["drop", "both ways"], ["dropIn", "from clients"], [
-    "dropOut",
-    "from servers",
-  ]] as const
+  const [mode, what, cores] of [
+    ["drop", "both ways", null],
+    ["dropIn", "from clients", null],
+    ["dropOut", "from servers", null],
+    // One worker puts in, another sees that nothing comes out, and the first one judges.
+    ["dropIn", "from clients", 2],
+    ["dropOut", "from servers", 2],
+    ["dropOut", "from servers", 4],
+  ] as const
 ) {
-  Deno.test(`a primary that silently drops ${what} is judged silent, and traffic moves`, async () => {
-    await using s = await scene();
+  const on = cores === null ? "" : ` by ${cores} cores`;
+  Deno.test(`a primary that silently drops ${what} is judged silent${on}, and traffic moves`, async () => {
+    await using s = await scene([], cores === null ? {} : { cores });
     const load = await s.wire.load(PER_SECOND);
     await load.more(500);
     await s.primary.mode(mode);

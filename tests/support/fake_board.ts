@@ -46,6 +46,9 @@ const FIELDS: readonly Layout[] = [
     "event_read",
   ], 1),
   ["live.flows", 8, 2],
+  ["live.workers", 4],
+  ...many("worker", 4, ["cpu", "ports", "queue", "poll"], 2),
+  ...many("worker", 8, ["loop_ns_max", "cpu_ns", "rx_packets", "tx_packets"], 2),
   ...many(
     "port",
     8,

@@ -17,6 +17,9 @@ import { TOP } from "./programs.ts";
 import { nodeEnd, type Wire } from "./wire.ts";
 
 const LOOK_MS = 20;
+/** What several workers count is added up every 10 ms, by one that may sleep for 5. */
+const SUM_MS = 25;
+const CORES = Number(Deno.env.get("REMEDIATE_CORES") ?? "1");
 const UNTIL_MS_MAX = 30_000;
 
 export interface NodeSettings {
@@ -24,6 +27,8 @@ export interface NodeSettings {
   readonly ports?: Partial<Readonly<Record<Role, string>>>;
   /** @default "none" */
   readonly preset?: string;
+  /** Workers of the plane. @default 1, or REMEDIATE_CORES, with which every test runs on so many */
+  readonly cores?: number;
   /** Lines for [plane], [filter], [failover], and what follows them. */
   readonly plane?: readonly string[];
   readonly filter?: readonly string[];
@@ -37,7 +42,12 @@ export interface NodeSettings {
 export function nodeToml(directory: string, settings: NodeSettings = {}): string {
   const port = (role: Role) => settings.ports?.[role] ?? `af_packet:${nodeEnd(role)}`;
   const given = (settings.plane ?? []).map((line) => line.split(" ")[0]);
-  const plane = ['hugepages = "off"', "memory_mib = 96", "flows_max = 1024"];
+  const plane = [
+    'hugepages = "off"',
+    "memory_mib = 96",
+    "flows_max = 1024",
+    `cores = ${settings.cores ?? CORES}`,
+  ];
   return [
     "[node]",
     'name = "test"',
@@ -77,13 +87,13 @@ export class TestNode {
   #exit: Deno.CommandStatus | null = null;
   #api: RemoteNode | null = null;
 
-  private constructor(readonly wire: Wire, readonly directory: string, readonly wrap: readonly string[]) {}
+  private constructor(readonly wire: Wire, readonly directory: string, readonly settings: NodeSettings) {}
 
   /** Starts control and waits until a plane forwards. */
   static async start(wire: Wire, settings: NodeSettings = {}): Promise<TestNode> {
     const directory = await Deno.makeTempDir({ dir: wire.lab.directory });
     await Deno.writeTextFile(`${directory}/remediate.toml`, nodeToml(directory, settings));
-    const node = new TestNode(wire, directory, settings.wrap ?? []);
+    const node = new TestNode(wire, directory, settings);
     wire.atEnd(() => node.#finish());
     await node.startControl();
     return node;
@@ -110,7 +120,15 @@ export class TestNode {
   async startControl(): Promise<void> {
     // The shell keeps its process id through to the program, so a signal reaches what it is meant for.
     const script = 'exec "$0" run --config "$1" >>"$2" 2>&1 </dev/null';
-    const argv = [...this.wrap, "sh", "-c", script, binary(), this.configPath, `${this.directory}/node.log`];
+    const argv = [
+      ...(this.settings.wrap ?? []),
+      "sh",
+      "-c",
+      script,
+      binary(),
+      this.configPath,
+      `${this.directory}/node.log`,
+    ];
     const [program, ...args] = inNamespace(this.wire.lab.ns(NODE_NS), argv);
     const control = new Deno.Command(program!, { args, stdin: "null", stdout: "null", stderr: "null" })
       .spawn();
@@ -159,7 +177,9 @@ export class TestNode {
     return this.#api;
   }
 
-  status(): Promise<NodeStatus> {
+  /** With every frame counted that was handled before the call. */
+  async status(): Promise<NodeStatus> {
+    if ((this.settings.cores ?? CORES) > 1) await sleep(SUM_MS);
     return this.#remote.status();
   }
 

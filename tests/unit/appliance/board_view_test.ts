@@ -17,7 +17,7 @@ const AROUND: Surroundings = {
   version: "1.2.3",
   specs: Object.fromEntries(ROLES.map((role) => [role, `af_packet:${role}`])) as Record<Role, string>,
   planeRestarts: 2,
-  cpu: 0.25,
+  cpu: [0.25],
   lastSwitch: null,
 };
 
@@ -116,6 +116,28 @@ Deno.test("readStatus() has no share where nothing came in, and names only rules
   assert.deepEqual([mirror.share, mirror.shareBytes], [0, 0]);
   assert.deepEqual(mirror.rules, [{ name: "sip", packets: 3, bytes: 0 }]);
   assert.ok(parse.length > 10 && counters.length > 10);
+});
+
+Deno.test("readStatus() lists the workers of the plane, with the ports of each", () => {
+  const fake = running().set("live.workers", 2).set("worker.cpu", 3, 0).set("worker.cpu", 0xffffffff, 1);
+  fake.set("worker.ports", 0b010101, 0).set("worker.ports", 0b101010, 1).set("worker.queue", 1, 1);
+  fake.set("worker.loop_ns_max", 2500, 1).set("worker.rx_packets", 7, 1).set("worker.tx_packets", 6, 1);
+  const [first, second] = status(fake).plane.workers;
+  assert.deepEqual([first?.cpu, first?.ports, first?.share], [
+    3,
+    ["upstream", "primary-in", "redundant-in"],
+    0.25,
+  ]);
+  assert.deepEqual(second, {
+    cpu: null,
+    ports: ["downstream", "primary-out", "redundant-out"],
+    queue: 1,
+    polling: "busy",
+    share: 0,
+    loopMaxUs: 2.5,
+    rxPackets: 7,
+    txPackets: 6,
+  });
 });
 
 Deno.test("readPath() takes a word it does not know for block, the one that promises nothing", () => {

@@ -39,6 +39,7 @@ Deno.test("parseConfig() fills in every default when only the ports are given", 
   assert.equal(config.ports["primary-in"].target, "pin");
   assert.deepEqual(config.plane, {
     core: null,
+    cores: 1,
     hugepages: "auto",
     memoryMib: 256,
     flowsMax: 131072,
@@ -101,6 +102,17 @@ Deno.test("parseConfig() refuses unknown keys and sections and offers the near o
   const strange = only(problemsOf("[log]\ncolour = 1\n"));
   assert.equal(strange.accepted, "one of level, format");
   assert.equal(strange.line, 2);
+});
+
+Deno.test("parseConfig() takes a power of two for plane.cores, and more than two only with ports that have queues", () => {
+  assert.deepEqual(problemsOf("[plane]\ncores = 16\n"), []);
+  assert.match(only(problemsOf("[plane]\ncores = 3\n")).reason, /is no power of two/);
+  assert.match(only(problemsOf("[plane]\ncores = 32\n")).reason, /too large/);
+  const tap = PORTS.replace(/^upstream = .*$/m, 'upstream = "tap:t"');
+  assert.deepEqual(parseConfig(`${tap}[plane]\ncores = 2\n`, "t.toml").problems, []);
+  const problem = only(parseConfig(`${tap}[plane]\ncores = 4\n`, "t.toml").problems);
+  assert.deepEqual([problem.key, problem.found], ["ports.upstream", '"tap:t"']);
+  assert.match(problem.reason, /has one receive queue, and plane.cores = 4 needs 2/);
 });
 
 Deno.test("parseConfig() judges each type by itself", () => {

@@ -106,6 +106,19 @@ Deno.test("examine() names the command for hugepages, and fails only where they 
   assert.deepEqual(examine(none, without).filter(({ level }) => level !== "ok"), []);
 });
 
+Deno.test("examine() tells the plan of cores, and warns of workers without a CPU", () => {
+  const on = (lines: string) => config((_, index) => `af_packet:p${index}`, `[plane]\n${lines}\n`);
+  const plan = (lines: string) => examine(facts(), on(lines)).find(({ topic }) => topic === "cores")!.text;
+  assert.equal(plan("cores = 1"), "One worker has all six ports.");
+  assert.match(plan("cores = 2"), /client side, one those of the server side/);
+  const four = only(examine(facts(), on("cores = 4")));
+  assert.deepEqual([four.level, four.topic, four.fix], ["warn", "cores", "set plane.cores to 2"]);
+  assert.match(four.text, /^2 workers share .* There are 2 CPUs for 4 workers/);
+  const late = only(examine(facts(), on("cores = 2\ncore = 1")));
+  assert.deepEqual([late.level, late.topic, late.fix], ["warn", "core", "set plane.core to one of 0"]);
+  assert.match(late.text, /No CPU 2 is online/);
+});
+
 Deno.test("examine() fails when memory, CPU, libraries or directories are not there", () => {
   assert.match(
     only(examine(facts({ availableMib: 50 }), SOFT)).text,

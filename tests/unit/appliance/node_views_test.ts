@@ -6,7 +6,7 @@ import { type Role, ROLES } from "../../../appliance/view.ts";
 import { healthFault, readyFault } from "../../../ui/api.ts";
 
 const SPECS = Object.fromEntries(ROLES.map((role) => [role, "null"])) as Record<Role, string>;
-const AROUND = { name: "n", version: "1", specs: SPECS, planeRestarts: 3, cpu: 0.5, lastSwitch: null };
+const AROUND = { name: "n", version: "1", specs: SPECS, planeRestarts: 3, cpu: [0.5], lastSwitch: null };
 
 Deno.test("specsOf() names the port of each role as it was configured", () => {
   const ports = ROLES.map((role, i) => `${role.replace("-", "_")} = "af_packet:e${i}"`);

@@ -55,6 +55,7 @@ export function nodeStatus(more: Partial<NodeStatus> = {}): NodeStatus {
       polling: "sleep",
       cpu: 0.0412,
       loopMaxUs: 120,
+      workers: [],
       error: "",
     },
     boxes: [

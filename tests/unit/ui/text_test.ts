@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { painter } from "../../../ui/paint.ts";
 import { ratesBetween, renderEvents, renderFlows, renderStatus } from "../../../ui/text.ts";
 import { drawNode } from "../../../ui/picture.ts";
+import type { WorkerView } from "../../../appliance/view.ts";
 import { eventView, flowView, nodeStatus, NOW_MS, portView } from "./fake_node.ts";
 
 const PLAIN = painter(false);
@@ -70,6 +71,28 @@ Deno.test("renderStatus() tells light, path, plane, boxes, mirror and counters t
   assert.match(text, /copies +handshake 300\n/);
   assert.match(text, /counters +arp answered 7\n/);
   assert.ok(!text.includes("tx full") && !text.includes("short ip") && !text.includes("losses"), text);
+});
+
+Deno.test("renderStatus() tells which worker of the plane has what, on which CPU, and queues where there are several", () => {
+  const worker: WorkerView = {
+    cpu: 2,
+    ports: ["upstream", "primary-in", "redundant-in"],
+    queue: 0,
+    polling: "busy",
+    share: 0.31,
+    loopMaxUs: 80,
+    rxPackets: 1200,
+    txPackets: 1190,
+  };
+  const other: WorkerView = { ...worker, cpu: null, ports: ["downstream"], polling: "sleep" };
+  const text = (...workers: WorkerView[]) => shown({ plane: { ...nodeStatus().plane, workers } });
+  assert.match(text(worker), /cores +CPU 2: all ports; polling, 31.0 %; 1,200 packets in, 1,190 out\n/);
+  assert.match(text(worker, other), /cores +CPU 2: upstream primary-in redundant-in; polling/);
+  assert.match(text(worker, other), /\n +any CPU: downstream; sleeping/);
+  assert.match(
+    text(worker, { ...other, queue: 1 }),
+    /redundant-in, queue 0; .*\n +any CPU: downstream, queue 1; /,
+  );
 });
 
 Deno.test("renderStatus() shows losses of ports, restarts, staleness and a plane that failed", () => {

@@ -1,0 +1,67 @@
+/* Sums: several workers count apart, and worker 0 adds up what the board shows, every few milliseconds.
+ *
+ * What only worker 0 and the reflexes know (path, links, boxes, events, stalls) they write to the board at once.
+ */
+#include "plane.h"
+
+static uint64_t now_of(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }
+
+/* Counters of the reflexes, which are on the board already. */
+static bool is_reflex(uint32_t counter) { return counter == RM_COUNT_STALLS || counter == RM_COUNT_EVENT_LOST; }
+
+static void sum_named(const struct crew *crew, struct rm_named *to, size_t offset) {
+  uint64_t packets = 0, bytes = 0;
+  for (uint32_t i = 0; i < crew->workers; i++) {
+    const struct rm_named *from = (const struct rm_named *)((const char *)crew->worker[i]->live + offset);
+    packets += now_of(&from->packets);
+    bytes += now_of(&from->bytes);
+  }
+  to->packets = packets;
+  to->bytes = bytes;
+}
+
+#define SUM_NAMED(array, i) sum_named(crew, &board->array[i], offsetof(struct rm_live, array[i]))
+
+static void sum_all_named(const struct crew *crew, struct rm_live *board) {
+  for (uint32_t i = 0; i < RM_COUNTERS; i++)
+    if (!is_reflex(i)) SUM_NAMED(counter, i);
+  for (uint32_t i = 0; i < RM_WHYS; i++) SUM_NAMED(why, i), SUM_NAMED(shed, i);
+  for (uint32_t i = 0; i < RM_PARSES; i++) SUM_NAMED(parse, i);
+  for (uint32_t i = 0; i < RM_RULES; i++) SUM_NAMED(rule, i);
+}
+
+static uint64_t sum_word(const struct crew *crew, size_t offset) {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < crew->workers; i++)
+    sum += now_of((const uint64_t *)((const char *)crew->worker[i]->live + offset));
+  return sum;
+}
+
+#define SUM(member) board->member = sum_word(crew, offsetof(struct rm_live, member))
+
+static void sum_words(const struct crew *crew, struct rm_live *board) {
+  for (uint32_t r = 0; r < RM_ROLES; r++) {
+    SUM(port[r].rx_packets), SUM(port[r].rx_bytes), SUM(port[r].tx_packets), SUM(port[r].tx_bytes);
+    SUM(port[r].tx_full), SUM(port[r].rx_missed), SUM(port[r].mirrored_packets), SUM(port[r].mirrored_bytes);
+  }
+  for (uint32_t b = 0; b < RM_BOXES; b++) SUM(box[b].in_packets), SUM(box[b].out_packets);
+  for (uint32_t s = 0; s < RM_SIDES; s++) SUM(flows[s]);
+  SUM(turns), SUM(cpu_ns);
+}
+
+void crew_sum(struct plane *p) {
+  const struct crew *crew = p->crew;
+  struct rm_live *board = &p->board->live;
+  sum_all_named(crew, board);
+  sum_words(crew, board);
+  bool busy = false, same = true;
+  for (uint32_t i = 0; i < crew->workers; i++) {
+    const struct rm_worker *row = &board->worker[i];
+    uint64_t longest = now_of(&row->loop_ns_max);
+    if (longest > board->loop_ns_max) board->loop_ns_max = longest;
+    busy |= __atomic_load_n(&row->poll, __ATOMIC_RELAXED) == RM_POLL_BUSY;
+    if (i) same &= __atomic_load_n(&crew->report[i].generation, __ATOMIC_RELAXED) == p->rules.generation;
+  }
+  board->poll = busy ? RM_POLL_BUSY : RM_POLL_SLEEP;
+  if (same) board->rule_done = p->rules.generation;
+}
