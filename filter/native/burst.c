@@ -15,7 +15,6 @@ struct batch {
   struct rte_mbuf *frame[RM_BURST];
   struct rm_peek peek[RM_BURST];
   uint16_t n;
-  uint16_t put[RM_BOXES]; /* frames put into each */
   struct put passing;     /* of them, those of flows known to pass */
 };
 
@@ -185,7 +184,6 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   int box = serving(p);
   if (box >= 0) {
     if (v.why != RM_WHY_NONE) copy_to_standby(p, side, m, v);
-    b->put[box]++;
     if (waiting) hold_frame(p, side, m, seed_claim(side, slot_of(p, side, waiting), waiting));
     else port_queue(p, role_box((uint32_t)box, side), m, false);
   } else if (p->reflex.path == RM_PATH_WIRE) {
@@ -200,12 +198,11 @@ bool burst_outer(struct plane *p, uint32_t side) {
   struct batch b;
   receive(p, &p->port[role_outer(side)], &b);
   if (b.n == 0) return false;
-  b.put[RM_PRIMARY] = b.put[RM_REDUNDANT] = 0;
   b.passing.frames = 0;
   peek(p, side, &b);
   for (uint16_t i = 0; i < b.n; i++) outer_frame(p, side, &b, i);
   tell_passing(p, side, &b);
-  for (uint32_t box = 0; box < RM_BOXES; box++) p->live->box[box].in_packets += b.put[box];
+  if (serving(p) >= 0) p->live->box[serving(p)].in_packets += b.n;
   return true;
 }
 

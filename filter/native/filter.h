@@ -199,8 +199,8 @@ struct rm_flow *rm_flows_find(struct rm_flows *t, const struct rm_packet *p, uin
 void rm_flow_start(struct rm_flow *f, const struct rm_packet *p, uint64_t now);
 /* Step 5 of rm_decide. */
 uint8_t rm_flow_age(const struct rm_flow *f);
-/* The entry, made if need be. Takes a free place of its two buckets, or that of a closed flow, else an aged one, else (counted in `evicted`) the
- * least valuable: closing before unanswered (a half without packets, or TCP opening) before the rest (counted in
+/* The entry, made if need be. Takes a free place of its two buckets, or that of a closed flow, else an aged one, else (counted in `evicted`, a
+ * closing one in `expired`) the least valuable: closing before unanswered (a half without packets, or TCP opening) before the rest (counted in
  * `evicted_live` as well), the least recently used among equals, nearly. A found entry whose age is over is counted in
  * `expired` and starts anew. *fresh tells whether the entry is new. Never fails.
  * Aged: age_ns of its class is not 0 and now - last_ns >= age_ns. Wherever times are compared, a clock that went

@@ -12,9 +12,9 @@
 #define ROUND_EPOCHS 50u /* and epochs seven; two rounds may lie between two looks at a flow */
 
 uint64_t rm_flows_hash(const struct rm_flows *t, const struct rm_packet *p) {
-  uint64_t w[4];
+  uint64_t w[4], rest = key_rest(p->port[0], p->port[1], p->vlan, p->proto, p->ipv6);
   for (int i = 0; i < 4; i++) w[i] = load64(&p->addr[0][8 * i]);
-  return hash_key(t, w, key_rest(p->port[0], p->port[1], p->vlan, p->proto, p->ipv6));
+  return p->ipv6 ? hash_key6(t, w, rest) : hash_key4(t, (uint32_t)(w[1] >> 32), (uint32_t)(w[3] >> 32), rest);
 }
 
 /* Differences are gathered and judged once: a branch for each word would be one too many to guess. */
@@ -175,7 +175,7 @@ static uint32_t choose_victim(struct rm_flows *t, const struct rm_rules *rules, 
   uint64_t least = UINT64_MAX;
   uint32_t victim = 0;
   for (uint32_t n = 0; n < 2 * RM_WAYS; n++) {
-    uint32_t i = (n + (uint32_t)t->evicted) % (2 * RM_WAYS);
+    uint32_t i = (n + (uint32_t)(t->evicted + t->expired)) % (2 * RM_WAYS);
     uint32_t slot = (i < RM_WAYS ? one : two) * RM_WAYS + i % RM_WAYS, state = *hot_of(t, slot);
     uint64_t tick = last_tick(t, slot, state), limit = rules->age_ns[state >> RM_HOT_AGE_SHIFT & 7];
     /* The entry need not be asked while it cannot have been so long. */
@@ -192,7 +192,8 @@ static uint32_t choose_victim(struct rm_flows *t, const struct rm_rules *rules, 
     t->buckets[one].state[i] &= ~RM_HOT_USED;
     t->buckets[two].state[i] &= ~RM_HOT_USED;
   }
-  t->evicted++;
+  if (least >> 60 == 0) t->expired++;
+  else t->evicted++;
   t->evicted_live += least >> 60 == 2;
   return victim;
 }

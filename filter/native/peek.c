@@ -35,8 +35,8 @@ static inline bool peek_transport(const uint8_t *at, uint32_t bytes, uint8_t pro
 }
 
 /* The end with the lower (address, port) comes first in a key; numbers as on the wire. */
-static inline void finish(const struct rm_flows *t, const uint64_t w[4], uint64_t rest, bool dir, struct rm_peek *out) {
-  out->hash = hash_key(t, w, rest);
+static inline void finish(uint64_t hash, bool dir, struct rm_peek *out) {
+  out->hash = hash;
   out->kind = (uint8_t)(dir << 1 | (out->payload_bytes != 0));
   out->plain = 1;
 }
@@ -51,10 +51,8 @@ static inline void peek_ipv4(const struct rm_flows *t, const uint8_t *ip, uint32
   uint64_t to = (uint64_t)read32(ip + 16) << 16 | read16(ip + 22);
   bool dir = from > to;
   uint64_t low = dir ? to : from, high = dir ? from : to;
-  /* As the mapped addresses ::ffff:a.b.c.d would be read from memory. */
-  uint64_t w[4] = {0, 0xffff0000u | (uint64_t)__builtin_bswap32((uint32_t)(low >> 16)) << 32, 0,
-                   0xffff0000u | (uint64_t)__builtin_bswap32((uint32_t)(high >> 16)) << 32};
-  finish(t, w, key_rest((uint16_t)low, (uint16_t)high, vlan, ip[9], 0), dir, out);
+  uint32_t a = __builtin_bswap32((uint32_t)(low >> 16)), b = __builtin_bswap32((uint32_t)(high >> 16));
+  finish(hash_key4(t, a, b, key_rest((uint16_t)low, (uint16_t)high, vlan, ip[9], 0)), dir, out);
 }
 
 static inline void peek_ipv6(const struct rm_flows *t, const uint8_t *ip, uint32_t room, uint16_t vlan, bool inner,
@@ -69,19 +67,17 @@ static inline void peek_ipv6(const struct rm_flows *t, const uint8_t *ip, uint32
   bool dir = a > b || (a == b && port0 > port1);
   if (dir) {
     uint64_t swapped[4] = {w[2], w[3], w[0], w[1]};
-    finish(t, swapped, key_rest(port1, port0, vlan, ip[6], 1), dir, out);
+    finish(hash_key6(t, swapped, key_rest(port1, port0, vlan, ip[6], 1)), dir, out);
   } else {
-    finish(t, w, key_rest(port0, port1, vlan, ip[6], 1), dir, out);
+    finish(hash_key6(t, w, key_rest(port0, port1, vlan, ip[6], 1)), dir, out);
   }
 }
 
-void rm_peek(const struct rm_flows *t, const uint8_t *frame, uint32_t bytes, bool inner, struct rm_peek *out) {
+/* Tagged frames and IPv6: kept out of the way of the rest. */
+static __attribute__((noinline)) void peek_other(const struct rm_flows *t, const uint8_t *frame, uint32_t bytes, bool inner,
+                                                 struct rm_peek *out) {
   uint32_t at = MAC_BYTES + 2;
-  uint16_t vlan = 0;
-  out->plain = 0;
-  out->slot = RM_NO_FLOW;
-  if (bytes < 42 || is_link_local(frame)) return;
-  uint16_t type = read16(frame + MAC_BYTES);
+  uint16_t vlan = 0, type = read16(frame + MAC_BYTES);
   if (type == TYPE_VLAN) {
     vlan = read16(frame + at) & 0x0fff;
     type = read16(frame + at + 2);
@@ -90,4 +86,13 @@ void rm_peek(const struct rm_flows *t, const uint8_t *frame, uint32_t bytes, boo
   if (type == RM_TYPE_IPV4) peek_ipv4(t, frame + at, bytes - at, vlan, inner, out);
   else if (type == RM_TYPE_IPV6) peek_ipv6(t, frame + at, bytes - at, vlan, inner, out);
   out->transport_offset = (uint16_t)(at + (type == RM_TYPE_IPV4 ? 20 : 40));
+}
+
+void rm_peek(const struct rm_flows *t, const uint8_t *frame, uint32_t bytes, bool inner, struct rm_peek *out) {
+  out->plain = 0;
+  out->slot = RM_NO_FLOW;
+  if (bytes < 42 || is_link_local(frame)) return;
+  if (__builtin_expect(read16(frame + MAC_BYTES) != RM_TYPE_IPV4, 0)) return peek_other(t, frame, bytes, inner, out);
+  peek_ipv4(t, frame + MAC_BYTES + 2, bytes - MAC_BYTES - 2, 0, inner, out);
+  out->transport_offset = MAC_BYTES + 2 + 20;
 }

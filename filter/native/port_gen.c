@@ -15,7 +15,7 @@
 #include <string.h>
 #include "plane.h"
 
-#define SEGMENTS 4096       /* of the inverse of the distribution of ranks */
+#define SEGMENTS 512        /* of the inverse of the distribution of ranks; few, because the cache is what it feeds, too */
 #define FLOWS_MAX 100000000u
 #define BACKLOG 1024        /* frames of a paced port that may wait, as in a NIC's ring */
 #define LINE 64
@@ -53,8 +53,8 @@ static double rank_at(const struct gen *g, double u) {
 }
 
 static inline uint32_t pick_rank(const struct gen *g, uint32_t dice) {
-  uint32_t at = dice >> 20;
-  float low = g->rank[at], part = (float)(dice & 0xfffff) * (1.0f / (1 << 20));
+  uint32_t at = dice >> 23;
+  float low = g->rank[at], part = (float)(dice & 0x7fffff) * (1.0f / (1 << 23));
   uint32_t rank = (uint32_t)(low + (g->rank[at + 1] - low) * part);
   return rank < g->flows ? rank : g->flows - 1;
 }

@@ -28,6 +28,7 @@ export interface CaseResult {
   /** Of the plane's slices: frames copied to the standby, over frames received. */
   readonly copyShare: number;
   readonly flows: number;
+  /** Memory that every packet needs of its flow, with as many flows as were asked for. */
   readonly flowBytes: number;
   readonly calm: readonly number[];
   readonly all: readonly number[];
@@ -93,7 +94,9 @@ function measure(request: CaseRequest): CaseResult {
   }
   slice(bench, "plane", request.case.warmPackets);
   const found = request.latencySeconds ? latency(bench, request.latencySeconds) : speeds(bench, request);
-  return { ...found, flows: board.number("live.flows", 0), flowBytes: bench.rm_bench_flow_bytes() };
+  const places = board.number("header.flow_slots") / request.case.flowsMax;
+  const flowBytes = bench.rm_bench_flow_bytes() * places;
+  return { ...found, flows: board.number("live.flows", 0), flowBytes };
 }
 
 if (import.meta.main) {

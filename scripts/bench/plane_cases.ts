@@ -100,7 +100,7 @@ export const LATENCY = {
   ],
 } as const;
 
-/** Bytes of the part of a flow's entry that every packet needs. */
+/** Bytes of a flow that every packet needs, the free places of the table among them. Its entry is apart from that. */
 export const FLOW_BYTES = { bar: 24, goal: 16 } as const;
 
 /** The configuration a case runs with. Everything that leaves is swallowed, the standby's copies too. */

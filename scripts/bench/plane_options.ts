@@ -9,8 +9,8 @@ export const USAGE =
 Measures the plane on one core, in time of the processor per packet: as a ratio to a bare loop on the same source, beside
 dpdk-testpmd and Open vSwitch on the same capture, and on links of the kernel beside Open vSwitch, tc and eBPF.
 
-  --slices N    slices of each loop, in turns (10 to 1000); default 12
-  --packets N   packets of a slice (100000 and more); default 2000000
+  --slices N    slices of each loop, in turns (10 to 1000); default 48
+  --packets N   packets of a slice (100000 and more); default 500000
   --rounds N    turns of everything that has to be started anew for each (1 to 100); default 3
   --only TEXT   only what has TEXT in its name: cases by their names, "testpmd", "latency", "null ports", "links"
   --json        one JSON document on standard output
@@ -30,8 +30,8 @@ export function parseOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      slices: { type: "string", default: "12" },
-      packets: { type: "string", default: "2000000" },
+      slices: { type: "string", default: "48" },
+      packets: { type: "string", default: "500000" },
       rounds: { type: "string", default: "3" },
       only: { type: "string", default: "" },
       json: { type: "boolean", default: false },

@@ -21,7 +21,7 @@ const TIGHT: FilterOptions = { inner: true, budget: { bytesPerSecond: 60_000, pa
 const BOUND_TO_BE_SHED = ["bytes", "turn", "sample", "all"] as const;
 
 async function open(options: FilterOptions): Promise<[FilterCore, FilterModel]> {
-  const core = await openCore(2 ** 17);
+  const core = await openCore(2 ** 19);
   const [rules] = mixedRules();
   core.setRules(rules, AGES);
   core.setOptions(options);
