@@ -8,7 +8,7 @@
 #include "plane.h"
 
 #define HEAD_EVERY 16
-#define DRAIN_BURSTS 16 /* of the old box at once, at most */
+#define DRAIN_BURSTS 256 /* of the old box at once, at most: more than a port holds */
 
 struct batch {
   struct rte_mbuf *frame[RM_BURST];
