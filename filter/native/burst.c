@@ -9,7 +9,7 @@
 #include "hot.h"
 #include "plane.h"
 
-#define DRAIN_BURSTS 16 /* of the old box at once, at most */
+#define DRAIN_BURSTS 128 /* of the old box at once, at most: more than a port holds */
 
 struct batch {
   struct rte_mbuf *frame[RM_BURST];

@@ -3,7 +3,7 @@
  *          worker 0 (side up)                     worker 1 (side down)
  *   upstream, primary-in, redundant-in     downstream, primary-out, redundant-out
  *        flow table, rules, budget    <- crossings ->    flow table, rules, budget
- *        reflexes ---- path (seqlock) ---->  reads it each turn
+ *        reflexes ---- path (editions) --->  reads it each turn
  *        sums up  <--- its report line ----  what it put in, what came out
  *
  * Every word here has one writer, but the seeds' (seed.c), which are claimed by compare and exchange. One worker alone has
@@ -19,12 +19,8 @@
 
 struct plane;
 
-/* What worker 0 decided, for the others. Odd sequence: it is at it. */
-struct published {
-  uint32_t sequence, alone; /* the sequence has a word of its own */
-  uint32_t path, previous, switch_number, rest;
-  uint64_t drain_until;
-} RM_ALIGNED;
+/* What worker 0 decided, for the others. */
+struct published { uint64_t drain_until; uint32_t path, previous, switch_number, rest; } RM_ALIGNED;
 
 /* What a worker tells worker 0, on a line of its own. Counts are of one switch, whose number is in their upper half, so that
  * what went into the old box is never held against the new one. */
@@ -48,7 +44,10 @@ struct crew {
   uint32_t workers, queues;       /* queues: workers of one side; one worker alone has one */
   struct plane *worker[RM_WORKERS];
   struct crossing *crossing[RM_WORKERS][RM_WORKERS]; /* [to][from] */
-  struct published published;
+  /* The last edition and the one before, by the lowest bit of its number: while one is written, the other can be read.
+   * Who takes a frame has to find at least what was published before the frame was sent. */
+  struct published published[2];
+  uint32_t edition RM_ALIGNED;
   struct report report[RM_WORKERS];
   struct bed bed[RM_WORKERS];
   uint64_t last_seed_ns RM_ALIGNED;
@@ -60,7 +59,7 @@ struct crew {
 struct tally {
   uint32_t put, out, drained, shadow[RM_BOXES], stalls;
   uint32_t slot[2];      /* of two flows put since the last report */
-  uint32_t sequence;     /* of the path it goes by; worker 0: number of the switch whose counts it has taken */
+  uint32_t edition;      /* of the path it goes by; worker 0: number of the switch whose counts it has taken */
   bool untold, news;     /* puts that were not reported; something that worker 0 has to wake up for */
   uint64_t stall_ns;
 };

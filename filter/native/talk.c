@@ -8,6 +8,7 @@
 #include "plane.h"
 
 #define PROOFS 16  /* a box is proven alive after fewer frames than this, so the rest need not be told one by one */
+#define EDITIONS 8 /* of the path that may be published while one is read: one in a turn is usual */
 #define EXCUSED 2  /* a worker that looks late delays the judgement by so many silences at most */
 
 bool crew_send(struct plane *p, uint32_t to, const struct message *message) {
@@ -38,22 +39,29 @@ static void take(struct plane *p, uint32_t from, const struct message *said) {
 #define WORDS (sizeof(struct published) / sizeof(uint64_t))
 
 /* Word by word: what is torn is thrown away, but must be no race. */
-static void copy_words(uint64_t *to, const uint64_t *from) {
-  for (size_t i = 1; i < WORDS; i++)
-    __atomic_store_n(&to[i], __atomic_load_n(&from[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+static void copy_words(void *to, const void *from) {
+  for (size_t i = 0; i < WORDS; i++)
+    __atomic_store_n((uint64_t *)to + i, __atomic_load_n((const uint64_t *)from + i, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
 }
 
-/* The path as worker 0 published it. It may be at it: then the next look finds it. */
+/* The last edition that is complete. Read again only if one more was completed meanwhile. */
+static bool read_path(const struct crew *crew, uint32_t known, struct published *fresh, uint32_t *edition) {
+  for (int tries = 0; tries < EDITIONS; tries++) {
+    *edition = __atomic_load_n(&crew->edition, __ATOMIC_ACQUIRE);
+    if (*edition == known) return false;
+    copy_words(fresh, &crew->published[*edition & 1]);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (__atomic_load_n(&crew->edition, __ATOMIC_RELAXED) == *edition) return true;
+  }
+  return false;
+}
+
 static void adopt(struct plane *p) {
-  const struct published *from = &p->crew->published;
-  uint32_t before = __atomic_load_n(&from->sequence, __ATOMIC_ACQUIRE);
-  if (before == p->tally.sequence || (before & 1)) return;
   struct published fresh;
-  copy_words((uint64_t *)&fresh, (const uint64_t *)from);
-  __atomic_thread_fence(__ATOMIC_ACQUIRE);
-  if (__atomic_load_n(&from->sequence, __ATOMIC_RELAXED) != before) return;
+  uint32_t edition;
+  if (!read_path(p->crew, p->tally.edition, &fresh, &edition)) return;
+  p->tally.edition = edition;
   struct reflex *r = &p->reflex;
-  p->tally.sequence = before;
   if (r->switch_number != fresh.switch_number) {
     p->tally.put = p->tally.out = 0;
     r->path_since = p->now + 1; /* for this worker the old box served until now */
@@ -65,15 +73,17 @@ static void adopt(struct plane *p) {
 }
 
 static void publish(struct plane *p) {
-  struct published *to = &p->crew->published;
+  struct crew *crew = p->crew;
+  const struct published *last = &crew->published[crew->edition & 1];
   const struct reflex *r = &p->reflex;
-  if (to->path == r->path && to->switch_number == r->switch_number && to->drain_until == r->drain_until) return;
+  if (last->path == r->path && last->switch_number == r->switch_number && last->drain_until == r->drain_until) return;
   struct published fresh = {
       .path = r->path, .previous = r->previous, .switch_number = r->switch_number, .drain_until = r->drain_until};
-  __atomic_store_n(&to->sequence, to->sequence + 1, __ATOMIC_RELAXED);
+  uint32_t next = crew->edition + 1;
+  /* Who still reads the edition before the last, which is written over, sees that it is no longer the last. */
   __atomic_thread_fence(__ATOMIC_RELEASE);
-  copy_words((uint64_t *)to, (const uint64_t *)&fresh);
-  __atomic_store_n(&to->sequence, to->sequence + 1, __ATOMIC_RELEASE);
+  copy_words(&crew->published[next & 1], &fresh);
+  __atomic_store_n(&crew->edition, next, __ATOMIC_RELEASE);
 }
 
 void crew_start(struct plane *first) {
@@ -145,8 +155,8 @@ static void fold_rest(struct plane *p, uint32_t from, uint32_t out) {
 static void fold(struct plane *p) {
   const struct crew *crew = p->crew;
   uint32_t out[RM_WORKERS], put[RM_WORKERS];
-  if (p->tally.sequence != p->reflex.switch_number) {
-    p->tally.sequence = p->reflex.switch_number;
+  if (p->tally.edition != p->reflex.switch_number) {
+    p->tally.edition = p->reflex.switch_number;
     for (uint32_t i = 1; i < crew->workers; i++) p->taken[i].put = p->taken[i].out = 0;
   }
   for (uint32_t i = 1; i < crew->workers; i++) out[i] = current(p, &crew->report[i].out);

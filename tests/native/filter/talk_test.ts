@@ -32,7 +32,7 @@ async function talk(workers: number, rounds: number, ...sanitizers: string[]): P
 
 for (const workers of [2, 4]) {
   Deno.test(`${workers} workers hear of every switch before its frames, and answer every put`, () =>
-    talk(workers, 4000));
+    talk(workers, 20_000));
 
   // It knows atomic words but no fences; the words alone must be enough for it.
   Deno.test(`${workers} workers tell each other without a race`, () =>
