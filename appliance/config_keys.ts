@@ -5,7 +5,7 @@
  * declared here once, with its type, bounds, default and help, or it does not exist. Names carry their unit
  * last.
  */
-import { FLOW_BYTES, LIMIT } from "../filter/names.ts";
+import { LIMIT } from "../filter/names.ts";
 import type { Preset } from "../filter/rule.ts";
 import { type Keys, pathFault } from "./config_key.ts";
 import { CAPTURE } from "./config_keys_capture.ts";

@@ -3,6 +3,7 @@
  *
  * A part of the table in config_keys.ts. All of them are fixed for the life of a plane.
  */
+import { FLOW_BYTES } from "../filter/names.ts";
 import { LIMIT } from "../filter/names.ts";
 import type { Keys } from "./config_key.ts";
 
@@ -48,8 +49,8 @@ export const PLANE = {
     max: 16777216,
     default: 131072,
     help: "Flows the node keeps track of on each side. The table gets the next power of two of at least " +
-      "twice as many places, 192 bytes each, on both sides: the default takes 96 MiB. When it is full " +
-      "the least recently used flow gives way, and is counted.",
+      `twice as many places, ${FLOW_BYTES} bytes each, on both sides: the default takes 96 MiB. When it is full ` +
+      "the flow worth least gives way: one that nobody answered, else one unused for long. It is counted.",
   },
   frame_bytes_max: {
     type: "integer",

@@ -101,7 +101,7 @@ export class TurnJudge {
       if (parse !== "flow" || !result || result.field("packet.payload_bytes") === 0) continue;
       const dir = result.field("packet.dir");
       // The sender's first payload is a turn in any case, also where the slot held another flow before.
-      const opens = result.field("half.payload_packets") === 1;
+      const opens = result.field("half.payload_packets") === 1 && result.field("result.quiet") === 0;
       if (!opens && this.#last.get(result.slot) === dir) continue;
       this.#last.set(result.slot, dir);
       this.turns++;

@@ -13,7 +13,7 @@
 
 uint64_t rm_flows_hash(const struct rm_flows *t, const struct rm_packet *p) {
   uint64_t w[4], rest = key_rest(p->port[0], p->port[1], p->vlan, p->proto, p->ipv6);
-  for (int i = 0; i < 4; i++) w[i] = load64(&p->addr[0][8 * i]);
+  for (int i = 0; i < 4; i++) w[i] = load64((const uint8_t *)p->addr + 8 * i);
   return p->ipv6 ? hash_key6(t, w, rest) : hash_key4(t, (uint32_t)(w[1] >> 32), (uint32_t)(w[3] >> 32), rest);
 }
 
@@ -21,7 +21,7 @@ uint64_t rm_flows_hash(const struct rm_flows *t, const struct rm_packet *p) {
 static inline bool same_flow(const struct rm_flow *f, const struct rm_packet *p) {
   uint64_t differs = (uint64_t)((f->port[0] ^ p->port[0]) | (f->port[1] ^ p->port[1]) | (f->vlan ^ p->vlan) |
                                 (f->proto ^ p->proto) | (!(f->flags & RM_FLOW_IPV6) ^ !p->ipv6));
-  for (int i = 0; i < 4; i++) differs |= load64(&f->addr[0][8 * i]) ^ load64(&p->addr[0][8 * i]);
+  for (int i = 0; i < 4; i++) differs |= load64((const uint8_t *)f->addr + 8 * i) ^ load64((const uint8_t *)p->addr + 8 * i);
   return differs == 0;
 }
 
@@ -137,7 +137,7 @@ struct rm_flow *rm_flows_find(struct rm_flows *t, const struct rm_packet *p, uin
 
 void rm_flow_start(struct rm_flow *f, const struct rm_packet *p, uint64_t now) {
   memset(f, 0, sizeof *f);
-  for (int i = 0; i < 4; i++) store64(&f->addr[0][8 * i], load64(&p->addr[0][8 * i]));
+  for (int i = 0; i < 4; i++) store64((uint8_t *)f->addr + 8 * i, load64((const uint8_t *)p->addr + 8 * i));
   for (int i = 0; i < 2; i++) f->port[i] = p->port[i];
   f->vlan = p->vlan;
   f->proto = p->proto;

@@ -157,7 +157,7 @@ static uint8_t parse_ipv6(const uint8_t *frame, uint32_t at, uint32_t end, struc
   if (payload > end - at - 40) return RM_PARSE_BAD_IP_LENGTH;
   out->ipv6 = 1;
   out->proto = ip[6];
-  for (int i = 0; i < 4; i++) store64(&out->addr[0][8 * i], load64(ip + 8 + 8 * i));
+  for (int i = 0; i < 4; i++) store64((uint8_t *)out->addr + 8 * i, load64(ip + 8 + 8 * i));
   at += 40;
   end = at + payload;
   uint8_t verdict = skip_extensions(frame, &at, end, out);

@@ -8,7 +8,6 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_malloc.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +26,6 @@
 #define SWEEP_BUCKETS 16
 #define NAP_US 100              /* with a port that cannot wake us */
 #define WATCH_US 1000           /* while a way waits for an answer */
-#define PRIORITY 10             /* of SCHED_FIFO: above ordinary work, below the kernel's own threads */
-#define PRIORITY_NS (100 * RM_MS)
 #define HUGE_BYTES (2u << 20)
 #define QUIET_US 5000           /* bounds how long an order waits */
 
@@ -159,22 +156,6 @@ static void take_rules(struct plane *p) {
   if (p->crew->workers == 1) p->board->live.rule_done = before; /* else when all have them: sum.c */
 }
 
-/* Before everything else on its core while it leaves room for others, as one of them when it does not: a real-time
- * thread that never sleeps would be stopped by the kernel for 50 ms of each second. Workers that share a core share
- * that room, or together they would leave none. */
-static void choose_priority(struct plane *p, uint64_t cpu_ns) {
-  uint64_t passed = p->now - p->priority_ns, used = cpu_ns - p->priority_cpu_ns;
-  if (passed < PRIORITY_NS) return;
-  uint64_t cpus = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN), workers = p->crew->workers;
-  bool room = used * 10 * (workers > cpus ? workers : cpus) < passed * 7 * cpus;
-  p->priority_ns = p->now;
-  p->priority_cpu_ns = cpu_ns;
-  if (room == p->real_time) return;
-  struct sched_param how = {.sched_priority = room ? PRIORITY : 0};
-  /* Not permitted: stays as it is. */
-  if (sched_setscheduler(0, (room ? SCHED_FIFO : SCHED_OTHER) | SCHED_RESET_ON_FORK, &how) == 0) p->real_time = room;
-}
-
 /* What the worker's tables and budget have counted. */
 static void count_filter(struct plane *p) {
   struct rm_live *live = p->live;
@@ -219,7 +200,7 @@ static void housekeep(struct plane *p) {
   capture_clock(&p->capture);
   take_rules(p);
   p->live->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-  choose_priority(p, p->live->cpu_ns);
+  plane_priority(p, p->live->cpu_ns);
   count_filter(p);
   count_worker(p);
   if (p->index) return;

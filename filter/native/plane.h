@@ -149,6 +149,8 @@ static inline void hear(struct plane *p) {
 /* plane.c: everything before the first turn, and one turn. False: no frame came. */
 int plane_start(struct plane *p);
 bool plane_turn(struct plane *p);
+/* priority.c: look now and then how much of its core a worker uses, `cpu_ns` so far. */
+void plane_priority(struct plane *p, uint64_t cpu_ns);
 
 /* ports.c */
 int ports_open(struct plane *p);

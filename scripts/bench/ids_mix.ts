@@ -135,6 +135,7 @@ class Tally {
     });
     for (const { parse, result } of outcomes[0]!.passed) {
       if (parse !== "flow" || result!.field("half.packets") !== 1) continue;
+      if (result!.field("result.quiet") !== 0) continue; // its first was counted
       this.directions++;
       if (result!.field("result.outer_dir") === result!.field("packet.dir")) this.connections++;
     }

@@ -268,7 +268,7 @@ Deno.test("reload begins and ends the ring, and control that ends finishes what 
   assert.deepEqual([after.bytesMax, after.files.length, after.files[0].bytes], [0, 1, files[0].bytes]);
   await Deno.writeTextFile(node.configPath, `${toml}[capture]\nsnap_bytes = 256\n`);
   const refused = await tryRun([binary(), "reload", "--config", node.configPath]);
-  assert.match(refused.stderr, /Cannot change capture\.snap_bytes while the plane runs/);
+  assert.match(refused.stderr, /^Cannot reload: capture\.snap_bytes cannot change while the node runs/);
   await recording.packets(2 * made);
   assert.equal(await node.endControl("SIGTERM"), 0);
   const ended = await recording.end();

@@ -52,7 +52,8 @@ static void put_some(struct plane *p, uint64_t *state, uint64_t *left) {
   if (n > *left) n = (uint32_t)*left;
   for (uint32_t i = 0; i < n; i++) {
     to[i] = 2 * chance(state, crew.queues) + 1 - side;
-    note_put(p, side, chance(state, FLOWS));
+    uint32_t flow = chance(state, FLOWS);
+    note_put(p, side, &(struct put){.frames = 1, .flow = flow, .other = flow});
   }
   uint32_t into = (uint32_t)serving(p);
   if (p->tally.untold) crew_report(p);

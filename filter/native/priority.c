@@ -1,0 +1,24 @@
+/* How the kernel schedules a worker. Its rank changes with how much of its core it uses.
+ */
+#include <sched.h>
+#include <unistd.h>
+#include "plane.h"
+
+#define PRIORITY 10             /* of SCHED_FIFO: above ordinary work, below the kernel's own threads */
+#define PRIORITY_NS (100 * RM_MS)
+
+/* Before everything else on its core while it leaves room for others, as one of them when it does not: a real-time
+ * thread that never sleeps would be stopped by the kernel for 50 ms of each second. Workers that share a core share
+ * that room, or together they would leave none. */
+void plane_priority(struct plane *p, uint64_t cpu_ns) {
+  uint64_t passed = p->now - p->priority_ns, used = cpu_ns - p->priority_cpu_ns;
+  if (passed < PRIORITY_NS) return;
+  uint64_t cpus = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN), workers = p->crew->workers;
+  bool room = used * 10 * (workers > cpus ? workers : cpus) < passed * 7 * cpus;
+  p->priority_ns = p->now;
+  p->priority_cpu_ns = cpu_ns;
+  if (room == p->real_time) return;
+  struct sched_param how = {.sched_priority = room ? PRIORITY : 0};
+  /* Not permitted: stays as it is. */
+  if (sched_setscheduler(0, (room ? SCHED_FIFO : SCHED_OTHER) | SCHED_RESET_ON_FORK, &how) == 0) p->real_time = room;
+}
