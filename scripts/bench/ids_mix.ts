@@ -11,6 +11,7 @@ import { type Amount, MirrorPass, type Passed } from "../../appliance/mirror_pas
 import { agesMs } from "../../appliance/mirror_run.ts";
 import { wireBytes } from "../../appliance/mirror_link.ts";
 import type { CapturedFrame } from "../../filter/capture.ts";
+import { FLOW_FLAG } from "../../filter/names.ts";
 import { bulkFlows } from "./ids_bulk.ts";
 import type { BenchPolicy } from "./ids_policies.ts";
 import type { Cost } from "./ids_score.ts";
@@ -137,7 +138,8 @@ class Tally {
       if (parse !== "flow" || result!.field("half.packets") !== 1) continue;
       if (result!.field("result.quiet") !== 0) continue; // its first was counted
       this.directions++;
-      if (result!.field("result.outer_dir") === result!.field("packet.dir")) this.connections++;
+      const client = (result!.field("result.flow_flags") & FLOW_FLAG.client) === 0 ? 0 : 1;
+      if (result!.field("packet.dir") === client) this.connections++;
     }
   }
 
