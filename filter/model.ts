@@ -10,7 +10,16 @@ import { FragmentTable } from "./fragment.ts";
 import type { Age, Nature, Parse, Why } from "./names.ts";
 import { NATURE_PACKETS, nextNature } from "./nature.ts";
 import { flowKey, type FlowPart, type Packet, parsePacket, PROTO, TCP, type TcpPart } from "./packet.ts";
-import { isPlain, isQuiet, otherBits, quietBits, startOfTick, tickOf, turnsOver } from "./quiet.ts";
+import {
+  isPlain,
+  isQuiet,
+  otherBits,
+  PATIENCE_MAX,
+  quietBits,
+  startOfTick,
+  tickOf,
+  turnsOver,
+} from "./quiet.ts";
 import type { CompiledRule, FilterRule } from "./rule.ts";
 import { parseInner } from "./tunnel.ts";
 import { elapsed, has, isLater, later, segmentEnd, whyCopy } from "./why.ts";
@@ -87,7 +96,7 @@ export interface FilterOptions {
 const UNBOUNDED: BudgetLimits = { bytesPerSecond: 0, packetsPerSecond: 0 };
 const U32_MAX = 0xffffffff;
 const ROUND_TICKS = 512n;
-const NO_TICK = -2n; // of no packet, nor the one before
+const NO_TICK = -1n << 40n; // so long ago that nothing is quiet
 
 interface Circumstances {
   readonly nowNs: bigint;
@@ -140,7 +149,7 @@ export class FilterModel {
     const since = tick - this.#roundTick;
     if (since < ROUND_TICKS && -since <= ROUND_TICKS) return;
     this.#roundTick = tick;
-    for (const flow of this.flows.values()) if (tick - flow.tick > 1n) flow.tick = NO_TICK;
+    for (const flow of this.flows.values()) if (tick - flow.tick > PATIENCE_MAX) flow.tick = NO_TICK;
   }
 
   /** Decide for one frame at `nowNs`; `observed`: it came out of the box and is never copied. */
@@ -179,7 +188,7 @@ export class FilterModel {
     const flow = this.flows.get(flowKey(packet));
     if (!flow || flow.generation !== this.#generation || !isPlain(frame, packet, part, this.#inner)) return;
     const rule = flow.rule === undefined ? undefined : this.#rules[flow.rule]!.rule;
-    if (!isQuiet(flow, rule, part, at)) return;
+    if (!isQuiet(flow, rule, part, { ...at, ageNs: this.#ageNs(flow) })) return;
     flow.tick = tickOf(at.nowNs);
     if (rule?.seed || rule?.keepaliveWindow) {
       follow(flow, packet, part);
@@ -262,8 +271,12 @@ export class FilterModel {
     return fresh;
   }
 
+  #ageNs(flow: ModelFlow): bigint {
+    return BigInt(this.#agesMs[flow.age]) * 1_000_000n;
+  }
+
   #isAged(flow: ModelFlow, nowNs: bigint): boolean {
-    const limit = BigInt(this.#agesMs[flow.age]) * 1_000_000n;
+    const limit = this.#ageNs(flow);
     return limit > 0n && elapsed(flow.lastNs, nowNs) >= limit;
   }
 }

@@ -11,6 +11,7 @@ import { type FilterRule, keepaliveNs } from "./rule.ts";
 
 const TICK_SHIFT = 30n;
 const TICK_NS = 1n << TICK_SHIFT;
+export const PATIENCE_MAX = 256n;
 const TUNNEL_PORTS: readonly number[] = [4789, 2152];
 
 /** Seconds of 2^30 ns. */
@@ -41,13 +42,25 @@ export function isQuiet(
   flow: ModelFlow,
   rule: FilterRule | undefined,
   { dir, tcp, payloadBytes }: FlowPart,
-  { nowNs, observed }: { readonly nowNs: bigint; readonly observed: boolean },
+  { nowNs, observed, ageNs }: {
+    readonly nowNs: bigint;
+    readonly observed: boolean;
+    /** After which a flow of its class is forgotten; 0: never. */
+    readonly ageNs: bigint;
+  },
 ): boolean {
   if (tcp && (tcp.flags & (TCP.syn | TCP.fin | TCP.rst)) !== 0) return false;
   if ((flow.quiet & bitOf(dir, payloadBytes > 0)) === 0) return false;
   if ((flow.outerDir === dir) === observed) return false;
   const since = tickOf(nowNs) - flow.tick;
-  return since === 0n || (since === 1n && !(rule && keepaliveNs(rule) > 0n));
+  return since >= 0n && since <= (rule && keepaliveNs(rule) > 0n ? 0n : patienceOf(ageNs));
+}
+
+/** Ticks that a flow may pause and be quiet still: it cannot be aged by then. */
+function patienceOf(ageNs: bigint): bigint {
+  const ticks = ageNs >> TICK_SHIFT;
+  if (ageNs === 0n || ticks > PATIENCE_MAX) return PATIENCE_MAX;
+  return ticks > 0n ? ticks - 1n : 0n;
 }
 
 /** Step 7 for one direction. */

@@ -110,6 +110,7 @@ struct rm_flow_bucket {
   uint32_t state[RM_WAYS];     /* RM_HOT_* */
 } RM_ALIGNED;
 #define RM_TICK_SHIFT 30          /* a tick is 2^30 ns, about a second */
+#define RM_PATIENCE_MAX 256u      /* ticks */
 #define RM_HOT_TICK 0x7ffu        /* of the last packet */
 #define RM_HOT_FOLDED 0x800u      /* the tick is void, last_ns of the entry is right */
 #define RM_HOT_AGE_SHIFT 12       /* three bits: enum rm_age */
@@ -132,6 +133,7 @@ struct rm_flows {
   uint32_t slots;       /* power of two, at least 16 */
   uint32_t sweep_at;
   uint64_t secret[2];
+  uint32_t patience[RM_AGES + 2]; /* ticks that a flow of each class may pause and be quiet still */
   uint64_t tick;        /* of rm_flows_begin() */
   uint64_t round_tick;  /* no flow's tick is older and not folded */
   uint64_t sweep_tick;  /* when the sweep began its round */
@@ -218,7 +220,8 @@ void rm_flows_sweep(struct rm_flows *t, const struct rm_rules *rules, uint64_t n
  * In this order, for a packet of direction d (h = half[d], o = half[1-d]):
  *  0. Quiet: a plain (rm_peek) and calm packet of a flow whose quiet bit for d and for whether it has payload is set, for
  *     these rules; outer_dir is as step 1 would set it; the tick of the flow's last packet is this one's or, if the
- *     rule has no keepalive_ns, the one before. It is not copied. If the rule has seed or keepalive_window, steps 4
+ *     rule has no keepalive_ns, at most so many before that the flow cannot be aged: age_ns in whole ticks less one, and no
+ *     more than RM_PATIENCE_MAX. It is not copied. If the rule has seed or keepalive_window, steps 4
  *     and 6 are done; else only last_ns becomes the later of itself and the start of the tick. Flows are told by bucket and signature
  *     here: one in 2^28 may be taken for another.
  *  1. Find or make the entry. A TCP SYN without ACK (observed or not) whose entry is not in age TCP_OPENING, or

@@ -40,6 +40,12 @@ void rm_flows_open(struct rm_flows *t, struct rm_flow *entries, struct rm_flow_b
   memcpy(t->secret, secret, sizeof t->secret);
 }
 
+static uint32_t patience_of(uint64_t age_ns) {
+  uint64_t ticks = age_ns >> RM_TICK_SHIFT;
+  if (age_ns == 0 || ticks > RM_PATIENCE_MAX) return RM_PATIENCE_MAX;
+  return ticks ? (uint32_t)ticks - 1 : 0;
+}
+
 /* Put the tick of one flow, seen at `tick`, into its entry, and take away what would be mistaken at `then`. */
 static inline void settle(struct rm_flows *t, uint32_t slot, uint64_t tick, uint64_t then) {
   uint32_t *hot = hot_of(t, slot), state = *hot;
@@ -48,8 +54,7 @@ static inline void settle(struct rm_flows *t, uint32_t slot, uint64_t tick, uint
   if (!(state & RM_HOT_FOLDED)) {
     struct rm_flow *f = &t->entries[slot];
     f->last_ns = last_seen(f, tick, state);
-    /* One that is quiet again within the next tick keeps its state. */
-    if ((int64_t)(then - tick) + ticks_since(tick, state) > 1) state |= RM_HOT_FOLDED;
+    if ((int64_t)(then - tick) + ticks_since(tick, state) > (int64_t)RM_PATIENCE_MAX) state |= RM_HOT_FOLDED;
   }
   *hot = state;
 }
@@ -69,6 +74,7 @@ void rm_flows_begin(struct rm_flows *t, const struct rm_rules *rules, uint64_t n
   uint64_t tick = now >> RM_TICK_SHIFT;
   if (__builtin_expect(t->generation != rules->generation, 0)) {
     t->generation = rules->generation;
+    for (uint32_t age = 0; age < RM_AGES; age++) t->patience[age] = patience_of(rules->age_ns[age]);
     rm_flows_wake(t);
   }
   if (__builtin_expect(tick - t->round_tick + ROUND_TICKS >= 2 * ROUND_TICKS, 0)) {

@@ -95,8 +95,9 @@ static inline uint64_t last_seen(const struct rm_flow *f, uint64_t tick, uint32_
 /* Step 0 of rm_decide but for what the peek says of the packet alone. */
 static inline bool is_quiet(const struct rm_flows *t, uint32_t state, const struct rm_peek *k, bool observed) {
   uint32_t since = (((uint32_t)t->tick - state) & RM_HOT_TICK) | (state & RM_HOT_FOLDED);
+  uint32_t patience = state & RM_HOT_TIMED ? 0 : t->patience[state >> RM_HOT_AGE_SHIFT & 7];
   uint32_t outer = (state & RM_HOT_OUTER) != 0, dir = k->kind >> 1;
-  uint32_t wrong = (since > !(state & RM_HOT_TIMED)) | (state >> RM_HOT_EPOCH_SHIFT ^ t->epoch) |
+  uint32_t wrong = (since > patience) | (state >> RM_HOT_EPOCH_SHIFT ^ t->epoch) |
                    (outer ^ dir ^ (observed ? 1u : 0u));
   return wrong == 0 && (state >> (RM_HOT_QUIET_SHIFT + k->kind) & 1);
 }
