@@ -101,14 +101,16 @@ Deno.test("capture writes each mirrored frame once, with its reason, its rule an
   await all.packets(made);
   const whole = await all.end("SIGINT");
   assert.deepEqual([whole.code, whole.written, whole.lost], [0, made, 0], whole.said);
-  assert.equal(whole.frames.length, made);
-  const ports = new Set(whole.frames.map(({ port }) => port));
+  // An event at this moment, as a stall of the machine, leaves a mark beside them.
+  const frames = whole.frames.filter((frame) => !isMark(frame));
+  assert.equal(frames.length, made);
+  const ports = new Set(frames.map(({ port }) => port));
   assert.deepEqual([...ports].sort(), ["redundant-in", "redundant-out"]);
-  const comments = new Set(whole.frames.map(({ comment }) => comment));
+  const comments = new Set(frames.map(({ comment }) => comment));
   assert.deepEqual([...comments].sort(), ["mirrored: all, rule everything", "mirrored: neighbour"]);
-  const cut = whole.frames.find(({ wireLength }) => wireLength === long.length)!;
+  const cut = frames.find(({ wireLength }) => wireLength === long.length)!;
   assert.deepEqual(cut.bytes, long.subarray(0, 128));
-  for (let i = 1; i < made; i++) assert.ok(whole.frames[i]!.timeNs >= whole.frames[i - 1]!.timeNs);
+  for (let i = 1; i < made; i++) assert.ok(frames[i]!.timeNs >= frames[i - 1]!.timeNs);
   const some = await filtered.end("SIGINT");
   const program = compileFilter(EXPRESSION);
   const isChosen = (frame: CapturedFrame) => runBpf(program, frame.bytes, frame.wireLength) !== 0;

@@ -201,8 +201,8 @@ Deno.test("nullRow() is a ratio of speeds; only mirrored SYNs have a bar", () =>
 
 Deno.test("parseOptions() of the bench names the option and the value that is wrong", () => {
   assert.deepEqual(parseOptions([]), {
-    slices: 12,
-    packets: 2_000_000,
+    slices: 48,
+    packets: 500_000,
     rounds: 3,
     only: "",
     json: false,
