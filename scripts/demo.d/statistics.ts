@@ -37,16 +37,13 @@ export function shareOfBase(rows: readonly Row[], row: Row): number {
   return base ? medianOf(row, (run) => run.requestsAfter) / medianOf(base, (run) => run.requestsAfter) : NaN;
 }
 
-/** With less trouble than this at Simple, one event more or less would decide about a bar of a tenth. */
-const TROUBLE_MIN = 10;
-
 /**
  * (ours - Base) / (Simple - Base), the measure of the paper: 0 is as good as no failure, 1 as bad as a cold box.
- * Null where Simple has hardly more trouble than Base, so that there is nothing to compare with.
+ * Null where Simple has no more trouble than Base, so that there is nothing to compare with.
  */
 export function troubleRatio(rows: readonly Row[], row: Row, trouble: (run: Run) => number): number | null {
   const base = baseOf(rows, row.load), simple = simpleOf(rows, row);
   if (!base || !simple) return null;
   const zero = medianOf(base, trouble), worst = medianOf(simple, trouble) - zero;
-  return worst >= TROUBLE_MIN ? (medianOf(row, trouble) - zero) / worst : null;
+  return worst > 0 ? (medianOf(row, trouble) - zero) / worst : null;
 }
