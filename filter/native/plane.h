@@ -51,6 +51,7 @@ struct port {
   uint16_t rx_queue, tx_queue, tx_queues; /* of it: this worker's own, and how many there are to send by */
   uint16_t queued;
   uint64_t refused_ns; /* since when the kernel takes no frame at all; 0: it does */
+  bool yielded;        /* and it was given time to */
   struct rte_mbuf *queue[RM_QUEUE];
   uint8_t *scratch;  /* driver's own */
 };

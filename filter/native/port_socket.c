@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <rte_malloc.h>
 #include "plane.h"
@@ -28,6 +29,7 @@
 #define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000 /* Linux 5.19 */
 #endif
 #define REFUSED_NS 300000ull     /* a queue that is merely full moves on well before */
+#define YIELD_NS 100000          /* enough for the kernel to take some hundred frames off it */
 #define HOLD_DOWN_NS (50 * RM_MS) /* the kernel's own word on a link is older than this at most */
 
 /* What one burst needs beside the frames; receive buffers stay allocated between calls. */
@@ -205,11 +207,19 @@ static void refuse(struct port *port, const struct rte_mbuf *frame) {
 }
 
 /* A carrier that is gone refuses every frame at once, while the news of it waits for a kernel worker, which on a busy
- * machine takes milliseconds. So a port that takes nothing for a moment is a link that is down. */
+ * machine takes milliseconds. So a port that takes nothing for a moment is a link that is down. But whoever empties the
+ * queue behind it may wait for the very processor this loop never leaves: it gets it for a moment, once, before that is
+ * believed. */
 static void refused(struct port *port) {
   struct plane *p = port->plane;
-  if (port->refused_ns == 0) port->refused_ns = p->now;
-  else if (p->now - port->refused_ns >= REFUSED_NS) link_set(p, port, false);
+  if (port->refused_ns == 0) {
+    port->refused_ns = p->now;
+    port->yielded = false;
+  } else if (p->now - port->refused_ns >= REFUSED_NS) {
+    if (port->yielded) return link_set(p, port, false);
+    port->yielded = true;
+    nanosleep(&(struct timespec){.tv_nsec = YIELD_NS}, NULL);
+  }
 }
 
 static uint16_t socket_send(struct port *port, struct rte_mbuf **frames, uint16_t n) {
