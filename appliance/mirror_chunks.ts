@@ -12,6 +12,7 @@ import {
   PCAP_NANO,
   readCapture,
 } from "../filter/capture.ts";
+import { joinBytes } from "../filter/pcapng.ts";
 
 /** Far above any real record; a length beyond it is a broken file, and must not become an allocation. */
 export const RECORD_BYTES_MAX = 64 * 1024 * 1024;
@@ -24,16 +25,6 @@ const RECORD_HEAD_BYTES = 16;
 const BYTE_ORDER = 0x1a2b3c4d;
 
 type Format = "pcap" | "pcapng";
-
-function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
-}
 
 /** Takes a capture file in pieces and gives its frames, in file order. */
 export class CaptureSplitter {
@@ -49,7 +40,7 @@ export class CaptureSplitter {
    * @throws SyntaxError for another format, RangeError naming the byte where the file contradicts itself
    */
   push(piece: Uint8Array): CapturedFrame[] {
-    const bytes = this.#rest.length === 0 ? piece : join([this.#rest, piece]);
+    const bytes = this.#rest.length === 0 ? piece : joinBytes([this.#rest, piece]);
     if (this.#format === undefined && bytes.length < PCAP_HEADER_BYTES) {
       this.#rest = bytes;
       return [];
@@ -153,6 +144,6 @@ export class CaptureSplitter {
 
   #read(bytes: Uint8Array, from: number, to: number, frames: CapturedFrame[]): void {
     if (from === to) return;
-    for (const frame of readCapture(join([...this.#head, bytes.subarray(from, to)]))) frames.push(frame);
+    for (const frame of readCapture(joinBytes([...this.#head, bytes.subarray(from, to)]))) frames.push(frame);
   }
 }
