@@ -5,6 +5,7 @@
  * never takes over half of them.
  */
 import type { Board } from "../filter/board.ts";
+import { DETECTOR } from "../filter/names.ts";
 import { type CompiledRule, encodeRule, type RuleLayout } from "../filter/rule.ts";
 import type { Config } from "./config.ts";
 import { type Path, PATHS, ROLES } from "./view.ts";
@@ -40,6 +41,8 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.drain_ns", failover.drainMs * NS_PER_MS);
   board.setNumber("command.stall_ns", failover.stallMs * NS_PER_MS);
   board.setNumber("command.automatic", failover.automatic ? 1 : 0);
+  board.setNumber("command.votes", 1);
+  DETECTOR.forEach((_, i) => board.setNumber("command.weight", 1, i));
 }
 
 /** All rules, ages and limits of the filter, as one change. Returns the generation that `live.rule_done` reaches with it. */

@@ -5,7 +5,8 @@
  * acts on these views, so that is accepted rather than paid for with locks.
  */
 import type { Board } from "../filter/board.ts";
-import { AGE, CAUSE, EVENT_KIND, POLL, STATE } from "../filter/names.ts";
+import { AGE, CAUSE, EVENT_KIND, LIGHT, POLL, STATE } from "../filter/names.ts";
+import { outvotedReason, readDetectors } from "./detector_view.ts";
 import {
   type Box,
   type BoxView,
@@ -108,17 +109,20 @@ function readNamed(board: Board, label: string): CounterView[] {
   return views;
 }
 
-function readBox(board: Board, box: Box, ports: readonly PortView[], path: Path): BoxView {
+function readBox(board: Board, box: Box, ports: readonly PortView[], now: Now): BoxView {
   const i = BOXES.indexOf(box);
-  const serving = path === box;
+  const serving = readPath(board) === box;
   const down = ports.filter((port) => port.role.startsWith(box) && port.link === "down").map((port) =>
     port.role
   );
   const silent = board.number("box.silent", i) === 1;
+  const detectors = readDetectors(board, i, now);
   const [light, reason]: [Light, string] = down.length > 0
     ? ["red", `no link on ${down.join(" and ")}`]
     : silent
     ? ["red", "frames went in and none came out"]
+    : board.number("box.alive", i) === 0 && outvotedReason(detectors) !== null
+    ? ["red", outvotedReason(detectors)!]
     : board.number("box.alive", i) === 1
     ? ["green", serving ? "links up, serving" : "links up, standing by"]
     : ["yellow", "links up, not proven since it returned"];
@@ -127,6 +131,7 @@ function readBox(board: Board, box: Box, ports: readonly PortView[], path: Path)
     light,
     reason,
     serving,
+    detectors,
     inPackets: board.number("box.in_packets", i),
     outPackets: board.number("box.out_packets", i),
   };
@@ -177,7 +182,7 @@ export function readStatus(board: Board, now: Now, around: Surroundings): NodeSt
 function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
   const ports = readPorts(board, around.specs);
   const path = readPath(board);
-  const boxes = BOXES.map((box) => readBox(board, box, ports, path));
+  const boxes = BOXES.map((box) => readBox(board, box, ports, now));
   const freshMs = rounded(Math.max(0, (now.monoNs - board.number("live.heartbeat_ns")) / NS_PER_MS));
   const state = planeState(board);
   const [light, reason] = judge(boxes, path, freshMs, state);
@@ -242,7 +247,7 @@ function readEvent(board: Board, i: number, boot: string): EventView {
     subject: subject(kind, number("subject")),
     before: place(kind, number("before")),
     after: place(kind, number("after")),
-    silentUs: kind === "link" ? null : number("silent_ns") / 1000,
+    silentUs: kind === "link" || kind === "detector" ? null : number("silent_ns") / 1000,
     lostPackets: kind === "switch" ? number("lost_packets") : null,
   };
   return { ...event, text: describe(event) };
@@ -250,13 +255,14 @@ function readEvent(board: Board, i: number, boot: string): EventView {
 
 function subject(kind: EventView["kind"], value: number): string {
   if (kind === "link") return ROLES[value] ?? "?";
-  return kind === "box" ? BOXES[value] ?? "?" : "node";
+  return kind === "box" || kind === "detector" ? BOXES[value] ?? "?" : "node";
 }
 
 function place(kind: EventView["kind"], value: number): string {
   if (kind === "switch") return PATHS[value] ?? "?";
   if (kind === "link") return value === 1 ? "up" : "down";
   if (kind === "box") return value === 1 ? "alive" : "dead";
+  if (kind === "detector") return LIGHT[value] ?? "?";
   return "";
 }
 
@@ -267,13 +273,15 @@ function describe(event: Omit<EventView, "text">): string {
     case "switch": {
       const moved = `traffic moved from ${event.before} to ${event.after} (${event.cause})`;
       // Of an order nothing is lost, and before a return there was no box.
-      if (event.cause !== "link" && event.cause !== "silence") return moved;
+      if (event.cause === "order" || event.cause === "return") return moved;
       return `${moved}; the old box was last seen ${ms} ms before, at most ${event.lostPackets} packets lost in it`;
     }
     case "link":
       return `link of ${event.subject} is ${event.after}`;
     case "box":
       return `${event.subject} is ${event.after} (${event.cause})`;
+    case "detector":
+      return `${event.cause} of ${event.subject} is ${event.after}, was ${event.before}`;
     default:
       return `the node's own loop stood still for ${ms} ms; silence during it does not count`;
   }

@@ -5,9 +5,10 @@
  * since the start of the plane. A view carries `freshMs`: older than a second means control has lost sight
  * of the plane, and whatever it shows is history, not state.
  */
-import { PATH, ROLE } from "../filter/names.ts";
+import { type Cause, type Detector, type EventKind, PATH, ROLE } from "../filter/names.ts";
 
 export { PATH as PATHS, ROLE as ROLES };
+export type { Detector };
 export type Role = (typeof ROLE)[number];
 export type Path = (typeof PATH)[number];
 export type Box = "primary" | "redundant";
@@ -50,12 +51,25 @@ export interface WorkerView {
   readonly txPackets: number;
 }
 
+/** What one detector says of one box. */
+export interface DetectorView {
+  readonly detector: Detector;
+  readonly light: Light;
+  /** Why, in one sentence. */
+  readonly reason: string;
+  /** Time since the light last changed, and since the detector last looked; null: not since the start. */
+  readonly sinceMs: number | null;
+  readonly ageMs: number | null;
+}
+
 export interface BoxView {
   readonly box: Box;
   readonly light: Light;
   /** One sentence: why it is green, yellow or red. */
   readonly reason: string;
   readonly serving: boolean;
+  /** Those in use that have something to say; links first. */
+  readonly detectors: readonly DetectorView[];
   readonly inPackets: number;
   readonly outPackets: number;
 }
@@ -114,8 +128,8 @@ export interface EventView {
   readonly boot: string;
   readonly wallMs: number;
   readonly monoUs: number;
-  readonly kind: "switch" | "link" | "box" | "stall" | "plane";
-  readonly cause: "start" | "link" | "silence" | "order" | "return" | "stall" | "died" | "attached";
+  readonly kind: EventKind | "plane";
+  readonly cause: Cause | "died" | "attached";
   readonly subject: string;
   readonly before: string;
   readonly after: string;

@@ -17,8 +17,23 @@ export const BOX = ["primary", "redundant"] as const;
 export const PATH = ["primary", "redundant", "wire", "block"] as const;
 export const STATE = ["setup", "starting", "running", "stopped", "failed"] as const;
 export const POLL = ["busy", "sleep"] as const;
-export const EVENT_KIND = ["switch", "link", "box", "stall"] as const;
-export const CAUSE = ["start", "link", "silence", "order", "return", "stall"] as const;
+/** Senses that judge a box. */
+export const DETECTOR = ["link", "silence", "probe", "bfd", "grey", "check"] as const;
+/** What a detector says. */
+export const LIGHT = ["off", "green", "yellow", "red"] as const;
+export const EVENT_KIND = ["switch", "link", "box", "stall", "detector"] as const;
+export const CAUSE = [
+  "start",
+  "link",
+  "silence",
+  "order",
+  "return",
+  "stall",
+  "probe",
+  "bfd",
+  "grey",
+  "check",
+] as const;
 /** Why a copy was made, in falling order of value. */
 export const WHY = [
   "none",
@@ -116,7 +131,7 @@ export const LIMIT = {
 } as const;
 /** Beginning of the capture file, "RMXC". */
 export const CAPTURE_MAGIC = 0x43584d52;
-export const ABI_VERSION = 3;
+export const ABI_VERSION = 4;
 /** Of one entry of a flow table. */
 export const FLOW_BYTES = 192;
 /** "No flow" in `peer`, and "no rule" in `rule`. */
@@ -128,6 +143,7 @@ export type Why = (typeof WHY)[number];
 export type Parse = (typeof PARSE)[number];
 export type Nature = (typeof NATURE)[number];
 export type Age = (typeof AGE)[number];
+export type Detector = (typeof DETECTOR)[number];
 export type EventKind = (typeof EVENT_KIND)[number];
 export type Cause = (typeof CAUSE)[number];
 

@@ -6,6 +6,7 @@
  */
 import type {
   CounterView,
+  DetectorView,
   EventView,
   FlowView,
   NodeStatus,
@@ -79,6 +80,7 @@ function facts(status: NodeStatus, nowMs: number): string[] {
   for (const box of status.boxes) {
     const passed = `${count(box.inPackets)} packets in, ${count(box.outPackets)} out`;
     rows.push([box.box, `${box.light}, ${duty(box)}: ${box.reason}; ${passed}`]);
+    for (const one of box.detectors) if (tells(one)) rows.push(["", detectorFacts(one)]);
   }
   const { upstream, downstream, slots } = status.flows;
   rows.push([
@@ -93,6 +95,17 @@ function facts(status: NodeStatus, nowMs: number): string[] {
     rows.push(["stale", `control has not seen the plane for ${age}: what stands here is history`]);
   }
   return table(rows, []);
+}
+
+/** Links and silence are in the box's own sentence. */
+function tells({ detector }: DetectorView): boolean {
+  return detector !== "link" && detector !== "silence";
+}
+
+function detectorFacts({ detector, light, reason, sinceMs, ageMs }: DetectorView): string {
+  const since = sinceMs === null ? "" : ` for ${duration(sinceMs)}`;
+  const age = ageMs === null ? "" : `, looked ${duration(ageMs)} ago`;
+  return `${detector}: ${light}${since}${age}: ${reason}`;
 }
 
 function planeFacts({ plane, version }: NodeStatus, nowMs: number): string {

@@ -13,124 +13,11 @@
 #include <stdint.h>
 
 #define RM_MAGIC 0x42584d52u /* "RMXB" */
-#define RM_ABI_VERSION 3u
+#define RM_ABI_VERSION 4u
 #define RM_CACHE_LINE 64
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
-/* Ports, in the order of the picture in docs/architecture.md. An even role is the client side. */
-enum rm_role {
-  RM_UPSTREAM,
-  RM_DOWNSTREAM,
-  RM_PRIMARY_IN,
-  RM_PRIMARY_OUT,
-  RM_REDUNDANT_IN,
-  RM_REDUNDANT_OUT,
-  RM_ROLES
-};
-enum rm_side { RM_SIDE_UP, RM_SIDE_DOWN, RM_SIDES };
-enum rm_box { RM_PRIMARY, RM_REDUNDANT, RM_BOXES };
-
-/* Where traffic goes. The first two values equal enum rm_box. */
-enum rm_path { RM_PATH_PRIMARY, RM_PATH_REDUNDANT, RM_PATH_WIRE, RM_PATH_BLOCK, RM_PATHS };
-
-enum rm_state { RM_STATE_SETUP, RM_STATE_STARTING, RM_STATE_RUNNING, RM_STATE_STOPPED, RM_STATE_FAILED };
-enum rm_poll { RM_POLL_BUSY, RM_POLL_SLEEP };
-enum rm_event_kind { RM_EVENT_SWITCH, RM_EVENT_LINK, RM_EVENT_BOX, RM_EVENT_STALL, RM_EVENT_KINDS };
-enum rm_cause {
-  RM_CAUSE_START,
-  RM_CAUSE_LINK,
-  RM_CAUSE_SILENCE,
-  RM_CAUSE_ORDER,
-  RM_CAUSE_RETURN,
-  RM_CAUSE_STALL,
-  RM_CAUSES
-};
-/* Why a copy was made, in falling order of value: a budget sheds from the end. RM_WHY_NONE: it was not. */
-enum rm_why {
-  RM_WHY_NONE,
-  RM_WHY_NEIGHBOUR,
-  RM_WHY_HANDSHAKE,
-  RM_WHY_TEARDOWN,
-  RM_WHY_KEEPALIVE, /* by time or by window */
-  RM_WHY_FIRST,
-  RM_WHY_PAYLOAD,
-  RM_WHY_ACK,       /* acknowledges what was copied */
-  RM_WHY_FRAGMENT,  /* follows its first fragment */
-  RM_WHY_BYTES,
-  RM_WHY_TURN,
-  RM_WHY_SAMPLE,
-  RM_WHY_ALL,
-  RM_WHYS
-};
-/* What the payload of a flow showed so far. The handshakes of TLS, SSH and QUIC can be read, what follows cannot. */
-enum rm_nature {
-  RM_NATURE_UNKNOWN, /* no payload yet */
-  RM_NATURE_PLAIN,
-  RM_NATURE_TLS,     /* or DTLS, in its handshake */
-  RM_NATURE_SSH,
-  RM_NATURE_QUIC,
-  RM_NATURE_OPAQUE,  /* encrypted from here on */
-  RM_NATURES
-};
-/* What the parser made of a frame. Everything but RM_PARSE_FLOW is forwarded without a flow. */
-enum rm_parse {
-  RM_PARSE_FLOW,            /* has a flow key */
-  RM_PARSE_NEIGHBOUR,       /* ARP, or ICMPv6 133-137 */
-  RM_PARSE_LINK_LOCAL,      /* destination 01:80:C2:00:00:00-0F */
-  RM_PARSE_NOT_IP,          /* any other EtherType, LLC */
-  RM_PARSE_FRAGMENT,        /* IP fragment, first or later */
-  RM_PARSE_SHORT_ETHERNET,  /* from here on: malformed */
-  RM_PARSE_SHORT_VLAN,
-  RM_PARSE_DEEP_VLAN,       /* more than four tags */
-  RM_PARSE_SHORT_IP,
-  RM_PARSE_BAD_IP_VERSION,
-  RM_PARSE_BAD_IP_HEADER,   /* header length below 20 or beyond the frame */
-  RM_PARSE_BAD_IP_LENGTH,   /* total length below the header or beyond the frame */
-  RM_PARSE_DEEP_IPV6,       /* more than eight extension headers */
-  RM_PARSE_SHORT_TRANSPORT,
-  RM_PARSE_BAD_TCP_OFFSET,
-  RM_PARSES
-};
-enum rm_counter {
-  RM_COUNT_TX_FULL,          /* drop: the port did not take the frame */
-  RM_COUNT_MIRROR_FULL,      /* a copy was not made: standby port full or no buffer */
-  RM_COUNT_BLOCKED,          /* drop: no box alive and policy is block */
-  RM_COUNT_SHADOW,           /* output of the standby, held back */
-  RM_COUNT_DRAINED,          /* output of the box that served before, forwarded while draining */
-  RM_COUNT_ARP_ANSWERED,     /* neighbour requests of the standby answered by the node */
-  RM_COUNT_ARP_UNKNOWN,      /* ... for which the node knows no answer */
-  RM_COUNT_SEEDED,           /* flows resynchronised in the serving box after a switch */
-  RM_COUNT_SEED_UNPAIRED,    /* flows that could not be, their other half is unknown */
-  RM_COUNT_SEED_SWALLOWED,   /* frames of seeds that came out of the box and were held back */
-  RM_COUNT_SEED_FULL,        /* seeds not made: port full or no buffer */
-  RM_COUNT_FLOW_EVICTED,     /* a live flow gave its place to a new one */
-  RM_COUNT_FLOW_EXPIRED,
-  RM_COUNT_EVENT_LOST,       /* the event ring was full */
-  RM_COUNT_TOO_BIG,          /* drop: larger than frame_bytes_max */
-  RM_COUNT_STALLS,           /* turns that took longer than the stall bar: the node's own fault */
-  RM_COUNT_FLOW_EVICTED_LIVE, /* ... of RM_COUNT_FLOW_EVICTED, those that had been answered and were not closing */
-  RM_COUNT_HANDOVER_FULL,    /* drop: the worker that sends for this port had no room for the frame */
-  RM_COUNT_CROSSING_FULL,    /* messages to another worker that found no room; what they would have told stays unknown */
-  RM_COUNT_SEED_HELD,        /* frames that waited for another worker's seed of their connection */
-  RM_COUNTERS
-};
-
-/* Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to a port. */
-enum rm_tap { RM_TAP_COPY, RM_TAP_IN, RM_TAP_OUT, RM_TAPS };
-
-#define RM_SPEC_BYTES 112
-#define RM_NAME_BYTES 32
-#define RM_ERROR_BYTES 256
-#define RM_RULES 16
-#define RM_BPF_MAX 128
-#define RM_EVENTS 256 /* power of two; control drains it every 10 ms, a burst of switches is tens */
-#define RM_FIELDS 256
-#define RM_NO_FLOW 0xffffffffu
-#define RM_WORKERS 16 /* poll loops, each on a core of its own */
-#define RM_NO_CPU 0xffffffffu
-
-/* Class of a flow for ageing. */
-enum rm_age { RM_AGE_TCP_OPENING, RM_AGE_TCP, RM_AGE_TCP_CLOSING, RM_AGE_UDP, RM_AGE_ICMP, RM_AGE_OTHER, RM_AGES };
+#include "abi_words.h"
 
 /* One field of the board, as told to the reader. */
 struct rm_field {
@@ -191,6 +78,8 @@ struct rm_rule {
   struct rm_bpf bpf[RM_BPF_MAX];
 } RM_ALIGNED;
 
+struct rm_check { uint32_t light, detail; uint64_t seen_ns; };
+
 struct rm_command {
   uint32_t rule_generation;     /* bumped after everything up to budget_packets is written; odd while writing */
   uint32_t rule_count;
@@ -209,6 +98,13 @@ struct rm_command {
   /* Orders: order_path and order_cause first, then order_sequence. */
   uint32_t order_path, order_sequence;
   uint32_t stop;                /* 1: the plane ends after this turn */
+  /* Votes: a box is dead while the weights of its red detectors reach `votes`. A link that is down and silence
+   * always suffice. What a detector said longer ago than stale_ns counts as not said; 0: never stale. */
+  uint32_t votes;
+  uint32_t weight[RM_DETECTORS];
+  uint64_t stale_ns[RM_DETECTORS];
+  /* What control's own checks say: light and detail first, then seen_ns, which changes with every look. */
+  struct rm_check check[RM_BOXES];
 } RM_ALIGNED;
 
 struct rm_port {
@@ -229,14 +125,22 @@ struct rm_box_view {
   uint64_t in_packets, out_packets; /* put in, came out, both directions */
 } RM_ALIGNED;
 
+/* What one detector says of one box. */
+struct rm_detection {
+  uint32_t light;      /* enum rm_light; off: not in use, or stale */
+  uint32_t detail;     /* why, in the detector's own terms */
+  uint64_t since_ns;   /* monotonic time of the last change of light */
+  uint64_t seen_ns;    /* monotonic time it was last told */
+};
+
 struct rm_named { char name[RM_NAME_BYTES]; uint64_t packets, bytes; };
 
 struct rm_event {
   uint64_t sequence;   /* from 1; the slot is valid when it equals the expected number */
   uint64_t mono_ns, wall_ns;
   uint32_t kind, cause;
-  uint32_t before, after;   /* switch: paths; link: 0/1; box: alive before, after */
-  uint32_t subject;         /* link: role; box: enum rm_box */
+  uint32_t before, after;   /* switch: paths; link: 0/1; box: alive before, after; detector: enum rm_light */
+  uint32_t subject;         /* link: role; box, detector: enum rm_box */
   uint32_t order;           /* sequence of the order that caused it, else 0 */
   uint64_t silent_ns;       /* time since the box was last seen working */
   uint64_t lost_packets;    /* put into the box and not seen to come out, an upper estimate */
@@ -273,6 +177,7 @@ struct rm_live {
   struct rm_named rule[RM_RULES];       /* copies by rule */
   uint32_t workers;                     /* how many poll loops there are */
   struct rm_worker worker[RM_WORKERS];
+  struct rm_detection detection[RM_BOXES * RM_DETECTORS]; /* by box, then detector */
 } RM_ALIGNED;
 
 /* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */

@@ -1,8 +1,11 @@
-/* Exported life of the board; see board.c. */
+/* Life and description of the board; see board.c, describe.c. */
 #ifndef RM_BOARD_H
 #define RM_BOARD_H
+#include <stddef.h>
 #include "abi.h"
 #define RM_EXPORT __attribute__((visibility("default")))
+/* Of a board with `slots` flows on each side. */
+size_t board_bytes(uint32_t slots);
 /* Describe a zeroed board and declare it complete; its memory holds `slots` flows of each side behind it. */
 void board_fill(struct rm_board *b, uint32_t slots, const char *version);
 RM_EXPORT void *rm_board_create(const char *path, uint32_t slots, const char *version, int32_t *error);

@@ -1,8 +1,8 @@
 /* Reflexes: which box is alive, and the one word that says where traffic goes.
  *
- * Two senses act here, because control would be too late: the link of a box's ports, and silence (frames of
- * connections that are known to pass go in, nothing comes out). Everything else is judgement and comes
- * as an order. No way back is ever taken by reflex: a returning box serves only when no other does.
+ * Two senses are at home here: the link of a box's ports, and silence (frames of connections that are known to pass go
+ * in, nothing comes out). Other detectors tell what they see and have votes by weight. Everything else is judgement and
+ * comes as an order. No way back is ever taken by reflex: a returning box serves only when no other does.
  *
  * Silence is judged per direction and only on dense traffic: a few retransmissions of one blocked connection must
  * not look like a dead box. A turn that took too long is the node's own fault and does not count as silence.
@@ -22,7 +22,36 @@ static struct rm_box_view *view(struct reflex *r, uint32_t box) { return &r->boa
 static const struct rm_command *command(const struct reflex *r) { return &r->board->command; }
 static bool is_box(uint32_t path) { return path <= RM_PATH_REDUNDANT; }
 static bool links(const struct box_state *b) { return b->link[RM_SIDE_UP] && b->link[RM_SIDE_DOWN]; }
-static bool alive(const struct box_state *b) { return links(b) && !b->silent; }
+static uint32_t votes_needed(const struct reflex *r) { return command(r)->votes ? command(r)->votes : 1; }
+static bool outvoted(const struct reflex *r, const struct box_state *b) { return b->against >= votes_needed(r); }
+static bool alive(const struct reflex *r, const struct box_state *b) {
+  return links(b) && !b->silent && !outvoted(r, b);
+}
+
+static struct rm_detection *detection(struct reflex *r, uint32_t box, enum rm_detector d) {
+  return &r->board->live.detection[box * RM_DETECTORS + d];
+}
+
+static enum rm_cause cause_of(enum rm_detector d) {
+  static const enum rm_cause CAUSE[RM_DETECTORS] = {RM_CAUSE_LINK, RM_CAUSE_SILENCE, RM_CAUSE_PROBE,
+                                                    RM_CAUSE_BFD,  RM_CAUSE_GREY,    RM_CAUSE_CHECK};
+  return CAUSE[d];
+}
+
+/* Note what a detector says; true: its light changed. */
+static bool note_light(struct reflex *r, uint32_t box, enum rm_detector d, struct said said) {
+  struct rm_detection *row = detection(r, box, d);
+  row->detail = said.detail;
+  row->seen_ns = r->now;
+  if (row->light == said.light) return false;
+  struct rm_event e = {.kind = RM_EVENT_DETECTOR, .cause = cause_of(d), .before = row->light, .after = said.light,
+                       .subject = box};
+  row->since_ns = r->now;
+  __atomic_store_n(&row->light, said.light, __ATOMIC_RELEASE);
+  /* Links and silence have events of their own. */
+  if (d > RM_DETECTOR_SILENCE) event_write(r->board, r->now, &e);
+  return true;
+}
 
 static void clear_ways(struct reflex *r) { memset(r->way, 0, sizeof r->way); }
 
@@ -31,7 +60,7 @@ static uint64_t unseen(const struct reflex *r) { return r->way[0].put + r->way[1
 /* Tell control when a box's verdict changed. */
 static void publish(struct reflex *r, uint32_t box, enum rm_cause cause) {
   struct box_state *b = &r->box[box];
-  bool now = alive(b);
+  bool now = alive(r, b);
   view(r, box)->silent = b->silent;
   if (now == b->was_alive) return;
   if (!now) b->down_ns = r->now;
@@ -68,11 +97,11 @@ void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]) {
     struct box_state *b = &r->box[box];
     for (uint32_t s = 0; s < RM_SIDES; s++) b->link[s] = link[box][s];
     b->links_up_ns = r->now;
-    b->was_alive = alive(b);
+    b->was_alive = alive(r, b);
     view(r, box)->alive = b->was_alive;
   }
-  r->path = alive(&r->box[RM_PRIMARY])     ? RM_PATH_PRIMARY
-            : alive(&r->box[RM_REDUNDANT]) ? RM_PATH_REDUNDANT
+  r->path = alive(r, &r->box[RM_PRIMARY])     ? RM_PATH_PRIMARY
+            : alive(r, &r->box[RM_REDUNDANT]) ? RM_PATH_REDUNDANT
                                            : command(r)->dead_path;
   r->previous = r->path;
   r->path_since = r->now;
@@ -151,9 +180,9 @@ static bool silent(const struct reflex *r, struct way *w, uint64_t bar) {
 static void judge_silence(struct reflex *r, uint32_t box) {
   struct box_state *b = &r->box[box];
   /* A doubtful box is better than none. */
-  uint64_t bar = command(r)->silence_ns * (alive(&r->box[1 - box]) ? 1 : LAST_BOX);
+  uint64_t bar = command(r)->silence_ns * (alive(r, &r->box[1 - box]) ? 1 : LAST_BOX);
   /* What went in while nobody judged is no evidence: silence was off, or a link down. */
-  bool watch = bar > 0 && alive(b), begins = watch && !r->watching;
+  bool watch = bar > 0 && alive(r, b), begins = watch && !r->watching;
   r->watching = watch;
   if (begins) clear_ways(r);
   if (!watch || begins) return;
@@ -167,7 +196,56 @@ static void judge_silence(struct reflex *r, uint32_t box) {
 }
 
 static uint64_t last_fault_ns(const struct box_state *b) {
-  return b->links_up_ns > b->silent_ns ? b->links_up_ns : b->silent_ns;
+  uint64_t last = b->links_up_ns > b->silent_ns ? b->links_up_ns : b->silent_ns;
+  return b->outvoted_ns > last ? b->outvoted_ns : last;
+}
+
+/* Add up who is against a box; what is stale goes out. The first of them by number is the cause. */
+static void count_votes(struct reflex *r, uint32_t box) {
+  struct box_state *b = &r->box[box];
+  uint32_t against = 0;
+  enum rm_cause cause = RM_CAUSE_RETURN;
+  for (enum rm_detector d = RM_DETECTOR_PROBE; d < RM_DETECTORS; d++) {
+    struct rm_detection *row = detection(r, box, d);
+    uint64_t stale = command(r)->stale_ns[d], seen = row->seen_ns;
+    if (row->light == RM_LIGHT_OFF) continue;
+    if (stale && r->now > seen && r->now - seen > stale) {
+      note_light(r, box, d, (struct said){RM_LIGHT_OFF, row->detail});
+      row->seen_ns = seen;
+    }
+    if (row->light != RM_LIGHT_RED || command(r)->weight[d] == 0) continue;
+    if (against == 0) cause = cause_of(d);
+    against += command(r)->weight[d];
+  }
+  if (against == b->against) return;
+  b->against = against;
+  if (outvoted(r, b)) b->outvoted_ns = r->now, b->cause = cause;
+  publish(r, box, outvoted(r, b) ? cause : RM_CAUSE_RETURN);
+}
+
+void reflex_detect(struct reflex *r, uint32_t box, enum rm_detector d, struct said said) {
+  if (note_light(r, box, d, said)) count_votes(r, box);
+}
+
+/* What control's checks say, which it writes without being waited for. */
+static void hear_check(struct reflex *r, uint32_t box) {
+  const struct rm_check *check = &command(r)->check[box];
+  uint64_t seen = __atomic_load_n(&check->seen_ns, __ATOMIC_ACQUIRE);
+  struct rm_detection *row = detection(r, box, RM_DETECTOR_CHECK);
+  if (seen == row->seen_ns || seen == 0) return;
+  note_light(r, box, RM_DETECTOR_CHECK, (struct said){check->light, check->detail});
+  row->seen_ns = seen;
+}
+
+static void judge_votes(struct reflex *r) {
+  for (uint32_t box = 0; box < RM_BOXES; box++) {
+    struct box_state *b = &r->box[box];
+    note_light(r, box, RM_DETECTOR_LINK, (struct said){links(b) ? RM_LIGHT_GREEN : RM_LIGHT_RED, 0});
+    enum rm_light silence = b->silent ? RM_LIGHT_RED : command(r)->silence_ns ? RM_LIGHT_GREEN : RM_LIGHT_OFF;
+    note_light(r, box, RM_DETECTOR_SILENCE, (struct said){silence, b->silent_way});
+    hear_check(r, box);
+    count_votes(r, box);
+  }
 }
 
 /* With no box alive: one without a fault for the hold-up, or a silent one worth another try. */
@@ -176,7 +254,7 @@ static void judge_return(struct reflex *r) {
     struct box_state *b = &r->box[box];
     uint64_t hold = command(r)->hold_up_ns;
     if (b->silent && links(b) && r->now - b->silent_ns > RETRY * hold) b->silent = false;
-    if (!alive(b) || r->now - last_fault_ns(b) < hold) continue;
+    if (!alive(r, b) || r->now - last_fault_ns(b) < hold) continue;
     publish(r, box, RM_CAUSE_RETURN);
     go(r, box, RM_CAUSE_RETURN, 0);
     return;
@@ -186,13 +264,14 @@ static void judge_return(struct reflex *r) {
 void reflex_judge(struct reflex *r) {
   int box = reflex_serving(r);
   if (box >= 0) judge_silence(r, (uint32_t)box);
+  judge_votes(r);
   if (!command(r)->automatic) return;
   if (box < 0) return judge_return(r);
   struct box_state *b = &r->box[box];
-  if (alive(b)) return;
+  if (alive(r, b)) return;
   uint32_t other = 1 - (uint32_t)box;
-  enum rm_cause cause = b->silent ? RM_CAUSE_SILENCE : RM_CAUSE_LINK;
-  go(r, alive(&r->box[other]) ? other : command(r)->dead_path, cause, 0);
+  enum rm_cause cause = !links(b) ? RM_CAUSE_LINK : b->silent ? RM_CAUSE_SILENCE : b->cause;
+  go(r, alive(r, &r->box[other]) ? other : command(r)->dead_path, cause, 0);
 }
 
 void reflex_order(struct reflex *r) {

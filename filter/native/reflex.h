@@ -23,9 +23,11 @@ struct box_state {
   bool link[RM_SIDES];
   bool silent;
   bool was_alive;
+  uint32_t against;      /* weights of the red detectors but link and silence */
   uint32_t silent_way;   /* the side of the way that was judged silent */
   uint32_t proof;        /* frames seen to pass that way since then */
-  uint64_t links_up_ns, down_ns, silent_ns, seen_ns;
+  enum rm_cause cause;   /* of the detectors, when they outvoted the box */
+  uint64_t links_up_ns, down_ns, silent_ns, seen_ns, outvoted_ns;
 };
 
 struct reflex {
@@ -61,6 +63,9 @@ void reflex_link(struct reflex *r, uint32_t role, bool up);
 void reflex_judge(struct reflex *r);
 /* Carry out an order of control, if there is a new one. */
 void reflex_order(struct reflex *r);
+/* A detector other than link and silence looked at a box. `detail` says why, in its own terms. */
+struct said { enum rm_light light; uint32_t detail; };
+void reflex_detect(struct reflex *r, uint32_t box, enum rm_detector detector, struct said said);
 /* The node itself stood still for so long. */
 void reflex_own_stall(struct reflex *r, uint64_t lost_ns);
 

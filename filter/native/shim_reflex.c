@@ -24,6 +24,7 @@ RM_EXPORT void rm_reflex_put(struct rm_sim *s, uint32_t side, uint32_t slot, uin
 RM_EXPORT void rm_reflex_out(struct rm_sim *s, uint32_t side, uint32_t frames);
 RM_EXPORT void rm_reflex_shadow(struct rm_sim *s, uint32_t box, uint32_t side, uint32_t frames);
 RM_EXPORT void rm_reflex_stall(struct rm_sim *s, uint64_t lost_ns);
+RM_EXPORT void rm_reflex_detect(struct rm_sim *s, uint32_t box, uint32_t detector, uint32_t light);
 RM_EXPORT void rm_reflex_turn(struct rm_sim *s);
 
 /* Null: no memory. */
@@ -71,6 +72,10 @@ void rm_reflex_shadow(struct rm_sim *s, uint32_t box, uint32_t side, uint32_t fr
 }
 
 void rm_reflex_stall(struct rm_sim *s, uint64_t lost_ns) { reflex_own_stall(&s->reflex, lost_ns); }
+
+void rm_reflex_detect(struct rm_sim *s, uint32_t box, uint32_t detector, uint32_t light) {
+  reflex_detect(&s->reflex, box, detector, (struct said){.light = light});
+}
 
 /* What a turn does after its frames. */
 void rm_reflex_turn(struct rm_sim *s) {

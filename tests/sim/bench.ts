@@ -6,6 +6,7 @@
 import type { Path } from "../../appliance/view.ts";
 import { PATHS } from "../../appliance/view.ts";
 import { writeOrder } from "../../appliance/board_command.ts";
+import { DETECTOR, type Detector, type LIGHT } from "../../filter/names.ts";
 import { eventsSince, nameEvent } from "./oracle.ts";
 import { buildLibrary, Reflex, type Side } from "./reflex.ts";
 import { MS, PLAIN, type Settings, writeSettings } from "./settings.ts";
@@ -66,6 +67,17 @@ export class Bench implements Disposable {
   }
   shadow(box: BoxName, side: Side, frames: number): void {
     this.reflex.shadow(BOXES[box], side, frames);
+  }
+  detect(box: BoxName, detector: Detector, light: (typeof LIGHT)[number]): void {
+    this.reflex.detect(BOXES[box], detector, light);
+  }
+  /** So many votes are needed; detectors that are not named have none, and none lasts longer than `staleMs`. */
+  votes(needed: number, weights: Partial<Record<Detector, number>>, staleMs = 0): void {
+    this.reflex.board.setNumber("command.votes", needed);
+    DETECTOR.forEach((detector, i) => {
+      this.reflex.board.setNumber("command.weight", weights[detector] ?? 0, i);
+      this.reflex.board.setNumber("command.stale_ns", staleMs * MS, i);
+    });
   }
   order(path: Path): number {
     return writeOrder(this.reflex.board, this.reflex.publish, path);

@@ -5,6 +5,7 @@
  * many worlds, one after the other: `reset()` gives a new board at the same place.
  */
 import { Board } from "../../filter/board.ts";
+import { DETECTOR, type Detector, LIGHT } from "../../filter/names.ts";
 
 export type BoxIndex = 0 | 1;
 export type Side = 0 | 1;
@@ -28,6 +29,8 @@ const SYMBOLS = {
   rm_reflex_shadow: { parameters: ["pointer", "u32", "u32", "u32"], result: "void" },
   // sim, lost_ns
   rm_reflex_stall: { parameters: ["pointer", "u64"], result: "void" },
+  // sim, box, detector, light
+  rm_reflex_detect: { parameters: ["pointer", "u32", "u32", "u32"], result: "void" },
   rm_reflex_turn: { parameters: ["pointer"], result: "void" },
   // word, value
   rm_store: { parameters: ["pointer", "u32"], result: "void" },
@@ -101,6 +104,10 @@ export class Reflex implements Disposable {
   }
   stall(lostNs: number): void {
     this.#library.symbols.rm_reflex_stall(this.#sim, BigInt(lostNs));
+  }
+  /** A detector other than link and silence has looked at a box. */
+  detect(box: BoxIndex, detector: Detector, light: (typeof LIGHT)[number]): void {
+    this.#library.symbols.rm_reflex_detect(this.#sim, box, DETECTOR.indexOf(detector), LIGHT.indexOf(light));
   }
   /** Carry out an order, judge. */
   turn(): void {

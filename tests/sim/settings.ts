@@ -4,6 +4,7 @@
  * A world's longest silence bounds how thin its blocked flows must be, so it is fixed with the seed; everything else may
  * change while it runs, as after a reload.
  */
+import { DETECTOR } from "../../filter/names.ts";
 import type { Board } from "../../filter/board.ts";
 import type { Random } from "../../filter/random.ts";
 
@@ -77,4 +78,6 @@ export function writeSettings(board: Board, settings: Settings): void {
   board.setNumber("command.drain_ns", settings.drainNs);
   board.setNumber("command.stall_ns", settings.stallNs);
   board.setNumber("command.automatic", settings.automatic ? 1 : 0);
+  board.setNumber("command.votes", 1);
+  DETECTOR.forEach((_, i) => board.setNumber("command.weight", 1, i));
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { run, TOP } from "./library.ts";
 
-const SOURCES = ["capture", "board", "bpf"].map((name) => `${TOP}/filter/native/${name}.c`);
+const SOURCES = ["capture", "board", "describe", "bpf"].map((name) => `${TOP}/filter/native/${name}.c`);
 const SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
 
 interface Counts {

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import * as names from "../../../filter/names.ts";
 
-const header = await Deno.readTextFile(new URL("../../../filter/native/abi.h", import.meta.url));
+const native = (name: string) =>
+  Deno.readTextFile(new URL(`../../../filter/native/${name}`, import.meta.url));
+const header = await native("abi_words.h") + await native("abi.h");
 const bare = header.replace(/\/\*[\s\S]*?\*\//g, "");
 
 /** Members of an enum in order, without prefix and without the count at the end, in lower case. */
@@ -31,6 +33,8 @@ const TABLE: readonly (readonly [string, string, string, readonly string[]])[] =
   ["rm_path", "path_", "paths", names.PATH],
   ["rm_state", "state_", "", names.STATE],
   ["rm_poll", "poll_", "", names.POLL],
+  ["rm_detector", "detector_", "detectors", names.DETECTOR],
+  ["rm_light", "light_", "lights", names.LIGHT],
   ["rm_event_kind", "event_", "event_kinds", names.EVENT_KIND],
   ["rm_cause", "cause_", "causes", names.CAUSE],
   ["rm_why", "why_", "whys", names.WHY],

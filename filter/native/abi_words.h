@@ -1,0 +1,141 @@
+/* Words of the board: its enumerations and limits. Part of the law (abi.h), with names in filter/names.ts. */
+#ifndef RM_ABI_WORDS_H
+#define RM_ABI_WORDS_H
+
+/* Ports, in the order of the picture in docs/architecture.md. An even role is the client side. */
+enum rm_role {
+  RM_UPSTREAM,
+  RM_DOWNSTREAM,
+  RM_PRIMARY_IN,
+  RM_PRIMARY_OUT,
+  RM_REDUNDANT_IN,
+  RM_REDUNDANT_OUT,
+  RM_ROLES
+};
+enum rm_side { RM_SIDE_UP, RM_SIDE_DOWN, RM_SIDES };
+enum rm_box { RM_PRIMARY, RM_REDUNDANT, RM_BOXES };
+
+/* Where traffic goes. The first two values equal enum rm_box. */
+enum rm_path { RM_PATH_PRIMARY, RM_PATH_REDUNDANT, RM_PATH_WIRE, RM_PATH_BLOCK, RM_PATHS };
+
+enum rm_state { RM_STATE_SETUP, RM_STATE_STARTING, RM_STATE_RUNNING, RM_STATE_STOPPED, RM_STATE_FAILED };
+enum rm_poll { RM_POLL_BUSY, RM_POLL_SLEEP };
+/* Senses that judge a box, each on its own; what they say together is a vote (reflex.c). */
+enum rm_detector {
+  RM_DETECTOR_LINK,
+  RM_DETECTOR_SILENCE,
+  RM_DETECTOR_PROBE,  /* frames of the node's own through the box */
+  RM_DETECTOR_BFD,
+  RM_DETECTOR_GREY,   /* loss, latency, one kind of flows alone */
+  RM_DETECTOR_CHECK,  /* control's: is the box itself reachable */
+  RM_DETECTORS
+};
+enum rm_light { RM_LIGHT_OFF, RM_LIGHT_GREEN, RM_LIGHT_YELLOW, RM_LIGHT_RED, RM_LIGHTS };
+enum rm_event_kind {
+  RM_EVENT_SWITCH,
+  RM_EVENT_LINK,
+  RM_EVENT_BOX,
+  RM_EVENT_STALL,
+  RM_EVENT_DETECTOR, /* a detector changed its light */
+  RM_EVENT_KINDS
+};
+enum rm_cause {
+  RM_CAUSE_START,
+  RM_CAUSE_LINK,
+  RM_CAUSE_SILENCE,
+  RM_CAUSE_ORDER,
+  RM_CAUSE_RETURN,
+  RM_CAUSE_STALL,
+  RM_CAUSE_PROBE,
+  RM_CAUSE_BFD,
+  RM_CAUSE_GREY,
+  RM_CAUSE_CHECK,
+  RM_CAUSES
+};
+/* Why a copy was made, in falling order of value: a budget sheds from the end. RM_WHY_NONE: it was not. */
+enum rm_why {
+  RM_WHY_NONE,
+  RM_WHY_NEIGHBOUR,
+  RM_WHY_HANDSHAKE,
+  RM_WHY_TEARDOWN,
+  RM_WHY_KEEPALIVE, /* by time or by window */
+  RM_WHY_FIRST,
+  RM_WHY_PAYLOAD,
+  RM_WHY_ACK,       /* acknowledges what was copied */
+  RM_WHY_FRAGMENT,  /* follows its first fragment */
+  RM_WHY_BYTES,
+  RM_WHY_TURN,
+  RM_WHY_SAMPLE,
+  RM_WHY_ALL,
+  RM_WHYS
+};
+/* What the payload of a flow showed so far. The handshakes of TLS, SSH and QUIC can be read, what follows cannot. */
+enum rm_nature {
+  RM_NATURE_UNKNOWN, /* no payload yet */
+  RM_NATURE_PLAIN,
+  RM_NATURE_TLS,     /* or DTLS, in its handshake */
+  RM_NATURE_SSH,
+  RM_NATURE_QUIC,
+  RM_NATURE_OPAQUE,  /* encrypted from here on */
+  RM_NATURES
+};
+/* What the parser made of a frame. Everything but RM_PARSE_FLOW is forwarded without a flow. */
+enum rm_parse {
+  RM_PARSE_FLOW,            /* has a flow key */
+  RM_PARSE_NEIGHBOUR,       /* ARP, or ICMPv6 133-137 */
+  RM_PARSE_LINK_LOCAL,      /* destination 01:80:C2:00:00:00-0F */
+  RM_PARSE_NOT_IP,          /* any other EtherType, LLC */
+  RM_PARSE_FRAGMENT,        /* IP fragment, first or later */
+  RM_PARSE_SHORT_ETHERNET,  /* from here on: malformed */
+  RM_PARSE_SHORT_VLAN,
+  RM_PARSE_DEEP_VLAN,       /* more than four tags */
+  RM_PARSE_SHORT_IP,
+  RM_PARSE_BAD_IP_VERSION,
+  RM_PARSE_BAD_IP_HEADER,   /* header length below 20 or beyond the frame */
+  RM_PARSE_BAD_IP_LENGTH,   /* total length below the header or beyond the frame */
+  RM_PARSE_DEEP_IPV6,       /* more than eight extension headers */
+  RM_PARSE_SHORT_TRANSPORT,
+  RM_PARSE_BAD_TCP_OFFSET,
+  RM_PARSES
+};
+enum rm_counter {
+  RM_COUNT_TX_FULL,          /* drop: the port did not take the frame */
+  RM_COUNT_MIRROR_FULL,      /* a copy was not made: standby port full or no buffer */
+  RM_COUNT_BLOCKED,          /* drop: no box alive and policy is block */
+  RM_COUNT_SHADOW,           /* output of the standby, held back */
+  RM_COUNT_DRAINED,          /* output of the box that served before, forwarded while draining */
+  RM_COUNT_ARP_ANSWERED,     /* neighbour requests of the standby answered by the node */
+  RM_COUNT_ARP_UNKNOWN,      /* ... for which the node knows no answer */
+  RM_COUNT_SEEDED,           /* flows resynchronised in the serving box after a switch */
+  RM_COUNT_SEED_UNPAIRED,    /* flows that could not be, their other half is unknown */
+  RM_COUNT_SEED_SWALLOWED,   /* frames of seeds that came out of the box and were held back */
+  RM_COUNT_SEED_FULL,        /* seeds not made: port full or no buffer */
+  RM_COUNT_FLOW_EVICTED,     /* a live flow gave its place to a new one */
+  RM_COUNT_FLOW_EXPIRED,
+  RM_COUNT_EVENT_LOST,       /* the event ring was full */
+  RM_COUNT_TOO_BIG,          /* drop: larger than frame_bytes_max */
+  RM_COUNT_STALLS,           /* turns that took longer than the stall bar: the node's own fault */
+  RM_COUNT_FLOW_EVICTED_LIVE, /* ... of RM_COUNT_FLOW_EVICTED, those that had been answered and were not closing */
+  RM_COUNT_HANDOVER_FULL,    /* drop: the worker that sends for this port had no room for the frame */
+  RM_COUNT_CROSSING_FULL,    /* messages to another worker that found no room; what they would have told stays unknown */
+  RM_COUNT_SEED_HELD,        /* frames that waited for another worker's seed of their connection */
+  RM_COUNTERS
+};
+
+/* Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to a port. */
+enum rm_tap { RM_TAP_COPY, RM_TAP_IN, RM_TAP_OUT, RM_TAPS };
+
+#define RM_SPEC_BYTES 112
+#define RM_NAME_BYTES 32
+#define RM_ERROR_BYTES 256
+#define RM_RULES 16
+#define RM_BPF_MAX 128
+#define RM_EVENTS 256 /* power of two; control drains it every 10 ms, a burst of switches is tens */
+#define RM_FIELDS 512
+#define RM_NO_FLOW 0xffffffffu
+#define RM_WORKERS 16 /* poll loops, each on a core of its own */
+#define RM_NO_CPU 0xffffffffu
+
+/* Class of a flow for ageing. */
+enum rm_age { RM_AGE_TCP_OPENING, RM_AGE_TCP, RM_AGE_TCP_CLOSING, RM_AGE_UDP, RM_AGE_ICMP, RM_AGE_OTHER, RM_AGES };
+#endif

@@ -1,0 +1,210 @@
+/* The board's description of itself: name, place and shape of every field.
+ *
+ * It spares TypeScript from repeating offsets: a field is found by its name. A field that is not here cannot be read.
+ */
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include "board.h"
+
+struct describe { struct rm_field *field; uint32_t n; };
+
+static void add(struct describe *d, const char *name, size_t offset, size_t width, size_t n, size_t stride) {
+  if (d->n == RM_FIELDS) abort(); /* the tests make a board */
+  struct rm_field *f = &d->field[d->n++];
+  snprintf(f->name, sizeof f->name, "%s", name);
+  f->offset = (uint32_t)offset;
+  f->width = (uint32_t)width;
+  f->count = (uint32_t)n;
+  f->stride = (uint32_t)stride;
+}
+#define WIDTH(type, member) sizeof(((type *)0)->member)
+/* One scalar of a part of the board. */
+#define ONE(part, member) \
+  add(d, #part "." #member, offsetof(struct rm_board, part.member), WIDTH(struct rm_board, part.member), 1, 0)
+/* An array of scalars inside a part. */
+#define MANY(part, member, n) \
+  add(d, #part "." #member, offsetof(struct rm_board, part.member), WIDTH(struct rm_board, part.member[0]), n, \
+      WIDTH(struct rm_board, part.member[0]))
+/* A member of an array of structures. */
+#define EACH(label, array, member, n) \
+  add(d, label "." #member, offsetof(struct rm_board, array[0].member), WIDTH(struct rm_board, array[0].member), n, \
+      WIDTH(struct rm_board, array[0]))
+#define FLOW(member) add(d, "flow." #member, offsetof(struct rm_flow, member), WIDTH(struct rm_flow, member), 1, 0)
+#define FLOW_EACH(member, n) \
+  add(d, "flow." #member, offsetof(struct rm_flow, member), WIDTH(struct rm_flow, member[0]), n, \
+      WIDTH(struct rm_flow, member[0]))
+#define HALF(member) \
+  add(d, "flow.half." #member, offsetof(struct rm_flow, half[0].member), WIDTH(struct rm_flow, half[0].member), 2, \
+      sizeof(struct rm_half))
+
+static void describe_header(struct describe *d) {
+  ONE(header, magic), ONE(header, abi), ONE(header, size), ONE(header, state), ONE(header, plane_pid);
+  ONE(header, flow_bytes), ONE(header, boot), ONE(header, started_wall_ns), ONE(header, flow_slots);
+  ONE(header, version), ONE(header, error);
+  MANY(header, flow_offset, RM_SIDES);
+  MANY(setup, spec, RM_ROLES);
+  ONE(setup, flow_slots), ONE(setup, frame_bytes_max), ONE(setup, huge), ONE(setup, memory_mib);
+  ONE(setup, core), ONE(setup, spin_us), ONE(setup, capture_room), ONE(setup, capture_bytes);
+  ONE(setup, cores);
+}
+
+static void describe_command(struct describe *d) {
+  ONE(command, rule_generation), ONE(command, rule_count);
+  MANY(command, age_ns, RM_AGES);
+  EACH("rule", command.rules, name, RM_RULES);
+  EACH("rule", command.rules, bpf_count, RM_RULES);
+  EACH("rule", command.rules, handshake, RM_RULES);
+  EACH("rule", command.rules, teardown, RM_RULES);
+  EACH("rule", command.rules, all, RM_RULES);
+  EACH("rule", command.rules, none, RM_RULES);
+  EACH("rule", command.rules, seed, RM_RULES);
+  EACH("rule", command.rules, first_packets, RM_RULES);
+  EACH("rule", command.rules, first_payload_packets, RM_RULES);
+  EACH("rule", command.rules, acks, RM_RULES);
+  EACH("rule", command.rules, plaintext, RM_RULES);
+  EACH("rule", command.rules, keepalive_window, RM_RULES);
+  EACH("rule", command.rules, first_bytes_up, RM_RULES);
+  EACH("rule", command.rules, first_bytes_down, RM_RULES);
+  EACH("rule", command.rules, turn_bytes_up, RM_RULES);
+  EACH("rule", command.rules, turn_bytes_down, RM_RULES);
+  EACH("rule", command.rules, turn_bytes_max, RM_RULES);
+  EACH("rule", command.rules, sample, RM_RULES);
+  EACH("rule", command.rules, keepalive_ns, RM_RULES);
+  EACH("rule", command.rules, bpf, RM_RULES);
+  ONE(command, inner), ONE(command, budget_bytes), ONE(command, budget_packets);
+  ONE(command, silence_ns), ONE(command, silence_packets), ONE(command, dead_path), ONE(command, hold_up_ns);
+  ONE(command, drain_ns), ONE(command, stall_ns), ONE(command, automatic), ONE(command, order_path);
+  ONE(command, order_sequence), ONE(command, stop), ONE(command, votes);
+  MANY(command, weight, RM_DETECTORS);
+  MANY(command, stale_ns, RM_DETECTORS);
+  EACH("check", command.check, light, RM_BOXES);
+  EACH("check", command.check, detail, RM_BOXES);
+  EACH("check", command.check, seen_ns, RM_BOXES);
+}
+
+static void describe_port(struct describe *d) {
+  EACH("port", live.port, rx_packets, RM_ROLES);
+  EACH("port", live.port, rx_bytes, RM_ROLES);
+  EACH("port", live.port, tx_packets, RM_ROLES);
+  EACH("port", live.port, tx_bytes, RM_ROLES);
+  EACH("port", live.port, tx_full, RM_ROLES);
+  EACH("port", live.port, rx_missed, RM_ROLES);
+  EACH("port", live.port, mirrored_packets, RM_ROLES);
+  EACH("port", live.port, mirrored_bytes, RM_ROLES);
+  EACH("port", live.port, link_changes, RM_ROLES);
+  EACH("port", live.port, link_ns, RM_ROLES);
+  EACH("port", live.port, link, RM_ROLES);
+  EACH("port", live.port, mtu, RM_ROLES);
+  EACH("port", live.port, mac, RM_ROLES);
+  EACH("port", live.port, driver, RM_ROLES);
+}
+
+#define NAMED(label, array, n) EACH(label, array, name, n), EACH(label, array, packets, n), EACH(label, array, bytes, n)
+
+static void describe_live(struct describe *d) {
+  ONE(live, path), ONE(live, order_done), ONE(live, rule_done), ONE(live, poll), ONE(live, huge), ONE(live, draining);
+  ONE(live, switches), ONE(live, turns), ONE(live, heartbeat_ns), ONE(live, loop_ns_max), ONE(live, cpu_ns);
+  ONE(live, path_since_ns), ONE(live, event_sequence), ONE(live, event_read);
+  MANY(live, flows, RM_SIDES);
+  EACH("box", live.box, alive, RM_BOXES);
+  EACH("box", live.box, silent, RM_BOXES);
+  EACH("box", live.box, down_ns, RM_BOXES);
+  EACH("box", live.box, up_ns, RM_BOXES);
+  EACH("box", live.box, in_packets, RM_BOXES);
+  EACH("box", live.box, out_packets, RM_BOXES);
+  EACH("detection", live.detection, light, RM_BOXES * RM_DETECTORS);
+  EACH("detection", live.detection, detail, RM_BOXES * RM_DETECTORS);
+  EACH("detection", live.detection, since_ns, RM_BOXES * RM_DETECTORS);
+  EACH("detection", live.detection, seen_ns, RM_BOXES * RM_DETECTORS);
+  NAMED("counter", live.counter, RM_COUNTERS);
+  NAMED("why", live.why, RM_WHYS);
+  NAMED("shed", live.shed, RM_WHYS);
+  NAMED("parse", live.parse, RM_PARSES);
+  NAMED("copied", live.rule, RM_RULES);
+}
+
+static void describe_workers(struct describe *d) {
+  ONE(live, workers);
+  EACH("worker", live.worker, cpu, RM_WORKERS);
+  EACH("worker", live.worker, ports, RM_WORKERS);
+  EACH("worker", live.worker, queue, RM_WORKERS);
+  EACH("worker", live.worker, poll, RM_WORKERS);
+  EACH("worker", live.worker, turns, RM_WORKERS);
+  EACH("worker", live.worker, loop_ns_max, RM_WORKERS);
+  EACH("worker", live.worker, cpu_ns, RM_WORKERS);
+  EACH("worker", live.worker, heartbeat_ns, RM_WORKERS);
+  EACH("worker", live.worker, rx_packets, RM_WORKERS);
+  EACH("worker", live.worker, tx_packets, RM_WORKERS);
+}
+
+static void describe_event(struct describe *d) {
+  EACH("event", event, sequence, RM_EVENTS);
+  EACH("event", event, mono_ns, RM_EVENTS);
+  EACH("event", event, wall_ns, RM_EVENTS);
+  EACH("event", event, kind, RM_EVENTS);
+  EACH("event", event, cause, RM_EVENTS);
+  EACH("event", event, before, RM_EVENTS);
+  EACH("event", event, after, RM_EVENTS);
+  EACH("event", event, subject, RM_EVENTS);
+  EACH("event", event, order, RM_EVENTS);
+  EACH("event", event, silent_ns, RM_EVENTS);
+  EACH("event", event, lost_packets, RM_EVENTS);
+}
+
+static void describe_flow(struct describe *d) {
+  FLOW_EACH(addr, 2);
+  FLOW_EACH(port, 2);
+  FLOW(vlan), FLOW(proto), FLOW(age), FLOW(outer_dir), FLOW(rule), FLOW(flags), FLOW(rule_generation);
+  FLOW(first_ns), FLOW(last_ns), FLOW(peer), FLOW(seed_switch), FLOW(nature), FLOW(turn_left), FLOW(turn_spent);
+  HALF(bytes), HALF(payload_bytes), HALF(mirrored_ns), HALF(packets), HALF(payload_packets), HALF(mirrored);
+  HALF(copied), HALF(next), HALF(ack), HALF(window), HALF(scale), HALF(flags);
+}
+
+static const char *const COUNTER_NAME[RM_COUNTERS] = {
+    "tx_full", "mirror_full", "blocked", "shadow", "drained", "arp_answered", "arp_unknown", "seeded",
+    "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls",
+    "flow_evicted_live", "handover_full", "crossing_full", "seed_held"};
+static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "keepalive", "first",
+                                              "payload", "ack", "fragment", "bytes", "turn", "sample", "all"};
+static const char *const PARSE_NAME[RM_PARSES] = {
+    "flow", "neighbour", "link_local", "not_ip", "fragment", "short_ethernet", "short_vlan", "deep_vlan",
+    "short_ip", "bad_ip_version", "bad_ip_header", "bad_ip_length", "deep_ipv6", "short_transport", "bad_tcp_offset"};
+
+static void name_all(struct rm_named *to, const char *const *from, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) snprintf(to[i].name, sizeof to[i].name, "%s", from[i]);
+}
+
+size_t board_bytes(uint32_t slots) {
+  return sizeof(struct rm_board) + (size_t)RM_SIDES * slots * sizeof(struct rm_flow);
+}
+
+void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
+  struct timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  struct describe d = {b->field, 0};
+  describe_header(&d);
+  describe_command(&d);
+  describe_port(&d);
+  describe_live(&d);
+  describe_workers(&d);
+  describe_event(&d);
+  describe_flow(&d);
+  name_all(b->live.counter, COUNTER_NAME, RM_COUNTERS);
+  name_all(b->live.why, WHY_NAME, RM_WHYS);
+  name_all(b->live.shed, WHY_NAME, RM_WHYS);
+  name_all(b->live.parse, PARSE_NAME, RM_PARSES);
+  b->header = (struct rm_header){
+      .abi = RM_ABI_VERSION, .size = board_bytes(slots), .field_offset = offsetof(struct rm_board, field),
+      .field_count = d.n, .field_bytes = sizeof(struct rm_field), .state = RM_STATE_SETUP,
+      .flow_bytes = sizeof(struct rm_flow), .flow_slots = slots, .plane_pid = (uint32_t)getpid(),
+      .started_wall_ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec,
+      .flow_offset = {sizeof(struct rm_board), sizeof(struct rm_board) + (size_t)slots * sizeof(struct rm_flow)}};
+  b->header.boot = b->header.started_wall_ns * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid();
+  snprintf(b->header.version, sizeof b->header.version, "%s", version);
+  b->setup.flow_slots = slots;
+  /* The magic last: a reader that sees it sees the rest. */
+  __atomic_store_n(&b->header.magic, RM_MAGIC, __ATOMIC_RELEASE);
+}
