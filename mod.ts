@@ -92,6 +92,12 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "capture get":
     case "capture list":
       return captures(invocation, terminal);
+    case "drill":
+      return ask(async (node) => (await import("./ui/drill.ts")).drill(node, options, terminal));
+    case "drill list":
+      return ask(async (node) => (await import("./ui/drill.ts")).drillList(node, options, terminal));
+    case "drill verify":
+      return verifyDrill(invocation, terminal);
     case "config example":
       terminal.out(exampleConfig());
       return Promise.resolve(EXIT.ok);
@@ -206,6 +212,14 @@ async function captures(invocation: Invocation, terminal: Terminal): Promise<num
   const means = { terminal, stop, compile: compileFilter, ...captureOutput };
   const work = command.name === "capture" ? commands.capture : commands.captureGet;
   return await withNode(invocation, terminal, (node) => work(node, options, means));
+}
+
+async function verifyDrill(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const [file] = invocation.arguments;
+  const text = await Deno.readTextFile(file!).catch((error) => {
+    throw new Error(`Cannot read ${file}: ${reasonOf(error)}`, { cause: error });
+  });
+  return (await import("./ui/drill.ts")).drillVerify(text, invocation.options, terminal);
 }
 
 async function writeExport(invocation: Invocation, terminal: Terminal): Promise<number> {

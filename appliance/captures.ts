@@ -44,6 +44,7 @@ export interface CapturesOptions {
 export class Captures implements CaptureControl {
   readonly #options: CapturesOptions;
   readonly #live = new Set<CaptureFeed>();
+  readonly #wishes = new Set<{ readonly wanted: number }>();
   #config: Config;
   /** Tells the plane what is wanted, and whether there is a ring. */
   #teller: CaptureReader | null = null;
@@ -63,6 +64,20 @@ export class Captures implements CaptureControl {
     for (const feed of this.#feeds()) this.#attachFeed(feed);
     this.#beginKeeping();
     this.#want();
+  }
+
+  /** For somebody who looks at frames at once: a reader of its own, and what is wanted until it ends. @throws Error */
+  tap(wanted: number): { reader: CaptureReader; end: () => void } {
+    const reader = this.#teller === null ? null : this.#options.open();
+    if (reader === null) throw new Error(`Cannot see frames: ${this.#whyNone()}`);
+    const wish = { wanted };
+    this.#wishes.add(wish);
+    this.#want();
+    const end = () => {
+      this.#wishes.delete(wish);
+      this.#want();
+    };
+    return { reader, end };
   }
 
   /** Another configuration is in force. */
@@ -189,7 +204,8 @@ export class Captures implements CaptureControl {
   }
 
   #want(): void {
-    this.#teller?.want(this.#feeds().reduce((bits, { wanted }) => bits | wanted, 0));
+    const all = [...this.#feeds(), ...this.#wishes];
+    this.#teller?.want(all.reduce((bits, { wanted }) => bits | wanted, 0));
   }
 
   #head(filter: string, snapBytes = this.#config.capture.snapBytes): Uint8Array {

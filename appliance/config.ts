@@ -10,7 +10,7 @@ import type { BudgetLimits } from "../filter/budget.ts";
 import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rule.ts";
 import { crossCheck, flowSlots } from "./config_checks.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
-import { AGES, CAPTURE, FAILOVER, FILTER, LOG, NODE, PLANE, PORTS, RULE } from "./config_keys.ts";
+import { AGES, CAPTURE, DRILL, FAILOVER, FILTER, LOG, NODE, PLANE, PORTS, RULE } from "./config_keys.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";
@@ -43,6 +43,7 @@ export interface Config {
   };
   readonly failover: Values<typeof FAILOVER>;
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
+  readonly drill: Values<typeof DRILL>;
   readonly api: { readonly socket: string };
   readonly log: Values<typeof LOG>;
 }
@@ -121,6 +122,7 @@ function build(shape: Shape): Config {
     },
     failover: section(shape, "failover", FAILOVER),
     capture: captureOf(shape, node.stateDirectory),
+    drill: section(shape, "drill", DRILL),
     api: { socket: socketOf(shape) },
     log: section(shape, "log", LOG),
   };

@@ -12,6 +12,7 @@ import { readAccepted, writeAccepted } from "./accepted.ts";
 import { writeOrder, writeReflexes, writeRules } from "./board_command.ts";
 import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
 import { Captures } from "./captures.ts";
+import { Drills } from "./drills.ts";
 import { type Config, describeProblem, parseConfig } from "./config.ts";
 import { matchFault } from "./config_match.ts";
 import { judgePoint, POINT_START, pointAfter, type PointState } from "./failover/point.ts";
@@ -21,7 +22,7 @@ import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
-import { absentStatus, planeEvent, specsOf } from "./node_views.ts";
+import { absentStatus, ownEvent, specsOf } from "./node_views.ts";
 import type { Box, EventView, FlowView, NodeControl, NodeStatus, OrderResult, Path } from "./view.ts";
 
 const TICK_MS = 10;
@@ -47,6 +48,7 @@ export class Node implements NodeControl {
   readonly #journal: Journal;
   readonly #options: NodeOptions;
   readonly captures: Captures;
+  readonly drills: Drills;
   #config: Config;
   #point: PointState = POINT_START;
   #cpu: { ns: readonly number[]; atNs: number; shares: readonly number[] } = { ns: [], atNs: 0, shares: [] };
@@ -77,6 +79,15 @@ export class Node implements NodeControl {
       lastSwitch: () => this.#journal.lastSwitch(),
       switchTimesMs: () => this.#journal.switchTimesMs(),
       complain: (text) => this.say("error", text),
+    });
+    this.drills = new Drills({
+      config: () => this.#config,
+      now: () => this.#now(),
+      means: () => {
+        const map = this.#keeper.map, monoNs = () => this.#native.monoNs();
+        return map === null ? null : { map, monoNs, tap: (wanted) => this.captures.tap(wanted) };
+      },
+      tell: (text, ok) => this.#tell("order", ok ? text : `${text} (failed)`, "drill"),
     });
   }
 
@@ -152,9 +163,9 @@ export class Node implements NodeControl {
     return writeRules(map.board, map.publish, rules, this.#config.filter);
   }
 
-  #tell(cause: EventView["cause"], text: string): void {
+  #tell(cause: EventView["cause"], text: string, kind: "plane" | "drill" = "plane"): void {
     const boot = this.#keeper.map?.board.big("header.boot") ?? 0n;
-    this.#journal.add(planeEvent({ cause, text, boot, now: this.#now() }));
+    this.#journal.add(ownEvent({ kind, cause, text, boot, now: this.#now() }));
   }
 
   #takeEvents(): void {
@@ -226,6 +237,7 @@ export class Node implements NodeControl {
       planeRestarts: this.#keeper.restarts,
       cpu: this.#cpu.shares,
       lastSwitch: this.#journal.lastSwitch(),
+      lastDrill: this.drills.last,
     };
     const board = this.#keeper.map?.board;
     return board === undefined ? absentStatus(around, Date.now()) : readStatus(board, this.#now(), around);

@@ -8,17 +8,17 @@ export function specsOf(config: Config): Record<Role, string> {
   return Object.fromEntries(ROLES.map((role) => [role, config.ports[role].spec])) as Record<Role, string>;
 }
 
-export function planeEvent(
-  given: { cause: EventView["cause"]; text: string; boot: bigint; now: Now },
+export function ownEvent(
+  given: { kind: "plane" | "drill"; cause: EventView["cause"]; text: string; boot: bigint; now: Now },
 ): EventView {
   return {
     sequence: 0,
     boot: given.boot.toString(16).padStart(16, "0"),
     wallMs: given.now.wallMs,
     monoUs: given.now.monoNs / 1000,
-    kind: "plane",
+    kind: given.kind,
     cause: given.cause,
-    subject: "plane",
+    subject: given.kind === "plane" ? "plane" : "node",
     before: "",
     after: "",
     silentUs: null,
@@ -57,5 +57,6 @@ export function absentStatus(around: Surroundings, nowMs: number): NodeStatus {
     parse: [],
     switches: 0,
     lastSwitch: around.lastSwitch,
+    lastDrill: around.lastDrill,
   };
 }

@@ -27,6 +27,16 @@ export function planeLogPath(config: Config): string {
   return `${config.node.runtimeDirectory}/plane.log`;
 }
 
+/** The node's own key, which signs reports of drills. */
+export function drillKeyPath(config: Config): string {
+  return `${config.node.stateDirectory}/drill.key`;
+}
+
+/** Signed reports of drills, one file each. */
+export function drillsPath(config: Config): string {
+  return `${config.node.stateDirectory}/drills`;
+}
+
 /** Events, one JSON object a line. */
 export function journalPath(config: Config): string {
   return `${config.node.stateDirectory}/events.jsonl`;

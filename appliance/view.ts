@@ -7,6 +7,8 @@
  */
 import { type Cause, type Detector, type EventKind, PATH, ROLE } from "../filter/names.ts";
 
+import type { SignedReport } from "./drill_report.ts";
+
 export { PATH as PATHS, ROLE as ROLES };
 export type { Detector };
 export type Role = (typeof ROLE)[number];
@@ -120,6 +122,7 @@ export interface NodeStatus {
   readonly parse: readonly CounterView[];
   readonly switches: number;
   readonly lastSwitch: EventView | null;
+  readonly lastDrill: DrillSummary | null;
 }
 
 export interface EventView {
@@ -128,7 +131,7 @@ export interface EventView {
   readonly boot: string;
   readonly wallMs: number;
   readonly monoUs: number;
-  readonly kind: EventKind | "plane";
+  readonly kind: EventKind | "plane" | "drill";
   readonly cause: Cause | "died" | "attached";
   readonly subject: string;
   readonly before: string;
@@ -218,6 +221,26 @@ export interface CaptureControl {
   list(): CaptureListing;
 }
 
+/** The outcome of a drill, in a line. */
+export interface DrillSummary {
+  readonly box: Box;
+  readonly ok: boolean;
+  readonly text: string;
+  readonly startedMs: number;
+}
+
+/** A signed report, or why there was no drill. */
+export type DrillAnswer =
+  | { readonly ok: true; readonly signed: SignedReport }
+  | { readonly ok: false; readonly text: string };
+
+export interface DrillControl {
+  /** Canaries through a box that stands by; null: the one that would take over. */
+  run(box: Box | null): Promise<DrillAnswer>;
+  /** Drills whose reports are kept, oldest first. */
+  list(): readonly DrillSummary[];
+}
+
 /** What the API and the CLI may ask of a running node. */
 export interface NodeControl {
   status(): NodeStatus;
@@ -232,4 +255,5 @@ export interface NodeControl {
   /** Validates and takes over a changed configuration; problems leave the old one in force. */
   reload(): Promise<{ ok: boolean; text: string }>;
   readonly captures: CaptureControl;
+  readonly drills: DrillControl;
 }

@@ -91,6 +91,8 @@ export const COUNTER = [
   "handover_full",
   "crossing_full",
   "seed_held",
+  "injected",
+  "inject_refused",
 ] as const;
 /** Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to one. */
 export const TAP = ["copy", "in", "out"] as const;

@@ -6,6 +6,7 @@
  * parameter is refused, because a misspelt one would otherwise be obeyed as if it were not there.
  */
 import { type Context, Hono } from "hono";
+import { BOX } from "../filter/names.ts";
 import {
   type CaptureAnswer,
   type NodeControl,
@@ -40,6 +41,8 @@ const ROUTES: Readonly<Record<string, "GET" | "POST">> = {
   "/api/v1/switchover": "POST",
   "/api/v1/failback": "POST",
   "/api/v1/reload": "POST",
+  "/api/v1/drill": "POST",
+  "/api/v1/drills": "GET",
 };
 
 export function makeApi(control: NodeControl): Hono {
@@ -64,6 +67,7 @@ export function makeApi(control: NodeControl): Hono {
     return c.json({ events: control.events({ after, limit }) });
   });
   addCaptures(app, control);
+  addDrills(app, control);
   for (const order of ["switchover", "failback"] as const) {
     app.post(`/api/v1/${order}`, async (c) => {
       const result = await control[order](await forceOf(c));
@@ -105,6 +109,23 @@ function addCaptures(app: Hono, { captures }: NodeControl): void {
   app.get("/api/v1/capture/files", (c) => {
     query(c, []);
     return c.json(captures.list());
+  });
+}
+
+function addDrills(app: Hono, { drills }: NodeControl): void {
+  app.post("/api/v1/drill", async (c) => {
+    const { box } = await bodyOf(c, ["box"]);
+    const known = BOX.find((name) => name === box);
+    if (box !== undefined && known === undefined) {
+      throw bad(`"box" is ${JSON.stringify(box)}, not one of ${BOX.join(", ")}`);
+    }
+    const answer = await drills.run(known ?? null);
+    if (!answer.ok) throw new Refused(409, "There was no drill", answer.text);
+    return c.json(answer.signed);
+  });
+  app.get("/api/v1/drills", (c) => {
+    query(c, []);
+    return c.json({ drills: drills.list() });
   });
 }
 

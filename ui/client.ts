@@ -5,7 +5,16 @@
  * comes back as its own words.
  */
 import { reasonOf } from "../appliance/reason.ts";
-import type { CaptureListing, EventView, FlowView, NodeStatus, OrderResult } from "../appliance/view.ts";
+import type { SignedReport } from "../appliance/drill_report.ts";
+import type {
+  CaptureListing,
+  DrillAnswer,
+  DrillSummary,
+  EventView,
+  FlowView,
+  NodeStatus,
+  OrderResult,
+} from "../appliance/view.ts";
 
 /** `NodeControl`, from afar. */
 export interface RemoteNode {
@@ -15,6 +24,9 @@ export interface RemoteNode {
   /** A refusal of the node is a result that is not ok, never an error. */
   order(name: "switchover" | "failback", options: { force: boolean }): Promise<OrderResult>;
   reload(): Promise<{ ok: boolean; text: string }>;
+  /** A refusal is an answer that is not ok. `box`: null for the one that would take over. */
+  drill(box: string | null): Promise<DrillAnswer>;
+  drills(): Promise<readonly DrillSummary[]>;
   /** The ring of captured frames. */
   captureFiles(): Promise<CaptureListing>;
   /** A pcapng file in pieces; it ends when the node or `stop` ends it. `query` as in the API. */
@@ -65,6 +77,12 @@ export function connectNode(socket: string): RemoteNode {
       if (answer.status === 422) return { ok: false, text: String(answer.body.detail) };
       return told(answer, socket) as unknown as { ok: boolean; text: string };
     },
+    drill: async (box) => {
+      const answer = await ask("POST", "/api/v1/drill", box === null ? {} : { box });
+      if (answer.status === 409) return { ok: false, text: String(answer.body.detail) };
+      return { ok: true, signed: told(answer, socket) as unknown as SignedReport };
+    },
+    drills: async () => told(await ask("GET", "/api/v1/drills"), socket).drills as DrillSummary[],
     captureFiles: async () =>
       told(await ask("GET", "/api/v1/capture/files"), socket) as unknown as CaptureListing,
     capture: async (what, query, stop) => {

@@ -6,6 +6,7 @@
  */
 
 import { captureCommands } from "./commands_capture.ts";
+import { drillCommands } from "./commands_drill.ts";
 import { EXPORT_FORMATS } from "../filter/export.ts";
 import { PRESETS } from "../filter/rule.ts";
 
@@ -89,6 +90,8 @@ const CAPTURE_EXITS = {
   2: "bad arguments or configuration",
 } as const;
 const UNREACHABLE = { 1: "no node answers, or it refuses", ...INPUT } as const;
+
+const SHARED = { remote: REMOTE, json: JSON_OPTION, exits: { 0: "done", ...UNREACHABLE } } as const;
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -337,7 +340,8 @@ export const COMMANDS: readonly Command[] = [
     }],
     exits: CAPTURE_EXITS,
   },
-  ...captureCommands({ remote: REMOTE, json: JSON_OPTION, exits: { 0: "done", ...UNREACHABLE } }),
+  ...captureCommands(SHARED),
+  ...drillCommands(SHARED),
   {
     name: "config example",
     summary: "Print a commented configuration with every key and its default",

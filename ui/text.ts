@@ -7,6 +7,7 @@
 import type {
   CounterView,
   DetectorView,
+  DrillSummary,
   EventView,
   FlowView,
   NodeStatus,
@@ -90,11 +91,16 @@ function facts(status: NodeStatus, nowMs: number): string[] {
   const { share, shareBytes } = status.mirror;
   rows.push(["mirror", `${percent(share)} of packets, ${percent(shareBytes)} of bytes`]);
   if (status.lastSwitch) rows.push(["last", eventLine(status.lastSwitch)]);
+  if (status.lastDrill) rows.push(["drill", drillLine(status.lastDrill)]);
   if (status.freshMs > 1000) {
     const age = duration(status.freshMs);
     rows.push(["stale", `control has not seen the plane for ${age}: what stands here is history`]);
   }
   return table(rows, []);
+}
+
+function drillLine({ startedMs, box, ok, text }: DrillSummary): string {
+  return `${wallTime(startedMs)}  ${box} ${ok ? "good" : "failed"}: ${text}`;
 }
 
 /** Links and silence are in the box's own sentence. */

@@ -80,6 +80,9 @@ struct rm_rule {
 
 struct rm_check { uint32_t light, detail; uint64_t seen_ns; };
 
+/* A frame of control for a port of a box that does not serve. */
+struct rm_inject { uint32_t role, bytes; uint8_t frame[RM_INJECT_BYTES]; };
+
 struct rm_command {
   uint32_t rule_generation;     /* bumped after everything up to budget_packets is written; odd while writing */
   uint32_t rule_count;
@@ -105,6 +108,7 @@ struct rm_command {
   uint64_t stale_ns[RM_DETECTORS];
   /* What control's own checks say: light and detail first, then seen_ns, which changes with every look. */
   struct rm_check check[RM_BOXES];
+  uint32_t inject_sequence;     /* of the last frame in the ring `inject`; slot = sequence % RM_INJECTS */
 } RM_ALIGNED;
 
 struct rm_port {
@@ -175,6 +179,7 @@ struct rm_live {
   struct rm_named shed[RM_WHYS];        /* copies not made because the budget was spent, by reason */
   struct rm_named parse[RM_PARSES];     /* frames by parser verdict */
   struct rm_named rule[RM_RULES];       /* copies by rule */
+  uint32_t inject_done;                 /* last of command.inject_sequence that was taken */
   uint32_t workers;                     /* how many poll loops there are */
   struct rm_worker worker[RM_WORKERS];
   struct rm_detection detection[RM_BOXES * RM_DETECTORS]; /* by box, then detector */
@@ -255,6 +260,7 @@ struct rm_board {
   struct rm_command command;
   struct rm_live live;
   struct rm_event event[RM_EVENTS];
+  struct rm_inject inject[RM_INJECTS]; /* control writes, up to inject_sequence */
   struct rm_field field[RM_FIELDS];
 };
 

@@ -119,6 +119,8 @@ enum rm_counter {
   RM_COUNT_HANDOVER_FULL,    /* drop: the worker that sends for this port had no room for the frame */
   RM_COUNT_CROSSING_FULL,    /* messages to another worker that found no room; what they would have told stays unknown */
   RM_COUNT_SEED_HELD,        /* frames that waited for another worker's seed of their connection */
+  RM_COUNT_INJECTED,         /* frames of control put into a box that does not serve */
+  RM_COUNT_INJECT_REFUSED,   /* ... not put in: the box serves, the frame is no frame, or no buffer */
   RM_COUNTERS
 };
 
@@ -132,6 +134,9 @@ enum rm_tap { RM_TAP_COPY, RM_TAP_IN, RM_TAP_OUT, RM_TAPS };
 #define RM_BPF_MAX 128
 #define RM_EVENTS 256 /* power of two; control drains it every 10 ms, a burst of switches is tens */
 #define RM_FIELDS 512
+#define RM_INJECTS 32 /* power of two */
+#define RM_INJECT_BYTES 1536
+#define RM_INJECT_BYTES_MIN 14
 #define RM_NO_FLOW 0xffffffffu
 #define RM_WORKERS 16 /* poll loops, each on a core of its own */
 #define RM_NO_CPU 0xffffffffu

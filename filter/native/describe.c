@@ -83,6 +83,10 @@ static void describe_command(struct describe *d) {
   EACH("check", command.check, light, RM_BOXES);
   EACH("check", command.check, detail, RM_BOXES);
   EACH("check", command.check, seen_ns, RM_BOXES);
+  ONE(command, inject_sequence);
+  EACH("inject", inject, role, RM_INJECTS);
+  EACH("inject", inject, bytes, RM_INJECTS);
+  EACH("inject", inject, frame, RM_INJECTS);
 }
 
 static void describe_port(struct describe *d) {
@@ -107,7 +111,7 @@ static void describe_port(struct describe *d) {
 static void describe_live(struct describe *d) {
   ONE(live, path), ONE(live, order_done), ONE(live, rule_done), ONE(live, poll), ONE(live, huge), ONE(live, draining);
   ONE(live, switches), ONE(live, turns), ONE(live, heartbeat_ns), ONE(live, loop_ns_max), ONE(live, cpu_ns);
-  ONE(live, path_since_ns), ONE(live, event_sequence), ONE(live, event_read);
+  ONE(live, inject_done), ONE(live, path_since_ns), ONE(live, event_sequence), ONE(live, event_read);
   MANY(live, flows, RM_SIDES);
   EACH("box", live.box, alive, RM_BOXES);
   EACH("box", live.box, silent, RM_BOXES);
@@ -166,7 +170,7 @@ static void describe_flow(struct describe *d) {
 static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "tx_full", "mirror_full", "blocked", "shadow", "drained", "arp_answered", "arp_unknown", "seeded",
     "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls",
-    "flow_evicted_live", "handover_full", "crossing_full", "seed_held"};
+    "flow_evicted_live", "handover_full", "crossing_full", "seed_held", "injected", "inject_refused"};
 static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "keepalive", "first",
                                               "payload", "ack", "fragment", "bytes", "turn", "sample", "all"};
 static const char *const PARSE_NAME[RM_PARSES] = {

@@ -292,6 +292,7 @@ bool plane_turn(struct plane *p) {
   for (uint32_t role = RM_PRIMARY_IN; role < RM_ROLES; role++)
     if (p->has[role_side(role)]) any |= burst_box(p, role);
   if (p->held_count) hold_release(p);
+  if (p->index == 0) inject_frames(p);
   for (uint32_t role = 0; role < RM_ROLES; role++) port_flush(p, &p->port[role]);
   if (p->index == 0) {
     reflex_order(&p->reflex);

@@ -207,6 +207,9 @@ void hold_frame(struct plane *p, uint32_t side, struct rte_mbuf *frame, uint32_t
 bool hold_has(const struct plane *p, uint32_t claim);
 void hold_release(struct plane *p);
 
+/* inject.c: what control wants said to a box that does not serve. */
+void inject_frames(struct plane *p);
+
 /* burst.c */
 bool burst_outer(struct plane *p, uint32_t side);
 bool burst_box(struct plane *p, uint32_t role);

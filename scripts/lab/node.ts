@@ -7,7 +7,7 @@
 import type { EventView, NodeStatus } from "../../appliance/view.ts";
 import type { Lab } from "./engine.ts";
 import { bridgeScript } from "./plan.ts";
-import { end, sleep, tryRun } from "./process.ts";
+import { end, type RunResult, sleep, tryRun } from "./process.ts";
 import { NODE_INTERFACES, NODE_NS } from "./topology.ts";
 
 export interface NodeOptions {
@@ -21,12 +21,15 @@ export interface NodeOptions {
   readonly silenceMs?: number;
   /** Workers of the plane. @default 1 */
   readonly cores?: number;
+  /** Lines for [failover], and what follows them, TOML. */
+  readonly failover?: readonly string[];
+  readonly more?: readonly string[];
 }
 
 /** Configuration of the node for a lab, TOML. `directory` holds its state and its sockets; `core`: of the plane. */
 export function nodeConfig(
   directory: string,
-  options: Pick<NodeOptions, "preset" | "rules" | "silenceMs" | "cores">,
+  options: Omit<NodeOptions, "top">,
   core: number | null = null,
 ): string {
   const ports = Object.entries(NODE_INTERFACES).map(([role, name]) => `${role} = "af_packet:${name}"`);
@@ -43,7 +46,10 @@ export function nodeConfig(
     "[filter]",
     `preset = "${options.preset}"`,
     ...(options.rules ?? []),
-    ...(options.silenceMs === undefined ? [] : ["[failover]", `silence_ms = ${options.silenceMs}`]),
+    "[failover]",
+    ...(options.silenceMs === undefined ? [] : [`silence_ms = ${options.silenceMs}`]),
+    ...(options.failover ?? []),
+    ...(options.more ?? []),
   ].join("\n") + "\n";
 }
 
@@ -120,6 +126,11 @@ export class LabNode {
 
   events(): Promise<EventView[]> {
     return this.#json(["events", "--limit", "1000"]);
+  }
+
+  /** A command as a person would type it, without --config. */
+  command(argv: readonly string[]): Promise<RunResult> {
+    return this.#ask([...argv]);
   }
 
   /** Ends control in order; the plane, if it lives on, ends with the lab. */

@@ -1,12 +1,20 @@
 /** Views of a node that no board gives: nothing is pretended while there is no plane. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../../appliance/config.ts";
-import { absentStatus, planeEvent, specsOf } from "../../../appliance/node_views.ts";
+import { absentStatus, ownEvent, specsOf } from "../../../appliance/node_views.ts";
 import { type Role, ROLES } from "../../../appliance/view.ts";
 import { healthFault, readyFault } from "../../../ui/api.ts";
 
 const SPECS = Object.fromEntries(ROLES.map((role) => [role, "null"])) as Record<Role, string>;
-const AROUND = { name: "n", version: "1", specs: SPECS, planeRestarts: 3, cpu: [0.5], lastSwitch: null };
+const AROUND = {
+  name: "n",
+  version: "1",
+  specs: SPECS,
+  planeRestarts: 3,
+  cpu: [0.5],
+  lastSwitch: null,
+  lastDrill: null,
+};
 
 Deno.test("specsOf() names the port of each role as it was configured", () => {
   const ports = ROLES.map((role, i) => `${role.replace("-", "_")} = "af_packet:e${i}"`);
@@ -24,9 +32,9 @@ Deno.test("absentStatus() is red, unhealthy and empty, and still knows what cont
   assert.ok(Number.isSafeInteger(JSON.parse(JSON.stringify(status)).freshMs), "it can be sent as JSON");
 });
 
-Deno.test("planeEvent() carries both clocks and which plane it was", () => {
+Deno.test("ownEvent() carries both clocks and which plane it was", () => {
   const now = { monoNs: 5_000_000, wallMs: 1_700_000_000_000 };
-  const event = planeEvent({ cause: "attached", text: "took it over", boot: 0x1fn, now });
+  const event = ownEvent({ kind: "plane", cause: "attached", text: "took it over", boot: 0x1fn, now });
   const { kind, cause, subject, boot, wallMs, monoUs, silentUs, lostPackets } = event;
   assert.deepEqual([kind, cause, subject, boot], ["plane", "attached", "plane", "000000000000001f"]);
   assert.deepEqual([wallMs, monoUs, silentUs, lostPackets], [1_700_000_000_000, 5000, null, null]);

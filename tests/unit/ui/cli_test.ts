@@ -53,6 +53,8 @@ function remote(control: FakeNode): RemoteNode {
     events: (options) => Promise.resolve(control.events(options)),
     order: (name, options) => control[name](options),
     reload: () => control.reload(),
+    drill: (box) => control.drills.run(box as "primary" | null),
+    drills: () => Promise.resolve(control.drills.list()),
     captureFiles: () => Promise.resolve(control.captures.list()),
     capture: () => Promise.reject(new Error("not asked for")),
     close: () => {},

@@ -4,6 +4,7 @@
 import type {
   CaptureAnswer,
   CaptureListing,
+  DrillAnswer,
   EventView,
   FlowView,
   NodeControl,
@@ -91,6 +92,7 @@ export function nodeStatus(more: Partial<NodeStatus> = {}): NodeStatus {
     parse: [{ name: "flow", packets: 12_000, bytes: 0 }, { name: "short_ip", packets: 0, bytes: 0 }],
     switches: 1,
     lastSwitch: null,
+    lastDrill: null,
     ...more,
   };
 }
@@ -154,6 +156,7 @@ export interface FakeNode extends NodeControl {
   reloaded: { ok: boolean; text: string };
   /** What every capture is answered with. */
   captured: CaptureAnswer;
+  drilled: DrillAnswer;
 }
 
 export function streamOf(...pieces: readonly Uint8Array[]): CaptureAnswer {
@@ -169,6 +172,7 @@ export function fakeNode(): FakeNode {
     view: nodeStatus(),
     result: { ok: true, path: "redundant", text: "traffic goes by the redundant box", tookUs: 40 },
     reloaded: { ok: true, text: "the new configuration is in force" },
+    drilled: { ok: false, text: "drill.client and drill.server are not set" },
     captured: streamOf(Uint8Array.of(1, 2, 3)),
     status() {
       note("status");
@@ -193,6 +197,12 @@ export function fakeNode(): FakeNode {
     reload() {
       note("reload");
       return Promise.resolve(this.reloaded);
+    },
+    get drills() {
+      return {
+        run: (box: string | null) => (note("drill", { box }), Promise.resolve(this.drilled)),
+        list: () => (note("drills"), []),
+      };
     },
     get captures() {
       return {

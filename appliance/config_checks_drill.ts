@@ -1,0 +1,27 @@
+/** What the keys of [drill] have to agree on. Pure. */
+import { addressBytes } from "./address.ts";
+import type { View } from "./config_checks.ts";
+
+export function drill(view: View): void {
+  const client = view.text("drill.client"), server = view.text("drill.server");
+  if (client === null && server !== null) view.problem("drill.client", "is missing: drill.server is given");
+  if (client !== null && server === null) view.problem("drill.server", "is missing: drill.client is given");
+  if (client === null || server === null) return;
+  const bytes = addressBytes(client)?.length;
+  for (const key of ["drill.server", "drill.gateway"]) {
+    const address = view.text(key);
+    if (address !== null && addressBytes(address)?.length !== bytes) {
+      view.problem(
+        key,
+        "is of another kind than drill.client",
+        bytes === 4 ? "an IPv4 address" : "an IPv6 address",
+      );
+    }
+  }
+  if (client === server) view.problem("drill.server", "is the client's address as well", "another address");
+  const silent = ["drill.tcp_port", "drill.udp_port"].every((key) => view.is(key, 0)) &&
+    view.is("drill.icmp", false);
+  if (silent) {
+    view.problem("drill.tcp_port", "is off, and so is every other kind of canary", "at least one kind");
+  }
+}

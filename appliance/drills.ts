@@ -1,0 +1,162 @@
+/**
+ * Drills of a node: one at a time, each with a signed report that is kept, and the last one known after a restart.
+ *
+ * An edge: it reads the clock and keeps files.
+ */
+import type { Board } from "../filter/board.ts";
+import { BOX, ROLE } from "../filter/names.ts";
+import { type Now, readPath } from "./board_view.ts";
+import type { Config } from "./config.ts";
+import { readDetectors } from "./detector_view.ts";
+import { type DrillReport, type SignedReport, signReport } from "./drill_report.ts";
+import { type DrillMeans, type DrillOutcome, runDrill, SNAP_BYTES_MIN } from "./drill_run.ts";
+import { drillKeyPath, drillsPath } from "./paths.ts";
+import { reasonOf } from "./reason.ts";
+import { VERSION } from "./version.ts";
+import type { Box, DrillAnswer, DrillControl, DrillSummary } from "./view.ts";
+
+const REPORTS_MAX = 64;
+
+export interface DrillsOptions {
+  readonly config: () => Config;
+  readonly now: () => Now;
+  /** The running plane; null: there is none. */
+  readonly means: () => Omit<DrillMeans, "firstRole"> | null;
+  /** A drill has ended. */
+  readonly tell: (text: string, ok: boolean) => void;
+}
+
+export class Drills implements DrillControl {
+  readonly #options: DrillsOptions;
+  #running = false;
+  #last: DrillSummary | null = null;
+
+  constructor(options: DrillsOptions) {
+    this.#options = options;
+    this.#last = this.list().at(-1) ?? null;
+  }
+
+  get last(): DrillSummary | null {
+    return this.#last;
+  }
+
+  async run(box: Box | null): Promise<DrillAnswer> {
+    const means = this.#options.means();
+    if (means === null) return refusal("there is no plane");
+    const { board } = means.map;
+    const path = readPath(board);
+    const chosen = box ??
+      BOX.find((one) => one !== path && board.number("box.alive", BOX.indexOf(one)) === 1);
+    if (chosen === undefined) return refusal("no box stands by");
+    const fault = this.#fault(chosen, path);
+    if (fault !== null) return refusal(fault);
+    this.#running = true;
+    try {
+      const signed = await this.#drill(chosen, means);
+      return { ok: true, signed };
+    } catch (error) {
+      return refusal(reasonOf(error));
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  #fault(box: Box, path: string): string | null {
+    const { drill, capture } = this.#options.config();
+    if (drill.client === null || drill.server === null) {
+      return "drill.client and drill.server are not set: canaries need an address on either side";
+    }
+    if (box === path) return `the ${box} serves: a drill is for a box that stands by`;
+    if (capture.snapBytes < SNAP_BYTES_MIN) {
+      return `capture.snap_bytes is ${capture.snapBytes}, and canaries are known by ${SNAP_BYTES_MIN}`;
+    }
+    return this.#running ? "another drill runs" : null;
+  }
+
+  async #drill(box: Box, means: Omit<DrillMeans, "firstRole">): Promise<SignedReport> {
+    const config = this.#options.config();
+    const { board } = means.map;
+    const firstRole = ROLE.indexOf(`${box}-in`), i = BOX.indexOf(box);
+    const started = this.#options.now(), before = passed(board, i);
+    const outcome = await runDrill(config.drill, { ...means, firstRole });
+    const ended = this.#options.now(), after = passed(board, i);
+    const serves = readPath(board) === box;
+    const { ok, text } = serves
+      ? { ok: false, text: `the ${box} began to serve meanwhile, so the canaries prove nothing` }
+      : judgeDrill(outcome);
+    const report: DrillReport = {
+      ...{ node: config.node.name, version: VERSION, box, ok, text },
+      startedMs: started.wallMs,
+      tookMs: Math.round((ended.monoNs - started.monoNs) / 1e6),
+      canaries: outcome.canaries,
+      shadow: { inPackets: after.in - before.in, outPackets: after.out - before.out },
+      detectors: readDetectors(board, i, ended),
+    };
+    const signed = await signReport(report, drillKeyPath(config));
+    await this.#keep(signed);
+    this.#last = summary(report);
+    this.#options.tell(`drill of the ${box}: ${text}`, ok);
+    return signed;
+  }
+
+  async #keep(signed: SignedReport): Promise<void> {
+    const directory = drillsPath(this.#options.config());
+    const name = `${new Date(signed.report.startedMs).toISOString().replaceAll(":", "")}.json`;
+    try {
+      await Deno.mkdir(directory, { recursive: true, mode: 0o750 });
+      await Deno.writeTextFile(`${directory}/${name}`, `${JSON.stringify(signed)}\n`, { mode: 0o640 });
+      for (const old of this.#files().slice(0, -REPORTS_MAX)) await Deno.remove(`${directory}/${old}`);
+    } catch (error) {
+      throw new Error(`Cannot keep the report of the drill in ${directory}: ${reasonOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** Oldest first. Those of a node that never had one: none. */
+  list(): readonly DrillSummary[] {
+    const directory = drillsPath(this.#options.config());
+    return this.#files().flatMap((name) => {
+      try {
+        return [summary((JSON.parse(Deno.readTextFileSync(`${directory}/${name}`)) as SignedReport).report)];
+      } catch {
+        return []; // cut by a power failure, or somebody's own file: not a report
+      }
+    });
+  }
+
+  #files(): string[] {
+    try {
+      const names = [...Deno.readDirSync(drillsPath(this.#options.config()))].map(({ name }) => name);
+      return names.filter((name) => name.endsWith(".json")).sort();
+    } catch {
+      return [];
+    }
+  }
+}
+
+function passed(board: Board, box: number): { in: number; out: number } {
+  return { in: board.number("box.in_packets", box), out: board.number("box.out_packets", box) };
+}
+
+/** A drill is good if every canary is. */
+export function judgeDrill({ canaries, fault }: DrillOutcome): { ok: boolean; text: string } {
+  if (fault !== null) return { ok: false, text: fault };
+  const bad = canaries.filter((one) => !one.ok);
+  if (canaries.length === 0) return { ok: false, text: "no canary had a verdict in time" };
+  if (bad.length === 0) {
+    return { ok: true, text: `${canaries.length} of ${canaries.length} canaries as they should be` };
+  }
+  return {
+    ok: false,
+    text: `${bad.length} of ${canaries.length} canaries failed; ${bad[0]!.name}: ${bad[0]!.text}`,
+  };
+}
+
+function summary({ box, ok, text, startedMs }: DrillReport): DrillSummary {
+  return { box, ok, text, startedMs };
+}
+
+function refusal(text: string): DrillAnswer {
+  return { ok: false, text };
+}
