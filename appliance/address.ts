@@ -1,10 +1,12 @@
 /** IP addresses between text and bytes. Pure. */
-import { isIPv4, isIPv6 } from "node:net";
+
+const BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+const V4 = new RegExp(`^${BYTE}(\\.${BYTE}){3}$`);
 
 /** Four or sixteen bytes; null: the text is no address. Zones ("fe80::1%eth0") are not taken. */
 export function addressBytes(text: string): number[] | null {
-  if (isIPv4(text)) return text.split(".").map(Number);
-  if (!isIPv6(text) || text.includes("%")) return null;
+  if (V4.test(text)) return text.split(".").map(Number);
+  if (!/^[0-9a-fA-F:.]{2,45}$/.test(text) || !URL.canParse(`http://[${text}]/`)) return null;
   const [head, tail] = text.split("::", 2);
   const before = words(head!), after = tail === undefined ? [] : words(tail);
   const zeros = tail === undefined ? [] : Array<number>(16 - before.length - after.length).fill(0);
