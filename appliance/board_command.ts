@@ -5,10 +5,10 @@
  * never takes over half of them.
  */
 import type { Board } from "../filter/board.ts";
-import { DETECTOR } from "../filter/names.ts";
+import { BOX, DETECTOR } from "../filter/names.ts";
 import { type CompiledRule, encodeRule, type RuleLayout } from "../filter/rule.ts";
 import type { Config } from "./config.ts";
-import { type Path, PATHS, ROLES } from "./view.ts";
+import { type Box, type Path, PATHS, ROLES } from "./view.ts";
 
 const NS_PER_MS = 1_000_000;
 const NS_PER_S = 1_000_000_000;
@@ -18,8 +18,13 @@ const NO_CORE = 0xffffffff;
 /** Stores a word after everything written before it. */
 export type Publish = (field: string, value: number) => void;
 
-/** What is fixed for the life of a plane. `huge`: whether to use hugepages. */
-export function writeSetup(board: Board, config: Config, huge: boolean): void {
+/** What is fixed for the life of a plane. `huge`: whether to use hugepages; `firstBox` serves first if it is alive. */
+export function writeSetup(
+  board: Board,
+  config: Config,
+  { huge, firstBox }: { readonly huge: boolean; readonly firstBox: Box },
+): void {
+  board.setNumber("setup.first_box", BOX.indexOf(firstBox));
   ROLES.forEach((role, i) => board.setText("setup.spec", config.ports[role].spec, i));
   board.setNumber("setup.frame_bytes_max", config.plane.frameBytesMax);
   board.setNumber("setup.huge", huge ? 1 : 0);

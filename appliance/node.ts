@@ -19,6 +19,7 @@ import { judgePoint, POINT_START, pointAfter, type PointState } from "./failover
 import { Journal } from "./journal.ts";
 import { nodeFixed, planeFixed } from "./config_fixed.ts";
 import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
+import { writeLastPath } from "./last_path.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
@@ -175,8 +176,17 @@ export class Node implements NodeControl {
     if (board.number("live.event_sequence") === read) return;
     const events = readEvents(board, read);
     for (const event of events) if (!this.#journal.has(event)) this.#journal.add(event);
+    if (events.some(({ kind }) => kind === "switch")) this.#remember(readPath(board));
     const last = events.at(-1);
     if (last !== undefined) board.setNumber("live.event_read", last.sequence);
+  }
+
+  #remember(path: Path): void {
+    try {
+      writeLastPath(this.#config, path);
+    } catch (error) {
+      this.say("error", `${reasonOf(error)}: a plane that is started anew will begin with the box before`);
+    }
   }
 
   #measureCpu(): void {

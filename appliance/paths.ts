@@ -27,6 +27,11 @@ export function planeLogPath(config: Config): string {
   return `${config.node.runtimeDirectory}/plane.log`;
 }
 
+/** Which box served last, in a word. */
+export function lastPathPath(config: Config): string {
+  return `${config.node.stateDirectory}/last_path`;
+}
+
 /** The node's own key, which signs reports of drills. */
 export function drillKeyPath(config: Config): string {
   return `${config.node.stateDirectory}/drill.key`;

@@ -54,6 +54,7 @@ struct rm_setup {
   uint32_t spin_us;        /* empty polling before the loop sleeps */
   uint32_t capture_room;   /* bytes of all capture rings together; 0: there is none */
   uint32_t capture_bytes;  /* bytes of a frame that a ring keeps */
+  uint32_t first_box;      /* enum rm_box: serves first if it is alive */
   uint32_t cores;          /* poll loops: 1, or a power of two up to RM_WORKERS; 0 counts as 1 */
 } RM_ALIGNED;
 

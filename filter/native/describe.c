@@ -48,7 +48,7 @@ static void describe_header(struct describe *d) {
   MANY(setup, spec, RM_ROLES);
   ONE(setup, flow_slots), ONE(setup, frame_bytes_max), ONE(setup, huge), ONE(setup, memory_mib);
   ONE(setup, core), ONE(setup, spin_us), ONE(setup, capture_room), ONE(setup, capture_bytes);
-  ONE(setup, cores);
+  ONE(setup, cores), ONE(setup, first_box);
 }
 
 static void describe_command(struct describe *d) {

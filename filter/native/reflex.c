@@ -92,6 +92,15 @@ static void go(struct reflex *r, uint32_t to, enum rm_cause cause, uint32_t orde
   event_write(r->board, r->now, &e);
 }
 
+/* The box that served last has the connections; else the first that lives. */
+static uint32_t first_path(const struct reflex *r) {
+  uint32_t first = r->board->setup.first_box;
+  if (first < RM_BOXES && alive(r, &r->box[first])) return first;
+  for (uint32_t box = 0; box < RM_BOXES; box++)
+    if (alive(r, &r->box[box])) return box;
+  return command(r)->dead_path;
+}
+
 void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]) {
   for (uint32_t box = 0; box < RM_BOXES; box++) {
     struct box_state *b = &r->box[box];
@@ -100,9 +109,7 @@ void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]) {
     b->was_alive = alive(r, b);
     view(r, box)->alive = b->was_alive;
   }
-  r->path = alive(r, &r->box[RM_PRIMARY])     ? RM_PATH_PRIMARY
-            : alive(r, &r->box[RM_REDUNDANT]) ? RM_PATH_REDUNDANT
-                                           : command(r)->dead_path;
+  r->path = first_path(r);
   r->previous = r->path;
   r->path_since = r->now;
   r->watching = true;

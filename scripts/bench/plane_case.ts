@@ -54,7 +54,7 @@ export function prepare(request: Pick<CaseRequest, "case" | "directory" | "libra
     version: VERSION,
   });
   const free = Deno.readTextFileSync("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-  writeSetup(map.board, config, Number(free) * 2 >= config.plane.memoryMib);
+  writeSetup(map.board, config, { huge: Number(free) * 2 >= config.plane.memoryMib, firstBox: "primary" });
   map.board.setText("setup.spec", request.case.source, 0);
   writeReflexes(map.board, config);
   const rules = config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));

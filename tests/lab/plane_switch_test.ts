@@ -69,3 +69,22 @@ Deno.test("an order to the box that serves is done already", async () => {
   assert.deepEqual([result.ok, result.path, result.tookUs], [true, "primary", null]);
   assert.equal((await node.status()).switches, 0);
 });
+
+Deno.test("a plane that is started anew begins with the box that served last, after a crash and after a stop", async () => {
+  await using wire = await Wire.up();
+  const node = await TestNode.start(wire, { failover: ["silence_ms = 0"] });
+  assert.ok((await node.order("switchover")).ok);
+  const { plane } = await node.status();
+  // Control has to have seen the switch, which is a matter of its next tick.
+  await node.until("the switch in the journal", ({ lastSwitch }) => lastSwitch?.after === "redundant");
+  Deno.kill(plane.pid, "SIGKILL");
+  const revived = await node.until(
+    "another plane",
+    (status) => status.plane.state === "running" && status.plane.pid !== plane.pid,
+  );
+  assert.deepEqual([revived.path, revived.switches], ["redundant", 0]);
+  await node.endControl("SIGINT");
+  await node.startControl();
+  assert.equal((await node.status()).path, "redundant");
+  assert.ok((await node.order("failback")).ok);
+});

@@ -1,0 +1,33 @@
+/**
+ * Which box served last, kept on disk: the box that has the connections is the one to begin with.
+ *
+ * A plane that is started anew, after a crash or a reboot, must not move traffic to the primary because of it: going
+ * back is a decision, never an accident of starting. An edge: one small file.
+ */
+import { BOX } from "../filter/names.ts";
+import type { Config } from "./config.ts";
+import { lastPathPath } from "./paths.ts";
+import { reasonOf } from "./reason.ts";
+import type { Box, Path } from "./view.ts";
+
+/** Remember it, if it is a box. @throws Error with one sentence */
+export function writeLastPath(config: Config, path: Path): void {
+  if (!BOX.some((box) => box === path)) return;
+  const file = lastPathPath(config);
+  try {
+    Deno.writeTextFileSync(`${file}.new`, `${path}\n`, { mode: 0o640 });
+    Deno.renameSync(`${file}.new`, file);
+  } catch (cause) {
+    throw new Error(`Cannot write ${file}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** The box that served last; the primary if nothing can be read. */
+export function readLastPath(config: Config): Box {
+  try {
+    const text = Deno.readTextFileSync(lastPathPath(config)).trim();
+    return BOX.find((box) => box === text) ?? "primary";
+  } catch {
+    return "primary"; // a node that never switched
+  }
+}
