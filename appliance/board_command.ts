@@ -44,6 +44,7 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.dead_path", PATHS.indexOf(failover.deadPolicy === "block" ? "block" : "wire"));
   board.setNumber("command.hold_up_ns", failover.holdUpMs * NS_PER_MS);
   board.setNumber("command.drain_ns", failover.drainMs * NS_PER_MS);
+  board.setNumber("command.pause_ns", failover.pauseMs * NS_PER_MS);
   board.setNumber("command.stall_ns", failover.stallMs * NS_PER_MS);
   board.setNumber("command.automatic", failover.automatic ? 1 : 0);
   board.setNumber("command.votes", 1);

@@ -220,6 +220,16 @@ export const FAILOVER = {
     default: 5,
     help: "After a switch, what the old box still sends is forwarded for so long.",
   },
+  pause_ms: {
+    type: "integer",
+    min: 2,
+    max: 1000,
+    zero: "off",
+    default: 20,
+    help:
+      "A planned switch from one living box to another holds frames back until the old box has handed over all " +
+      "it has (nothing for 1 ms), for so long at most: nothing is lost, and nothing overtakes.",
+  },
   stall_ms: {
     type: "integer",
     min: 1,

@@ -91,6 +91,7 @@ export const COUNTER = [
   "handover_full",
   "crossing_full",
   "seed_held",
+  "paused",
   "injected",
   "inject_refused",
 ] as const;

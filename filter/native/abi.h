@@ -109,6 +109,7 @@ struct rm_command {
   uint64_t stale_ns[RM_DETECTORS];
   /* What control's own checks say: light and detail first, then seen_ns, which changes with every look. */
   struct rm_check check[RM_BOXES];
+  uint64_t pause_ns;            /* a planned switch waits so long at most for the old box to hand over; 0: not at all */
   uint32_t inject_sequence;     /* of the last frame in the ring `inject`; slot = sequence % RM_INJECTS */
 } RM_ALIGNED;
 

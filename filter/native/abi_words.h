@@ -119,6 +119,7 @@ enum rm_counter {
   RM_COUNT_HANDOVER_FULL,    /* drop: the worker that sends for this port had no room for the frame */
   RM_COUNT_CROSSING_FULL,    /* messages to another worker that found no room; what they would have told stays unknown */
   RM_COUNT_SEED_HELD,        /* frames that waited for another worker's seed of their connection */
+  RM_COUNT_PAUSED,           /* frames that waited for a planned switch */
   RM_COUNT_INJECTED,         /* frames of control put into a box that does not serve */
   RM_COUNT_INJECT_REFUSED,   /* ... not put in: the box serves, the frame is no frame, or no buffer */
   RM_COUNTERS

@@ -194,15 +194,36 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   }
 }
 
+static void outer_batch(struct plane *p, uint32_t side, struct batch *b) {
+  b->passing.frames = 0;
+  peek(p, side, b);
+  for (uint16_t i = 0; i < b->n; i++) outer_frame(p, side, b, i);
+  tell_passing(p, side, b);
+  if (serving(p) >= 0) p->live->box[serving(p)].in_packets += b->n;
+}
+
+/* Frames that waited for a planned switch, a queue's worth in a turn: a box that gets all at once drops some. */
+static void release_paused(struct plane *p, uint32_t side) {
+  struct batch b;
+  for (int n = 0; n < RM_QUEUE / RM_BURST && (b.n = pause_take(p, side, b.frame, RM_BURST)) > 0; n++)
+    outer_batch(p, side, &b);
+}
+
 bool burst_outer(struct plane *p, uint32_t side) {
   struct batch b;
+  struct pause *w = &p->pause[side];
+  bool waits = p->reflex.moving && w->over != p->reflex.moving_order;
+  if (__builtin_expect(w->count && !waits, 0)) {
+    release_paused(p, side);
+    if (w->count) return true; /* what comes now is behind them */
+  }
   receive(p, &p->port[role_outer(side)], &b);
   if (b.n == 0) return false;
-  b.passing.frames = 0;
-  peek(p, side, &b);
-  for (uint16_t i = 0; i < b.n; i++) outer_frame(p, side, &b, i);
-  tell_passing(p, side, &b);
-  if (serving(p) >= 0) p->live->box[serving(p)].in_packets += b.n;
+  if (__builtin_expect(waits, 0)) {
+    pause_keep(p, side, b.frame, b.n);
+    return true;
+  }
+  outer_batch(p, side, &b);
   return true;
 }
 

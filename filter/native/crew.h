@@ -20,7 +20,7 @@
 struct plane;
 
 /* What worker 0 decided, for the others. */
-struct published { uint64_t drain_until; uint32_t path, previous, switch_number, rest; } RM_ALIGNED;
+struct published { uint64_t drain_until; uint32_t path, previous, switch_number, moving_order, moving, rest; } RM_ALIGNED;
 
 /* What a worker tells worker 0, on a line of its own. Counts are of one switch, whose number is in their upper half, so that
  * what went into the old box is never held against the new one. */

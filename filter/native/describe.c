@@ -83,7 +83,7 @@ static void describe_command(struct describe *d) {
   EACH("check", command.check, light, RM_BOXES);
   EACH("check", command.check, detail, RM_BOXES);
   EACH("check", command.check, seen_ns, RM_BOXES);
-  ONE(command, inject_sequence);
+  ONE(command, inject_sequence), ONE(command, pause_ns);
   EACH("inject", inject, role, RM_INJECTS);
   EACH("inject", inject, bytes, RM_INJECTS);
   EACH("inject", inject, frame, RM_INJECTS);
@@ -170,7 +170,7 @@ static void describe_flow(struct describe *d) {
 static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "tx_full", "mirror_full", "blocked", "shadow", "drained", "arp_answered", "arp_unknown", "seeded",
     "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls",
-    "flow_evicted_live", "handover_full", "crossing_full", "seed_held", "injected", "inject_refused"};
+    "flow_evicted_live", "handover_full", "crossing_full", "seed_held", "paused", "injected", "inject_refused"};
 static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "keepalive", "first",
                                               "payload", "ack", "fragment", "bytes", "turn", "sample", "all"};
 static const char *const PARSE_NAME[RM_PARSES] = {

@@ -217,6 +217,7 @@ static void set_poll(struct plane *p, enum rm_poll poll) {
 static long nap_us(const struct plane *p) {
   for (uint32_t r = 0; r < RM_ROLES; r++)
     if (p->port[r].receives && p->port[r].fd < 0) return NAP_US;
+  if (p->reflex.moving) return NAP_US;
   if (p->reflex.way[0].put || p->reflex.way[1].put || p->now < p->reflex.drain_until) return WATCH_US;
   return QUIET_US;
 }
@@ -304,7 +305,7 @@ bool plane_turn(struct plane *p) {
   }
   housekeep(p);
   live->turns++;
-  return any || p->held_count;
+  return any || p->held_count || p->pause[0].count || p->pause[1].count;
 }
 
 static void loop(struct plane *p) {

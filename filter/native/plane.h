@@ -20,6 +20,7 @@
 #define RM_SEEDS 64        /* seeds under way, played from both sides by two workers */
 #define RM_SEED_STEPS 4    /* SYN, SYN-ACK, ACK, ACK */
 #define RM_HELD 256        /* frames that wait for another worker's seed; the oldest goes if there are more */
+#define RM_PAUSED 2048     /* frames of a side that wait for a planned switch; the way they went goes on if there are more */
 #define RM_NEIGHBOURS 1024 /* per side */
 #define RM_MS 1000000ull
 
@@ -65,6 +66,7 @@ struct seed {
   uint32_t claim, done; /* which word of the crew's claims says `done` at the end */
 };
 struct held { struct rte_mbuf *frame; uint64_t ns; uint32_t side, claim; };
+struct pause { uint32_t first, count, over; struct rte_mbuf *frame[RM_PAUSED]; }; /* over: order for which there is no room */
 struct neighbour { uint8_t ip[16]; uint8_t mac[6]; uint8_t used; };
 
 struct plane {
@@ -92,6 +94,7 @@ struct plane {
   struct seed seed[RM_SEEDS];
   struct held held[RM_HELD];
   uint32_t held_first, held_count;
+  struct pause pause[RM_SIDES];
   struct neighbour neighbour[RM_SIDES][RM_NEIGHBOURS];
 };
 
@@ -206,6 +209,11 @@ bool seed_expected(const struct plane *p);
 void hold_frame(struct plane *p, uint32_t side, struct rte_mbuf *frame, uint32_t claim);
 bool hold_has(const struct plane *p, uint32_t claim);
 void hold_release(struct plane *p);
+
+/* pause.c: frames from outside that wait for a planned switch; there is always room for one burst. */
+void pause_keep(struct plane *p, uint32_t side, struct rte_mbuf *const *frames, uint16_t n);
+/* Those that waited, in their order; up to n. */
+uint16_t pause_take(struct plane *p, uint32_t side, struct rte_mbuf **frames, uint16_t n);
 
 /* inject.c: what control wants said to a box that does not serve. */
 void inject_frames(struct plane *p);

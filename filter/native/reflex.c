@@ -16,6 +16,8 @@
 #define EXCUSES 2     /* own stalls lengthen a silence by so many times at most */
 #define PROOF 8       /* frames out of a silent box that prove it lives */
 #define LAST_BOX 10   /* with nobody to take over, silence has to last this many times longer */
+#define HANDED_OVER_NS 1000000u /* a box that says nothing for so long while nothing goes in holds nothing... */
+#define SLOW 2                  /* ... and for so many times as long as it lately kept a frame */
 #define RETRY 10      /* with nothing alive, a silent box is tried again after so many hold-ups */
 
 static struct rm_box_view *view(struct reflex *r, uint32_t box) { return &r->board->live.box[box]; }
@@ -71,6 +73,13 @@ static void publish(struct reflex *r, uint32_t box, enum rm_cause cause) {
                                     .subject = box, .silent_ns = b->seen_ns ? r->now - b->seen_ns : 0});
 }
 
+/* However the move ended, the order is carried out as far as it can be. */
+static void end_move(struct reflex *r) {
+  if (!r->moving) return;
+  r->moving = false;
+  __atomic_store_n(&r->board->live.order_done, r->moving_order, __ATOMIC_RELEASE);
+}
+
 static void go(struct reflex *r, uint32_t to, enum rm_cause cause, uint32_t order) {
   if (to == r->path) return;
   uint32_t from = r->path;
@@ -84,6 +93,7 @@ static void go(struct reflex *r, uint32_t to, enum rm_cause cause, uint32_t orde
   r->drain_until = r->now + command(r)->drain_ns;
   r->switch_number++;
   clear_ways(r);
+  end_move(r);
   r->watching = true; /* from the first frame on */
   struct rm_live *live = &r->board->live;
   live->switches++;
@@ -140,8 +150,18 @@ static void seen(struct reflex *r, uint32_t box, uint32_t side) {
   publish(r, box, RM_CAUSE_RETURN);
 }
 
+/* A decaying maximum: a box that shares its processor is slow now and then. */
+static void note_slow(struct reflex *r, const struct way *w) {
+  if (reflex_serving(r) < 0) return;
+  struct box_state *b = &r->box[reflex_serving(r)];
+  uint64_t kept = r->now - w->first_put_ns;
+  if (r->now > b->slow_at_ns + RM_S) b->slow_ns /= 2, b->slow_at_ns = r->now;
+  if (kept > b->slow_ns) b->slow_ns = kept;
+}
+
 /* A frame came out of the serving box by its port of `side`: the way that starts on the other side works. */
 void reflex_out(struct reflex *r, uint32_t side) {
+  if (r->way[1 - side].put) note_slow(r, &r->way[1 - side]);
   r->way[1 - side].put = 0;
   int box = reflex_serving(r);
   /* Where reflexes only report, a box serves on after its verdict, and may get well. */
@@ -268,10 +288,29 @@ static void judge_return(struct reflex *r) {
   }
 }
 
+/* From one living box to another there is time to do it well. */
+static void begin_move(struct reflex *r, uint32_t to, uint32_t order) {
+  r->moving = true;
+  r->moving_to = to;
+  r->moving_order = order;
+  r->moving_since = r->now;
+}
+
+static void judge_move(struct reflex *r) {
+  if (!r->moving) return;
+  uint32_t to = r->moving_to;
+  if (!alive(r, &r->box[to])) return end_move(r); /* stay where it is */
+  uint64_t seen = r->box[r->path].seen_ns, since = seen > r->moving_since ? seen : r->moving_since;
+  uint64_t quiet = SLOW * r->box[r->path].slow_ns;
+  bool handed_over = r->now >= since + (quiet > HANDED_OVER_NS ? quiet : HANDED_OVER_NS), late = r->now >= r->moving_since + command(r)->pause_ns;
+  if (handed_over || late) go(r, to, RM_CAUSE_ORDER, r->moving_order);
+}
+
 void reflex_judge(struct reflex *r) {
   int box = reflex_serving(r);
   if (box >= 0) judge_silence(r, (uint32_t)box);
   judge_votes(r);
+  judge_move(r);
   if (!command(r)->automatic) return;
   if (box < 0) return judge_return(r);
   struct box_state *b = &r->box[box];
@@ -283,12 +322,16 @@ void reflex_judge(struct reflex *r) {
 
 void reflex_order(struct reflex *r) {
   uint32_t sequence = __atomic_load_n(&command(r)->order_sequence, __ATOMIC_ACQUIRE);
-  if (sequence == r->board->live.order_done) return;
+  if (sequence == r->board->live.order_done || (r->moving && sequence == r->moving_order)) return;
+  r->moving = false; /* a later word counts */
   uint32_t to = command(r)->order_path;
   if (to < RM_PATHS) {
     if (is_box(to)) {
       r->box[to].silent = false;
       publish(r, to, RM_CAUSE_ORDER);
+      int from = reflex_serving(r);
+      bool both = from >= 0 && (uint32_t)from != to && alive(r, &r->box[from]) && alive(r, &r->box[to]);
+      if (both && command(r)->pause_ns) return begin_move(r, to, sequence);
     }
     go(r, to, RM_CAUSE_ORDER, sequence);
   }

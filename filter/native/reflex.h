@@ -27,6 +27,7 @@ struct box_state {
   uint32_t silent_way;   /* the side of the way that was judged silent */
   uint32_t proof;        /* frames seen to pass that way since then */
   enum rm_cause cause;   /* of the detectors, when they outvoted the box */
+  uint64_t slow_ns, slow_at_ns; /* the longest it lately kept a frame, and when that was halved last */
   uint64_t links_up_ns, down_ns, silent_ns, seen_ns, outvoted_ns;
 };
 
@@ -38,6 +39,10 @@ struct reflex {
   uint64_t path_since;
   uint64_t drain_until;      /* the old box's output still passes, and no copies are made that it would hand over too */
   uint64_t last_stall_ns;
+  /* A planned switch that waits for the old box: frames from outside are held back meanwhile (pause.c). */
+  bool moving;
+  uint32_t moving_to, moving_order;
+  uint64_t moving_since;
   struct box_state box[RM_BOXES];
   bool watching;             /* silence was judged in the last turn */
   struct way way[RM_SIDES];  /* by the side where frames go in; of the serving box */

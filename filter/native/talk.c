@@ -70,15 +70,20 @@ static void adopt(struct plane *p) {
   r->previous = fresh.previous;
   r->switch_number = fresh.switch_number;
   r->drain_until = fresh.drain_until;
+  r->moving = fresh.moving;
+  r->moving_order = fresh.moving_order;
 }
 
 static void publish(struct plane *p) {
   struct crew *crew = p->crew;
   const struct published *last = &crew->published[crew->edition & 1];
   const struct reflex *r = &p->reflex;
-  if (last->path == r->path && last->switch_number == r->switch_number && last->drain_until == r->drain_until) return;
+  if (last->path == r->path && last->switch_number == r->switch_number && last->drain_until == r->drain_until &&
+      last->moving == r->moving)
+    return;
   struct published fresh = {
-      .path = r->path, .previous = r->previous, .switch_number = r->switch_number, .drain_until = r->drain_until};
+      .path = r->path, .previous = r->previous, .switch_number = r->switch_number,
+      .drain_until = r->drain_until, .moving = r->moving, .moving_order = r->moving_order};
   uint32_t next = crew->edition + 1;
   /* Who still reads the edition before the last, which is written over, sees that it is no longer the last. */
   __atomic_thread_fence(__ATOMIC_RELEASE);

@@ -10,7 +10,7 @@ import { machineDrops, Wire } from "../support/wire.ts";
 const PER_SECOND = 10_000;
 const ROUNDS = 5;
 /** A box that a busy machine does not let run hands over late; the time for that is not what is tested here. */
-const FAILOVER = ["silence_ms = 1000", "drain_ms = 200"];
+const FAILOVER = ["silence_ms = 1000", "pause_ms = 200", "drain_ms = 200"];
 
 Deno.test("switchover and failback under load lose nothing and double nothing", async () => {
   await using wire = await Wire.up();

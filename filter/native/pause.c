@@ -1,0 +1,22 @@
+/* The pause before a planned switch: frames from outside wait until the old box has handed over what it holds, then they
+ * go into the new one. So no frame of a flow overtakes another, and none is left in the old box.
+ *
+ * What waits is bounded; when there is no more room the frames go on by the old box, in their order, and this move is
+ * as a move by reflex: quick, with the drain behind it.
+ */
+#include "plane.h"
+
+void pause_keep(struct plane *p, uint32_t side, struct rte_mbuf *const *frames, uint16_t n) {
+  struct pause *w = &p->pause[side];
+  for (uint16_t i = 0; i < n; i++) w->frame[(w->first + w->count++) % RM_PAUSED] = frames[i];
+  count(p, RM_COUNT_PAUSED, n, 0);
+  /* There is room for one more burst now, and then no more. */
+  if (w->count + RM_BURST > RM_PAUSED) w->over = p->reflex.moving_order;
+}
+
+uint16_t pause_take(struct plane *p, uint32_t side, struct rte_mbuf **frames, uint16_t n) {
+  struct pause *w = &p->pause[side];
+  uint16_t taken = 0;
+  for (; taken < n && w->count; taken++, w->count--) frames[taken] = w->frame[w->first++ % RM_PAUSED];
+  return taken;
+}
