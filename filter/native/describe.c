@@ -83,6 +83,8 @@ static void describe_command(struct describe *d) {
   EACH("check", command.check, light, RM_BOXES);
   EACH("check", command.check, detail, RM_BOXES);
   EACH("check", command.check, seen_ns, RM_BOXES);
+  ONE(command, left);
+  MANY(command, rank, RM_BOXES);
 }
 
 static void describe_port(struct describe *d) {
@@ -115,6 +117,8 @@ static void describe_live(struct describe *d) {
   EACH("box", live.box, up_ns, RM_BOXES);
   EACH("box", live.box, in_packets, RM_BOXES);
   EACH("box", live.box, out_packets, RM_BOXES);
+  EACH("box", live.box, present, RM_BOXES);
+  EACH("box", live.box, member, RM_BOXES);
   EACH("detection", live.detection, light, RM_BOXES * RM_DETECTORS);
   EACH("detection", live.detection, detail, RM_BOXES * RM_DETECTORS);
   EACH("detection", live.detection, since_ns, RM_BOXES * RM_DETECTORS);
