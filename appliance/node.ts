@@ -21,7 +21,7 @@ import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
-import { absentStatus, planeEvent, specsOf } from "./node_views.ts";
+import { absentStatus, namesOf, planeEvent, specsOf } from "./node_views.ts";
 import type { Box, EventView, FlowView, NodeControl, NodeStatus, OrderResult, Path } from "./view.ts";
 
 const TICK_MS = 10;
@@ -223,6 +223,7 @@ export class Node implements NodeControl {
       name: this.#config.node.name,
       version: VERSION,
       specs: specsOf(this.#config),
+      names: namesOf(this.#config),
       planeRestarts: this.#keeper.restarts,
       cpu: this.#cpu.shares,
       lastSwitch: this.#journal.lastSwitch(),

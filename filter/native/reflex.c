@@ -29,7 +29,7 @@ static bool alive(const struct reflex *r, const struct box_state *b) {
 }
 /* Alive, and one of those that may take over: a box that has joined is warmed for a hold-up first. */
 static bool counts(const struct reflex *r, const struct box_state *b) {
-  return alive(r, b) && b->member && (b->joined_ns == 0 || r->now - b->joined_ns >= command(r)->hold_up_ns);
+  return alive(r, b) && b->member && b->joined_ns == 0;
 }
 
 static struct rm_detection *detection(struct reflex *r, uint32_t box, enum rm_detector d) {
@@ -281,36 +281,46 @@ static void judge_members(struct reflex *r) {
   for (uint32_t box = 0; box < r->boxes; box++) {
     struct box_state *b = &r->box[box];
     bool member = is_member(r, box);
-    if (member == b->member) {
-      if (b->joined_ns && !b->was_alive) publish(r, box, RM_CAUSE_RETURN);
-      continue;
+    if (member != b->member) {
+      b->member = member;
+      b->joined_ns = member ? r->now : 0;
+      event_write(r->board, r->now, &(struct rm_event){.kind = RM_EVENT_MEMBER, .cause = RM_CAUSE_ORDER,
+                                        .before = !member, .after = member, .subject = box});
+      publish(r, box, RM_CAUSE_ORDER);
+      __atomic_store_n(&view(r, box)->member, member, __ATOMIC_RELEASE);
     }
-    b->member = member;
-    b->joined_ns = r->now;
-    event_write(r->board, r->now, &(struct rm_event){.kind = RM_EVENT_MEMBER, .cause = RM_CAUSE_ORDER, .before = !member,
-                                      .after = member, .subject = box});
-    publish(r, box, RM_CAUSE_ORDER);
-    __atomic_store_n(&view(r, box)->member, member, __ATOMIC_RELEASE);
+    if (b->joined_ns == 0 || r->now - b->joined_ns < command(r)->hold_up_ns) continue;
+    b->joined_ns = 0;
+    publish(r, box, RM_CAUSE_RETURN);
   }
+}
+
+static int choose_silent(struct reflex *r) {
+  int best = -1;
+  for (int box = 0; box < (int)r->boxes; box++) {
+    const struct box_state *b = &r->box[box];
+    if (!b->silent || !links(b) || outvoted(r, b) || !b->member || b->joined_ns) continue;
+    if (r->now - b->silent_ns <= RETRY * command(r)->hold_up_ns || !steady(r, b)) continue;
+    if (best < 0 || command(r)->rank[box] < command(r)->rank[best]) best = box;
+  }
+  return best;
 }
 
 /* With no box alive: one without a fault for the hold-up, or a silent one worth another try. */
 static void judge_return(struct reflex *r) {
-  for (uint32_t box = 0; box < r->boxes; box++) {
-    struct box_state *b = &r->box[box];
-    if (b->silent && links(b) && r->now - b->silent_ns > RETRY * command(r)->hold_up_ns) b->silent = false;
-  }
   int box = choose(r, -1);
-  if (box < 0 || !steady(r, &r->box[box])) return;
+  if (box < 0 || !steady(r, &r->box[box])) box = choose_silent(r);
+  if (box < 0) return;
+  r->box[box].silent = false;
   publish(r, (uint32_t)box, RM_CAUSE_RETURN);
   go(r, (uint32_t)box, RM_CAUSE_RETURN, 0);
 }
 
 void reflex_judge(struct reflex *r) {
   int box = reflex_serving(r);
+  judge_members(r);
   if (box >= 0) judge_silence(r, (uint32_t)box);
   judge_votes(r);
-  judge_members(r);
   if (!command(r)->automatic) return;
   if (box < 0) return judge_return(r);
   struct box_state *b = &r->box[box];

@@ -28,7 +28,7 @@ struct box_state {
   uint32_t silent_way;   /* the side of the way that was judged silent */
   uint32_t proof;        /* frames seen to pass that way since then */
   enum rm_cause cause;   /* of the detectors, when they outvoted the box */
-  uint64_t joined_ns;    /* 0: at the start, when nothing has to be earned */
+  uint64_t joined_ns;    /* it is being warmed since then; 0: it is not */
   uint64_t links_up_ns, down_ns, silent_ns, seen_ns, outvoted_ns;
 };
 
