@@ -5,10 +5,10 @@
  * never takes over half of them.
  */
 import type { Board } from "../filter/board.ts";
-import { BOX, DETECTOR } from "../filter/names.ts";
+import { DETECTOR } from "../filter/names.ts";
 import { type CompiledRule, encodeRule, type RuleLayout } from "../filter/rule.ts";
 import type { Config } from "./config.ts";
-import { type Box, type Path, PATHS, ROLES } from "./view.ts";
+import { ALL_ROLES, type Box, BOXES, type Path, PATHS } from "./view.ts";
 
 const NS_PER_MS = 1_000_000;
 const NS_PER_S = 1_000_000_000;
@@ -24,8 +24,8 @@ export function writeSetup(
   config: Config,
   { huge, firstBox }: { readonly huge: boolean; readonly firstBox: Box },
 ): void {
-  board.setNumber("setup.first_box", BOX.indexOf(firstBox));
-  ROLES.forEach((role, i) => board.setText("setup.spec", config.ports[role].spec, i));
+  board.setNumber("setup.first_box", BOXES.indexOf(firstBox));
+  ALL_ROLES.forEach((role, i) => board.setText("setup.spec", config.ports[role]?.spec ?? "", i));
   board.setNumber("setup.frame_bytes_max", config.plane.frameBytesMax);
   board.setNumber("setup.huge", huge ? 1 : 0);
   board.setNumber("setup.memory_mib", config.plane.memoryMib);
@@ -48,6 +48,7 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.stall_ns", failover.stallMs * NS_PER_MS);
   board.setNumber("command.automatic", failover.automatic ? 1 : 0);
   board.setNumber("command.votes", 1);
+  for (const { box, rank } of config.boxes) board.setNumber("command.rank", rank, BOXES.indexOf(box));
   DETECTOR.forEach((_, i) => board.setNumber("command.weight", 1, i));
 }
 
@@ -80,6 +81,12 @@ export function writeRules(
   const generation = (odd + 1) >>> 0;
   publish("command.rule_generation", generation);
   return generation;
+}
+
+/** Make a box leave, or join again. Takes effect within a turn. */
+export function writeMember(board: Board, box: Box, joins: boolean): void {
+  const bit = 1 << BOXES.indexOf(box), left = board.number("command.left");
+  board.setNumber("command.left", joins ? left & ~bit : left | bit);
 }
 
 /** Order a path. Returns the sequence number that `live.order_done` reaches when it is carried out. */

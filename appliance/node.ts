@@ -23,7 +23,7 @@ import { writeLastPath } from "./last_path.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
-import { absentStatus, ownEvent, specsOf } from "./node_views.ts";
+import { absentStatus, namesOf, ownEvent, specsOf } from "./node_views.ts";
 import type { Box, EventView, FlowView, NodeControl, NodeStatus, OrderResult, Path } from "./view.ts";
 
 const TICK_MS = 10;
@@ -244,6 +244,7 @@ export class Node implements NodeControl {
       name: this.#config.node.name,
       version: VERSION,
       specs: specsOf(this.#config),
+      names: namesOf(this.#config),
       planeRestarts: this.#keeper.restarts,
       cpu: this.#cpu.shares,
       lastSwitch: this.#journal.lastSwitch(),

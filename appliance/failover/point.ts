@@ -15,7 +15,7 @@ export interface PointConfig {
 
 export interface PointInput {
   readonly path: Path;
-  readonly alive: Readonly<Record<Box, boolean>>;
+  readonly alive: Readonly<Partial<Record<Box, boolean>>>;
   /** When the primary was last judged dead, on any clock: only a change of it counts. */
   readonly primaryDownNs: number;
   /** Switches of the plane since it started. */
@@ -61,6 +61,10 @@ function remember(state: PointState, input: PointInput, nowMs: number): readonly
   return times.filter((at) => nowMs - at < FLAP_WINDOW_MS).slice(-REMEMBERED_MAX);
 }
 
+function isSpare(path: Path): boolean {
+  return path !== "primary" && path !== "wire" && path !== "block";
+}
+
 /** One look. Pure: call it again with the state it returns. */
 export function judgePoint(
   state: PointState,
@@ -74,7 +78,7 @@ export function judgePoint(
   const aliveSinceMs = input.alive.primary ? known ?? nowMs : null;
   const { primaryDownNs, switches } = input;
   const next: PointState = { aliveSinceMs, primaryDownNs, switches, switchedMs };
-  const mayReturn = config.failback === "automatic" && input.path === "redundant" && !input.ordered;
+  const mayReturn = config.failback === "automatic" && isSpare(input.path) && !input.ordered;
   if (!mayReturn || aliveSinceMs === null) {
     return { state: next, order: null, failbackAtMs: null };
   }

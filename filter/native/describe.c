@@ -87,6 +87,8 @@ static void describe_command(struct describe *d) {
   EACH("inject", inject, role, RM_INJECTS);
   EACH("inject", inject, bytes, RM_INJECTS);
   EACH("inject", inject, frame, RM_INJECTS);
+  ONE(command, left);
+  MANY(command, rank, RM_BOXES);
 }
 
 static void describe_port(struct describe *d) {
@@ -119,6 +121,8 @@ static void describe_live(struct describe *d) {
   EACH("box", live.box, up_ns, RM_BOXES);
   EACH("box", live.box, in_packets, RM_BOXES);
   EACH("box", live.box, out_packets, RM_BOXES);
+  EACH("box", live.box, present, RM_BOXES);
+  EACH("box", live.box, member, RM_BOXES);
   EACH("detection", live.detection, light, RM_BOXES * RM_DETECTORS);
   EACH("detection", live.detection, detail, RM_BOXES * RM_DETECTORS);
   EACH("detection", live.detection, since_ns, RM_BOXES * RM_DETECTORS);

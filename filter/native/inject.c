@@ -7,7 +7,7 @@
 #include "plane.h"
 
 static bool is_standby(const struct plane *p, uint32_t role) {
-  if (role < RM_PRIMARY_IN || role >= RM_ROLES) return false;
+  if (role < RM_PRIMARY_IN || role >= p->roles) return false;
   uint32_t box = role_of_box(role);
   return (int)box != serving(p) && (p->now >= p->reflex.drain_until || box != p->reflex.previous);
 }

@@ -22,12 +22,16 @@
 
 static struct rm_box_view *view(struct reflex *r, uint32_t box) { return &r->board->live.box[box]; }
 static const struct rm_command *command(const struct reflex *r) { return &r->board->command; }
-static bool is_box(uint32_t path) { return path <= RM_PATH_REDUNDANT; }
+static bool is_box(uint32_t path) { return path < RM_BOXES; }
 static bool links(const struct box_state *b) { return b->link[RM_SIDE_UP] && b->link[RM_SIDE_DOWN]; }
 static uint32_t votes_needed(const struct reflex *r) { return command(r)->votes ? command(r)->votes : 1; }
 static bool outvoted(const struct reflex *r, const struct box_state *b) { return b->against >= votes_needed(r); }
 static bool alive(const struct reflex *r, const struct box_state *b) {
   return links(b) && !b->silent && !outvoted(r, b);
+}
+/* Alive, and one of those that may take over: a box that has joined is warmed for a hold-up first. */
+static bool counts(const struct reflex *r, const struct box_state *b) {
+  return alive(r, b) && b->member && b->joined_ns == 0;
 }
 
 static struct rm_detection *detection(struct reflex *r, uint32_t box, enum rm_detector d) {
@@ -62,7 +66,7 @@ static uint64_t unseen(const struct reflex *r) { return r->way[0].put + r->way[1
 /* Tell control when a box's verdict changed. */
 static void publish(struct reflex *r, uint32_t box, enum rm_cause cause) {
   struct box_state *b = &r->box[box];
-  bool now = alive(r, b);
+  bool now = counts(r, b);
   view(r, box)->silent = b->silent;
   if (now == b->was_alive) return;
   if (!now) b->down_ns = r->now;
@@ -102,21 +106,50 @@ static void go(struct reflex *r, uint32_t to, enum rm_cause cause, uint32_t orde
   event_write(r->board, r->now, &e);
 }
 
-/* The box that served last has the connections; else the first that lives. */
-static uint32_t first_path(const struct reflex *r) {
-  uint32_t first = r->board->setup.first_box;
-  if (first < RM_BOXES && alive(r, &r->box[first])) return first;
-  for (uint32_t box = 0; box < RM_BOXES; box++)
-    if (alive(r, &r->box[box])) return box;
-  return command(r)->dead_path;
+static uint64_t last_fault_ns(const struct box_state *b) {
+  uint64_t last = b->links_up_ns > b->silent_ns ? b->links_up_ns : b->silent_ns;
+  return b->outvoted_ns > last ? b->outvoted_ns : last;
 }
 
-void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]) {
-  for (uint32_t box = 0; box < RM_BOXES; box++) {
+static bool steady(const struct reflex *r, const struct box_state *b) {
+  return r->now - last_fault_ns(b) >= command(r)->hold_up_ns;
+}
+
+/* Who takes over: of those that count one without a fault for the hold-up, then the lowest rank. -1: nobody. */
+static int choose(const struct reflex *r, int except) {
+  int best = -1;
+  for (int box = 0; box < (int)r->boxes; box++) {
+    const struct box_state *b = &r->box[box];
+    if (box == except || !counts(r, b)) continue;
+    bool better = best < 0 || steady(r, b) > steady(r, &r->box[best]) ||
+                  (steady(r, b) == steady(r, &r->box[best]) && command(r)->rank[box] < command(r)->rank[best]);
+    if (better) best = box;
+  }
+  return best;
+}
+
+static bool is_member(const struct reflex *r, uint32_t box) {
+  return !(__atomic_load_n(&command(r)->left, __ATOMIC_RELAXED) >> box & 1);
+}
+
+/* The box that served last has the connections; else whoever would take over. */
+static uint32_t first_path(const struct reflex *r) {
+  uint32_t first = r->board->setup.first_box;
+  if (first < r->boxes && counts(r, &r->box[first])) return first;
+  int box = choose(r, -1);
+  return box >= 0 ? (uint32_t)box : command(r)->dead_path;
+}
+
+void reflex_open(struct reflex *r, uint32_t boxes, const bool link[RM_BOXES][RM_SIDES]) {
+  r->boxes = boxes;
+  for (uint32_t box = 0; box < boxes; box++) {
     struct box_state *b = &r->box[box];
+    b->member = is_member(r, box);
+    view(r, box)->present = 1;
+    view(r, box)->member = b->member;
     for (uint32_t s = 0; s < RM_SIDES; s++) b->link[s] = link[box][s];
     b->links_up_ns = r->now;
-    b->was_alive = alive(r, b);
+    b->was_alive = counts(r, b);
     view(r, box)->alive = b->was_alive;
   }
   r->path = first_path(r);
@@ -207,7 +240,7 @@ static bool silent(const struct reflex *r, struct way *w, uint64_t bar) {
 static void judge_silence(struct reflex *r, uint32_t box) {
   struct box_state *b = &r->box[box];
   /* A doubtful box is better than none. */
-  uint64_t bar = command(r)->silence_ns * (alive(r, &r->box[1 - box]) ? 1 : LAST_BOX);
+  uint64_t bar = command(r)->silence_ns * (choose(r, (int)box) >= 0 ? 1 : LAST_BOX);
   /* What went in while nobody judged is no evidence: silence was off, or a link down. */
   bool watch = bar > 0 && alive(r, b), begins = watch && !r->watching;
   r->watching = watch;
@@ -220,11 +253,6 @@ static void judge_silence(struct reflex *r, uint32_t box) {
   b->silent_way = first ? 0 : 1;
   b->proof = 0;
   publish(r, box, RM_CAUSE_SILENCE);
-}
-
-static uint64_t last_fault_ns(const struct box_state *b) {
-  uint64_t last = b->links_up_ns > b->silent_ns ? b->links_up_ns : b->silent_ns;
-  return b->outvoted_ns > last ? b->outvoted_ns : last;
 }
 
 /* Add up who is against a box; what is stale goes out. The first of them by number is the cause. */
@@ -265,7 +293,7 @@ static void hear_check(struct reflex *r, uint32_t box) {
 }
 
 static void judge_votes(struct reflex *r) {
-  for (uint32_t box = 0; box < RM_BOXES; box++) {
+  for (uint32_t box = 0; box < r->boxes; box++) {
     struct box_state *b = &r->box[box];
     note_light(r, box, RM_DETECTOR_LINK, (struct said){links(b) ? RM_LIGHT_GREEN : RM_LIGHT_RED, 0});
     enum rm_light silence = b->silent ? RM_LIGHT_RED : command(r)->silence_ns ? RM_LIGHT_GREEN : RM_LIGHT_OFF;
@@ -275,17 +303,44 @@ static void judge_votes(struct reflex *r) {
   }
 }
 
+/* Who joined or left by control's word, and who has been a member for long enough to count. */
+static void judge_members(struct reflex *r) {
+  for (uint32_t box = 0; box < r->boxes; box++) {
+    struct box_state *b = &r->box[box];
+    bool member = is_member(r, box);
+    if (member != b->member) {
+      b->member = member;
+      b->joined_ns = member ? r->now : 0;
+      event_write(r->board, r->now, &(struct rm_event){.kind = RM_EVENT_MEMBER, .cause = RM_CAUSE_ORDER,
+                                        .before = !member, .after = member, .subject = box});
+      publish(r, box, RM_CAUSE_ORDER);
+      __atomic_store_n(&view(r, box)->member, member, __ATOMIC_RELEASE);
+    }
+    if (b->joined_ns == 0 || r->now - b->joined_ns < command(r)->hold_up_ns) continue;
+    b->joined_ns = 0;
+    publish(r, box, RM_CAUSE_RETURN);
+  }
+}
+
+static int choose_silent(struct reflex *r) {
+  int best = -1;
+  for (int box = 0; box < (int)r->boxes; box++) {
+    const struct box_state *b = &r->box[box];
+    if (!b->silent || !links(b) || outvoted(r, b) || !b->member || b->joined_ns) continue;
+    if (r->now - b->silent_ns <= RETRY * command(r)->hold_up_ns || !steady(r, b)) continue;
+    if (best < 0 || command(r)->rank[box] < command(r)->rank[best]) best = box;
+  }
+  return best;
+}
+
 /* With no box alive: one without a fault for the hold-up, or a silent one worth another try. */
 static void judge_return(struct reflex *r) {
-  for (uint32_t box = 0; box < RM_BOXES; box++) {
-    struct box_state *b = &r->box[box];
-    uint64_t hold = command(r)->hold_up_ns;
-    if (b->silent && links(b) && r->now - b->silent_ns > RETRY * hold) b->silent = false;
-    if (!alive(r, b) || r->now - last_fault_ns(b) < hold) continue;
-    publish(r, box, RM_CAUSE_RETURN);
-    go(r, box, RM_CAUSE_RETURN, 0);
-    return;
-  }
+  int box = choose(r, -1);
+  if (box < 0 || !steady(r, &r->box[box])) box = choose_silent(r);
+  if (box < 0) return;
+  r->box[box].silent = false;
+  publish(r, (uint32_t)box, RM_CAUSE_RETURN);
+  go(r, (uint32_t)box, RM_CAUSE_RETURN, 0);
 }
 
 /* From one living box to another there is time to do it well. */
@@ -302,22 +357,26 @@ static void judge_move(struct reflex *r) {
   if (!alive(r, &r->box[to])) return end_move(r); /* stay where it is */
   uint64_t seen = r->box[r->path].seen_ns, since = seen > r->moving_since ? seen : r->moving_since;
   uint64_t quiet = SLOW * r->box[r->path].slow_ns;
-  bool handed_over = r->now >= since + (quiet > HANDED_OVER_NS ? quiet : HANDED_OVER_NS), late = r->now >= r->moving_since + command(r)->pause_ns;
+  bool handed_over = r->now >= since + (quiet > HANDED_OVER_NS ? quiet : HANDED_OVER_NS);
+  bool late = r->now >= r->moving_since + command(r)->pause_ns;
   if (handed_over || late) go(r, to, RM_CAUSE_ORDER, r->moving_order);
 }
 
 void reflex_judge(struct reflex *r) {
   int box = reflex_serving(r);
+  judge_members(r);
   if (box >= 0) judge_silence(r, (uint32_t)box);
   judge_votes(r);
   judge_move(r);
   if (!command(r)->automatic) return;
   if (box < 0) return judge_return(r);
   struct box_state *b = &r->box[box];
-  if (alive(r, b)) return;
-  uint32_t other = 1 - (uint32_t)box;
-  enum rm_cause cause = !links(b) ? RM_CAUSE_LINK : b->silent ? RM_CAUSE_SILENCE : b->cause;
-  go(r, alive(r, &r->box[other]) ? other : command(r)->dead_path, cause, 0);
+  bool leaves = !b->member && alive(r, b);
+  if (alive(r, b) && !leaves) return;
+  int other = choose(r, box);
+  if (leaves && other < 0) return; /* better than nobody */
+  enum rm_cause cause = leaves ? RM_CAUSE_ORDER : !links(b) ? RM_CAUSE_LINK : b->silent ? RM_CAUSE_SILENCE : b->cause;
+  go(r, other >= 0 ? (uint32_t)other : command(r)->dead_path, cause, 0);
 }
 
 void reflex_order(struct reflex *r) {
@@ -325,8 +384,9 @@ void reflex_order(struct reflex *r) {
   if (sequence == r->board->live.order_done || (r->moving && sequence == r->moving_order)) return;
   r->moving = false; /* a later word counts */
   uint32_t to = command(r)->order_path;
-  if (to < RM_PATHS) {
-    if (is_box(to)) {
+  bool box = is_box(to), is = box ? to < r->boxes : to < RM_PATHS;
+  if (is) { /* else a box without ports */
+    if (box) {
       r->box[to].silent = false;
       publish(r, to, RM_CAUSE_ORDER);
       int from = reflex_serving(r);

@@ -4,7 +4,7 @@
  * A world's longest silence bounds how thin its blocked flows must be, so it is fixed with the seed; everything else may
  * change while it runs, as after a reload.
  */
-import { DETECTOR } from "../../filter/names.ts";
+import { DETECTOR, PATH } from "../../filter/names.ts";
 import type { Board } from "../../filter/board.ts";
 import type { Random } from "../../filter/random.ts";
 
@@ -46,7 +46,7 @@ export const PLAIN: Settings = {
   automatic: true,
 };
 
-/** `well`: both boxes are alive throughout, so that no silence has to be a long one. */
+/** `well`: all boxes are alive throughout, so that no silence has to be a long one. */
 export function chooseLimits(random: Random, well: boolean): Limits {
   const silenceNsMax = random.pick([1, 2, 3, 5, 5, 10]) * MS;
   return {
@@ -73,7 +73,7 @@ export function chooseSettings(random: Random, limits: Limits): Settings {
 export function writeSettings(board: Board, settings: Settings): void {
   board.setNumber("command.silence_ns", settings.silenceNs);
   board.setNumber("command.silence_packets", settings.silencePackets);
-  board.setNumber("command.dead_path", settings.deadPath === "wire" ? 2 : 3);
+  board.setNumber("command.dead_path", PATH.indexOf(settings.deadPath));
   board.setNumber("command.hold_up_ns", settings.holdUpNs);
   board.setNumber("command.drain_ns", settings.drainNs);
   board.setNumber("command.stall_ns", settings.stallNs);

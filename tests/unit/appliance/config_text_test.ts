@@ -18,13 +18,12 @@ Deno.test("exampleConfig() is a good configuration, with and without its comment
     /^(core|socket|client|server|gateway) = .*$/gm,
     "",
   );
-  const beforeRule = uncommented.slice(0, uncommented.indexOf("#[[filter.rules]]"));
-  const afterRule = uncommented.slice(uncommented.indexOf("[filter.ages]"));
-  assert.deepEqual(good(beforeRule + afterRule), withDefaults);
+  const withoutLists = uncommented.replace(/^#\[\[[^]*?(?=^\[)/gm, "");
+  assert.deepEqual(good(withoutLists), withDefaults);
 });
 
 Deno.test("exampleConfig() gives a rule whose every value is of its key's type", () => {
-  const text = exampleConfig().replace("#[[filter.rules]]", "[[filter.rules]]").replace(
+  const text = exampleConfig().replaceAll("#[[", "[[").replace(
     /^#(?=[a-z_]+ = )/gm,
     "",
   );

@@ -2,6 +2,8 @@
  * A node that is not there: its views, and a control that answers with them and remembers what it was asked.
  */
 import type {
+  Box,
+  BoxView,
   CaptureAnswer,
   CaptureListing,
   DrillAnswer,
@@ -38,6 +40,21 @@ export function portView(role: Role, more: Partial<PortView> = {}): PortView {
   };
 }
 
+export function boxView(box: Box, more: Partial<BoxView> = {}): BoxView {
+  return {
+    box,
+    name: box,
+    member: true,
+    light: "green",
+    reason: "links up",
+    serving: false,
+    detectors: [],
+    inPackets: 120,
+    outPackets: 110,
+    ...more,
+  };
+}
+
 export function nodeStatus(more: Partial<NodeStatus> = {}): NodeStatus {
   return {
     name: "edge1",
@@ -59,26 +76,7 @@ export function nodeStatus(more: Partial<NodeStatus> = {}): NodeStatus {
       workers: [],
       error: "",
     },
-    boxes: [
-      {
-        box: "primary",
-        light: "green",
-        reason: "links up",
-        serving: true,
-        detectors: [],
-        inPackets: 5000,
-        outPackets: 4990,
-      },
-      {
-        box: "redundant",
-        light: "green",
-        reason: "links up",
-        serving: false,
-        detectors: [],
-        inPackets: 120,
-        outPackets: 110,
-      },
-    ],
+    boxes: [boxView("primary", { serving: true, inPackets: 5000, outPackets: 4990 }), boxView("redundant")],
     ports: ROLES.map((role) => portView(role)),
     flows: { upstream: 1234, downstream: 1230, slots: 262144 },
     mirror: {
