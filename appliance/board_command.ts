@@ -5,7 +5,8 @@
  * never takes over half of them.
  */
 import type { Board } from "../filter/board.ts";
-import { DETECTOR } from "../filter/names.ts";
+import { DETECTOR, type Detector } from "../filter/names.ts";
+import { lastBoxMs } from "./config_keys_votes.ts";
 import { type CompiledRule, encodeRule, type RuleLayout } from "../filter/rule.ts";
 import type { Config } from "./config.ts";
 import { type Path, PATHS, ROLES } from "./view.ts";
@@ -41,8 +42,48 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.drain_ns", failover.drainMs * NS_PER_MS);
   board.setNumber("command.stall_ns", failover.stallMs * NS_PER_MS);
   board.setNumber("command.automatic", failover.automatic ? 1 : 0);
-  board.setNumber("command.votes", 1);
-  DETECTOR.forEach((_, i) => board.setNumber("command.weight", 1, i));
+  writeSilence(board, failover);
+  writeVotes(board, failover);
+}
+
+function writeSilence(board: Board, failover: Config["failover"]): void {
+  board.setNumber("command.silence_ns_min", failover.silenceMsMin * NS_PER_MS);
+  board.setNumber("command.silence_ns_max", (failover.silenceMsMax || failover.silenceMs) * NS_PER_MS);
+  board.setNumber("command.silence_learn_ns", failover.silenceLearnS * NS_PER_S);
+}
+
+/** Which red detectors take traffic from a box that has no other beside it, by `failover.votes.last_box`. */
+const LAST_BOX: Readonly<Record<Config["failover"]["votes"]["lastBox"], readonly Detector[]>> = {
+  keep: [],
+  proven: ["probe", "bfd"],
+  leave: DETECTOR,
+};
+
+function writeVotes(board: Board, { votes, silenceMs }: Config["failover"]): void {
+  const weight: Readonly<Record<Detector, number>> = {
+    link: 0, // a lost link and silence suffice by themselves
+    silence: 0,
+    probe: votes.probe,
+    bfd: votes.bfd,
+    grey: votes.grey,
+    check: votes.check,
+  };
+  const staleMs: Readonly<Record<Detector, number>> = {
+    link: 0,
+    silence: 0,
+    probe: votes.probeStaleMs,
+    bfd: votes.bfdStaleMs,
+    grey: votes.greyStaleMs,
+    check: votes.checkStaleMs,
+  };
+  board.setNumber("command.votes", votes.needed);
+  DETECTOR.forEach((detector, i) => {
+    board.setNumber("command.weight", weight[detector], i);
+    board.setNumber("command.stale_ns", staleMs[detector] * NS_PER_MS, i);
+  });
+  const last = LAST_BOX[votes.lastBox];
+  board.setNumber("command.last_mask", last.reduce((bits, one) => bits | 1 << DETECTOR.indexOf(one), 0));
+  board.setNumber("command.last_ns", votes.lastBox === "leave" ? 0 : lastBoxMs(silenceMs) * NS_PER_MS);
 }
 
 /** All rules, ages and limits of the filter, as one change. Returns the generation that `live.rule_done` reaches with it. */
@@ -76,10 +117,14 @@ export function writeRules(
   return generation;
 }
 
-/** Order a path. Returns the sequence number that `live.order_done` reaches when it is carried out. */
-export function writeOrder(board: Board, publish: Publish, path: Path): number {
+/**
+ * Order a path. `force`: detectors that are red at that moment do not count against the box while it serves. Returns the
+ * sequence number that `live.order_done` reaches when it is carried out.
+ */
+export function writeOrder(board: Board, publish: Publish, path: Path, force = false): number {
   const sequence = (board.number("command.order_sequence") + 1) >>> 0;
   board.setNumber("command.order_path", PATHS.indexOf(path));
+  board.setNumber("command.order_force", force ? 1 : 0);
   publish("command.order_sequence", sequence);
   return sequence;
 }

@@ -10,7 +10,19 @@ import type { BudgetLimits } from "../filter/budget.ts";
 import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rule.ts";
 import { crossCheck, flowSlots } from "./config_checks.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
-import { AGES, CAPTURE, FAILOVER, FILTER, LOG, NODE, PLANE, PORTS, RULE } from "./config_keys.ts";
+import {
+  AGES,
+  CAPTURE,
+  DAMPING,
+  FAILOVER,
+  FILTER,
+  LOG,
+  NODE,
+  PLANE,
+  PORTS,
+  RULE,
+  VOTES,
+} from "./config_keys.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";
@@ -41,7 +53,10 @@ export interface Config {
     readonly rules: readonly FilterRule[];
     readonly ages: Values<typeof AGES>;
   };
-  readonly failover: Values<typeof FAILOVER>;
+  readonly failover: Values<typeof FAILOVER> & {
+    readonly votes: Values<typeof VOTES>;
+    readonly damping: Values<typeof DAMPING>;
+  };
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly api: { readonly socket: string };
   readonly log: Values<typeof LOG>;
@@ -107,7 +122,10 @@ function build(shape: Shape): Config {
   const node = section(shape, "node", NODE);
   const plane = section(shape, "plane", PLANE);
   const filter = section(shape, "filter", FILTER);
-  const own = Array.from({ length: shape.rules }, (_, index) => ruleAt(shape, `filter.rules[${index}]`));
+  const own = Array.from(
+    { length: shape.lists.get("filter.rules") ?? 0 },
+    (_, index) => ruleAt(shape, `filter.rules[${index}]`),
+  );
   return {
     node,
     ports: portsOf(shape),
@@ -119,7 +137,11 @@ function build(shape: Shape): Config {
       rules: [...own, ...PRESETS[filter.preset]],
       ages: section(shape, "filter.ages", AGES),
     },
-    failover: section(shape, "failover", FAILOVER),
+    failover: {
+      ...section(shape, "failover", FAILOVER),
+      votes: section(shape, "failover.votes", VOTES),
+      damping: section(shape, "failover.damping", DAMPING),
+    },
     capture: captureOf(shape, node.stateDirectory),
     api: { socket: socketOf(shape) },
     log: section(shape, "log", LOG),

@@ -7,6 +7,7 @@
 import { FLOW_BYTES } from "../filter/names.ts";
 import { type FilterRule, PRESETS } from "../filter/rule.ts";
 import { FAILOVER, PORTS, RULE, RULES_MAX } from "./config_keys.ts";
+import { VOTERS } from "./config_keys_votes.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
 import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
 
@@ -19,8 +20,10 @@ export interface Checked {
 export function crossCheck(shape: Shape, matchFault: (expression: string) => string | null): Checked {
   const checked: Checked = { problems: [], warnings: [] };
   const view = new View(shape, checked);
-  for (const check of [portsApart, directories, cores, failover, memory, capture, rules]) check(view);
-  for (let index = 0; index < shape.rules; index++) {
+  for (const check of [portsApart, directories, cores, failover, silence, votes, memory, capture, rules]) {
+    check(view);
+  }
+  for (let index = 0; index < view.count("filter.rules"); index++) {
     const path = `filter.rules[${index}].match`;
     const match = view.text(path);
     const fault = match === null ? null : matchFault(match);
@@ -41,6 +44,11 @@ class View {
   text(path: string): string | null {
     const value = this.shape.values.get(path);
     return typeof value === "string" ? value : null;
+  }
+
+  /** Tables of a list. */
+  count(path: string): number {
+    return this.shape.lists.get(path) ?? 0;
   }
 
   is(path: string, value: string | boolean | number): boolean {
@@ -147,6 +155,59 @@ function failover(view: View): void {
   }
 }
 
+/** Bounds of learnt silence: only those that the text gives, so that one key can be changed alone. */
+function silence(view: View): void {
+  const given = (key: string) => view.shape.given.has(`failover.${key}`);
+  const at = view.number("failover.silence_ms"), stall = view.number("failover.stall_ms");
+  const min = view.number("failover.silence_ms_min"), max = view.number("failover.silence_ms_max");
+  if (min && stall !== null && min <= stall && (given("silence_ms_min") || given("stall_ms"))) {
+    const reason =
+      `is not longer than failover.stall_ms (${stall}): the node's own stall would pass for a dead box`;
+    view.problem("failover.silence_ms_min", reason, `more than ${stall}, or 0 (nothing is learnt)`);
+  }
+  if (min && at && min > at && given("silence_ms_min")) {
+    view.problem(
+      "failover.silence_ms_min",
+      `is longer than failover.silence_ms (${at})`,
+      `at most ${at}, or 0`,
+    );
+  }
+  if (max && at !== null && max < at) {
+    view.problem("failover.silence_ms_max", `is shorter than failover.silence_ms (${at})`, `at least ${at}`);
+  }
+}
+
+/** Votes that nobody has, and damping that never ends or never begins. */
+function votes(view: View): void {
+  const inUse: Readonly<Record<(typeof VOTERS)[number], boolean>> = {
+    probe: view.count("probe") > 0,
+    bfd: view.count("bfd") > 0,
+    grey: view.is("grey.act", true),
+    check: view.count("check") > 0,
+  };
+  const needed = view.number("failover.votes.needed");
+  const there = VOTERS.filter((voter) => inUse[voter]);
+  const sum = there.reduce((total, voter) => total + (view.number(`failover.votes.${voter}`) ?? 0), 0);
+  if (needed !== null && needed > sum && needed > 1) {
+    const all = there.length === 0
+      ? "no detector with votes is in use"
+      : `${there.join(", ")} have ${sum} together`;
+    view.problem("failover.votes.needed", `is never reached: ${all}`, `1 to ${Math.max(1, sum)}`);
+  }
+  for (const voter of VOTERS) {
+    const key = `failover.votes.${voter}`;
+    if (view.shape.given.has(key) && view.number(key) !== 0 && !inUse[voter]) {
+      view.warning(key, "has no effect: the detector is not in use");
+    }
+  }
+  const above = view.number("failover.damping.suppress_above");
+  const below = view.number("failover.damping.reuse_below");
+  if (above && below !== null && below >= above) {
+    const reason = `is not below failover.damping.suppress_above (${above})`;
+    view.problem("failover.damping.reuse_below", reason, `1 to ${above - 1}`);
+  }
+}
+
 /** Flows are halved between workers, and again; beyond one worker a side, by the queues of its ports. */
 function cores(view: View): void {
   const cores = view.number("plane.cores");
@@ -173,13 +234,13 @@ function memory(view: View): void {
 function rules(view: View): void {
   const preset = view.text("filter.preset");
   const own = preset === null ? 0 : presetRules(preset).length;
-  if (view.shape.rules + own > RULES_MAX) {
-    const reason = `are too many: ${view.shape.rules}, and ${own} of the preset`;
+  if (view.count("filter.rules") + own > RULES_MAX) {
+    const reason = `are too many: ${view.count("filter.rules")}, and ${own} of the preset`;
     view.problem("filter.rules", reason, `at most ${RULES_MAX - own}`);
   }
   const names = new Map<string, number>();
   let open: number | null = null;
-  for (let index = 0; index < view.shape.rules; index++) {
+  for (let index = 0; index < view.count("filter.rules"); index++) {
     const path = `filter.rules[${index}]`;
     const name = view.text(`${path}.name`);
     if (name !== null) ruleName(view, path, { name, first: names.get(name), preset });

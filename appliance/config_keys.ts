@@ -9,6 +9,7 @@ import { LIMIT } from "../filter/names.ts";
 import type { Preset } from "../filter/rule.ts";
 import { type Keys, pathFault } from "./config_key.ts";
 import { CAPTURE } from "./config_keys_capture.ts";
+import { DAMPING, SILENCE, VOTES } from "./config_keys_votes.ts";
 import { PLANE } from "./config_plane.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
 
@@ -195,6 +196,7 @@ export const FAILOVER = {
     default: 20,
     help: "A box is judged dead when packets go in and none come out for so long.",
   },
+  ...SILENCE,
   silence_packets: {
     type: "integer",
     min: 2,
@@ -248,7 +250,7 @@ export const FAILOVER = {
   },
 } as const satisfies Keys;
 
-export { CAPTURE };
+export { CAPTURE, DAMPING, VOTES };
 
 export const API = {
   socket: {
@@ -304,6 +306,8 @@ export const SECTIONS: readonly Section[] = [
   },
   section("filter.ages", AGES, "How long a flow may be idle before it is forgotten."),
   section("failover", FAILOVER, "When the traffic moves."),
+  section("failover.votes", VOTES, "What the detectors' red lights add up to."),
+  section("failover.damping", DAMPING, "What becomes of a box that dies again and again."),
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
   section("api", API, "The local API that the command line uses."),
   section("log", LOG, "What is written to standard error."),

@@ -16,41 +16,43 @@
 #define EXCUSES 2     /* own stalls lengthen a silence by so many times at most */
 #define PROOF 8       /* frames out of a silent box that prove it lives */
 #define LAST_BOX 10   /* with nobody to take over, silence has to last this many times longer */
+#define HICCUP 10     /* a silent box that is well again within so many silences had a hiccup */
 #define RETRY 10      /* with nothing alive, a silent box is tried again after so many hold-ups */
 
 static struct rm_box_view *view(struct reflex *r, uint32_t box) { return &r->board->live.box[box]; }
 static const struct rm_command *command(const struct reflex *r) { return &r->board->command; }
 static bool is_box(uint32_t path) { return path <= RM_PATH_REDUNDANT; }
 static bool links(const struct box_state *b) { return b->link[RM_SIDE_UP] && b->link[RM_SIDE_DOWN]; }
-static uint32_t votes_needed(const struct reflex *r) { return command(r)->votes ? command(r)->votes : 1; }
-static bool outvoted(const struct reflex *r, const struct box_state *b) { return b->against >= votes_needed(r); }
-static bool alive(const struct reflex *r, const struct box_state *b) {
-  return links(b) && !b->silent && !outvoted(r, b);
+static bool alive(const struct box_state *b) { return links(b) && !b->silent && !b->outvoted; }
+
+
+/* How good a box is to be served by, the best last. */
+enum worth {
+  WORTH_NOTHING,
+  WORTH_DOUBT,   /* outvoted, but not by what proves that nothing passes: better than none */
+  WORTH_LITTLE,  /* alive, and suppressed for having died too often */
+  WORTH_ALL
+};
+
+static enum worth worth(const struct reflex *r, uint32_t box) {
+  const struct box_state *b = &r->box[box];
+  if (!links(b) || b->silent) return WORTH_NOTHING;
+  if (!b->outvoted) return command(r)->suppressed[box] ? WORTH_LITTLE : WORTH_ALL;
+  return b->proven_ns && r->now - b->proven_ns >= command(r)->last_ns ? WORTH_NOTHING : WORTH_DOUBT;
 }
 
-static struct rm_detection *detection(struct reflex *r, uint32_t box, enum rm_detector d) {
-  return &r->board->live.detection[box * RM_DETECTORS + d];
+/* The best box but `box`, the first of equals; -1: none is worth anything. */
+static int choose_other(const struct reflex *r, uint32_t box) {
+  int best = -1;
+  for (uint32_t i = 0; i < RM_BOXES; i++)
+    if (i != box && worth(r, i) > (best < 0 ? WORTH_NOTHING : worth(r, (uint32_t)best))) best = (int)i;
+  return best;
 }
 
-static enum rm_cause cause_of(enum rm_detector d) {
-  static const enum rm_cause CAUSE[RM_DETECTORS] = {RM_CAUSE_LINK, RM_CAUSE_SILENCE, RM_CAUSE_PROBE,
-                                                    RM_CAUSE_BFD,  RM_CAUSE_GREY,    RM_CAUSE_CHECK};
-  return CAUSE[d];
-}
-
-/* Note what a detector says; true: its light changed. */
-static bool note_light(struct reflex *r, uint32_t box, enum rm_detector d, struct said said) {
-  struct rm_detection *row = detection(r, box, d);
-  row->detail = said.detail;
-  row->seen_ns = r->now;
-  if (row->light == said.light) return false;
-  struct rm_event e = {.kind = RM_EVENT_DETECTOR, .cause = cause_of(d), .before = row->light, .after = said.light,
-                       .subject = box};
-  row->since_ns = r->now;
-  __atomic_store_n(&row->light, said.light, __ATOMIC_RELEASE);
-  /* Links and silence have events of their own. */
-  if (d > RM_DETECTOR_SILENCE) event_write(r->board, r->now, &e);
-  return true;
+/* Is there another box that is alive? */
+static bool has_other(const struct reflex *r, uint32_t box) {
+  int other = choose_other(r, box);
+  return other >= 0 && worth(r, (uint32_t)other) > WORTH_DOUBT;
 }
 
 static void clear_ways(struct reflex *r) { memset(r->way, 0, sizeof r->way); }
@@ -60,7 +62,7 @@ static uint64_t unseen(const struct reflex *r) { return r->way[0].put + r->way[1
 /* Tell control when a box's verdict changed. */
 static void publish(struct reflex *r, uint32_t box, enum rm_cause cause) {
   struct box_state *b = &r->box[box];
-  bool now = alive(r, b);
+  bool now = alive(b);
   view(r, box)->silent = b->silent;
   if (now == b->was_alive) return;
   if (!now) b->down_ns = r->now;
@@ -83,6 +85,8 @@ static void go(struct reflex *r, uint32_t to, enum rm_cause cause, uint32_t orde
   /* The old box may still hand over what it holds; until then no copies go in that it would hand over too. */
   r->drain_until = r->now + command(r)->drain_ns;
   r->switch_number++;
+  if (is_box(from)) r->box[from].forgiven = 0; /* a forced order holds for as long as the box serves */
+  for (uint32_t side = 0; is_box(to) && side < RM_SIDES; side++) learnt_begin(&r->box[to].learnt[side]);
   clear_ways(r);
   r->watching = true; /* from the first frame on */
   struct rm_live *live = &r->board->live;
@@ -97,11 +101,11 @@ void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]) {
     struct box_state *b = &r->box[box];
     for (uint32_t s = 0; s < RM_SIDES; s++) b->link[s] = link[box][s];
     b->links_up_ns = r->now;
-    b->was_alive = alive(r, b);
+    b->was_alive = alive(b);
     view(r, box)->alive = b->was_alive;
   }
-  r->path = alive(r, &r->box[RM_PRIMARY])     ? RM_PATH_PRIMARY
-            : alive(r, &r->box[RM_REDUNDANT]) ? RM_PATH_REDUNDANT
+  r->path = alive(&r->box[RM_PRIMARY])     ? RM_PATH_PRIMARY
+            : alive(&r->box[RM_REDUNDANT]) ? RM_PATH_REDUNDANT
                                            : command(r)->dead_path;
   r->previous = r->path;
   r->path_since = r->now;
@@ -130,15 +134,22 @@ static void seen(struct reflex *r, uint32_t box, uint32_t side) {
   b->seen_ns = r->now;
   if (!b->silent || b->silent_way == side || ++b->proof < PROOF) return;
   b->silent = false;
+  /* Well again so soon: it was a hiccup, and the next one is to be known for it. */
+  uint64_t hiccup = r->now - b->silent_ns;
+  if (hiccup < HICCUP * command(r)->silence_ns) learnt_hiccup(&b->learnt[1 - side], hiccup);
   publish(r, box, RM_CAUSE_RETURN);
 }
 
 /* A frame came out of the serving box by its port of `side`: the way that starts on the other side works. */
 void reflex_out(struct reflex *r, uint32_t side) {
-  r->way[1 - side].put = 0;
+  struct way *w = &r->way[1 - side];
   int box = reflex_serving(r);
+  uint64_t quiet = w->put && w->enough_ns && r->now > w->enough_ns ? r->now - w->enough_ns : 0;
+  w->put = 0;
+  if (box < 0) return;
+  learnt_out(&r->box[box].learnt[1 - side], command(r), r->now, quiet);
   /* Where reflexes only report, a box serves on after its verdict, and may get well. */
-  if (box >= 0) seen(r, (uint32_t)box, side);
+  seen(r, (uint32_t)box, side);
 }
 
 void reflex_drained(struct reflex *r) {
@@ -177,17 +188,25 @@ static bool silent(const struct reflex *r, struct way *w, uint64_t bar) {
   return false;
 }
 
+static uint64_t bar_of(const struct reflex *r, uint32_t box, uint32_t side) {
+  /* A doubtful box is better than none. */
+  return learnt_bar(&r->box[box].learnt[side], command(r)) * (has_other(r, box) ? 1 : LAST_BOX);
+}
+
+uint64_t reflex_bar(const struct reflex *r, uint32_t side) {
+  int box = reflex_serving(r);
+  return box < 0 ? 0 : bar_of(r, (uint32_t)box, side);
+}
+
 static void judge_silence(struct reflex *r, uint32_t box) {
   struct box_state *b = &r->box[box];
-  /* A doubtful box is better than none. */
-  uint64_t bar = command(r)->silence_ns * (alive(r, &r->box[1 - box]) ? 1 : LAST_BOX);
   /* What went in while nobody judged is no evidence: silence was off, or a link down. */
-  bool watch = bar > 0 && alive(r, b), begins = watch && !r->watching;
+  bool watch = command(r)->silence_ns > 0 && worth(r, box) > WORTH_NOTHING, begins = watch && !r->watching;
   r->watching = watch;
   if (begins) clear_ways(r);
   if (!watch || begins) return;
-  bool first = silent(r, &r->way[0], bar);
-  if (!first && !silent(r, &r->way[1], bar)) return;
+  bool first = silent(r, &r->way[0], bar_of(r, box, 0));
+  if (!first && !silent(r, &r->way[1], bar_of(r, box, 1))) return;
   b->silent = true;
   b->silent_ns = r->now;
   b->silent_way = first ? 0 : 1;
@@ -200,78 +219,65 @@ static uint64_t last_fault_ns(const struct box_state *b) {
   return b->outvoted_ns > last ? b->outvoted_ns : last;
 }
 
-/* Add up who is against a box; what is stale goes out. The first of them by number is the cause. */
 static void count_votes(struct reflex *r, uint32_t box) {
-  struct box_state *b = &r->box[box];
-  uint32_t against = 0;
-  enum rm_cause cause = RM_CAUSE_RETURN;
-  for (enum rm_detector d = RM_DETECTOR_PROBE; d < RM_DETECTORS; d++) {
-    struct rm_detection *row = detection(r, box, d);
-    uint64_t stale = command(r)->stale_ns[d], seen = row->seen_ns;
-    if (row->light == RM_LIGHT_OFF) continue;
-    if (stale && r->now > seen && r->now - seen > stale) {
-      note_light(r, box, d, (struct said){RM_LIGHT_OFF, row->detail});
-      row->seen_ns = seen;
-    }
-    if (row->light != RM_LIGHT_RED || command(r)->weight[d] == 0) continue;
-    if (against == 0) cause = cause_of(d);
-    against += command(r)->weight[d];
-  }
-  if (against == b->against) return;
-  b->against = against;
-  if (outvoted(r, b)) b->outvoted_ns = r->now, b->cause = cause;
-  publish(r, box, outvoted(r, b) ? cause : RM_CAUSE_RETURN);
+  enum rm_cause cause = votes_tally(r, box);
+  /* Also when it was the number of votes needed that changed. */
+  if (alive(&r->box[box]) != r->box[box].was_alive) publish(r, box, cause);
 }
 
 void reflex_detect(struct reflex *r, uint32_t box, enum rm_detector d, struct said said) {
-  if (note_light(r, box, d, said)) count_votes(r, box);
-}
-
-/* What control's checks say, which it writes without being waited for. */
-static void hear_check(struct reflex *r, uint32_t box) {
-  const struct rm_check *check = &command(r)->check[box];
-  uint64_t seen = __atomic_load_n(&check->seen_ns, __ATOMIC_ACQUIRE);
-  struct rm_detection *row = detection(r, box, RM_DETECTOR_CHECK);
-  if (seen == row->seen_ns || seen == 0) return;
-  note_light(r, box, RM_DETECTOR_CHECK, (struct said){check->light, check->detail});
-  row->seen_ns = seen;
+  if (votes_note(r, box, d, said)) count_votes(r, box);
 }
 
 static void judge_votes(struct reflex *r) {
   for (uint32_t box = 0; box < RM_BOXES; box++) {
     struct box_state *b = &r->box[box];
-    note_light(r, box, RM_DETECTOR_LINK, (struct said){links(b) ? RM_LIGHT_GREEN : RM_LIGHT_RED, 0});
+    votes_note(r, box, RM_DETECTOR_LINK, (struct said){links(b) ? RM_LIGHT_GREEN : RM_LIGHT_RED, 0});
     enum rm_light silence = b->silent ? RM_LIGHT_RED : command(r)->silence_ns ? RM_LIGHT_GREEN : RM_LIGHT_OFF;
-    note_light(r, box, RM_DETECTOR_SILENCE, (struct said){silence, b->silent_way});
-    hear_check(r, box);
+    votes_note(r, box, RM_DETECTOR_SILENCE, (struct said){silence, b->silent_way});
+    votes_hear(r, box);
     count_votes(r, box);
   }
 }
 
-/* With no box alive: one without a fault for the hold-up, or a silent one worth another try. */
+/* What control shows. */
+static void tell_usual(struct reflex *r, uint32_t box) {
+  for (uint32_t side = 0; side < RM_SIDES; side++)
+    r->board->live.usual[box * RM_SIDES + side] =
+        (struct rm_usual){r->box[box].learnt[side].quiet_ns, bar_of(r, box, side)};
+}
+
+/* With no box alive: the best of those without a fault for the hold-up, or a silent one worth another try. */
 static void judge_return(struct reflex *r) {
+  int best = -1;
+  enum worth most = WORTH_NOTHING;
   for (uint32_t box = 0; box < RM_BOXES; box++) {
     struct box_state *b = &r->box[box];
     uint64_t hold = command(r)->hold_up_ns;
-    if (b->silent && links(b) && r->now - b->silent_ns > RETRY * hold) b->silent = false;
-    if (!alive(r, b) || r->now - last_fault_ns(b) < hold) continue;
-    publish(r, box, RM_CAUSE_RETURN);
-    go(r, box, RM_CAUSE_RETURN, 0);
-    return;
+    bool again = b->silent && links(b) && r->now - b->silent_ns > RETRY * hold && b->proven_ns == 0;
+    enum worth is = again ? WORTH_DOUBT : worth(r, box);
+    if (is <= most || r->now - last_fault_ns(b) < hold) continue;
+    best = (int)box;
+    most = is;
   }
+  if (best < 0) return;
+  r->box[best].silent = false;
+  publish(r, (uint32_t)best, RM_CAUSE_RETURN);
+  go(r, (uint32_t)best, RM_CAUSE_RETURN, 0);
 }
 
 void reflex_judge(struct reflex *r) {
   int box = reflex_serving(r);
-  if (box >= 0) judge_silence(r, (uint32_t)box);
+  if (box >= 0) judge_silence(r, (uint32_t)box), tell_usual(r, (uint32_t)box);
   judge_votes(r);
   if (!command(r)->automatic) return;
   if (box < 0) return judge_return(r);
   struct box_state *b = &r->box[box];
-  if (alive(r, b)) return;
-  uint32_t other = 1 - (uint32_t)box;
+  if (alive(b)) return;
+  if (worth(r, (uint32_t)box) == WORTH_DOUBT && !has_other(r, (uint32_t)box)) return;
+  int other = choose_other(r, (uint32_t)box);
   enum rm_cause cause = !links(b) ? RM_CAUSE_LINK : b->silent ? RM_CAUSE_SILENCE : b->cause;
-  go(r, alive(r, &r->box[other]) ? other : command(r)->dead_path, cause, 0);
+  go(r, other >= 0 ? (uint32_t)other : command(r)->dead_path, cause, 0);
 }
 
 void reflex_order(struct reflex *r) {
@@ -281,6 +287,8 @@ void reflex_order(struct reflex *r) {
   if (to < RM_PATHS) {
     if (is_box(to)) {
       r->box[to].silent = false;
+      if (command(r)->order_force) r->box[to].forgiven = r->box[to].red;
+      votes_tally(r, to);
       publish(r, to, RM_CAUSE_ORDER);
     }
     go(r, to, RM_CAUSE_ORDER, sequence);
@@ -301,6 +309,7 @@ void reflex_own_stall(struct reflex *r, uint64_t lost_ns) {
     w->enough_ns += excused;
     w->excused_ns += excused;
   }
+  r->stalled_ns += lost_ns;
   rm_count(r->board, RM_COUNT_STALLS, 1, 0);
   /* One event a second is enough to tell; the counter keeps the number. */
   if (r->last_stall_ns && r->now - r->last_stall_ns < RM_S) return;

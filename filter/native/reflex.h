@@ -19,11 +19,26 @@ struct way {
   bool two_flows;
 };
 
+/* What is known of one way of a box (silence.c). */
+struct learnt {
+  uint64_t quiet_ns;     /* the longest silence that ended by itself, decaying */
+  uint64_t decayed_ns;   /* until when it has decayed */
+  uint64_t out_ns;       /* when something last came out; 0: not since the box began to serve */
+  uint64_t steady_ns;    /* since when there has been no pause */
+  uint64_t watched_ns;   /* how much of steady traffic has been seen in all */
+};
+
 struct box_state {
+  struct learnt learnt[RM_SIDES]; /* by the side where frames go in */
   bool link[RM_SIDES];
   bool silent;
   bool was_alive;
+  bool outvoted;         /* those against it suffice */
   uint32_t against;      /* weights of the red detectors but link and silence */
+  uint32_t red;          /* bit of each of them, whatever its weight */
+  uint32_t forgiven;     /* those that a forced order has overruled */
+  uint64_t proven_ns;    /* since when the votes suffice against the last box too; 0: they do not */
+  uint64_t excused_ns[RM_DETECTORS]; /* the node's own stalls when each detector last spoke */
   uint32_t silent_way;   /* the side of the way that was judged silent */
   uint32_t proof;        /* frames seen to pass that way since then */
   enum rm_cause cause;   /* of the detectors, when they outvoted the box */
@@ -38,6 +53,7 @@ struct reflex {
   uint64_t path_since;
   uint64_t drain_until;      /* the old box's output still passes, and no copies are made that it would hand over too */
   uint64_t last_stall_ns;
+  uint64_t stalled_ns;       /* how long the node has stood still in all */
   struct box_state box[RM_BOXES];
   bool watching;             /* silence was judged in the last turn */
   struct way way[RM_SIDES];  /* by the side where frames go in; of the serving box */
@@ -68,6 +84,28 @@ struct said { enum rm_light light; uint32_t detail; };
 void reflex_detect(struct reflex *r, uint32_t box, enum rm_detector detector, struct said said);
 /* The node itself stood still for so long. */
 void reflex_own_stall(struct reflex *r, uint64_t lost_ns);
+
+/* How long a way of the serving box has to be silent, by the side where frames go in; 0: silence is not judged. */
+uint64_t reflex_bar(const struct reflex *r, uint32_t side);
+
+/* silence.c: something came out of a way after a silence of so long, which may be 0. */
+void learnt_out(struct learnt *l, const struct rm_command *c, uint64_t now, uint64_t quiet_ns);
+/* A silence that was judged and ended by itself. */
+void learnt_hiccup(struct learnt *l, uint64_t quiet_ns);
+/* The box begins to serve. */
+void learnt_begin(struct learnt *l);
+/* After so long without output the way is judged silent. */
+uint64_t learnt_bar(const struct learnt *l, const struct rm_command *c);
+
+/* votes.c: note what a detector says of a box; true: its light changed. */
+bool votes_note(struct reflex *r, uint32_t box, enum rm_detector d, struct said said);
+/* What control's checks say. */
+void votes_hear(struct reflex *r, uint32_t box);
+/* Add up who is against a box. Returns the first of them by number, or RM_CAUSE_RETURN while they do not suffice. */
+enum rm_cause votes_tally(struct reflex *r, uint32_t box);
+static inline uint32_t votes_needed(const struct reflex *r) {
+  return r->board->command.votes ? r->board->command.votes : 1;
+}
 
 /* events.c: write to the ring, or count it as lost. */
 void event_write(struct rm_board *board, uint64_t now, const struct rm_event *event);
