@@ -86,6 +86,11 @@ function writeVotes(board: Board, { votes, silenceMs }: Config["failover"]): voi
   board.setNumber("command.last_ns", votes.lastBox === "leave" ? 0 : lastBoxMs(silenceMs) * NS_PER_MS);
 }
 
+/** Boxes that died too often, by their index: they are taken only where there is no other. */
+export function writeSuppressed(board: Board, suppressed: readonly boolean[]): void {
+  suppressed.forEach((is, i) => board.setNumber("command.suppressed", is ? 1 : 0, i));
+}
+
 /** All rules, ages and limits of the filter, as one change. Returns the generation that `live.rule_done` reaches with it. */
 export function writeRules(
   board: Board,

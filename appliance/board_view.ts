@@ -6,11 +6,13 @@
  */
 import type { Board } from "../filter/board.ts";
 import { AGE, CAUSE, EVENT_KIND, LIGHT, POLL, STATE } from "../filter/names.ts";
+import { damped, judgeBox } from "./box_view.ts";
 import { outvotedReason, readDetectors } from "./detector_view.ts";
 import {
   type Box,
   type BoxView,
   type CounterView,
+  type DampingView,
   type EventView,
   type FlowView,
   type Light,
@@ -45,6 +47,10 @@ export interface Surroundings {
   /** Share of a core since the last reading, 0..1, of each of the plane's workers. */
   readonly cpu: readonly number[];
   readonly lastSwitch: EventView | null;
+  /** What is held against a box; absent: nothing is. */
+  readonly damping?: (box: Box) => DampingView | null;
+  /** Why the checks of a box say what they say; absent: the light alone tells. */
+  readonly checkReason?: (box: Box) => string | null;
 }
 
 const wallMs = (now: Now, monoNs: number) => Math.round(now.wallMs - (now.monoNs - monoNs) / NS_PER_MS);
@@ -109,23 +115,21 @@ function readNamed(board: Board, label: string): CounterView[] {
   return views;
 }
 
-function readBox(board: Board, box: Box, ports: readonly PortView[], now: Now): BoxView {
+function readBox(board: Board, box: Box, ports: readonly PortView[], now: Now): Omit<BoxView, "damping"> {
   const i = BOXES.indexOf(box);
   const serving = readPath(board) === box;
   const down = ports.filter((port) => port.role.startsWith(box) && port.link === "down").map((port) =>
     port.role
   );
-  const silent = board.number("box.silent", i) === 1;
   const detectors = readDetectors(board, i, now);
-  const [light, reason]: [Light, string] = down.length > 0
-    ? ["red", `no link on ${down.join(" and ")}`]
-    : silent
-    ? ["red", "frames went in and none came out"]
-    : board.number("box.alive", i) === 0 && outvotedReason(detectors) !== null
-    ? ["red", outvotedReason(detectors)!]
-    : board.number("box.alive", i) === 1
-    ? ["green", serving ? "links up, serving" : "links up, standing by"]
-    : ["yellow", "links up, not proven since it returned"];
+  const [light, reason] = judgeBox({
+    down,
+    serving,
+    silent: board.number("box.silent", i) === 1,
+    alive: board.number("box.alive", i) === 1,
+    outvoted: outvotedReason(detectors),
+    forced: board.number("live.forgiven", i) !== 0,
+  });
   return {
     box,
     light,
@@ -143,6 +147,10 @@ function judge(boxes: readonly BoxView[], path: Path, freshMs: number, state: st
   if (path === "block") return ["red", "no box is alive: traffic is blocked"];
   if (freshMs > STALE_MS) {
     return ["yellow", `the plane has not been seen for ${(freshMs / 1000).toFixed(1)} s`];
+  }
+  const serving = boxes.find((box) => box.serving);
+  if (serving?.light === "red") {
+    return ["red", `the ${serving.box} serves, and it is not well: ${serving.reason}`];
   }
   const spare = boxes.find((box) => !box.serving);
   if (spare && spare.light !== "green") return ["yellow", `no spare: ${spare.box} has ${spare.reason}`];
@@ -182,7 +190,7 @@ export function readStatus(board: Board, now: Now, around: Surroundings): NodeSt
 function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
   const ports = readPorts(board, around.specs);
   const path = readPath(board);
-  const boxes = BOXES.map((box) => readBox(board, box, ports, now));
+  const boxes = BOXES.map((box) => damped(readBox(board, box, ports, now), around.damping?.(box) ?? null));
   const freshMs = rounded(Math.max(0, (now.monoNs - board.number("live.heartbeat_ns")) / NS_PER_MS));
   const state = planeState(board);
   const [light, reason] = judge(boxes, path, freshMs, state);

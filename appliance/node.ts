@@ -5,23 +5,25 @@
  * to the plane as a number on the board and come back as one; nothing here is ever waited for by a packet.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { BoardVersionError } from "../filter/board.ts";
+import type { Board } from "../filter/board.ts";
+import { BOX as BOXES } from "../filter/names.ts";
 import { type Native, openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import { readAccepted, writeAccepted } from "./accepted.ts";
-import { writeOrder, writeReflexes, writeRules } from "./board_command.ts";
+import { writeOrder, writeReflexes, writeRules, writeSuppressed } from "./board_command.ts";
 import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
 import { Captures } from "./captures.ts";
 import { type Config, describeProblem, parseConfig } from "./config.ts";
 import { matchFault } from "./config_match.ts";
-import { judgePoint, POINT_START, pointAfter, type PointState } from "./failover/point.ts";
+import { Flaps } from "./failover/flaps.ts";
+import { judgePoint, POINT_START, type PointState } from "./failover/point.ts";
 import { Journal } from "./journal.ts";
 import { nodeFixed, planeFixed } from "./config_fixed.ts";
 import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
-import { absentStatus, planeEvent, specsOf } from "./node_views.ts";
+import { absentStatus, dampingEvent, planeEvent, specsOf } from "./node_views.ts";
 import type { Box, EventView, FlowView, NodeControl, NodeStatus, OrderResult, Path } from "./view.ts";
 
 const TICK_MS = 10;
@@ -49,6 +51,7 @@ export class Node implements NodeControl {
   readonly captures: Captures;
   #config: Config;
   #point: PointState = POINT_START;
+  readonly #flaps = new Flaps();
   #cpu: { ns: readonly number[]; atNs: number; shares: readonly number[] } = { ns: [], atNs: 0, shares: [] };
   #reviving = false;
   #ordering: Promise<unknown> = Promise.resolve();
@@ -64,11 +67,13 @@ export class Node implements NodeControl {
     this.#journal = new Journal({
       path: journalPath(config),
       tell: (event) => {
+        this.#flaps.note([event], this.#config.failover.damping);
         this.say(event.kind === "switch" ? "warn" : "info", event.text, { event: event.sequence });
         this.captures.mark(event);
       },
       complain: (text) => this.say("error", text),
     });
+    this.#flaps.note(this.#journal.since(0, Infinity), config.failover.damping);
     this.captures = new Captures({
       config,
       monoNs: () => this.#native.monoNs(),
@@ -94,8 +99,6 @@ export class Node implements NodeControl {
     this.#command();
     this.captures.attach();
     this.#takeEvents();
-    const switches = this.#keeper.map?.board.number("live.switches") ?? 0;
-    this.#point = pointAfter(switches, this.#journal.switchTimesMs());
   }
 
   /**
@@ -183,14 +186,15 @@ export class Node implements NodeControl {
     const board = this.#keeper.map?.board;
     if (board === undefined) return;
     const alive = (i: number) => board.number("box.alive", i) === 1;
-    const { failback, failbackAfterS } = this.#config.failover;
+    const { failback, failbackAfterS, damping } = this.#config.failover;
+    this.#damp(board);
     const verdict = judgePoint(
       this.#point,
       {
         path: readPath(board),
         alive: { primary: alive(0), redundant: alive(1) },
         primaryDownNs: board.number("box.down_ns", 0),
-        switches: board.number("live.switches"),
+        suppressedUntilMs: this.#flaps.reuseAtMs("primary", damping),
         ordered: this.#journal.lastSwitch()?.cause === "order",
       },
       { failback, failbackAfterMs: failbackAfterS * 1000 },
@@ -198,6 +202,21 @@ export class Node implements NodeControl {
     );
     this.#point = verdict.state;
     if (verdict.order !== null) void this.#order(verdict.order);
+  }
+
+  /** Suppression begins with a death and ends by itself: both are told. */
+  #damp(board: Board): void {
+    const { damping } = this.#config.failover;
+    const told = BOXES.map((_, i) => board.number("command.suppressed", i) === 1);
+    this.#flaps.look(damping, Date.now());
+    const now = BOXES.map((box) => this.#flaps.suppressed(box));
+    writeSuppressed(board, now);
+    now.forEach((suppressed, i) => {
+      if (suppressed === told[i]) return;
+      const view = this.#flaps.view(BOXES[i]!, damping);
+      const boot = board.big("header.boot");
+      this.#journal.add(dampingEvent({ box: BOXES[i]!, suppressed, view, boot, now: this.#now() }));
+    });
   }
 
   async #revive(signal: AbortSignal): Promise<void> {
@@ -226,6 +245,7 @@ export class Node implements NodeControl {
       planeRestarts: this.#keeper.restarts,
       cpu: this.#cpu.shares,
       lastSwitch: this.#journal.lastSwitch(),
+      damping: (box: Box) => this.#flaps.view(box, this.#config.failover.damping),
     };
     const board = this.#keeper.map?.board;
     return board === undefined ? absentStatus(around, Date.now()) : readStatus(board, this.#now(), around);
@@ -256,26 +276,26 @@ export class Node implements NodeControl {
       return Promise.resolve({ ok: true, path, text: `the ${box} serves already`, tookUs: null });
     }
     const view = this.status().boxes.find((one) => one.box === box);
-    if (!force && view !== undefined && view.light !== "green") {
+    if (!force && view !== undefined && board.number("box.alive", BOXES.indexOf(box)) !== 1) {
       return Promise.resolve(
         refuse(path, `the ${box} is not known to be alive: ${view.reason} (--force moves anyway)`),
       );
     }
-    return this.#order(box);
+    return this.#order(box, force);
   }
 
   /** One order at a time; the plane answers within a turn. */
-  #order(path: Path): Promise<OrderResult> {
-    const run = this.#ordering.then(() => this.#carryOut(path));
+  #order(path: Path, force = false): Promise<OrderResult> {
+    const run = this.#ordering.then(() => this.#carryOut(path, force));
     this.#ordering = run.catch(() => {});
     return run;
   }
 
-  async #carryOut(path: Path): Promise<OrderResult> {
+  async #carryOut(path: Path, force: boolean): Promise<OrderResult> {
     const map = this.#keeper.map;
     if (map === null) return refuse("block", "there is no plane");
     const startNs = Number(this.#native.monoNs());
-    const sequence = writeOrder(map.board, map.publish, path);
+    const sequence = writeOrder(map.board, map.publish, path, force);
     if (!await this.#answers("live.order_done", sequence)) {
       return refuse(readPath(map.board), "the plane did not carry out the order in time");
     }
@@ -331,44 +351,4 @@ function makeDirectory(path: string): void {
 
 function refuse(path: Path, text: string): OrderResult {
   return { ok: false, path, text, tookUs: null };
-}
-
-export interface RunOptions extends NodeOptions {
-  /** Starts whatever people talk to the node by, before it forwards. */
-  readonly serve: (control: NodeControl) => Promise<{ close(): Promise<void> }>;
-}
-
-/**
- * Run the node until a signal: SIGTERM ends control and leaves the plane forwarding, so that control can be replaced; SIGINT
- * ends both. @returns the exit code
- */
-export async function runNode(options: RunOptions): Promise<number> {
-  const node = new Node(options);
-  const served = await options.serve(node);
-  const stop = new AbortController();
-  let withPlane = false;
-  const onTerm = () => stop.abort();
-  const onInt = () => {
-    withPlane = true;
-    stop.abort();
-  };
-  Deno.addSignalListener("SIGTERM", onTerm);
-  Deno.addSignalListener("SIGINT", onInt);
-  try {
-    await node.begin();
-    await node.tend(stop.signal);
-    if (withPlane) await node.stopPlane();
-    else node.say("info", "control ends; the plane forwards on");
-    return 0;
-  } catch (error) {
-    if (!(error instanceof PlaneStartError || error instanceof BoardVersionError)) throw error;
-    node.say("error", error.message);
-    return 3;
-  } finally {
-    Deno.removeSignalListener("SIGTERM", onTerm);
-    Deno.removeSignalListener("SIGINT", onInt);
-    // Before the server, which waits for whoever is still reading.
-    await node.captures.close();
-    await served.close();
-  }
 }

@@ -1,7 +1,7 @@
 /** Views of a node that the board cannot give: no plane to look at, and events of control itself. Pure. */
 import type { Now, Surroundings } from "./board_view.ts";
 import type { Config } from "./config.ts";
-import { type EventView, type NodeStatus, type Role, ROLES } from "./view.ts";
+import { type Box, type DampingView, type EventView, type NodeStatus, type Role, ROLES } from "./view.ts";
 
 /** What each role's port is called in the configuration. */
 export function specsOf(config: Config): Record<Role, string> {
@@ -24,6 +24,24 @@ export function planeEvent(
     silentUs: null,
     lostPackets: null,
     text: given.text,
+  };
+}
+
+/** A box began to be suppressed, or no longer is. */
+export function dampingEvent(
+  given: { box: Box; suppressed: boolean; view: DampingView | null; boot: bigint; now: Now },
+): EventView {
+  const { box, suppressed, view } = given;
+  const until = view?.untilMs ? `, until ${new Date(view.untilMs).toISOString()} if it dies no more` : "";
+  const text = suppressed
+    ? `${box} is suppressed (${view?.points} points): it died too often, and serves only while no other is alive${until}`
+    : `${box} is no longer suppressed`;
+  return {
+    ...planeEvent({ cause: "damping", text, boot: given.boot, now: given.now }),
+    kind: "box",
+    subject: box,
+    before: suppressed ? "trusted" : "suppressed",
+    after: suppressed ? "suppressed" : "trusted",
   };
 }
 

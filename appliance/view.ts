@@ -62,6 +62,16 @@ export interface DetectorView {
   readonly ageMs: number | null;
 }
 
+/** What is held against a box that has died, fading. */
+export interface DampingView {
+  /** 1000 for each death, less what is forgotten. */
+  readonly points: number;
+  /** Died too often: it serves only while no other box is alive. */
+  readonly suppressed: boolean;
+  /** When that ends if it dies no more; null: it is not suppressed. */
+  readonly untilMs: number | null;
+}
+
 export interface BoxView {
   readonly box: Box;
   readonly light: Light;
@@ -70,6 +80,8 @@ export interface BoxView {
   readonly serving: boolean;
   /** Those in use that have something to say; links first. */
   readonly detectors: readonly DetectorView[];
+  /** Null: it has not died for long. */
+  readonly damping: DampingView | null;
   readonly inPackets: number;
   readonly outPackets: number;
 }
@@ -129,7 +141,7 @@ export interface EventView {
   readonly wallMs: number;
   readonly monoUs: number;
   readonly kind: EventKind | "plane";
-  readonly cause: Cause | "died" | "attached";
+  readonly cause: Cause | "died" | "attached" | "damping";
   readonly subject: string;
   readonly before: string;
   readonly after: string;

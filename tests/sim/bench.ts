@@ -6,7 +6,7 @@
 import type { Path } from "../../appliance/view.ts";
 import { PATHS } from "../../appliance/view.ts";
 import { writeOrder } from "../../appliance/board_command.ts";
-import { DETECTOR, type Detector, type LIGHT } from "../../filter/names.ts";
+import { DETECTOR, type Detector, LIGHT } from "../../filter/names.ts";
 import { eventsSince, nameEvent } from "./oracle.ts";
 import { buildLibrary, Reflex, type Side } from "./reflex.ts";
 import { MS, PLAIN, type Settings, writeSettings } from "./settings.ts";
@@ -79,8 +79,26 @@ export class Bench implements Disposable {
       this.reflex.board.setNumber("command.stale_ns", staleMs * MS, i);
     });
   }
-  order(path: Path): number {
-    return writeOrder(this.reflex.board, this.reflex.publish, path);
+  /** Who takes traffic from a box that has no other beside it, and after how long. */
+  last(detectors: readonly Detector[], ms: number): void {
+    const bits = detectors.reduce((sum, one) => sum | 1 << DETECTOR.indexOf(one), 0);
+    this.reflex.board.setNumber("command.last_mask", bits);
+    this.reflex.board.setNumber("command.last_ns", ms * MS);
+  }
+  suppress(box: BoxName, is: boolean): void {
+    this.reflex.board.setNumber("command.suppressed", is ? 1 : 0, BOXES[box]);
+  }
+  /** What control's checks say. */
+  check(box: BoxName, light: (typeof LIGHT)[number]): void {
+    this.reflex.board.setNumber("check.light", LIGHT.indexOf(light), BOXES[box]);
+    this.reflex.board.setNumber("check.seen_ns", this.#nowNs, BOXES[box]);
+  }
+  light(box: BoxName, detector: Detector): (typeof LIGHT)[number] {
+    const at = BOXES[box] * DETECTOR.length + DETECTOR.indexOf(detector);
+    return LIGHT[this.reflex.board.number("detection.light", at)]!;
+  }
+  order(path: Path, force = false): number {
+    return writeOrder(this.reflex.board, this.reflex.publish, path, force);
   }
   /** Judge. @returns what was told since the last turn, links left out: "switch primary -> wire (link)" */
   turn(): string[] {
