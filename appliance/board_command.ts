@@ -47,7 +47,8 @@ export function writeReflexes(board: Board, config: Config): void {
 }
 
 function writeSilence(board: Board, failover: Config["failover"]): void {
-  board.setNumber("command.silence_ns_min", failover.silenceMsMin * NS_PER_MS);
+  const least = failover.silenceMsMin === 0 ? 0 : Math.max(failover.silenceMsMin, failover.stallMs + 1);
+  board.setNumber("command.silence_ns_min", least * NS_PER_MS);
   board.setNumber("command.silence_ns_max", (failover.silenceMsMax || failover.silenceMs) * NS_PER_MS);
   board.setNumber("command.silence_learn_ns", failover.silenceLearnS * NS_PER_S);
 }
@@ -84,6 +85,17 @@ function writeVotes(board: Board, { votes, silenceMs }: Config["failover"]): voi
   const last = LAST_BOX[votes.lastBox];
   board.setNumber("command.last_mask", last.reduce((bits, one) => bits | 1 << DETECTOR.indexOf(one), 0));
   board.setNumber("command.last_ns", votes.lastBox === "leave" ? 0 : lastBoxMs(silenceMs) * NS_PER_MS);
+}
+
+/** What control's checks say of a box. The time last, which makes it heard: it has to change with every look. */
+export function writeCheck(
+  board: Board,
+  box: number,
+  said: { readonly light: number; readonly detail: number; readonly monoNs: number },
+): void {
+  board.setNumber("check.light", said.light, box);
+  board.setNumber("check.detail", said.detail, box);
+  board.setNumber("check.seen_ns", said.monoNs, box);
 }
 
 /** Boxes that died too often, by their index: they are taken only where there is no other. */

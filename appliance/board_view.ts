@@ -6,11 +6,12 @@
  */
 import type { Board } from "../filter/board.ts";
 import { AGE, CAUSE, EVENT_KIND, LIGHT, POLL, STATE } from "../filter/names.ts";
-import { damped, judgeBox } from "./box_view.ts";
-import { outvotedReason, readDetectors } from "./detector_view.ts";
+import { damped, judgeBox, judgeNode } from "./box_view.ts";
+import { outvotedReason, readDetectors, type Told } from "./detector_view.ts";
 import {
   type Box,
   type BoxView,
+  type CheckView,
   type CounterView,
   type DampingView,
   type EventView,
@@ -26,7 +27,6 @@ import {
 } from "./view.ts";
 
 const NS_PER_MS = 1e6;
-const STALE_MS = 1000;
 const NO_CPU = 0xffffffff;
 /** Events come in bursts of a few; more than this many in a row would be a storm. */
 const READS_MAX = 4;
@@ -51,6 +51,7 @@ export interface Surroundings {
   readonly damping?: (box: Box) => DampingView | null;
   /** Why the checks of a box say what they say; absent: the light alone tells. */
   readonly checkReason?: (box: Box) => string | null;
+  readonly checks?: readonly CheckView[];
 }
 
 const wallMs = (now: Now, monoNs: number) => Math.round(now.wallMs - (now.monoNs - monoNs) / NS_PER_MS);
@@ -115,13 +116,13 @@ function readNamed(board: Board, label: string): CounterView[] {
   return views;
 }
 
-function readBox(board: Board, box: Box, ports: readonly PortView[], now: Now): Omit<BoxView, "damping"> {
+function readBox(board: Board, box: Box, ports: readonly PortView[], told: Told): Omit<BoxView, "damping"> {
   const i = BOXES.indexOf(box);
   const serving = readPath(board) === box;
   const down = ports.filter((port) => port.role.startsWith(box) && port.link === "down").map((port) =>
     port.role
   );
-  const detectors = readDetectors(board, i, now);
+  const detectors = readDetectors(board, i, told);
   const [light, reason] = judgeBox({
     down,
     serving,
@@ -139,24 +140,6 @@ function readBox(board: Board, box: Box, ports: readonly PortView[], now: Now): 
     inPackets: board.number("box.in_packets", i),
     outPackets: board.number("box.out_packets", i),
   };
-}
-
-function judge(boxes: readonly BoxView[], path: Path, freshMs: number, state: string): [Light, string] {
-  if (state !== "running") return ["red", `the plane is ${state}`];
-  if (path === "wire") return ["red", "no box is alive: traffic passes around them"];
-  if (path === "block") return ["red", "no box is alive: traffic is blocked"];
-  if (freshMs > STALE_MS) {
-    return ["yellow", `the plane has not been seen for ${(freshMs / 1000).toFixed(1)} s`];
-  }
-  const serving = boxes.find((box) => box.serving);
-  if (serving?.light === "red") {
-    return ["red", `the ${serving.box} serves, and it is not well: ${serving.reason}`];
-  }
-  const spare = boxes.find((box) => !box.serving);
-  if (spare && spare.light !== "green") return ["yellow", `no spare: ${spare.box} has ${spare.reason}`];
-  return path === "primary"
-    ? ["green", "the primary serves, the redundant box stands by"]
-    : ["green", "the redundant box serves, the primary stands by"];
 }
 
 function readMirror(board: Board, ports: readonly PortView[]): NodeStatus["mirror"] {
@@ -190,10 +173,14 @@ export function readStatus(board: Board, now: Now, around: Surroundings): NodeSt
 function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
   const ports = readPorts(board, around.specs);
   const path = readPath(board);
-  const boxes = BOXES.map((box) => damped(readBox(board, box, ports, now), around.damping?.(box) ?? null));
+  const boxes = BOXES.map((box) => {
+    const check = around.checkReason?.(box) ?? null;
+    const view = readBox(board, box, ports, { ...now, ...(check !== null && { check }) });
+    return damped(view, around.damping?.(box) ?? null);
+  });
   const freshMs = rounded(Math.max(0, (now.monoNs - board.number("live.heartbeat_ns")) / NS_PER_MS));
   const state = planeState(board);
-  const [light, reason] = judge(boxes, path, freshMs, state);
+  const [light, reason] = judgeNode(boxes, path, { freshMs, state });
   return {
     name: around.name,
     version: around.version,
@@ -215,6 +202,7 @@ function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
       error: board.text("header.error"),
     },
     boxes,
+    checks: around.checks ?? [],
     ports,
     flows: {
       upstream: board.number("live.flows", 0),

@@ -1,9 +1,11 @@
 /**
- * The verdict on one box, in a light and a sentence. Pure.
+ * The verdict on a box, and on the node, in a light and a sentence. Pure.
  *
  * The plane says who is alive; why, and what a person should think of it, is said here.
  */
-import type { BoxView, DampingView, Light, Role } from "./view.ts";
+import type { BoxView, DampingView, Light, Path, Role } from "./view.ts";
+
+const STALE_MS = 1000;
 
 export interface Verdict {
   readonly down: readonly Role[];
@@ -33,4 +35,27 @@ export function judgeBox(is: Verdict): [Light, string] {
 export function damped(box: Omit<BoxView, "damping">, damping: DampingView | null): BoxView {
   if (!damping?.suppressed || box.light !== "green") return { ...box, damping };
   return { ...box, damping, light: "yellow", reason: `${box.reason}, suppressed: it died too often lately` };
+}
+
+/** The node as a whole. */
+export function judgeNode(
+  boxes: readonly BoxView[],
+  path: Path,
+  { freshMs, state }: { readonly freshMs: number; readonly state: string },
+): [Light, string] {
+  if (state !== "running") return ["red", `the plane is ${state}`];
+  if (path === "wire") return ["red", "no box is alive: traffic passes around them"];
+  if (path === "block") return ["red", "no box is alive: traffic is blocked"];
+  if (freshMs > STALE_MS) {
+    return ["yellow", `the plane has not been seen for ${(freshMs / 1000).toFixed(1)} s`];
+  }
+  const serving = boxes.find((box) => box.serving);
+  if (serving?.light === "red") {
+    return ["red", `the ${serving.box} serves, and it is not well: ${serving.reason}`];
+  }
+  const spare = boxes.find((box) => !box.serving);
+  if (spare && spare.light !== "green") return ["yellow", `no spare: ${spare.box} has ${spare.reason}`];
+  return path === "primary"
+    ? ["green", "the primary serves, the redundant box stands by"]
+    : ["green", "the redundant box serves, the primary stands by"];
 }

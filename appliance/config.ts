@@ -13,6 +13,7 @@ import type { Camel, Keys, Values } from "./config_key.ts";
 import {
   AGES,
   CAPTURE,
+  CHECK,
   DAMPING,
   FAILOVER,
   FILTER,
@@ -57,10 +58,14 @@ export interface Config {
     readonly votes: Values<typeof VOTES>;
     readonly damping: Values<typeof DAMPING>;
   };
+  /** Questions to the boxes themselves, in the order of the file. */
+  readonly checks: readonly CheckConfig[];
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly api: { readonly socket: string };
   readonly log: Values<typeof LOG>;
 }
+
+export type CheckConfig = Values<typeof CHECK>;
 
 export interface Parsed {
   /** Absent if and only if there are problems. */
@@ -142,6 +147,10 @@ function build(shape: Shape): Config {
       votes: section(shape, "failover.votes", VOTES),
       damping: section(shape, "failover.damping", DAMPING),
     },
+    checks: Array.from(
+      { length: shape.lists.get("check") ?? 0 },
+      (_, index) => section(shape, `check[${index}]`, CHECK),
+    ),
     capture: captureOf(shape, node.stateDirectory),
     api: { socket: socketOf(shape) },
     log: section(shape, "log", LOG),

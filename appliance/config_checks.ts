@@ -7,7 +7,7 @@
 import { FLOW_BYTES } from "../filter/names.ts";
 import { type FilterRule, PRESETS } from "../filter/rule.ts";
 import { FAILOVER, PORTS, RULE, RULES_MAX } from "./config_keys.ts";
-import { VOTERS } from "./config_keys_votes.ts";
+import { checks, silence, votes } from "./config_checks_failover.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
 import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
 
@@ -20,7 +20,9 @@ export interface Checked {
 export function crossCheck(shape: Shape, matchFault: (expression: string) => string | null): Checked {
   const checked: Checked = { problems: [], warnings: [] };
   const view = new View(shape, checked);
-  for (const check of [portsApart, directories, cores, failover, silence, votes, memory, capture, rules]) {
+  for (
+    const check of [portsApart, directories, cores, failover, silence, votes, checks, memory, capture, rules]
+  ) {
     check(view);
   }
   for (let index = 0; index < view.count("filter.rules"); index++) {
@@ -33,7 +35,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
 }
 
 /** What one check sees and where it says what it found. */
-class View {
+export class View {
   constructor(readonly shape: Shape, readonly out: Checked) {}
 
   number(path: string): number | null {
@@ -152,59 +154,6 @@ function failover(view: View): void {
     const reason =
       `is shorter than failover.hold_up_ms (${holdUp} ms): the primary does not even count as alive by then`;
     view.problem("failover.failback_after_s", reason, `at least ${Math.ceil(holdUp / 1000)}`);
-  }
-}
-
-/** Bounds of learnt silence: only those that the text gives, so that one key can be changed alone. */
-function silence(view: View): void {
-  const given = (key: string) => view.shape.given.has(`failover.${key}`);
-  const at = view.number("failover.silence_ms"), stall = view.number("failover.stall_ms");
-  const min = view.number("failover.silence_ms_min"), max = view.number("failover.silence_ms_max");
-  if (min && stall !== null && min <= stall && (given("silence_ms_min") || given("stall_ms"))) {
-    const reason =
-      `is not longer than failover.stall_ms (${stall}): the node's own stall would pass for a dead box`;
-    view.problem("failover.silence_ms_min", reason, `more than ${stall}, or 0 (nothing is learnt)`);
-  }
-  if (min && at && min > at && given("silence_ms_min")) {
-    view.problem(
-      "failover.silence_ms_min",
-      `is longer than failover.silence_ms (${at})`,
-      `at most ${at}, or 0`,
-    );
-  }
-  if (max && at !== null && max < at) {
-    view.problem("failover.silence_ms_max", `is shorter than failover.silence_ms (${at})`, `at least ${at}`);
-  }
-}
-
-/** Votes that nobody has, and damping that never ends or never begins. */
-function votes(view: View): void {
-  const inUse: Readonly<Record<(typeof VOTERS)[number], boolean>> = {
-    probe: view.count("probe") > 0,
-    bfd: view.count("bfd") > 0,
-    grey: view.is("grey.act", true),
-    check: view.count("check") > 0,
-  };
-  const needed = view.number("failover.votes.needed");
-  const there = VOTERS.filter((voter) => inUse[voter]);
-  const sum = there.reduce((total, voter) => total + (view.number(`failover.votes.${voter}`) ?? 0), 0);
-  if (needed !== null && needed > sum && needed > 1) {
-    const all = there.length === 0
-      ? "no detector with votes is in use"
-      : `${there.join(", ")} have ${sum} together`;
-    view.problem("failover.votes.needed", `is never reached: ${all}`, `1 to ${Math.max(1, sum)}`);
-  }
-  for (const voter of VOTERS) {
-    const key = `failover.votes.${voter}`;
-    if (view.shape.given.has(key) && view.number(key) !== 0 && !inUse[voter]) {
-      view.warning(key, "has no effect: the detector is not in use");
-    }
-  }
-  const above = view.number("failover.damping.suppress_above");
-  const below = view.number("failover.damping.reuse_below");
-  if (above && below !== null && below >= above) {
-    const reason = `is not below failover.damping.suppress_above (${above})`;
-    view.problem("failover.damping.reuse_below", reason, `1 to ${above - 1}`);
   }
 }
 

@@ -9,6 +9,7 @@ import { LIMIT } from "../filter/names.ts";
 import type { Preset } from "../filter/rule.ts";
 import { type Keys, pathFault } from "./config_key.ts";
 import { CAPTURE } from "./config_keys_capture.ts";
+import { CHECK } from "./config_keys_check.ts";
 import { DAMPING, SILENCE, VOTES } from "./config_keys_votes.ts";
 import { PLANE } from "./config_plane.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
@@ -250,7 +251,7 @@ export const FAILOVER = {
   },
 } as const satisfies Keys;
 
-export { CAPTURE, DAMPING, VOTES };
+export { CAPTURE, CHECK, DAMPING, VOTES };
 
 export const API = {
   socket: {
@@ -308,6 +309,14 @@ export const SECTIONS: readonly Section[] = [
   section("failover", FAILOVER, "When the traffic moves."),
   section("failover.votes", VOTES, "What the detectors' red lights add up to."),
   section("failover.damping", DAMPING, "What becomes of a box that dies again and again."),
+  {
+    ...section(
+      "check",
+      CHECK,
+      "Questions to a box itself: is it there? What they are worth: `failover.votes.check`.",
+    ),
+    list: true,
+  },
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
   section("api", API, "The local API that the command line uses."),
   section("log", LOG, "What is written to standard error."),

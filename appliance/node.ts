@@ -6,15 +6,17 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Board } from "../filter/board.ts";
-import { BOX as BOXES } from "../filter/names.ts";
+import { BOX as BOXES, LIGHT } from "../filter/names.ts";
 import { type Native, openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import { readAccepted, writeAccepted } from "./accepted.ts";
-import { writeOrder, writeReflexes, writeRules, writeSuppressed } from "./board_command.ts";
+import { writeCheck, writeOrder, writeReflexes, writeRules, writeSuppressed } from "./board_command.ts";
 import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
 import { Captures } from "./captures.ts";
+import { Checks } from "./checks.ts";
 import { type Config, describeProblem, parseConfig } from "./config.ts";
 import { matchFault } from "./config_match.ts";
+import { checkDetail } from "./detector_view.ts";
 import { Flaps } from "./failover/flaps.ts";
 import { judgePoint, POINT_START, type PointState } from "./failover/point.ts";
 import { Journal } from "./journal.ts";
@@ -52,6 +54,7 @@ export class Node implements NodeControl {
   #config: Config;
   #point: PointState = POINT_START;
   readonly #flaps = new Flaps();
+  readonly #checks: Checks;
   #cpu: { ns: readonly number[]; atNs: number; shares: readonly number[] } = { ns: [], atNs: 0, shares: [] };
   #reviving = false;
   #ordering: Promise<unknown> = Promise.resolve();
@@ -74,6 +77,10 @@ export class Node implements NodeControl {
       complain: (text) => this.say("error", text),
     });
     this.#flaps.note(this.#journal.since(0, Infinity), config.failover.damping);
+    this.#checks = new Checks({
+      reach: (question) => this.#native.reach(question),
+      tell: (text, light) => this.say(light === "green" ? "info" : "warn", text),
+    });
     this.captures = new Captures({
       config,
       monoNs: () => this.#native.monoNs(),
@@ -98,6 +105,7 @@ export class Node implements NodeControl {
     else this.#tell("start", "the plane forwards");
     this.#command();
     this.captures.attach();
+    this.#checks.configure(this.#config.checks);
     this.#takeEvents();
   }
 
@@ -131,6 +139,7 @@ export class Node implements NodeControl {
       await delay(TICK_MS, undefined, { signal }).catch(() => {});
     }
     this.#takeEvents();
+    this.#checks.close();
   }
 
   /** Stop the plane as well; without it forwarding goes on after control has ended. */
@@ -188,6 +197,7 @@ export class Node implements NodeControl {
     const alive = (i: number) => board.number("box.alive", i) === 1;
     const { failback, failbackAfterS, damping } = this.#config.failover;
     this.#damp(board);
+    this.#tellChecks(board);
     const verdict = judgePoint(
       this.#point,
       {
@@ -202,6 +212,18 @@ export class Node implements NodeControl {
     );
     this.#point = verdict.state;
     if (verdict.order !== null) void this.#order(verdict.order);
+  }
+
+  /** With each look, also where nothing has changed: what is not repeated goes stale, as it must when control is gone. */
+  #tellChecks(board: Board): void {
+    const monoNs = Number(this.#native.monoNs());
+    const said = this.#checks.boxes();
+    BOXES.forEach((box, i) => {
+      const { light, worst, fault } = said.get(box) ?? { light: "off", worst: 0, fault: "none" };
+      // A box that has no checks has nothing to repeat, but perhaps something to take back.
+      if (!said.has(box) && board.number("check.light", i) === 0) return;
+      writeCheck(board, i, { light: LIGHT.indexOf(light), detail: checkDetail(worst, fault), monoNs });
+    });
   }
 
   /** Suppression begins with a death and ends by itself: both are told. */
@@ -245,6 +267,8 @@ export class Node implements NodeControl {
       planeRestarts: this.#keeper.restarts,
       cpu: this.#cpu.shares,
       lastSwitch: this.#journal.lastSwitch(),
+      checks: this.#checks.views(),
+      checkReason: (box: Box) => this.#checks.boxes().get(box)?.reason ?? null,
       damping: (box: Box) => this.#flaps.view(box, this.#config.failover.damping),
     };
     const board = this.#keeper.map?.board;
@@ -334,6 +358,7 @@ export class Node implements NodeControl {
     }
     this.#config = config;
     this.captures.configure(config);
+    this.#checks.configure(config.checks);
     const taken = await this.#answers("live.rule_done", this.#command());
     return taken
       ? { ok: true, text: "the new configuration is in force" }

@@ -68,6 +68,7 @@ export function absentStatus(around: Surroundings, nowMs: number): NodeStatus {
       error: "",
     },
     boxes: [],
+    checks: around.checks ?? [],
     ports: [],
     flows: { upstream: 0, downstream: 0, slots: 0 },
     mirror: { share: 0, shareBytes: 0, why: [], shed: [], rules: [] },

@@ -72,6 +72,24 @@ export interface DampingView {
   readonly untilMs: number | null;
 }
 
+/** One of control's checks. */
+export interface CheckView {
+  readonly name: string;
+  readonly box: Box;
+  readonly kind: string;
+  /** What is asked: an address, a URL. */
+  readonly target: string;
+  /** off: not known. */
+  readonly light: Light | "off";
+  readonly reason: string;
+  /** Since an outcome last counted; null: none has. */
+  readonly ageMs: number | null;
+  readonly asked: number;
+  readonly failed: number;
+  /** Failures that did not count, because this node itself was late. */
+  readonly excused: number;
+}
+
 export interface BoxView {
   readonly box: Box;
   readonly light: Light;
@@ -117,6 +135,7 @@ export interface NodeStatus {
     readonly error: string;
   };
   readonly boxes: readonly BoxView[];
+  readonly checks: readonly CheckView[];
   readonly ports: readonly PortView[];
   readonly flows: { readonly upstream: number; readonly downstream: number; readonly slots: number };
   readonly mirror: {

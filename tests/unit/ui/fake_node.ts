@@ -58,6 +58,7 @@ export function nodeStatus(more: Partial<NodeStatus> = {}): NodeStatus {
       workers: [],
       error: "",
     },
+    checks: [],
     boxes: [
       {
         box: "primary",
