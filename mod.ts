@@ -180,7 +180,7 @@ async function run(invocation: Invocation, terminal: Terminal): Promise<number> 
     );
     return EXIT.plane;
   }
-  const { runNode } = await import("./appliance/node.ts");
+  const { runNode } = await import("./appliance/node_run.ts");
   return await runNode({
     config,
     configText: loaded.text,

@@ -5,7 +5,8 @@
  * never takes over half of them.
  */
 import type { Board } from "../filter/board.ts";
-import { DETECTOR } from "../filter/names.ts";
+import { DETECTOR, type Detector } from "../filter/names.ts";
+import { lastBoxMs } from "./config_keys_votes.ts";
 import { type CompiledRule, encodeRule, type RuleLayout } from "../filter/rule.ts";
 import type { Config } from "./config.ts";
 import { ALL_ROLES, type Box, BOXES, type Path, PATHS } from "./view.ts";
@@ -47,9 +48,66 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.pause_ns", failover.pauseMs * NS_PER_MS);
   board.setNumber("command.stall_ns", failover.stallMs * NS_PER_MS);
   board.setNumber("command.automatic", failover.automatic ? 1 : 0);
-  board.setNumber("command.votes", 1);
   for (const { box, rank } of config.boxes) board.setNumber("command.rank", rank, BOXES.indexOf(box));
-  DETECTOR.forEach((_, i) => board.setNumber("command.weight", 1, i));
+  writeSilence(board, failover);
+  writeVotes(board, failover);
+}
+
+function writeSilence(board: Board, failover: Config["failover"]): void {
+  const least = failover.silenceMsMin === 0 ? 0 : Math.max(failover.silenceMsMin, failover.stallMs + 1);
+  board.setNumber("command.silence_ns_min", least * NS_PER_MS);
+  board.setNumber("command.silence_ns_max", (failover.silenceMsMax || failover.silenceMs) * NS_PER_MS);
+  board.setNumber("command.silence_learn_ns", failover.silenceLearnS * NS_PER_S);
+}
+
+/** Which red detectors take traffic from a box that has no other beside it, by `failover.votes.last_box`. */
+const LAST_BOX: Readonly<Record<Config["failover"]["votes"]["lastBox"], readonly Detector[]>> = {
+  keep: [],
+  proven: ["probe", "bfd"],
+  leave: DETECTOR,
+};
+
+function writeVotes(board: Board, { votes, silenceMs }: Config["failover"]): void {
+  const weight: Readonly<Record<Detector, number>> = {
+    link: 0, // a lost link and silence suffice by themselves
+    silence: 0,
+    probe: votes.probe,
+    bfd: votes.bfd,
+    grey: votes.grey,
+    check: votes.check,
+  };
+  const staleMs: Readonly<Record<Detector, number>> = {
+    link: 0,
+    silence: 0,
+    probe: votes.probeStaleMs,
+    bfd: votes.bfdStaleMs,
+    grey: votes.greyStaleMs,
+    check: votes.checkStaleMs,
+  };
+  board.setNumber("command.votes", votes.needed);
+  DETECTOR.forEach((detector, i) => {
+    board.setNumber("command.weight", weight[detector], i);
+    board.setNumber("command.stale_ns", staleMs[detector] * NS_PER_MS, i);
+  });
+  const last = LAST_BOX[votes.lastBox];
+  board.setNumber("command.last_mask", last.reduce((bits, one) => bits | 1 << DETECTOR.indexOf(one), 0));
+  board.setNumber("command.last_ns", votes.lastBox === "leave" ? 0 : lastBoxMs(silenceMs) * NS_PER_MS);
+}
+
+/** What control's checks say of a box. The time last, which makes it heard: it has to change with every look. */
+export function writeCheck(
+  board: Board,
+  box: number,
+  said: { readonly light: number; readonly detail: number; readonly monoNs: number },
+): void {
+  board.setNumber("check.light", said.light, box);
+  board.setNumber("check.detail", said.detail, box);
+  board.setNumber("check.seen_ns", said.monoNs, box);
+}
+
+/** Boxes that died too often, by their index: they are taken only where there is no other. */
+export function writeSuppressed(board: Board, suppressed: readonly boolean[]): void {
+  suppressed.forEach((is, i) => board.setNumber("command.suppressed", is ? 1 : 0, i));
 }
 
 /** All rules, ages and limits of the filter, as one change. Returns the generation that `live.rule_done` reaches with it. */
@@ -89,10 +147,14 @@ export function writeMember(board: Board, box: Box, joins: boolean): void {
   board.setNumber("command.left", joins ? left & ~bit : left | bit);
 }
 
-/** Order a path. Returns the sequence number that `live.order_done` reaches when it is carried out. */
-export function writeOrder(board: Board, publish: Publish, path: Path): number {
+/**
+ * Order a path. `force`: detectors that are red at that moment do not count against the box while it serves. Returns the
+ * sequence number that `live.order_done` reaches when it is carried out.
+ */
+export function writeOrder(board: Board, publish: Publish, path: Path, force = false): number {
   const sequence = (board.number("command.order_sequence") + 1) >>> 0;
   board.setNumber("command.order_path", PATHS.indexOf(path));
+  board.setNumber("command.order_force", force ? 1 : 0);
   publish("command.order_sequence", sequence);
   return sequence;
 }

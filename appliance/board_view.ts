@@ -7,12 +7,14 @@
 import type { Board } from "../filter/board.ts";
 import { addressText } from "./address.ts";
 import { AGE, CAUSE, EVENT_KIND, LIGHT, POLL, STATE } from "../filter/names.ts";
-import { judgeNode, readBox } from "./box_view.ts";
+import { damped, judgeNode, readBox } from "./box_view.ts";
 import {
   ALL_ROLES,
   type Box,
   BOXES,
+  type CheckView,
   type CounterView,
+  type DampingView,
   type DrillSummary,
   type EventView,
   type FlowView,
@@ -49,6 +51,11 @@ export interface Surroundings {
   readonly cpu: readonly number[];
   readonly lastSwitch: EventView | null;
   readonly lastDrill: DrillSummary | null;
+  /** What is held against a box; absent: nothing is. */
+  readonly damping?: (box: Box) => DampingView | null;
+  /** Why the checks of a box say what they say; absent: the light alone tells. */
+  readonly checkReason?: (box: Box) => string | null;
+  readonly checks?: readonly CheckView[];
 }
 
 const wallMs = (now: Now, monoNs: number) => Math.round(now.wallMs - (now.monoNs - monoNs) / NS_PER_MS);
@@ -147,11 +154,15 @@ export function readStatus(board: Board, now: Now, around: Surroundings): NodeSt
 function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
   const ports = readPorts(board, around.specs);
   const path = readPath(board);
-  const boxes = BOXES.filter((box) => around.specs[rolesOfBox(box)[0]] !== undefined)
-    .map((box) => ({ ...readBox(board, box, { ports, path, now }), name: around.names?.[box] ?? box }));
+  const boxes = BOXES.filter((box) => around.specs[rolesOfBox(box)[0]] !== undefined).map((box) => {
+    const check = around.checkReason?.(box) ?? null;
+    const told = { ...now, ...(check !== null && { check }) };
+    const view = { ...readBox(board, box, { ports, path, told }), name: around.names?.[box] ?? box };
+    return damped(view, around.damping?.(box) ?? null);
+  });
   const freshMs = rounded(Math.max(0, (now.monoNs - board.number("live.heartbeat_ns")) / NS_PER_MS));
   const state = planeState(board);
-  const [light, reason] = judgeNode(boxes, path, freshMs, state);
+  const [light, reason] = judgeNode(boxes, path, { freshMs, state });
   return {
     name: around.name,
     version: around.version,
@@ -173,6 +184,7 @@ function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
       error: board.text("header.error"),
     },
     boxes,
+    checks: around.checks ?? [],
     ports,
     flows: {
       upstream: board.number("live.flows", 0),

@@ -10,7 +10,21 @@ import type { BudgetLimits } from "../filter/budget.ts";
 import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rule.ts";
 import { crossCheck, flowSlots } from "./config_checks.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
-import { AGES, CAPTURE, DRILL, FAILOVER, FILTER, LOG, NODE, PLANE, REDUNDANT, RULE } from "./config_keys.ts";
+import {
+  AGES,
+  CAPTURE,
+  CHECK,
+  DAMPING,
+  DRILL,
+  FAILOVER,
+  FILTER,
+  LOG,
+  NODE,
+  PLANE,
+  REDUNDANT,
+  RULE,
+  VOTES,
+} from "./config_keys.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";
@@ -43,7 +57,12 @@ export interface Config {
     readonly rules: readonly FilterRule[];
     readonly ages: Values<typeof AGES>;
   };
-  readonly failover: Values<typeof FAILOVER>;
+  readonly failover: Values<typeof FAILOVER> & {
+    readonly votes: Values<typeof VOTES>;
+    readonly damping: Values<typeof DAMPING>;
+  };
+  /** Questions to the boxes themselves, in the order of the file. */
+  readonly checks: readonly CheckConfig[];
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly drill: Values<typeof DRILL>;
   readonly api: { readonly socket: string };
@@ -57,6 +76,7 @@ export interface BoxConfig {
   /** The lowest of those alive takes over. */
   readonly rank: number;
 }
+export type CheckConfig = Values<typeof CHECK>;
 
 export interface Parsed {
   /** Absent if and only if there are problems. */
@@ -139,7 +159,15 @@ function build(shape: Shape): Config {
       rules: [...own, ...PRESETS[filter.preset]],
       ages: section(shape, "filter.ages", AGES),
     },
-    failover: section(shape, "failover", FAILOVER),
+    failover: {
+      ...section(shape, "failover", FAILOVER),
+      votes: section(shape, "failover.votes", VOTES),
+      damping: section(shape, "failover.damping", DAMPING),
+    },
+    checks: Array.from(
+      { length: shape.lists.get("check") ?? 0 },
+      (_, index) => section(shape, `check[${index}]`, CHECK),
+    ),
     capture: captureOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
     api: { socket: socketOf(shape) },

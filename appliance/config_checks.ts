@@ -8,6 +8,7 @@ import { BOX, FLOW_BYTES } from "../filter/names.ts";
 import { type FilterRule, PRESETS } from "../filter/rule.ts";
 import { drill } from "./config_checks_drill.ts";
 import { FAILOVER, PORTS, REDUNDANT_MAX, RULE, RULES_MAX } from "./config_keys.ts";
+import { checks, silence, votes } from "./config_checks_failover.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
 import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
 
@@ -20,7 +21,21 @@ export interface Checked {
 export function crossCheck(shape: Shape, matchFault: (expression: string) => string | null): Checked {
   const checked: Checked = { problems: [], warnings: [] };
   const view = new View(shape, checked);
-  for (const check of [portsApart, boxes, directories, cores, failover, memory, capture, drill, rules]) {
+  const all = [
+    portsApart,
+    boxes,
+    directories,
+    cores,
+    failover,
+    silence,
+    votes,
+    checks,
+    memory,
+    capture,
+    drill,
+    rules,
+  ];
+  for (const check of all) {
     check(view);
   }
   for (let index = 0; index < view.count("filter.rules"); index++) {

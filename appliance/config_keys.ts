@@ -10,6 +10,8 @@ import type { Preset } from "../filter/rule.ts";
 import { type Keys, pathFault } from "./config_key.ts";
 import { CAPTURE } from "./config_keys_capture.ts";
 import { DRILL } from "./config_keys_drill.ts";
+import { CHECK } from "./config_keys_check.ts";
+import { DAMPING, SILENCE, VOTES } from "./config_keys_votes.ts";
 import { PLANE } from "./config_plane.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
 
@@ -223,6 +225,7 @@ export const FAILOVER = {
     default: 20,
     help: "A box is judged dead when packets go in and none come out for so long.",
   },
+  ...SILENCE,
   silence_packets: {
     type: "integer",
     min: 2,
@@ -286,7 +289,7 @@ export const FAILOVER = {
   },
 } as const satisfies Keys;
 
-export { CAPTURE, DRILL };
+export { CAPTURE, CHECK, DAMPING, DRILL, VOTES };
 
 export const API = {
   socket: {
@@ -352,6 +355,16 @@ export const SECTIONS: readonly Section[] = [
   },
   section("filter.ages", AGES, "How long a flow may be idle before it is forgotten."),
   section("failover", FAILOVER, "When the traffic moves."),
+  section("failover.votes", VOTES, "What the detectors' red lights add up to."),
+  section("failover.damping", DAMPING, "What becomes of a box that dies again and again."),
+  {
+    ...section(
+      "check",
+      CHECK,
+      "Questions to a box itself: is it there? What they are worth: `failover.votes.check`.",
+    ),
+    list: true,
+  },
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
   section("drill", DRILL, "Canaries: connections of the node's own through the box that does not serve."),
   section("api", API, "The local API that the command line uses."),

@@ -5,12 +5,20 @@
  */
 import type { Board } from "../filter/board.ts";
 import { DETECTOR, type Detector, LIGHT } from "../filter/names.ts";
+import { FAULT, type Fault, FAULT_TEXT } from "./failover/check.ts";
 import type { DetectorView, Light } from "./view.ts";
 
 const NS_PER_MS = 1e6;
 
+/** The time, and what control knows better than the board. */
+export interface Told {
+  readonly monoNs: number;
+  /** Why the checks of this box say what they say. */
+  readonly check?: string;
+}
+
 /** `box`: index of the board. Those that are off are left out. */
-export function readDetectors(board: Board, box: number, now: { readonly monoNs: number }): DetectorView[] {
+export function readDetectors(board: Board, box: number, now: Told): DetectorView[] {
   return DETECTOR.flatMap((detector, d) => {
     const i = box * DETECTOR.length + d;
     const light = LIGHT[board.number("detection.light", i)] ?? "off";
@@ -22,7 +30,9 @@ export function readDetectors(board: Board, box: number, now: { readonly monoNs:
     return [{
       detector,
       light,
-      reason: detectorReason(detector, light, board.number("detection.detail", i)),
+      reason: detector === "check" && now.check !== undefined
+        ? now.check
+        : detectorReason(detector, light, board.number("detection.detail", i)),
       sinceMs: ago("detection.since_ns"),
       ageMs: ago("detection.seen_ns"),
     }];
@@ -54,6 +64,19 @@ const BAD: Readonly<Record<Detector, string>> = {
   check: "the box does not answer",
 };
 
-function detectorReason(detector: Detector, light: Light, _detail: number): string {
+function detectorReason(detector: Detector, light: Light, detail: number): string {
+  if (detector === "check" && light !== "green") {
+    const { index, fault } = readCheckDetail(detail);
+    return `check ${index + 1}: ${FAULT_TEXT[fault]}`;
+  }
   return light === "green" ? GOOD[detector] : BAD[detector];
+}
+
+/** The detail of checks: which of them, by its place in the configuration, and its fault. */
+export function checkDetail(index: number, fault: Fault): number {
+  return FAULT.indexOf(fault) << 8 | (index & 0xff);
+}
+
+function readCheckDetail(detail: number): { index: number; fault: Fault } {
+  return { index: detail & 0xff, fault: FAULT[detail >> 8] ?? "other" };
 }

@@ -5,17 +5,21 @@
  * to the plane as a number on the board and come back as one; nothing here is ever waited for by a packet.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { BoardVersionError } from "../filter/board.ts";
+import type { Board } from "../filter/board.ts";
+import { BOX as BOXES, LIGHT } from "../filter/names.ts";
 import { type Native, openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import { readAccepted, writeAccepted } from "./accepted.ts";
-import { writeOrder, writeReflexes, writeRules } from "./board_command.ts";
+import { writeCheck, writeOrder, writeReflexes, writeRules, writeSuppressed } from "./board_command.ts";
 import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
 import { Captures } from "./captures.ts";
 import { Drills } from "./drills.ts";
+import { Checks } from "./checks.ts";
 import { type Config, describeProblem, parseConfig } from "./config.ts";
 import { matchFault } from "./config_match.ts";
-import { judgePoint, POINT_START, pointAfter, type PointState } from "./failover/point.ts";
+import { checkDetail } from "./detector_view.ts";
+import { Flaps } from "./failover/flaps.ts";
+import { judgePoint, POINT_START, type PointState } from "./failover/point.ts";
 import { Journal } from "./journal.ts";
 import { nodeFixed, planeFixed } from "./config_fixed.ts";
 import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
@@ -23,7 +27,7 @@ import { writeLastPath } from "./last_path.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
-import { absentStatus, namesOf, ownEvent, specsOf } from "./node_views.ts";
+import { absentStatus, dampingEvent, namesOf, ownEvent, specsOf } from "./node_views.ts";
 import type { Box, EventView, FlowView, NodeControl, NodeStatus, OrderResult, Path } from "./view.ts";
 
 const TICK_MS = 10;
@@ -52,6 +56,8 @@ export class Node implements NodeControl {
   readonly drills: Drills;
   #config: Config;
   #point: PointState = POINT_START;
+  readonly #flaps = new Flaps();
+  readonly #checks: Checks;
   #cpu: { ns: readonly number[]; atNs: number; shares: readonly number[] } = { ns: [], atNs: 0, shares: [] };
   #reviving = false;
   #ordering: Promise<unknown> = Promise.resolve();
@@ -67,10 +73,16 @@ export class Node implements NodeControl {
     this.#journal = new Journal({
       path: journalPath(config),
       tell: (event) => {
+        this.#flaps.note([event], this.#config.failover.damping);
         this.say(event.kind === "switch" ? "warn" : "info", event.text, { event: event.sequence });
         this.captures.mark(event);
       },
       complain: (text) => this.say("error", text),
+    });
+    this.#flaps.note(this.#journal.since(0, Infinity), config.failover.damping);
+    this.#checks = new Checks({
+      reach: (question) => this.#native.reach(question),
+      tell: (text, light) => this.say(light === "green" ? "info" : "warn", text),
     });
     this.captures = new Captures({
       config,
@@ -105,9 +117,8 @@ export class Node implements NodeControl {
     else this.#tell("start", "the plane forwards");
     this.#command();
     this.captures.attach();
+    this.#checks.configure(this.#config.checks);
     this.#takeEvents();
-    const switches = this.#keeper.map?.board.number("live.switches") ?? 0;
-    this.#point = pointAfter(switches, this.#journal.switchTimesMs());
   }
 
   /**
@@ -140,6 +151,7 @@ export class Node implements NodeControl {
       await delay(TICK_MS, undefined, { signal }).catch(() => {});
     }
     this.#takeEvents();
+    this.#checks.close();
   }
 
   /** Stop the plane as well; without it forwarding goes on after control has ended. */
@@ -204,14 +216,16 @@ export class Node implements NodeControl {
     const board = this.#keeper.map?.board;
     if (board === undefined) return;
     const alive = (i: number) => board.number("box.alive", i) === 1;
-    const { failback, failbackAfterS } = this.#config.failover;
+    const { failback, failbackAfterS, damping } = this.#config.failover;
+    this.#damp(board);
+    this.#tellChecks(board);
     const verdict = judgePoint(
       this.#point,
       {
         path: readPath(board),
         alive: { primary: alive(0), redundant: alive(1) },
         primaryDownNs: board.number("box.down_ns", 0),
-        switches: board.number("live.switches"),
+        suppressedUntilMs: this.#flaps.reuseAtMs("primary", damping),
         ordered: this.#journal.lastSwitch()?.cause === "order",
       },
       { failback, failbackAfterMs: failbackAfterS * 1000 },
@@ -219,6 +233,33 @@ export class Node implements NodeControl {
     );
     this.#point = verdict.state;
     if (verdict.order !== null) void this.#order(verdict.order);
+  }
+
+  /** With each look, also where nothing has changed: what is not repeated goes stale, as it must when control is gone. */
+  #tellChecks(board: Board): void {
+    const monoNs = Number(this.#native.monoNs());
+    const said = this.#checks.boxes();
+    BOXES.forEach((box, i) => {
+      const { light, worst, fault } = said.get(box) ?? { light: "off", worst: 0, fault: "none" };
+      // A box that has no checks has nothing to repeat, but perhaps something to take back.
+      if (!said.has(box) && board.number("check.light", i) === 0) return;
+      writeCheck(board, i, { light: LIGHT.indexOf(light), detail: checkDetail(worst, fault), monoNs });
+    });
+  }
+
+  /** Suppression begins with a death and ends by itself: both are told. */
+  #damp(board: Board): void {
+    const { damping } = this.#config.failover;
+    const told = BOXES.map((_, i) => board.number("command.suppressed", i) === 1);
+    this.#flaps.look(damping, Date.now());
+    const now = BOXES.map((box) => this.#flaps.suppressed(box));
+    writeSuppressed(board, now);
+    now.forEach((suppressed, i) => {
+      if (suppressed === told[i]) return;
+      const view = this.#flaps.view(BOXES[i]!, damping);
+      const boot = board.big("header.boot");
+      this.#journal.add(dampingEvent({ box: BOXES[i]!, suppressed, view, boot, now: this.#now() }));
+    });
   }
 
   async #revive(signal: AbortSignal): Promise<void> {
@@ -249,6 +290,9 @@ export class Node implements NodeControl {
       cpu: this.#cpu.shares,
       lastSwitch: this.#journal.lastSwitch(),
       lastDrill: this.drills.last,
+      checks: this.#checks.views(),
+      checkReason: (box: Box) => this.#checks.boxes().get(box)?.reason ?? null,
+      damping: (box: Box) => this.#flaps.view(box, this.#config.failover.damping),
     };
     const board = this.#keeper.map?.board;
     return board === undefined ? absentStatus(around, Date.now()) : readStatus(board, this.#now(), around);
@@ -279,26 +323,26 @@ export class Node implements NodeControl {
       return Promise.resolve({ ok: true, path, text: `the ${box} serves already`, tookUs: null });
     }
     const view = this.status().boxes.find((one) => one.box === box);
-    if (!force && view !== undefined && view.light !== "green") {
+    if (!force && view !== undefined && board.number("box.alive", BOXES.indexOf(box)) !== 1) {
       return Promise.resolve(
         refuse(path, `the ${box} is not known to be alive: ${view.reason} (--force moves anyway)`),
       );
     }
-    return this.#order(box);
+    return this.#order(box, force);
   }
 
   /** One order at a time; the plane answers within a turn. */
-  #order(path: Path): Promise<OrderResult> {
-    const run = this.#ordering.then(() => this.#carryOut(path));
+  #order(path: Path, force = false): Promise<OrderResult> {
+    const run = this.#ordering.then(() => this.#carryOut(path, force));
     this.#ordering = run.catch(() => {});
     return run;
   }
 
-  async #carryOut(path: Path): Promise<OrderResult> {
+  async #carryOut(path: Path, force: boolean): Promise<OrderResult> {
     const map = this.#keeper.map;
     if (map === null) return refuse("block", "there is no plane");
     const startNs = Number(this.#native.monoNs());
-    const sequence = writeOrder(map.board, map.publish, path);
+    const sequence = writeOrder(map.board, map.publish, path, force);
     if (!await this.#answers("live.order_done", sequence)) {
       return refuse(readPath(map.board), "the plane did not carry out the order in time");
     }
@@ -337,6 +381,7 @@ export class Node implements NodeControl {
     }
     this.#config = config;
     this.captures.configure(config);
+    this.#checks.configure(config.checks);
     const taken = await this.#answers("live.rule_done", this.#command());
     return taken
       ? { ok: true, text: "the new configuration is in force" }
@@ -354,44 +399,4 @@ function makeDirectory(path: string): void {
 
 function refuse(path: Path, text: string): OrderResult {
   return { ok: false, path, text, tookUs: null };
-}
-
-export interface RunOptions extends NodeOptions {
-  /** Starts whatever people talk to the node by, before it forwards. */
-  readonly serve: (control: NodeControl) => Promise<{ close(): Promise<void> }>;
-}
-
-/**
- * Run the node until a signal: SIGTERM ends control and leaves the plane forwarding, so that control can be replaced; SIGINT
- * ends both. @returns the exit code
- */
-export async function runNode(options: RunOptions): Promise<number> {
-  const node = new Node(options);
-  const served = await options.serve(node);
-  const stop = new AbortController();
-  let withPlane = false;
-  const onTerm = () => stop.abort();
-  const onInt = () => {
-    withPlane = true;
-    stop.abort();
-  };
-  Deno.addSignalListener("SIGTERM", onTerm);
-  Deno.addSignalListener("SIGINT", onInt);
-  try {
-    await node.begin();
-    await node.tend(stop.signal);
-    if (withPlane) await node.stopPlane();
-    else node.say("info", "control ends; the plane forwards on");
-    return 0;
-  } catch (error) {
-    if (!(error instanceof PlaneStartError || error instanceof BoardVersionError)) throw error;
-    node.say("error", error.message);
-    return 3;
-  } finally {
-    Deno.removeSignalListener("SIGTERM", onTerm);
-    Deno.removeSignalListener("SIGINT", onInt);
-    // Before the server, which waits for whoever is still reading.
-    await node.captures.close();
-    await served.close();
-  }
 }

@@ -1,7 +1,7 @@
 /** Views of a node that the board cannot give: no plane to look at, and events of control itself. Pure. */
 import type { Now, Surroundings } from "./board_view.ts";
 import { type Config, configuredRoles } from "./config.ts";
-import type { Box, EventView, NodeStatus, Role } from "./view.ts";
+import type { Box, DampingView, EventView, NodeStatus, Role } from "./view.ts";
 
 /** What each role's port is called in the configuration. */
 export function specsOf(config: Config): Partial<Record<Role, string>> {
@@ -32,6 +32,24 @@ export function ownEvent(
   };
 }
 
+/** A box began to be suppressed, or no longer is. */
+export function dampingEvent(
+  given: { box: Box; suppressed: boolean; view: DampingView | null; boot: bigint; now: Now },
+): EventView {
+  const { box, suppressed, view } = given;
+  const until = view?.untilMs ? `, until ${new Date(view.untilMs).toISOString()} if it dies no more` : "";
+  const text = suppressed
+    ? `${box} is suppressed (${view?.points} points): it died too often, and serves only while no other is alive${until}`
+    : `${box} is no longer suppressed`;
+  return {
+    ...ownEvent({ kind: "plane", cause: "damping", text, boot: given.boot, now: given.now }),
+    kind: "box",
+    subject: box,
+    before: suppressed ? "trusted" : "suppressed",
+    after: suppressed ? "suppressed" : "trusted",
+  };
+}
+
 /** The status while there is no plane: everything unknown, nothing pretended. */
 export function absentStatus(around: Surroundings, nowMs: number): NodeStatus {
   return {
@@ -55,6 +73,7 @@ export function absentStatus(around: Surroundings, nowMs: number): NodeStatus {
       error: "",
     },
     boxes: [],
+    checks: around.checks ?? [],
     ports: [],
     flows: { upstream: 0, downstream: 0, slots: 0 },
     mirror: { share: 0, shareBytes: 0, why: [], shed: [], rules: [] },

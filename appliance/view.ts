@@ -80,6 +80,34 @@ export interface DetectorView {
   readonly ageMs: number | null;
 }
 
+/** What is held against a box that has died, fading. */
+export interface DampingView {
+  /** 1000 for each death, less what is forgotten. */
+  readonly points: number;
+  /** Died too often: it serves only while no other box is alive. */
+  readonly suppressed: boolean;
+  /** When that ends if it dies no more; null: it is not suppressed. */
+  readonly untilMs: number | null;
+}
+
+/** One of control's checks. */
+export interface CheckView {
+  readonly name: string;
+  readonly box: Box;
+  readonly kind: string;
+  /** What is asked: an address, a URL. */
+  readonly target: string;
+  /** off: not known. */
+  readonly light: Light | "off";
+  readonly reason: string;
+  /** Since an outcome last counted; null: none has. */
+  readonly ageMs: number | null;
+  readonly asked: number;
+  readonly failed: number;
+  /** Failures that did not count, because this node itself was late. */
+  readonly excused: number;
+}
+
 export interface BoxView {
   readonly box: Box;
   /** What the configuration calls it; else the same. */
@@ -92,6 +120,8 @@ export interface BoxView {
   readonly serving: boolean;
   /** Those in use that have something to say; links first. */
   readonly detectors: readonly DetectorView[];
+  /** Null: it has not died for long. */
+  readonly damping: DampingView | null;
   readonly inPackets: number;
   readonly outPackets: number;
 }
@@ -127,6 +157,7 @@ export interface NodeStatus {
     readonly error: string;
   };
   readonly boxes: readonly BoxView[];
+  readonly checks: readonly CheckView[];
   readonly ports: readonly PortView[];
   readonly flows: { readonly upstream: number; readonly downstream: number; readonly slots: number };
   readonly mirror: {
@@ -152,7 +183,7 @@ export interface EventView {
   readonly wallMs: number;
   readonly monoUs: number;
   readonly kind: EventKind | "plane" | "drill";
-  readonly cause: Cause | "died" | "attached";
+  readonly cause: Cause | "died" | "attached" | "damping";
   readonly subject: string;
   readonly before: string;
   readonly after: string;

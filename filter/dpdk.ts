@@ -37,6 +37,11 @@ const SYMBOLS = {
     result: "u32",
   },
   rm_capture_missed: { parameters: ["pointer" /* reader */], result: "u64" },
+  rm_reach: {
+    parameters: ["u32", "buffer", "u32", "buffer", "u32" /* kind, address, port, device, timeout_ms */],
+    result: "i32",
+    nonblocking: true,
+  },
   rm_plane_run: { parameters: ["pointer", "pointer" /* board, capture */], result: "i32", nonblocking: true },
 } as const satisfies Deno.ForeignLibraryInterface;
 
@@ -52,6 +57,29 @@ const ERRNO: Readonly<Record<number, string>> = {
 
 function text(value: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${value}\0`);
+}
+
+/** One question to a box itself. */
+export interface ReachQuestion {
+  readonly kind: (typeof REACH)[number];
+  /** IPv4 or IPv6, no name. */
+  readonly address: string;
+  /** Of `tcp`. */
+  readonly port: number;
+  /** By this interface; empty: as the routes say. `neighbour` needs one. */
+  readonly device: string;
+  readonly timeoutMs: number;
+}
+
+/** In the order of enum reach. */
+const REACH = ["icmp", "tcp", "neighbour"] as const;
+
+async function reach(library: Library, question: ReachQuestion): Promise<number> {
+  const { kind, port, timeoutMs } = question;
+  // Held until the answer: the call reads them on another thread.
+  const address = text(question.address), device = text(question.device);
+  const code = await library.symbols.rm_reach(REACH.indexOf(kind), address, port, device, timeoutMs);
+  return address.length > 0 && device.length > 0 ? -code : 0;
 }
 
 /** A mapped board. `publish` stores a word so that everything written before it is seen before it. */
@@ -96,6 +124,8 @@ export interface Native {
   held(path: string): boolean;
   /** Remove what a plane that has ended left of its board. Nothing happens while one holds it. */
   removeBoard(path: string): void;
+  /** Ask a box whether it is there. @returns 0, or the errno that says why not; never later than its timeout */
+  reach(question: ReachQuestion): Promise<number>;
   /** CLOCK_MONOTONIC, the clock of every time on the board. */
   monoNs(): bigint;
 }
@@ -221,6 +251,7 @@ export function openNative(path = nativePath()): Native {
     openCapture: (capture) => openCapture(library, capture),
     held: (board) => library.symbols.rm_board_held(text(board)) === 1,
     removeBoard: (board) => void library.symbols.rm_board_remove(text(board)),
+    reach: (question) => reach(library, question),
     monoNs: () => library.symbols.rm_mono_ns(),
   };
 }

@@ -6,6 +6,7 @@
  */
 import type {
   CounterView,
+  DampingView,
   DetectorView,
   DrillSummary,
   EventView,
@@ -82,6 +83,7 @@ function facts(status: NodeStatus, nowMs: number): string[] {
     const passed = `${count(box.inPackets)} packets in, ${count(box.outPackets)} out`;
     rows.push([box.box, `${box.light}, ${duty(box)}: ${box.reason}; ${passed}`]);
     for (const one of box.detectors) if (tells(one)) rows.push(["", detectorFacts(one)]);
+    if (box.damping !== null) rows.push(["", dampingFacts(box.damping, nowMs)]);
   }
   const { upstream, downstream, slots } = status.flows;
   rows.push([
@@ -112,6 +114,12 @@ function detectorFacts({ detector, light, reason, sinceMs, ageMs }: DetectorView
   const since = sinceMs === null ? "" : ` for ${duration(sinceMs)}`;
   const age = ageMs === null ? "" : `, looked ${duration(ageMs)} ago`;
   return `${detector}: ${light}${since}${age}: ${reason}`;
+}
+
+function dampingFacts({ points, suppressed, untilMs }: DampingView, nowMs: number): string {
+  if (!suppressed) return `died lately: ${count(points)} points`;
+  const until = untilMs === null ? "" : ` for another ${duration(Math.max(0, untilMs - nowMs))}`;
+  return `suppressed${until}: died too often, ${count(points)} points; serves only while no other is alive`;
 }
 
 function planeFacts({ plane, version }: NodeStatus, nowMs: number): string {

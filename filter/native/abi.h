@@ -115,6 +115,15 @@ struct rm_command {
    * ranks go by their number. */
   uint32_t left;                /* bit of each enum rm_box */
   uint32_t rank[RM_BOXES];
+  /* With no other box alive, votes take traffic away from one to dead_path only if those of the detectors in last_mask
+   * (a bit of each) reach `votes` by themselves, and for so long. */
+  uint32_t last_mask;
+  uint32_t order_force;         /* boolean, belongs to order_path: the red votes of that moment do not count */
+  uint64_t last_ns;
+  uint32_t suppressed[RM_BOXES]; /* boolean: died too often lately, serves only while no other box is alive */
+  /* Learnt silence: on a steady way the bar follows what is usual there, within these. Min 0: silence_ns is the bar. */
+  uint64_t silence_ns_min, silence_ns_max;
+  uint64_t silence_learn_ns;    /* so much has to have been seen of a way before its bar falls below silence_ns */
 } RM_ALIGNED;
 
 struct rm_port {
@@ -143,6 +152,12 @@ struct rm_detection {
   uint32_t detail;     /* why, in the detector's own terms */
   uint64_t since_ns;   /* monotonic time of the last change of light */
   uint64_t seen_ns;    /* monotonic time it was last told */
+};
+
+/* What is usual on one way through a box, from the side where frames go in. */
+struct rm_usual {
+  uint64_t quiet_ns;   /* longest time without output that ended by itself, slowly forgotten */
+  uint64_t bar_ns;     /* silence is judged after this long; 0: it is not */
 };
 
 struct rm_named { char name[RM_NAME_BYTES]; uint64_t packets, bytes; };
@@ -191,6 +206,9 @@ struct rm_live {
   uint32_t workers;                     /* how many poll loops there are */
   struct rm_worker worker[RM_WORKERS];
   struct rm_detection detection[RM_BOXES * RM_DETECTORS]; /* by box, then detector */
+  struct rm_usual usual[RM_BOXES * RM_SIDES];             /* by box, then side */
+  uint32_t forgiven[RM_BOXES];          /* bits of red detectors that a forced order has overruled */
+  uint32_t against[RM_BOXES];           /* votes that count against each box */
 } RM_ALIGNED;
 
 /* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */

@@ -89,6 +89,9 @@ static void describe_command(struct describe *d) {
   EACH("inject", inject, frame, RM_INJECTS);
   ONE(command, left);
   MANY(command, rank, RM_BOXES);
+  ONE(command, last_mask), ONE(command, order_force), ONE(command, last_ns);
+  MANY(command, suppressed, RM_BOXES);
+  ONE(command, silence_ns_min), ONE(command, silence_ns_max), ONE(command, silence_learn_ns);
 }
 
 static void describe_port(struct describe *d) {
@@ -127,6 +130,10 @@ static void describe_live(struct describe *d) {
   EACH("detection", live.detection, detail, RM_BOXES * RM_DETECTORS);
   EACH("detection", live.detection, since_ns, RM_BOXES * RM_DETECTORS);
   EACH("detection", live.detection, seen_ns, RM_BOXES * RM_DETECTORS);
+  EACH("usual", live.usual, quiet_ns, RM_BOXES * RM_SIDES);
+  EACH("usual", live.usual, bar_ns, RM_BOXES * RM_SIDES);
+  MANY(live, forgiven, RM_BOXES);
+  MANY(live, against, RM_BOXES);
   NAMED("counter", live.counter, RM_COUNTERS);
   NAMED("why", live.why, RM_WHYS);
   NAMED("shed", live.shed, RM_WHYS);

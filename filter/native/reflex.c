@@ -16,49 +16,13 @@
 #define EXCUSES 2     /* own stalls lengthen a silence by so many times at most */
 #define PROOF 8       /* frames out of a silent box that prove it lives */
 #define LAST_BOX 10   /* with nobody to take over, silence has to last this many times longer */
+#define HICCUP 10     /* a silent box that is well again within so many silences had a hiccup */
 #define HANDED_OVER_NS 1000000u /* a box that says nothing for so long while nothing goes in holds nothing... */
-#define SLOW 2                  /* ... and for so many times as long as it lately kept a frame */
-#define RETRY 10      /* with nothing alive, a silent box is tried again after so many hold-ups */
+#define USUAL 2       /* ... and for so many times as long as it is usually silent */
 
 static struct rm_box_view *view(struct reflex *r, uint32_t box) { return &r->board->live.box[box]; }
 static const struct rm_command *command(const struct reflex *r) { return &r->board->command; }
 static bool is_box(uint32_t path) { return path < RM_BOXES; }
-static bool links(const struct box_state *b) { return b->link[RM_SIDE_UP] && b->link[RM_SIDE_DOWN]; }
-static uint32_t votes_needed(const struct reflex *r) { return command(r)->votes ? command(r)->votes : 1; }
-static bool outvoted(const struct reflex *r, const struct box_state *b) { return b->against >= votes_needed(r); }
-static bool alive(const struct reflex *r, const struct box_state *b) {
-  return links(b) && !b->silent && !outvoted(r, b);
-}
-/* Alive, and one of those that may take over: a box that has joined is warmed for a hold-up first. */
-static bool counts(const struct reflex *r, const struct box_state *b) {
-  return alive(r, b) && b->member && b->joined_ns == 0;
-}
-
-static struct rm_detection *detection(struct reflex *r, uint32_t box, enum rm_detector d) {
-  return &r->board->live.detection[box * RM_DETECTORS + d];
-}
-
-static enum rm_cause cause_of(enum rm_detector d) {
-  static const enum rm_cause CAUSE[RM_DETECTORS] = {RM_CAUSE_LINK, RM_CAUSE_SILENCE, RM_CAUSE_PROBE,
-                                                    RM_CAUSE_BFD,  RM_CAUSE_GREY,    RM_CAUSE_CHECK};
-  return CAUSE[d];
-}
-
-/* Note what a detector says; true: its light changed. */
-static bool note_light(struct reflex *r, uint32_t box, enum rm_detector d, struct said said) {
-  struct rm_detection *row = detection(r, box, d);
-  row->detail = said.detail;
-  row->seen_ns = r->now;
-  if (row->light == said.light) return false;
-  struct rm_event e = {.kind = RM_EVENT_DETECTOR, .cause = cause_of(d), .before = row->light, .after = said.light,
-                       .subject = box};
-  row->since_ns = r->now;
-  __atomic_store_n(&row->light, said.light, __ATOMIC_RELEASE);
-  /* Links and silence have events of their own. */
-  if (d > RM_DETECTOR_SILENCE) event_write(r->board, r->now, &e);
-  return true;
-}
-
 static void clear_ways(struct reflex *r) { memset(r->way, 0, sizeof r->way); }
 
 static uint64_t unseen(const struct reflex *r) { return r->way[0].put + r->way[1].put; }
@@ -66,7 +30,7 @@ static uint64_t unseen(const struct reflex *r) { return r->way[0].put + r->way[1
 /* Tell control when a box's verdict changed. */
 static void publish(struct reflex *r, uint32_t box, enum rm_cause cause) {
   struct box_state *b = &r->box[box];
-  bool now = counts(r, b);
+  bool now = box_counts(b);
   view(r, box)->silent = b->silent;
   if (now == b->was_alive) return;
   if (!now) b->down_ns = r->now;
@@ -96,6 +60,8 @@ static void go(struct reflex *r, uint32_t to, enum rm_cause cause, uint32_t orde
   /* The old box may still hand over what it holds; until then no copies go in that it would hand over too. */
   r->drain_until = r->now + command(r)->drain_ns;
   r->switch_number++;
+  if (is_box(from)) r->box[from].forgiven = 0; /* a forced order holds for as long as the box serves */
+  for (uint32_t side = 0; is_box(to) && side < RM_SIDES; side++) learnt_begin(&r->box[to].learnt[side]);
   clear_ways(r);
   end_move(r);
   r->watching = true; /* from the first frame on */
@@ -106,28 +72,6 @@ static void go(struct reflex *r, uint32_t to, enum rm_cause cause, uint32_t orde
   event_write(r->board, r->now, &e);
 }
 
-static uint64_t last_fault_ns(const struct box_state *b) {
-  uint64_t last = b->links_up_ns > b->silent_ns ? b->links_up_ns : b->silent_ns;
-  return b->outvoted_ns > last ? b->outvoted_ns : last;
-}
-
-static bool steady(const struct reflex *r, const struct box_state *b) {
-  return r->now - last_fault_ns(b) >= command(r)->hold_up_ns;
-}
-
-/* Who takes over: of those that count one without a fault for the hold-up, then the lowest rank. -1: nobody. */
-static int choose(const struct reflex *r, int except) {
-  int best = -1;
-  for (int box = 0; box < (int)r->boxes; box++) {
-    const struct box_state *b = &r->box[box];
-    if (box == except || !counts(r, b)) continue;
-    bool better = best < 0 || steady(r, b) > steady(r, &r->box[best]) ||
-                  (steady(r, b) == steady(r, &r->box[best]) && command(r)->rank[box] < command(r)->rank[best]);
-    if (better) best = box;
-  }
-  return best;
-}
-
 static bool is_member(const struct reflex *r, uint32_t box) {
   return !(__atomic_load_n(&command(r)->left, __ATOMIC_RELAXED) >> box & 1);
 }
@@ -135,8 +79,8 @@ static bool is_member(const struct reflex *r, uint32_t box) {
 /* The box that served last has the connections; else whoever would take over. */
 static uint32_t first_path(const struct reflex *r) {
   uint32_t first = r->board->setup.first_box;
-  if (first < r->boxes && counts(r, &r->box[first])) return first;
-  int box = choose(r, -1);
+  if (first < r->boxes && box_counts(&r->box[first])) return first;
+  int box = reflex_choose(r, -1);
   return box >= 0 ? (uint32_t)box : command(r)->dead_path;
 }
 
@@ -149,7 +93,7 @@ void reflex_open(struct reflex *r, uint32_t boxes, const bool link[RM_BOXES][RM_
     view(r, box)->member = b->member;
     for (uint32_t s = 0; s < RM_SIDES; s++) b->link[s] = link[box][s];
     b->links_up_ns = r->now;
-    b->was_alive = counts(r, b);
+    b->was_alive = box_counts(b);
     view(r, box)->alive = b->was_alive;
   }
   r->path = first_path(r);
@@ -180,25 +124,22 @@ static void seen(struct reflex *r, uint32_t box, uint32_t side) {
   b->seen_ns = r->now;
   if (!b->silent || b->silent_way == side || ++b->proof < PROOF) return;
   b->silent = false;
+  /* Well again so soon: it was a hiccup, and the next one is to be known for it. */
+  uint64_t hiccup = r->now - b->silent_ns;
+  if (hiccup < HICCUP * command(r)->silence_ns) learnt_hiccup(&b->learnt[1 - side], hiccup);
   publish(r, box, RM_CAUSE_RETURN);
-}
-
-/* A decaying maximum: a box that shares its processor is slow now and then. */
-static void note_slow(struct reflex *r, const struct way *w) {
-  if (reflex_serving(r) < 0) return;
-  struct box_state *b = &r->box[reflex_serving(r)];
-  uint64_t kept = r->now - w->first_put_ns;
-  if (r->now > b->slow_at_ns + RM_S) b->slow_ns /= 2, b->slow_at_ns = r->now;
-  if (kept > b->slow_ns) b->slow_ns = kept;
 }
 
 /* A frame came out of the serving box by its port of `side`: the way that starts on the other side works. */
 void reflex_out(struct reflex *r, uint32_t side) {
-  if (r->way[1 - side].put) note_slow(r, &r->way[1 - side]);
-  r->way[1 - side].put = 0;
+  struct way *w = &r->way[1 - side];
   int box = reflex_serving(r);
+  uint64_t quiet = w->put && w->enough_ns && r->now > w->enough_ns ? r->now - w->enough_ns : 0;
+  w->put = 0;
+  if (box < 0) return;
+  learnt_out(&r->box[box].learnt[1 - side], command(r), r->now, quiet);
   /* Where reflexes only report, a box serves on after its verdict, and may get well. */
-  if (box >= 0) seen(r, (uint32_t)box, side);
+  seen(r, (uint32_t)box, side);
 }
 
 void reflex_drained(struct reflex *r) {
@@ -213,9 +154,9 @@ void reflex_link(struct reflex *r, uint32_t role, bool up) {
                                     .subject = role});
   if (role < RM_PRIMARY_IN) return;
   struct box_state *b = &r->box[role_of_box(role)];
-  bool before = links(b);
+  bool before = box_links(b);
   b->link[role_side(role)] = up;
-  if (links(b) && !before) {
+  if (box_links(b) && !before) {
     b->links_up_ns = r->now;
     b->silent = false; /* a box that went through a reboot gets a new chance */
     view(r, role_of_box(role))->up_ns = r->now;
@@ -237,17 +178,25 @@ static bool silent(const struct reflex *r, struct way *w, uint64_t bar) {
   return false;
 }
 
+static uint64_t bar_of(const struct reflex *r, uint32_t box, uint32_t side) {
+  /* A doubtful box is better than none. */
+  return learnt_bar(&r->box[box].learnt[side], command(r)) * (reflex_has_other(r, box) ? 1 : LAST_BOX);
+}
+
+uint64_t reflex_bar(const struct reflex *r, uint32_t side) {
+  int box = reflex_serving(r);
+  return box < 0 ? 0 : bar_of(r, (uint32_t)box, side);
+}
+
 static void judge_silence(struct reflex *r, uint32_t box) {
   struct box_state *b = &r->box[box];
-  /* A doubtful box is better than none. */
-  uint64_t bar = command(r)->silence_ns * (choose(r, (int)box) >= 0 ? 1 : LAST_BOX);
   /* What went in while nobody judged is no evidence: silence was off, or a link down. */
-  bool watch = bar > 0 && alive(r, b), begins = watch && !r->watching;
+  bool watch = command(r)->silence_ns > 0 && box_worth(r, box) > WORTH_NOTHING, begins = watch && !r->watching;
   r->watching = watch;
   if (begins) clear_ways(r);
   if (!watch || begins) return;
-  bool first = silent(r, &r->way[0], bar);
-  if (!first && !silent(r, &r->way[1], bar)) return;
+  bool first = silent(r, &r->way[0], bar_of(r, box, 0));
+  if (!first && !silent(r, &r->way[1], bar_of(r, box, 1))) return;
   b->silent = true;
   b->silent_ns = r->now;
   b->silent_way = first ? 0 : 1;
@@ -255,52 +204,32 @@ static void judge_silence(struct reflex *r, uint32_t box) {
   publish(r, box, RM_CAUSE_SILENCE);
 }
 
-/* Add up who is against a box; what is stale goes out. The first of them by number is the cause. */
 static void count_votes(struct reflex *r, uint32_t box) {
-  struct box_state *b = &r->box[box];
-  uint32_t against = 0;
-  enum rm_cause cause = RM_CAUSE_RETURN;
-  for (enum rm_detector d = RM_DETECTOR_PROBE; d < RM_DETECTORS; d++) {
-    struct rm_detection *row = detection(r, box, d);
-    uint64_t stale = command(r)->stale_ns[d], seen = row->seen_ns;
-    if (row->light == RM_LIGHT_OFF) continue;
-    if (stale && r->now > seen && r->now - seen > stale) {
-      note_light(r, box, d, (struct said){RM_LIGHT_OFF, row->detail});
-      row->seen_ns = seen;
-    }
-    if (row->light != RM_LIGHT_RED || command(r)->weight[d] == 0) continue;
-    if (against == 0) cause = cause_of(d);
-    against += command(r)->weight[d];
-  }
-  if (against == b->against) return;
-  b->against = against;
-  if (outvoted(r, b)) b->outvoted_ns = r->now, b->cause = cause;
-  publish(r, box, outvoted(r, b) ? cause : RM_CAUSE_RETURN);
+  enum rm_cause cause = votes_tally(r, box);
+  /* Also when it was the number of votes needed that changed. */
+  if (box_counts(&r->box[box]) != r->box[box].was_alive) publish(r, box, cause);
 }
 
 void reflex_detect(struct reflex *r, uint32_t box, enum rm_detector d, struct said said) {
-  if (note_light(r, box, d, said)) count_votes(r, box);
-}
-
-/* What control's checks say, which it writes without being waited for. */
-static void hear_check(struct reflex *r, uint32_t box) {
-  const struct rm_check *check = &command(r)->check[box];
-  uint64_t seen = __atomic_load_n(&check->seen_ns, __ATOMIC_ACQUIRE);
-  struct rm_detection *row = detection(r, box, RM_DETECTOR_CHECK);
-  if (seen == row->seen_ns || seen == 0) return;
-  note_light(r, box, RM_DETECTOR_CHECK, (struct said){check->light, check->detail});
-  row->seen_ns = seen;
+  if (votes_note(r, box, d, said)) count_votes(r, box);
 }
 
 static void judge_votes(struct reflex *r) {
   for (uint32_t box = 0; box < r->boxes; box++) {
     struct box_state *b = &r->box[box];
-    note_light(r, box, RM_DETECTOR_LINK, (struct said){links(b) ? RM_LIGHT_GREEN : RM_LIGHT_RED, 0});
+    votes_note(r, box, RM_DETECTOR_LINK, (struct said){box_links(b) ? RM_LIGHT_GREEN : RM_LIGHT_RED, 0});
     enum rm_light silence = b->silent ? RM_LIGHT_RED : command(r)->silence_ns ? RM_LIGHT_GREEN : RM_LIGHT_OFF;
-    note_light(r, box, RM_DETECTOR_SILENCE, (struct said){silence, b->silent_way});
-    hear_check(r, box);
+    votes_note(r, box, RM_DETECTOR_SILENCE, (struct said){silence, b->silent_way});
+    votes_hear(r, box);
     count_votes(r, box);
   }
+}
+
+/* What control shows. */
+static void tell_usual(struct reflex *r, uint32_t box) {
+  for (uint32_t side = 0; side < RM_SIDES; side++)
+    r->board->live.usual[box * RM_SIDES + side] =
+        (struct rm_usual){r->box[box].learnt[side].quiet_ns, bar_of(r, box, side)};
 }
 
 /* Who joined or left by control's word, and who has been a member for long enough to count. */
@@ -322,21 +251,8 @@ static void judge_members(struct reflex *r) {
   }
 }
 
-static int choose_silent(struct reflex *r) {
-  int best = -1;
-  for (int box = 0; box < (int)r->boxes; box++) {
-    const struct box_state *b = &r->box[box];
-    if (!b->silent || !links(b) || outvoted(r, b) || !b->member || b->joined_ns) continue;
-    if (r->now - b->silent_ns <= RETRY * command(r)->hold_up_ns || !steady(r, b)) continue;
-    if (best < 0 || command(r)->rank[box] < command(r)->rank[best]) best = box;
-  }
-  return best;
-}
-
-/* With no box alive: one without a fault for the hold-up, or a silent one worth another try. */
 static void judge_return(struct reflex *r) {
-  int box = choose(r, -1);
-  if (box < 0 || !steady(r, &r->box[box])) box = choose_silent(r);
+  int box = reflex_choose_return(r);
   if (box < 0) return;
   r->box[box].silent = false;
   publish(r, (uint32_t)box, RM_CAUSE_RETURN);
@@ -354,29 +270,36 @@ static void begin_move(struct reflex *r, uint32_t to, uint32_t order) {
 static void judge_move(struct reflex *r) {
   if (!r->moving) return;
   uint32_t to = r->moving_to;
-  if (!alive(r, &r->box[to])) return end_move(r); /* stay where it is */
-  uint64_t seen = r->box[r->path].seen_ns, since = seen > r->moving_since ? seen : r->moving_since;
-  uint64_t quiet = SLOW * r->box[r->path].slow_ns;
-  bool handed_over = r->now >= since + (quiet > HANDED_OVER_NS ? quiet : HANDED_OVER_NS);
+  const struct box_state *from = &r->box[r->path];
+  if (!box_alive(&r->box[to])) return end_move(r); /* stay where it is */
+  uint64_t since = from->seen_ns > r->moving_since ? from->seen_ns : r->moving_since, quiet = HANDED_OVER_NS;
+  for (uint32_t side = 0; side < RM_SIDES; side++)
+    if (USUAL * from->learnt[side].quiet_ns > quiet) quiet = USUAL * from->learnt[side].quiet_ns;
   bool late = r->now >= r->moving_since + command(r)->pause_ns;
-  if (handed_over || late) go(r, to, RM_CAUSE_ORDER, r->moving_order);
+  if (r->now >= since + quiet || late) go(r, to, RM_CAUSE_ORDER, r->moving_order);
+}
+
+/* A box that is dead, or has left. */
+static void judge_serving(struct reflex *r, uint32_t box) {
+  struct box_state *b = &r->box[box];
+  if (box_alive(b) && b->member) return;
+  int other = reflex_choose(r, (int)box);
+  /* A doubtful box, or one that has left, is better than none and than one that is no better. */
+  bool worthy = box_alive(b) || box_worth(r, box) == WORTH_DOUBT;
+  if (worthy && !reflex_has_other(r, box)) return;
+  enum rm_cause cause = box_alive(b) ? RM_CAUSE_ORDER : !box_links(b) ? RM_CAUSE_LINK : b->silent ? RM_CAUSE_SILENCE : b->cause;
+  go(r, other >= 0 ? (uint32_t)other : command(r)->dead_path, cause, 0);
 }
 
 void reflex_judge(struct reflex *r) {
   int box = reflex_serving(r);
   judge_members(r);
-  if (box >= 0) judge_silence(r, (uint32_t)box);
+  if (box >= 0) judge_silence(r, (uint32_t)box), tell_usual(r, (uint32_t)box);
   judge_votes(r);
   judge_move(r);
   if (!command(r)->automatic) return;
-  if (box < 0) return judge_return(r);
-  struct box_state *b = &r->box[box];
-  bool leaves = !b->member && alive(r, b);
-  if (alive(r, b) && !leaves) return;
-  int other = choose(r, box);
-  if (leaves && other < 0) return; /* better than nobody */
-  enum rm_cause cause = leaves ? RM_CAUSE_ORDER : !links(b) ? RM_CAUSE_LINK : b->silent ? RM_CAUSE_SILENCE : b->cause;
-  go(r, other >= 0 ? (uint32_t)other : command(r)->dead_path, cause, 0);
+  if (box < 0) judge_return(r);
+  else if (reflex_serving(r) == box) judge_serving(r, (uint32_t)box);
 }
 
 void reflex_order(struct reflex *r) {
@@ -388,9 +311,11 @@ void reflex_order(struct reflex *r) {
   if (is) { /* else a box without ports */
     if (box) {
       r->box[to].silent = false;
+      if (command(r)->order_force) r->box[to].forgiven = r->box[to].red;
+      votes_tally(r, to);
       publish(r, to, RM_CAUSE_ORDER);
       int from = reflex_serving(r);
-      bool both = from >= 0 && (uint32_t)from != to && alive(r, &r->box[from]) && alive(r, &r->box[to]);
+      bool both = from >= 0 && (uint32_t)from != to && box_alive(&r->box[from]) && box_alive(&r->box[to]);
       if (both && command(r)->pause_ns) return begin_move(r, to, sequence);
     }
     go(r, to, RM_CAUSE_ORDER, sequence);
@@ -411,6 +336,7 @@ void reflex_own_stall(struct reflex *r, uint64_t lost_ns) {
     w->enough_ns += excused;
     w->excused_ns += excused;
   }
+  r->stalled_ns += lost_ns;
   rm_count(r->board, RM_COUNT_STALLS, 1, 0);
   /* One event a second is enough to tell; the counter keeps the number. */
   if (r->last_stall_ns && r->now - r->last_stall_ns < RM_S) return;

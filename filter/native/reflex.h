@@ -19,16 +19,30 @@ struct way {
   bool two_flows;
 };
 
+/* What is known of one way of a box (silence.c). */
+struct learnt {
+  uint64_t quiet_ns;     /* the longest silence that ended by itself, decaying */
+  uint64_t decayed_ns;   /* until when it has decayed */
+  uint64_t out_ns;       /* when something last came out; 0: not since the box began to serve */
+  uint64_t steady_ns;    /* since when there has been no pause */
+  uint64_t watched_ns;   /* how much of steady traffic has been seen in all */
+};
+
 struct box_state {
+  struct learnt learnt[RM_SIDES]; /* by the side where frames go in */
   bool link[RM_SIDES];
   bool silent;
   bool member;           /* has not left */
   bool was_alive;        /* as told: alive, and counted as such */
+  bool outvoted;         /* those against it suffice */
   uint32_t against;      /* weights of the red detectors but link and silence */
+  uint32_t red;          /* bit of each of them, whatever its weight */
+  uint32_t forgiven;     /* those that a forced order has overruled */
+  uint64_t proven_ns;    /* since when the votes suffice against the last box too; 0: they do not */
+  uint64_t excused_ns[RM_DETECTORS]; /* the node's own stalls when each detector last spoke */
   uint32_t silent_way;   /* the side of the way that was judged silent */
   uint32_t proof;        /* frames seen to pass that way since then */
   enum rm_cause cause;   /* of the detectors, when they outvoted the box */
-  uint64_t slow_ns, slow_at_ns; /* the longest it lately kept a frame, and when that was halved last */
   uint64_t joined_ns;    /* it is being warmed since then; 0: it is not */
   uint64_t links_up_ns, down_ns, silent_ns, seen_ns, outvoted_ns;
 };
@@ -46,10 +60,32 @@ struct reflex {
   bool moving;
   uint32_t moving_to, moving_order;
   uint64_t moving_since;
+  uint64_t stalled_ns;       /* how long the node has stood still in all */
   struct box_state box[RM_BOXES];
   bool watching;             /* silence was judged in the last turn */
   struct way way[RM_SIDES];  /* by the side where frames go in; of the serving box */
 };
+
+static inline bool box_links(const struct box_state *b) { return b->link[RM_SIDE_UP] && b->link[RM_SIDE_DOWN]; }
+static inline bool box_alive(const struct box_state *b) { return box_links(b) && !b->silent && !b->outvoted; }
+/* Alive, and one of those that may take over: a box that has joined is warmed for a hold-up first. */
+static inline bool box_counts(const struct box_state *b) { return box_alive(b) && b->member && b->joined_ns == 0; }
+
+/* How good a box is to be served by, the best last. */
+enum worth {
+  WORTH_NOTHING,
+  WORTH_DOUBT,   /* outvoted, but not by what proves that nothing passes: better than none */
+  WORTH_LITTLE,  /* alive, and suppressed for having died too often */
+  WORTH_ALL
+};
+/* choice.c: whether it is a member is another question. */
+enum worth box_worth(const struct reflex *r, uint32_t box);
+/* Who would take over if it were not for `except`; -1: nobody. */
+int reflex_choose(const struct reflex *r, int except);
+/* Is there another box that is alive and may serve? */
+bool reflex_has_other(const struct reflex *r, uint32_t box);
+/* With no box alive: the best of those without a fault for the hold-up, or a silent one worth another try; -1: none. */
+int reflex_choose_return(const struct reflex *r);
 
 /* The box that serves, or -1 on wire and block. */
 static inline int reflex_serving(const struct reflex *r) { return r->path < RM_BOXES ? (int)r->path : -1; }
@@ -76,6 +112,28 @@ struct said { enum rm_light light; uint32_t detail; };
 void reflex_detect(struct reflex *r, uint32_t box, enum rm_detector detector, struct said said);
 /* The node itself stood still for so long. */
 void reflex_own_stall(struct reflex *r, uint64_t lost_ns);
+
+/* How long a way of the serving box has to be silent, by the side where frames go in; 0: silence is not judged. */
+uint64_t reflex_bar(const struct reflex *r, uint32_t side);
+
+/* silence.c: something came out of a way after a silence of so long, which may be 0. */
+void learnt_out(struct learnt *l, const struct rm_command *c, uint64_t now, uint64_t quiet_ns);
+/* A silence that was judged and ended by itself. */
+void learnt_hiccup(struct learnt *l, uint64_t quiet_ns);
+/* The box begins to serve. */
+void learnt_begin(struct learnt *l);
+/* After so long without output the way is judged silent. */
+uint64_t learnt_bar(const struct learnt *l, const struct rm_command *c);
+
+/* votes.c: note what a detector says of a box; true: its light changed. */
+bool votes_note(struct reflex *r, uint32_t box, enum rm_detector d, struct said said);
+/* What control's checks say. */
+void votes_hear(struct reflex *r, uint32_t box);
+/* Add up who is against a box. Returns the first of them by number, or RM_CAUSE_RETURN while they do not suffice. */
+enum rm_cause votes_tally(struct reflex *r, uint32_t box);
+static inline uint32_t votes_needed(const struct reflex *r) {
+  return r->board->command.votes ? r->board->command.votes : 1;
+}
 
 /* events.c: write to the ring, or count it as lost. */
 void event_write(struct rm_board *board, uint64_t now, const struct rm_event *event);

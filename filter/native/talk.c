@@ -207,12 +207,13 @@ static void wake_side(struct plane *p, uint32_t side) {
 void crew_judge(struct plane *p) {
   struct reflex *r = &p->reflex;
   if (p->crew->workers == 1) return reflex_judge(r);
-  uint64_t bar = p->board->command.silence_ns, moved[RM_SIDES] = {0}, to[RM_SIDES];
+  uint64_t moved[RM_SIDES] = {0}, to[RM_SIDES];
   /* When each looked is read before what it saw. */
   for (uint32_t s = 0; s < RM_SIDES; s++) moved[s] = unseen_ns(p, 1 - s);
   fold(p);
   for (uint32_t s = 0; s < RM_SIDES; s++) {
     struct way *w = &r->way[s];
+    uint64_t bar = reflex_bar(r, s);
     if (moved[s] > EXCUSED * bar) moved[s] = EXCUSED * bar;
     if (w->enough_ns && moved[s] && p->now >= w->enough_ns + bar) wake_side(p, 1 - s);
     to[s] = w->enough_ns ? w->enough_ns += moved[s] : 0;

@@ -6,7 +6,7 @@
 import type { Box, Path } from "../../appliance/view.ts";
 import { BOXES, PATHS } from "../../appliance/view.ts";
 import { writeMember, writeOrder } from "../../appliance/board_command.ts";
-import { DETECTOR, type Detector, type LIGHT } from "../../filter/names.ts";
+import { DETECTOR, type Detector, LIGHT } from "../../filter/names.ts";
 import { eventsSince, nameEvent } from "./oracle.ts";
 import { type BoxIndex, buildLibrary, Reflex, type Side } from "./reflex.ts";
 import { MS, PLAIN, type Settings, writeSettings } from "./settings.ts";
@@ -86,8 +86,26 @@ export class Bench implements Disposable {
   member(box: BoxName, isIn: boolean): void {
     writeMember(this.reflex.board, box, isIn);
   }
-  order(path: Path): number {
-    return writeOrder(this.reflex.board, this.reflex.publish, path);
+  /** Who takes traffic from a box that has no other beside it, and after how long. */
+  last(detectors: readonly Detector[], ms: number): void {
+    const bits = detectors.reduce((sum, one) => sum | 1 << DETECTOR.indexOf(one), 0);
+    this.reflex.board.setNumber("command.last_mask", bits);
+    this.reflex.board.setNumber("command.last_ns", ms * MS);
+  }
+  suppress(box: BoxName, is: boolean): void {
+    this.reflex.board.setNumber("command.suppressed", is ? 1 : 0, indexOf(box));
+  }
+  /** What control's checks say. */
+  check(box: BoxName, light: (typeof LIGHT)[number]): void {
+    this.reflex.board.setNumber("check.light", LIGHT.indexOf(light), indexOf(box));
+    this.reflex.board.setNumber("check.seen_ns", this.#nowNs, indexOf(box));
+  }
+  light(box: BoxName, detector: Detector): (typeof LIGHT)[number] {
+    const at = indexOf(box) * DETECTOR.length + DETECTOR.indexOf(detector);
+    return LIGHT[this.reflex.board.number("detection.light", at)]!;
+  }
+  order(path: Path, force = false): number {
+    return writeOrder(this.reflex.board, this.reflex.publish, path, force);
   }
   /** Judge. @returns what was told since the last turn, links left out: "switch primary -> wire (link)" */
   turn(): string[] {

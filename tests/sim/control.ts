@@ -93,7 +93,7 @@ export class Control {
         path: readPath(board),
         alive: { primary: alive(0), redundant: alive(1) },
         primaryDownNs: board.number("box.down_ns", 0),
-        switches: board.number("live.switches"),
+        suppressedUntilMs: null,
         ordered: false, // the hardest case: what a person moved may be moved back
       },
       this.point,

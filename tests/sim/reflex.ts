@@ -47,8 +47,14 @@ export function roleOf(box: BoxIndex, side: Side): number {
   return 2 + 2 * box + side;
 }
 
-/** Build the library if need be. @returns its path; REMEDIATE_FILTER names another one, such as a broken one */
-export async function buildLibrary(): Promise<string> {
+let built: Promise<string> | undefined;
+
+/** Build the library if need be, once. @returns its path; REMEDIATE_FILTER names another one, such as a broken one */
+export function buildLibrary(): Promise<string> {
+  return built ??= build();
+}
+
+async function build(): Promise<string> {
   const other = Deno.env.get("REMEDIATE_FILTER");
   if (other !== undefined) return other;
   const { success, stderr } = await new Deno.Command(`${TOP}/scripts/native`, { args: ["filter"] }).output();

@@ -100,7 +100,7 @@ Deno.test("judgePoint() sees a death between two looks", () => {
     path: "redundant",
     alive: { primary: true, redundant: true },
     primaryDownNs: 5,
-    switches: 1,
+    suppressedUntilMs: null,
     ordered: false,
   };
   const first = judgePoint(POINT_START, input, config, 0);

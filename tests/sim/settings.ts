@@ -21,6 +21,10 @@ export const EXCUSES = 2;
 export interface Settings {
   readonly silenceNs: number;
   readonly silencePackets: number;
+  /** Learnt silence: its bounds, and how much has to be seen first. Min 0: nothing is learnt. */
+  readonly silenceNsMin: number;
+  readonly silenceNsMax: number;
+  readonly learnNs: number;
   readonly deadPath: "wire" | "block";
   readonly holdUpNs: number;
   readonly drainNs: number;
@@ -39,6 +43,9 @@ export interface Limits {
 export const PLAIN: Settings = {
   silenceNs: 10 * MS,
   silencePackets: 8,
+  silenceNsMin: 0,
+  silenceNsMax: 10 * MS,
+  learnNs: 1000 * MS,
   deadPath: "wire",
   holdUpNs: 30 * MS,
   drainNs: 5 * MS,
@@ -62,6 +69,9 @@ export function chooseSettings(random: Random, limits: Limits): Settings {
   return {
     silenceNs,
     silencePackets: limits.silencePacketsMin * random.pick([1, 1, 2]),
+    silenceNsMin: random.chance(0.3) ? 0 : Math.ceil(silenceNs / random.pick([1, 2, 3])),
+    silenceNsMax: silenceNs,
+    learnNs: random.pick([0, 20, 100, 400]) * MS,
     deadPath: random.pick(["wire", "block"] as const),
     holdUpNs: random.pick([0, 2, 5, 20, 50]) * MS,
     drainNs: random.pick([0, 1, 5]) * MS,
@@ -73,6 +83,9 @@ export function chooseSettings(random: Random, limits: Limits): Settings {
 export function writeSettings(board: Board, settings: Settings): void {
   board.setNumber("command.silence_ns", settings.silenceNs);
   board.setNumber("command.silence_packets", settings.silencePackets);
+  board.setNumber("command.silence_ns_min", settings.silenceNsMin);
+  board.setNumber("command.silence_ns_max", settings.silenceNsMax);
+  board.setNumber("command.silence_learn_ns", settings.learnNs);
   board.setNumber("command.dead_path", PATH.indexOf(settings.deadPath));
   board.setNumber("command.hold_up_ns", settings.holdUpNs);
   board.setNumber("command.drain_ns", settings.drainNs);

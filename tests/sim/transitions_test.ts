@@ -1,142 +1,97 @@
 /**
- * Every judgement of the reflexes, as one table: who serves and how it is, how the other box is, what was asked for.
+ * Every judgement of the reflexes, as two tables: how the serving box is, how the other one is, who serves then.
  *
- * A row is a state of the serving box and of the other one; the columns are what happens with automatic on and off.
- * "dead" stands for the dead policy, and the whole table is run for both policies and for both boxes.
+ * Each table is run for both policies, for both boxes, and for each of the detectors that bring a box into a state.
  */
 import assert from "node:assert/strict";
 import { Bench } from "./bench.ts";
 import { MS } from "./settings.ts";
+import { BOXES, type BoxName, bring, causeOf, prepare, serve, type State, STATES } from "./states.ts";
 
-const STATES = ["alive", "no link", "silent"] as const;
-type State = (typeof STATES)[number];
-const BOXES = ["primary", "redundant"] as const;
-type BoxName = (typeof BOXES)[number];
+type Outcome = "stays" | "other" | "dead";
+const S = "stays", O = "other", D = "dead";
 
-type Outcome = "stays" | "other by link" | "other by silence" | "dead by link" | "dead by silence";
-interface Row {
-  readonly serving: State;
-  readonly other: State;
-  readonly automatic: Outcome;
-}
+/** Rows: the serving box. Columns, in the order of STATES: the other box. "dead" is the dead policy. */
+const TABLE: Readonly<Record<State, readonly Outcome[]>> = {
+  //          alive suppressed doubtful proven silent no link
+  "alive": [S, S, S, S, S, S],
+  "suppressed": [S, S, S, S, S, S],
+  "doubtful": [O, O, S, S, S, S],
+  "proven": [O, O, O, D, D, D],
+  "silent": [O, O, O, D, D, D],
+  "no link": [O, O, O, D, D, D],
+};
 
-/** With automatic off, or with an outcome of "stays", nothing moves. */
-const TABLE: readonly Row[] = [
-  { serving: "alive", other: "alive", automatic: "stays" },
-  { serving: "alive", other: "no link", automatic: "stays" },
-  { serving: "alive", other: "silent", automatic: "stays" },
-  { serving: "no link", other: "alive", automatic: "other by link" },
-  { serving: "no link", other: "no link", automatic: "dead by link" },
-  { serving: "no link", other: "silent", automatic: "dead by link" },
-  { serving: "silent", other: "alive", automatic: "other by silence" },
-  { serving: "silent", other: "no link", automatic: "dead by silence" },
-  { serving: "silent", other: "silent", automatic: "dead by silence" },
-];
-
-interface Return {
-  readonly primary: State;
-  readonly redundant: State;
-  readonly to: "primary" | "redundant" | "stays";
-}
-
-/** From wire or block, after the hold-up and before a silent box is tried again. */
-const RETURNS: readonly Return[] = [
-  { primary: "alive", redundant: "alive", to: "primary" },
-  { primary: "alive", redundant: "no link", to: "primary" },
-  { primary: "alive", redundant: "silent", to: "primary" },
-  { primary: "no link", redundant: "alive", to: "redundant" },
-  { primary: "no link", redundant: "no link", to: "stays" },
-  { primary: "no link", redundant: "silent", to: "stays" },
-  { primary: "silent", redundant: "alive", to: "redundant" },
-  { primary: "silent", redundant: "no link", to: "stays" },
-  { primary: "silent", redundant: "silent", to: "stays" },
-];
-
-/** No verdict of silence falls after the box was brought into its state. */
-const LONG = 1000 * MS;
-
-/** Let the serving box be judged silent; reflexes only report meanwhile. */
-function hush(bench: Bench): void {
-  bench.set({ automatic: false, silenceNs: MS });
-  for (let i = 0; i < 15; i++) {
-    bench.burst();
-    bench.wait(1);
-    bench.turn();
-  }
-  bench.set({ silenceNs: LONG });
-}
-
-/** Bring a box that does not serve into a state by making it serve for a while. */
-function prepare(bench: Bench, box: BoxName, state: State): void {
-  bench.set({ automatic: false });
-  if (state === "silent") {
-    bench.order(box);
-    bench.turn();
-    hush(bench);
-  } else if (state === "no link") {
-    bench.link(box, "server", false);
-  }
-  bench.turn();
-}
-
-function serve(bench: Bench, box: BoxName): void {
-  bench.order(box);
-  bench.turn();
-  assert.equal(bench.path, box);
-}
-
-function expected(row: Row, box: BoxName, policy: "wire" | "block"): string[] {
-  if (row.automatic === "stays") return [];
-  const [where, , cause] = row.automatic.split(" ");
-  const other = box === "primary" ? "redundant" : "primary";
-  return [`switch ${box} -> ${where === "other" ? other : policy} (${cause})`];
-}
-
-for (const policy of ["wire", "block"] as const) {
-  for (const box of BOXES) {
-    Deno.test(`reflex_judge() moves by the table: ${box} serves, policy ${policy}`, async () => {
-      const other = box === "primary" ? "redundant" : "primary";
-      for (const row of TABLE) {
-        using bench = await Bench.open({ deadPath: policy, automatic: false });
-        prepare(bench, other, row.other);
-        serve(bench, box);
-        if (row.serving === "silent") hush(bench);
-        else if (row.serving === "no link") bench.link(box, "client", false);
-        const name = JSON.stringify(row);
-        assert.equal(bench.alive(box), row.serving === "alive", name);
-        assert.equal(bench.alive(other), row.other === "alive", name);
-        assert.deepEqual(bench.turn().filter(isSwitch), [], `automatic off: ${name}`);
-        bench.set({ automatic: true });
-        assert.deepEqual(bench.turn().filter(isSwitch), expected(row, box, policy), name);
-        assert.deepEqual(bench.turns(20), [], `settles: ${name}`);
-      }
-    });
-  }
-  Deno.test(`reflex_judge() returns from ${policy} by the table`, async () => {
-    for (const row of RETURNS) {
-      using bench = await Bench.open({ deadPath: policy, automatic: false });
-      for (const box of BOXES) prepare(bench, box, row[box]);
-      bench.order(policy);
-      bench.turn();
-      const name = JSON.stringify(row);
-      assert.equal(bench.path, policy, name);
-      assert.deepEqual(bench.turns(40), [], `automatic off: ${name}`);
-      bench.set({ automatic: true });
-      const told = bench.turn().filter(isSwitch);
-      assert.deepEqual(told, row.to === "stays" ? [] : [`switch ${policy} -> ${row.to} (return)`], name);
-    }
-  });
-}
+/** From wire or block, after the hold-up and before a silent box is tried again. Rows: primary, columns: redundant. */
+const RETURNS: Readonly<Record<State, readonly (BoxName | "stays")[]>> = {
+  "alive": Array<BoxName>(6).fill("primary"),
+  "suppressed": ["redundant", ...Array<BoxName>(5).fill("primary")],
+  "doubtful": ["redundant", "redundant", ...Array<BoxName>(4).fill("primary")],
+  "proven": ["redundant", "redundant", "redundant", S, S, S],
+  "silent": ["redundant", "redundant", "redundant", S, S, S],
+  "no link": ["redundant", "redundant", "redundant", S, S, S],
+};
 
 function isSwitch(text: string): boolean {
   return text.startsWith("switch");
 }
 
-Deno.test("the tables have every pair of states once", () => {
-  const all = STATES.flatMap((one) => STATES.map((two) => `${one}/${two}`)).sort();
-  assert.deepEqual(TABLE.map((row) => `${row.serving}/${row.other}`).sort(), all);
-  assert.deepEqual(RETURNS.map((row) => `${row.primary}/${row.redundant}`).sort(), all);
-});
+/** One cell: bring both boxes into their states, then let the reflexes act. */
+async function tryCell(
+  cell: { box: BoxName; serving: State; other: State; outcome: Outcome },
+  policy: "wire" | "block",
+  by: 0 | 1,
+) {
+  using bench = await Bench.open({ deadPath: policy });
+  prepare(bench);
+  const { box, serving, outcome } = cell;
+  const other = box === "primary" ? "redundant" : "primary";
+  bring(bench, other, cell.other, by);
+  serve(bench, box);
+  bring(bench, box, serving, by);
+  const name = JSON.stringify({ ...cell, policy, by });
+  const isAlive = (state: State) => state === "alive" || state === "suppressed";
+  assert.equal(bench.alive(box), isAlive(serving), name);
+  assert.equal(bench.alive(other), isAlive(cell.other), name);
+  assert.deepEqual(bench.turn().filter(isSwitch), [], `automatic off: ${name}`);
+  bench.set({ automatic: true });
+  const to = outcome === "other" ? other : policy;
+  const expected = outcome === "stays" ? [] : [`switch ${box} -> ${to} (${causeOf(serving, by)})`];
+  assert.deepEqual(bench.turn().filter(isSwitch), expected, name);
+  assert.deepEqual(bench.turns(20), [], `settles: ${name}`);
+}
+
+for (const policy of ["wire", "block"] as const) {
+  for (const box of BOXES) {
+    Deno.test(`reflex_judge() moves by the table: ${box} serves, policy ${policy}`, async () => {
+      for (const serving of STATES) {
+        for (const [i, outcome] of TABLE[serving].entries()) {
+          for (const by of [0, 1] as const) {
+            await tryCell({ box, serving, other: STATES[i]!, outcome }, policy, by);
+          }
+        }
+      }
+    });
+  }
+  Deno.test(`reflex_judge() returns from ${policy} by the table`, async () => {
+    for (const primary of STATES) {
+      for (const [i, to] of RETURNS[primary].entries()) {
+        using bench = await Bench.open({ deadPath: policy });
+        prepare(bench);
+        bring(bench, "primary", primary);
+        bring(bench, "redundant", STATES[i]!);
+        bench.order(policy);
+        bench.turn();
+        const name = JSON.stringify({ primary, redundant: STATES[i] });
+        assert.equal(bench.path, policy, name);
+        assert.deepEqual(bench.turns(40), [], `automatic off: ${name}`);
+        bench.set({ automatic: true });
+        const told = bench.turn().filter(isSwitch);
+        assert.deepEqual(told, to === "stays" ? [] : [`switch ${policy} -> ${to} (return)`], name);
+      }
+    }
+  });
+}
 
 Deno.test("reflex_judge() lets a flapping primary move traffic once", async () => {
   using bench = await Bench.open();

@@ -7,7 +7,9 @@ import { run, TOP } from "./library.ts";
 
 const SEED = Number(Deno.env.get("REMEDIATE_SEED") ?? 1);
 const FRAMES = 100; // of each worker in a round, as in talk.c
-const SOURCES = ["talk", "reflex", "events", "crossing"].map((name) => `${TOP}/filter/native/${name}.c`);
+const SOURCES = ["talk", "reflex", "silence", "votes", "events", "crossing"].map((name) =>
+  `${TOP}/filter/native/${name}.c`
+);
 
 async function talk(workers: number, rounds: number, ...sanitizers: string[]): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "remediate-talk-" });

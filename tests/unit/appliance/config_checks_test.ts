@@ -168,3 +168,53 @@ Deno.test("flowSlots() is the next power of two at which the table is at most ha
   assert.equal(flowSlots(1024), 2048);
   assert.match(warnings("[plane]\nflows_max = 16777216\n")[0]!, /takes 12 GiB/);
 });
+
+Deno.test("parseConfig() refuses votes that nobody has", () => {
+  const check = '[[check]]\nname = "a"\naddress = "192.0.2.1"\n';
+  assert.deepEqual(reasons("[failover.votes]\nneeded = 1\n"), []);
+  assert.match(
+    reasons("[failover.votes]\nneeded = 2\n")[0]!,
+    /^failover.votes.needed is never reached: no detector/,
+  );
+  assert.match(reasons(`[failover.votes]\nneeded = 2\n${check}`)[0]!, /never reached: check have 1 together/);
+  assert.deepEqual(reasons(`[failover.votes]\nneeded = 2\ncheck = 2\n${check}`), []);
+  assert.match(warnings("[failover.votes]\nbfd = 3\n")[0]!, /^failover.votes.bfd has no effect/);
+});
+
+Deno.test("parseConfig() keeps the bounds of silence in order, and lets a default give way", () => {
+  assert.deepEqual(reasons("[failover]\nsilence_ms = 5\n"), []);
+  assert.deepEqual(reasons("[failover]\nstall_ms = 9\n"), []);
+  assert.match(reasons("[failover]\nsilence_ms_min = 5\n")[0]!, /is not longer than failover.stall_ms \(5\)/);
+  assert.match(reasons("[failover]\nsilence_ms_min = 30\n")[0]!, /is longer than failover.silence_ms \(20\)/);
+  assert.match(
+    reasons("[failover]\nsilence_ms_max = 19\n")[0]!,
+    /is shorter than failover.silence_ms \(20\)/,
+  );
+});
+
+Deno.test("parseConfig() refuses damping that never begins or never ends", () => {
+  assert.match(reasons("[failover.damping]\nreuse_below = 2000\n")[0]!, /is not below/);
+  assert.match(reasons("[failover.damping]\nsuppress_s_max = 60\n")[0]!, /no box ever reaches/);
+  assert.deepEqual(reasons("[failover.damping]\nsuppress_above = 0\nsuppress_s_max = 60\n"), []);
+});
+
+Deno.test("parseConfig() tells what each kind of check needs and cannot use", () => {
+  const of = (text: string) => reasons(`[[check]]\nname = "a"\n${text}\n`);
+  const address = 'address = "192.0.2.1"\n';
+  assert.deepEqual(of(address), []);
+  assert.match(of("")[0]!, /^check\[0\].address is missing: a check of kind "icmp" needs it/);
+  assert.match(of(`${address}port = 1`)[0]!, /^check\[0\].port has no use in a check of kind "icmp"/);
+  assert.match(of(`kind = "tcp"\n${address}`)[0]!, /port is missing/);
+  assert.match(of(`kind = "neighbour"\n${address}`)[0]!, /interface is missing/);
+  assert.match(of('kind = "http"\nurl = "http://192.0.2.1/"\ninterface = "m"')[0]!, /interface has no use/);
+  assert.match(of('kind = "http"\nurl = "https://fw.example/"')[0]!, /holds a name in place of an address/);
+  assert.match(of('kind = "http"\nurl = "ftp://192.0.2.1/"')[0]!, /neither http nor https/);
+  assert.deepEqual(of('kind = "http"\nurl = "https://[2001:db8::1]:8443/x"'), []);
+  for (const bad of ["fw.example", "192.0.2", "192.0.2.256", "::g", "1:2"]) {
+    assert.match(of(`address = "${bad}"`)[0]!, /is no address/, bad);
+  }
+  assert.deepEqual(of('address = "2001:db8::1"'), []);
+  assert.match(of(`${address}timeout_ms = 2000`)[0]!, /timeout_ms is longer than interval_ms/);
+  const twice = `[[check]]\nname = "a"\n${address}`;
+  assert.match(reasons(twice + twice)[0]!, /is the name of check\[0\] as well/);
+});

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import {
   judgePoint,
   POINT_START,
-  pointAfter,
   type PointConfig,
   type PointInput,
   type PointState,
@@ -18,7 +17,7 @@ function input(path: Path, primary: boolean, more: Partial<PointInput> = {}): Po
   return {
     path,
     alive: { primary, redundant: true },
-    switches: 1,
+    suppressedUntilMs: null,
     primaryDownNs: 5,
     ordered: false,
     ...more,
@@ -78,46 +77,15 @@ Deno.test("judgePoint() begins to wait anew after every death of the primary, se
   assert.equal(judgePoint(state, { ...alive, primaryDownNs: 6 }, AUTOMATIC, 40_000).failbackAtMs, 90_000);
 });
 
-Deno.test("judgePoint() doubles the wait with every switch of the last quarter of an hour, up to 64 times", () => {
-  for (const [switches, factor] of [[1, 1], [2, 2], [3, 4], [7, 64], [8, 64], [500, 64]] as const) {
-    const given = input("redundant", true, { switches });
-    const { failbackAtMs } = judgePoint(POINT_START, given, AUTOMATIC, 0);
-    assert.equal(failbackAtMs, AFTER_MS * factor, `${switches} switches`);
-  }
-});
-
-Deno.test("judgePoint() forgets switches after a quarter of an hour", () => {
-  const given = input("redundant", true, { switches: 5 });
-  const { state } = judgePoint(POINT_START, given, AUTOMATIC, 0);
-  assert.equal(judgePoint(state, given, AUTOMATIC, 14 * 60_000).failbackAtMs, AFTER_MS * 16);
-  assert.equal(judgePoint(state, given, AUTOMATIC, 15 * 60_000).order, "primary");
-});
-
-Deno.test("judgePoint() counts on when a new plane counts its switches from zero", () => {
-  const before = judgePoint(POINT_START, input("redundant", true, { switches: 4 }), AUTOMATIC, 0).state;
-  const anew = judgePoint(before, input("redundant", true, { switches: 0 }), AUTOMATIC, 1000);
-  assert.equal(anew.state.switchedMs.length, 4, "nothing new");
-  const more = judgePoint(anew.state, input("redundant", true, { switches: 1 }), AUTOMATIC, 2000);
-  assert.equal(more.state.switchedMs.length, 5);
-});
-
-Deno.test("judgePoint() keeps a bounded memory over any number of switches", () => {
-  let state = POINT_START;
-  for (let switches = 1; switches < 1000; switches++) {
-    state = judgePoint(state, input("redundant", false, { switches }), AUTOMATIC, switches).state;
-  }
-  assert.ok(state.switchedMs.length <= 32);
+Deno.test("judgePoint() leaves a suppressed primary alone, and says until when", () => {
+  const given = input("redundant", true, { suppressedUntilMs: 10 * AFTER_MS });
+  assert.equal(judgePoint(POINT_START, given, AUTOMATIC, 0).failbackAtMs, 10 * AFTER_MS);
+  const { state, atMs } = firstOrder(POINT_START, given, AUTOMATIC, 0);
+  assert.equal(atMs, null, "it is control that ends a suppression, not the hour it was foretold for");
+  assert.equal(judgePoint(state, input("redundant", true), AUTOMATIC, 80 * AFTER_MS).order, "primary");
 });
 
 Deno.test("judgePoint() leaves alone what a person moved", () => {
   const given = input("redundant", true, { ordered: true });
   assert.equal(firstOrder(POINT_START, given, AUTOMATIC, 0).atMs, null);
-});
-
-Deno.test("pointAfter() takes earlier switches at their own times, not as new ones", () => {
-  const old = pointAfter(3, [0, 1000, 2000]);
-  const late = judgePoint(old, input("redundant", true, { switches: 3 }), AUTOMATIC, 20 * 60_000);
-  assert.equal(late.failbackAtMs, 20 * 60_000 + AFTER_MS, "they are forgotten by then");
-  const soon = judgePoint(old, input("redundant", true, { switches: 3 }), AUTOMATIC, 60_000);
-  assert.equal(soon.failbackAtMs, 60_000 + AFTER_MS * 4);
 });

@@ -1,0 +1,71 @@
+/* Which box is worth what, and who takes over.
+ *
+ * What a box is worth comes first: a doubtful one serves only where no other lives. Among equals one without a fault for
+ * the hold-up, then the lowest rank, then the first.
+ */
+#include "reflex.h"
+
+#define RETRY 10 /* with nothing alive, a silent box is tried again after so many hold-ups */
+
+static const struct rm_command *command(const struct reflex *r) { return &r->board->command; }
+
+enum worth box_worth(const struct reflex *r, uint32_t box) {
+  const struct box_state *b = &r->box[box];
+  if (!box_links(b) || b->silent) return WORTH_NOTHING;
+  if (!b->outvoted) return command(r)->suppressed[box] ? WORTH_LITTLE : WORTH_ALL;
+  return b->proven_ns && r->now - b->proven_ns >= command(r)->last_ns ? WORTH_NOTHING : WORTH_DOUBT;
+}
+
+static bool may_serve(const struct box_state *b) { return b->member && b->joined_ns == 0; }
+
+static uint64_t last_fault_ns(const struct box_state *b) {
+  uint64_t last = b->links_up_ns > b->silent_ns ? b->links_up_ns : b->silent_ns;
+  return b->outvoted_ns > last ? b->outvoted_ns : last;
+}
+
+static bool steady(const struct reflex *r, const struct box_state *b) {
+  return r->now - last_fault_ns(b) >= command(r)->hold_up_ns;
+}
+
+static bool better(const struct reflex *r, int box, int than) {
+  if (than < 0) return true;
+  enum worth is = box_worth(r, (uint32_t)box), best = box_worth(r, (uint32_t)than);
+  if (is != best) return is > best;
+  bool holds = steady(r, &r->box[box]), held = steady(r, &r->box[than]);
+  if (holds != held) return holds;
+  return command(r)->rank[box] < command(r)->rank[than];
+}
+
+int reflex_choose(const struct reflex *r, int except) {
+  int best = -1;
+  for (int box = 0; box < (int)r->boxes; box++) {
+    if (box == except || !may_serve(&r->box[box]) || box_worth(r, (uint32_t)box) == WORTH_NOTHING) continue;
+    if (better(r, box, best)) best = box;
+  }
+  return best;
+}
+
+bool reflex_has_other(const struct reflex *r, uint32_t box) {
+  int other = reflex_choose(r, (int)box);
+  return other >= 0 && box_worth(r, (uint32_t)other) > WORTH_DOUBT;
+}
+
+/* Silent for so long that it is worth another try. */
+static bool is_due(const struct reflex *r, const struct box_state *b) {
+  return b->silent && box_links(b) && b->proven_ns == 0 && r->now - b->silent_ns > RETRY * command(r)->hold_up_ns;
+}
+
+int reflex_choose_return(const struct reflex *r) {
+  int best = -1;
+  enum worth most = WORTH_NOTHING;
+  for (int box = 0; box < (int)r->boxes; box++) {
+    const struct box_state *b = &r->box[box];
+    if (!may_serve(b) || !steady(r, b)) continue;
+    enum worth is = is_due(r, b) ? WORTH_DOUBT : box_worth(r, (uint32_t)box);
+    if (is == WORTH_NOTHING || is < most) continue;
+    if (is == most && command(r)->rank[box] >= command(r)->rank[best]) continue;
+    best = box;
+    most = is;
+  }
+  return best;
+}
