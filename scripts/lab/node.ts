@@ -21,12 +21,14 @@ export interface NodeOptions {
   readonly silenceMs?: number;
   /** Workers of the plane. @default 1 */
   readonly cores?: number;
+  /** Lines at the end of the configuration. @default none */
+  readonly more?: readonly string[];
 }
 
 /** Configuration of the node for a lab, TOML. `directory` holds its state and its sockets; `core`: of the plane. */
 export function nodeConfig(
   directory: string,
-  options: Pick<NodeOptions, "preset" | "rules" | "silenceMs" | "cores">,
+  options: Pick<NodeOptions, "preset" | "rules" | "silenceMs" | "cores" | "more">,
   core: number | null = null,
 ): string {
   const ports = Object.entries(NODE_INTERFACES).map(([role, name]) => `${role} = "af_packet:${name}"`);
@@ -44,6 +46,7 @@ export function nodeConfig(
     `preset = "${options.preset}"`,
     ...(options.rules ?? []),
     ...(options.silenceMs === undefined ? [] : ["[failover]", `silence_ms = ${options.silenceMs}`]),
+    ...(options.more ?? []),
   ].join("\n") + "\n";
 }
 
