@@ -9,7 +9,7 @@ import { DETECTOR, type Detector } from "../filter/names.ts";
 import { lastBoxMs } from "./config_keys_votes.ts";
 import { type CompiledRule, encodeRule, type RuleLayout } from "../filter/rule.ts";
 import type { Config } from "./config.ts";
-import { type Path, PATHS, ROLES } from "./view.ts";
+import { ALL_ROLES, type Box, BOXES, type Path, PATHS } from "./view.ts";
 
 const NS_PER_MS = 1_000_000;
 const NS_PER_S = 1_000_000_000;
@@ -21,7 +21,7 @@ export type Publish = (field: string, value: number) => void;
 
 /** What is fixed for the life of a plane. `huge`: whether to use hugepages. */
 export function writeSetup(board: Board, config: Config, huge: boolean): void {
-  ROLES.forEach((role, i) => board.setText("setup.spec", config.ports[role].spec, i));
+  ALL_ROLES.forEach((role, i) => board.setText("setup.spec", config.ports[role]?.spec ?? "", i));
   board.setNumber("setup.frame_bytes_max", config.plane.frameBytesMax);
   board.setNumber("setup.huge", huge ? 1 : 0);
   board.setNumber("setup.memory_mib", config.plane.memoryMib);
@@ -44,6 +44,7 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.automatic", failover.automatic ? 1 : 0);
   writeSilence(board, failover);
   writeVotes(board, failover);
+  for (const { box, rank } of config.boxes) board.setNumber("command.rank", rank, BOXES.indexOf(box));
 }
 
 function writeSilence(board: Board, failover: Config["failover"]): void {
@@ -132,6 +133,12 @@ export function writeRules(
   const generation = (odd + 1) >>> 0;
   publish("command.rule_generation", generation);
   return generation;
+}
+
+/** Make a box leave, or join again. Takes effect within a turn. */
+export function writeMember(board: Board, box: Box, joins: boolean): void {
+  const bit = 1 << BOXES.indexOf(box), left = board.number("command.left");
+  board.setNumber("command.left", joins ? left & ~bit : left | bit);
 }
 
 /**

@@ -6,23 +6,22 @@
  */
 import type { Board } from "../filter/board.ts";
 import { AGE, CAUSE, EVENT_KIND, LIGHT, POLL, STATE } from "../filter/names.ts";
-import { damped, judgeBox, judgeNode } from "./box_view.ts";
-import { outvotedReason, readDetectors, type Told } from "./detector_view.ts";
+import { judgeNode, readBox } from "./box_view.ts";
 import {
+  ALL_ROLES,
   type Box,
-  type BoxView,
+  BOXES,
   type CheckView,
   type CounterView,
   type DampingView,
   type EventView,
   type FlowView,
-  type Light,
   type NodeStatus,
   type Path,
   PATHS,
   type PortView,
   type Role,
-  ROLES,
+  rolesOfBox,
   type WorkerView,
 } from "./view.ts";
 
@@ -30,7 +29,6 @@ const NS_PER_MS = 1e6;
 const NO_CPU = 0xffffffff;
 /** Events come in bursts of a few; more than this many in a row would be a storm. */
 const READS_MAX = 4;
-const BOXES: readonly Box[] = ["primary", "redundant"];
 
 /** The present, in both clocks of the board. */
 export interface Now {
@@ -42,7 +40,10 @@ export interface Now {
 export interface Surroundings {
   readonly name: string;
   readonly version: string;
-  readonly specs: Readonly<Record<Role, string>>;
+  /** Of the ports there are. */
+  readonly specs: Readonly<Partial<Record<Role, string>>>;
+  /** Names of boxes that have one of their own. */
+  readonly names?: Readonly<Partial<Record<Box, string>>>;
   readonly planeRestarts: number;
   /** Share of a core since the last reading, 0..1, of each of the plane's workers. */
   readonly cpu: readonly number[];
@@ -67,9 +68,12 @@ function mac(bytes: Uint8Array): string {
 }
 
 function readPorts(board: Board, specs: Surroundings["specs"]): PortView[] {
-  return ROLES.map((role, i) => ({
+  const there = ALL_ROLES.flatMap((role, i) =>
+    specs[role] === undefined ? [] : [{ role, i, spec: specs[role] }]
+  );
+  return there.map(({ role, i, spec }) => ({
     role,
-    spec: specs[role],
+    spec,
     driver: board.text("port.driver", i),
     mac: mac(board.bytes("port.mac", i)),
     mtu: board.number("port.mtu", i),
@@ -91,7 +95,7 @@ function readWorkers(board: Board, shares: readonly number[]): WorkerView[] {
     const cpu = board.number("worker.cpu", i), ports = board.number("worker.ports", i);
     return {
       cpu: cpu === NO_CPU ? null : cpu,
-      ports: ROLES.filter((_, role) => (ports >> role & 1) === 1),
+      ports: ALL_ROLES.filter((_, role) => (ports >> role & 1) === 1),
       queue: board.number("worker.queue", i),
       polling: POLL[board.number("worker.poll", i)] ?? "sleep",
       share: shares[i] ?? 0,
@@ -114,32 +118,6 @@ function readNamed(board: Board, label: string): CounterView[] {
     });
   }
   return views;
-}
-
-function readBox(board: Board, box: Box, ports: readonly PortView[], told: Told): Omit<BoxView, "damping"> {
-  const i = BOXES.indexOf(box);
-  const serving = readPath(board) === box;
-  const down = ports.filter((port) => port.role.startsWith(box) && port.link === "down").map((port) =>
-    port.role
-  );
-  const detectors = readDetectors(board, i, told);
-  const [light, reason] = judgeBox({
-    down,
-    serving,
-    silent: board.number("box.silent", i) === 1,
-    alive: board.number("box.alive", i) === 1,
-    outvoted: outvotedReason(detectors),
-    forced: board.number("live.forgiven", i) !== 0,
-  });
-  return {
-    box,
-    light,
-    reason,
-    serving,
-    detectors,
-    inPackets: board.number("box.in_packets", i),
-    outPackets: board.number("box.out_packets", i),
-  };
 }
 
 function readMirror(board: Board, ports: readonly PortView[]): NodeStatus["mirror"] {
@@ -173,11 +151,8 @@ export function readStatus(board: Board, now: Now, around: Surroundings): NodeSt
 function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
   const ports = readPorts(board, around.specs);
   const path = readPath(board);
-  const boxes = BOXES.map((box) => {
-    const check = around.checkReason?.(box) ?? null;
-    const view = readBox(board, box, ports, { ...now, ...(check !== null && { check }) });
-    return damped(view, around.damping?.(box) ?? null);
-  });
+  const boxes = BOXES.filter((box) => around.specs[rolesOfBox(box)[0]] !== undefined)
+    .map((box) => readBox(board, box, { ports, path, now, around }));
   const freshMs = rounded(Math.max(0, (now.monoNs - board.number("live.heartbeat_ns")) / NS_PER_MS));
   const state = planeState(board);
   const [light, reason] = judgeNode(boxes, path, { freshMs, state });
@@ -243,21 +218,22 @@ function readEvent(board: Board, i: number, boot: string): EventView {
     subject: subject(kind, number("subject")),
     before: place(kind, number("before")),
     after: place(kind, number("after")),
-    silentUs: kind === "link" || kind === "detector" ? null : number("silent_ns") / 1000,
+    silentUs: kind === "link" || kind === "detector" || kind === "member" ? null : number("silent_ns") / 1000,
     lostPackets: kind === "switch" ? number("lost_packets") : null,
   };
   return { ...event, text: describe(event) };
 }
 
 function subject(kind: EventView["kind"], value: number): string {
-  if (kind === "link") return ROLES[value] ?? "?";
-  return kind === "box" || kind === "detector" ? BOXES[value] ?? "?" : "node";
+  if (kind === "link") return ALL_ROLES[value] ?? "?";
+  return kind === "box" || kind === "detector" || kind === "member" ? BOXES[value] ?? "?" : "node";
 }
 
 function place(kind: EventView["kind"], value: number): string {
   if (kind === "switch") return PATHS[value] ?? "?";
   if (kind === "link") return value === 1 ? "up" : "down";
   if (kind === "box") return value === 1 ? "alive" : "dead";
+  if (kind === "member") return value === 1 ? "joined" : "left";
   if (kind === "detector") return LIGHT[value] ?? "?";
   return "";
 }
@@ -276,6 +252,10 @@ function describe(event: Omit<EventView, "text">): string {
       return `link of ${event.subject} is ${event.after}`;
     case "box":
       return `${event.subject} is ${event.after} (${event.cause})`;
+    case "member":
+      return event.after === "joined"
+        ? `${event.subject} joined: it gets copies, and takes over once it is warm`
+        : `${event.subject} left: it gets no copies and does not take over`;
     case "detector":
       return `${event.cause} of ${event.subject} is ${event.after}, was ${event.before}`;
     default:

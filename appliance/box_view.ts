@@ -1,43 +1,101 @@
 /**
- * The verdict on a box, and on the node, in a light and a sentence. Pure.
+ * What the board says of each box, and the one verdict on the node that follows from it. Pure.
  *
- * The plane says who is alive; why, and what a person should think of it, is said here.
+ * A box is as bad as the worst that is known of it; a node that serves without a spare is yellow.
  */
-import type { BoxView, DampingView, Light, Path, Role } from "./view.ts";
+import type { Board } from "../filter/board.ts";
+import type { Now, Surroundings } from "./board_view.ts";
+import { outvotedReason, readDetectors } from "./detector_view.ts";
+import {
+  type Box,
+  BOXES,
+  type BoxView,
+  type DampingView,
+  type Light,
+  type Path,
+  type PortView,
+  type Role,
+  rolesOfBox,
+} from "./view.ts";
 
 const STALE_MS = 1000;
 
-export interface Verdict {
+export interface Around {
+  readonly ports: readonly PortView[];
+  readonly path: Path;
+  readonly now: Now;
+  readonly around: Pick<Surroundings, "names" | "damping" | "checkReason">;
+}
+
+export function readBox(board: Board, box: Box, { ports, path, now, around }: Around): BoxView {
+  const i = BOXES.indexOf(box);
+  const serving = path === box;
+  const member = board.number("box.member", i) === 1;
+  const down = ports.filter((port) => rolesOfBox(box).includes(port.role) && port.link === "down").map((
+    port,
+  ) => port.role);
+  const check = around.checkReason?.(box) ?? null;
+  const damping = around.damping?.(box) ?? null;
+  const detectors = readDetectors(board, i, { monoNs: now.monoNs, ...(check !== null && { check }) });
+  const [light, reason] = judgeBox({
+    down,
+    serving,
+    member,
+    silent: board.number("box.silent", i) === 1,
+    alive: board.number("box.alive", i) === 1,
+    outvoted: outvotedReason(detectors),
+    forced: board.number("live.forgiven", i) !== 0,
+    damping,
+  });
+  return {
+    box,
+    name: around.names?.[box] ?? box,
+    member,
+    light,
+    reason,
+    serving,
+    detectors,
+    damping,
+    inPackets: board.number("box.in_packets", i),
+    outPackets: board.number("box.out_packets", i),
+  };
+}
+
+interface Verdict {
   readonly down: readonly Role[];
   readonly serving: boolean;
+  readonly member: boolean;
   readonly silent: boolean;
   readonly alive: boolean;
   /** What the red detectors say; null: none is. */
   readonly outvoted: string | null;
   /** A forced order has overruled them. */
   readonly forced: boolean;
+  readonly damping: DampingView | null;
 }
 
-export function judgeBox(is: Verdict): [Light, string] {
+function judgeBox(is: Verdict): [Light, string] {
   if (is.down.length > 0) return ["red", `no link on ${is.down.join(" and ")}`];
   if (is.silent) return ["red", "frames went in and none came out"];
   if (!is.alive && is.outvoted !== null) {
     return ["red", is.serving ? `${is.outvoted}; serves on, there is no better one` : is.outvoted];
   }
-  if (is.alive && is.forced && is.outvoted !== null) {
-    return ["yellow", `serves by force, though ${is.outvoted}`];
-  }
-  if (is.alive) return ["green", is.serving ? "links up, serving" : "links up, standing by"];
-  return ["yellow", "links up, not proven since it returned"];
+  if (!is.member) return ["yellow", "it has left: no copies, and it does not take over"];
+  if (!is.alive) return ["yellow", "links up, not proven since it returned"];
+  if (is.forced && is.outvoted !== null) return ["yellow", `serves by force, though ${is.outvoted}`];
+  const well = is.serving ? "links up, serving" : "links up, standing by";
+  // No good spare, however well it looks.
+  return is.damping?.suppressed
+    ? ["yellow", `${well}, suppressed: it died too often lately`]
+    : ["green", well];
 }
 
-/** A box that died too often is no good spare, however well it looks. */
-export function damped(box: Omit<BoxView, "damping">, damping: DampingView | null): BoxView {
-  if (!damping?.suppressed || box.light !== "green") return { ...box, damping };
-  return { ...box, damping, light: "yellow", reason: `${box.reason}, suppressed: it died too often lately` };
+/** "the primary", "the redundant box". */
+function called(box: Box): string {
+  return box === "primary" ? "the primary" : box === "redundant" ? "the redundant box" : box;
 }
 
-/** The node as a whole. */
+/** One verdict on the node, the worst news first. */
 export function judgeNode(
   boxes: readonly BoxView[],
   path: Path,
@@ -51,11 +109,14 @@ export function judgeNode(
   }
   const serving = boxes.find((box) => box.serving);
   if (serving?.light === "red") {
-    return ["red", `the ${serving.box} serves, and it is not well: ${serving.reason}`];
+    return ["red", `${called(serving.box)} serves and is not well: ${serving.reason}`];
   }
-  const spare = boxes.find((box) => !box.serving);
-  if (spare && spare.light !== "green") return ["yellow", `no spare: ${spare.box} has ${spare.reason}`];
-  return path === "primary"
-    ? ["green", "the primary serves, the redundant box stands by"]
-    : ["green", "the redundant box serves, the primary stands by"];
+  const spares = boxes.filter((box) => !box.serving);
+  const bad = spares.filter((box) => box.light !== "green");
+  if (bad.length > 0) {
+    const why = bad.map((box) => `${box.box} has ${box.reason}`).join("; ");
+    return ["yellow", bad.length === spares.length ? `no spare: ${why}` : `a spare is missing: ${why}`];
+  }
+  const by = spares.map((box) => called(box.box)).join(" and ");
+  return ["green", `${called(path)} serves, ${by} ${spares.length > 1 ? "stand" : "stands"} by`];
 }

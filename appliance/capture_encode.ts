@@ -9,10 +9,12 @@ import type { Board } from "../filter/board.ts";
 import type { CapturedFrame } from "../filter/capture.ts";
 import { NO_RULE, TAP, type Tap, WHY } from "../filter/names.ts";
 import { pcapngHead, pcapngPacket, pcapngStatistics } from "../filter/pcapng.ts";
-import { type EventView, type Role, ROLES } from "./view.ts";
+import { ALL_ROLES, type EventView, type Role, ROLES } from "./view.ts";
 
 /** The interface of marks. */
 export const NODE_PORT = ROLES.length;
+/** Ports that not every node has come behind it; a file names all, for one of ours may be copied into another. */
+const interfaceOf = (role: number) => role < NODE_PORT ? role : role + 1;
 const NODE_PORT_NAME = "node";
 /** Local experiments (IEEE 802): no program takes it for traffic, and none for a broken frame. */
 const MARK_TYPE = 0x88b5;
@@ -42,7 +44,7 @@ export interface CaptureMark {
 export interface CaptureOrigin {
   readonly node: string;
   readonly version: string;
-  readonly specs: Readonly<Record<Role, string>>;
+  readonly specs: Readonly<Partial<Record<Role, string>>>;
   readonly snapBytes: number;
   readonly filter: string;
 }
@@ -94,13 +96,19 @@ export class RecordDecoder {
 /** The section and its interfaces, with the indices that records have. */
 export function captureHead(origin: CaptureOrigin): Uint8Array<ArrayBuffer> {
   const filter = origin.filter === "" ? {} : { filter: origin.filter };
+  const port = (role: Role) => ({
+    name: role,
+    description: origin.specs[role] ?? "there is none",
+    ...filter,
+  });
   return pcapngHead({
     hardware: `Remediate node ${origin.node}`,
     application: `Remediate ${origin.version}`,
     snapBytes: origin.snapBytes,
     ports: [
-      ...ROLES.map((role) => ({ name: role, description: origin.specs[role], ...filter })),
+      ...ROLES.map(port),
       { name: NODE_PORT_NAME, description: "events of the node, as comments of frames that nobody sent" },
+      ...ALL_ROLES.slice(NODE_PORT).map(port),
     ],
   });
 }
@@ -117,7 +125,7 @@ export class CaptureEncoder {
   record(record: CaptureRecord): Uint8Array<ArrayBuffer> {
     const { role, timeNs, bytes, wireLength, tap } = record;
     const direction = tap === "in" ? "in" : "out";
-    const packet = { port: role, timeNs, bytes, wireLength, direction } as const;
+    const packet = { port: interfaceOf(role), timeNs, bytes, wireLength, direction } as const;
     return pcapngPacket(tap === "copy" ? { ...packet, comment: this.#comment(record) } : packet);
   }
 
@@ -154,8 +162,8 @@ export function encodeCounts(
 
 /** A frame of a file of ours, for another one. Null: it is of a port that there is none of. */
 export function encodeAgain(frame: CapturedFrame): Uint8Array<ArrayBuffer> | null {
-  const role = ROLES.findIndex((name) => name === frame.port);
-  const port = isMark(frame) ? NODE_PORT : role;
+  const role = ALL_ROLES.findIndex((name) => name === frame.port);
+  const port = isMark(frame) ? NODE_PORT : role < 0 ? role : interfaceOf(role);
   if (port < 0) return null;
   const { timeNs, bytes, wireLength, comment } = frame;
   const packet = { port, timeNs, bytes, wireLength, ...(comment !== undefined && { comment }) };

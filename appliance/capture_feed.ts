@@ -8,7 +8,7 @@ import type { BpfProgram } from "../filter/bpf.ts";
 import type { CaptureReader } from "../filter/dpdk.ts";
 import { tapBit } from "../filter/names.ts";
 import { type CaptureEncoder, type CaptureMark, encodeMark, RecordDecoder } from "./capture_encode.ts";
-import { type Role, ROLES } from "./view.ts";
+import { ALL_ROLES, type Role } from "./view.ts";
 
 /** Longer than a turn of the plane, and than control takes to fetch an event: two of its ticks. */
 export const BEHIND_NS = 25_000_000n;
@@ -37,7 +37,7 @@ export interface Taken {
 
 /** Copies of the mirror, and both directions of `ports`. A port that is looked at as a whole shows each frame once. */
 export function wantedTaps(ports: readonly Role[]): number {
-  return ROLES.reduce((bits, role, i) => {
+  return ALL_ROLES.reduce((bits, role, i) => {
     const whole = ports.includes(role);
     return bits | (whole ? tapBit("in", i) | tapBit("out", i) : tapBit("copy", i));
   }, 0);

@@ -20,14 +20,14 @@ import {
   LOG,
   NODE,
   PLANE,
-  PORTS,
+  REDUNDANT,
   RULE,
   VOTES,
 } from "./config_keys.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";
-import { type Role, ROLES } from "./view.ts";
+import { ALL_ROLES, type BaseRole, type Box, BOXES, type Role, ROLES, rolesOfBox } from "./view.ts";
 
 export type { FilterRule, Port, Problem };
 
@@ -39,7 +39,9 @@ export const DEFAULT_SOCKET = `${NODE.runtime_directory.default}/control.sock`;
 /** Sections and keys as in docs/configuration.md, in camelCase: `failover.silenceMs`. */
 export interface Config {
   readonly node: Values<typeof NODE>;
-  readonly ports: Readonly<Record<Role, Port>>;
+  readonly ports: Readonly<Record<BaseRole, Port>> & Readonly<Partial<Record<Role, Port>>>;
+  /** In the order of their numbers on the board: the primary, the redundant box, the further ones. */
+  readonly boxes: readonly BoxConfig[];
   readonly plane: Values<typeof PLANE> & {
     /** Places of each side's flow table, a power of two: what `flowsMax` amounts to. */
     readonly flowSlots: number;
@@ -66,6 +68,14 @@ export interface Config {
 }
 
 export type CheckConfig = Values<typeof CHECK>;
+
+export interface BoxConfig {
+  readonly box: Box;
+  /** As people call it. */
+  readonly name: string;
+  /** The lowest of those alive takes over. */
+  readonly rank: number;
+}
 
 export interface Parsed {
   /** Absent if and only if there are problems. */
@@ -102,6 +112,11 @@ export function parseConfig(
   return problems.length > 0 ? told : { ...told, config: build(shape) };
 }
 
+/** The ports there are, in the order of their numbers on the board. */
+export function configuredRoles(config: Pick<Config, "ports">): Role[] {
+  return ALL_ROLES.filter((role) => config.ports[role] !== undefined);
+}
+
 /** One line for people: place, key, reason, what was found, what is accepted. */
 export function describeProblem(problem: Problem): string {
   const { file, line, column, key, reason, found, accepted } = problem;
@@ -134,6 +149,7 @@ function build(shape: Shape): Config {
   return {
     node,
     ports: portsOf(shape),
+    boxes: boxesOf(shape),
     plane: { ...plane, flowSlots: flowSlots(plane.flowsMax) },
     filter: {
       preset: filter.preset,
@@ -172,14 +188,36 @@ function captureOf(shape: Shape, stateDirectory: string): Config["capture"] {
   return { ...capture, directory: capture.directory ?? `${stateDirectory}/capture` };
 }
 
-function portsOf(shape: Shape): Record<Role, Port> {
-  const entries = ROLES.map((role) => {
-    const key: keyof typeof PORTS = portKey(role);
-    const port = parsePort(String(shape.values.get(`ports.${key}`)));
-    if (!isPort(port)) throw new TypeError(`Cannot build ports: ports.${key} ${port.reason}`);
-    return [role, port] as const;
+const RANK_STEP = 100;
+
+function boxesOf(shape: Shape): BoxConfig[] {
+  const further = BOXES.slice(2, 2 + (shape.lists.get("redundant") ?? 0)).map((box, index) => {
+    const { name, order } = section(shape, `redundant[${index}]`, REDUNDANT);
+    return { box, name: name ?? box, rank: order ?? RANK_STEP * (index + 2) };
   });
-  return Object.fromEntries(entries) as Record<Role, Port>;
+  return [{ box: "primary", name: "primary", rank: 0 }, {
+    box: "redundant",
+    name: "redundant",
+    rank: RANK_STEP,
+  }, ...further];
+}
+
+function portsOf(shape: Shape): Config["ports"] {
+  const base = ROLES.map((role) => [role, portAt(shape, `ports.${role.replace("-", "_")}`)] as const);
+  const further = boxesOf(shape).slice(2).flatMap(({ box }, index) => {
+    const [inside, outside] = rolesOfBox(box);
+    return [
+      [inside, portAt(shape, `redundant[${index}].in`)] as const,
+      [outside, portAt(shape, `redundant[${index}].out`)] as const,
+    ];
+  });
+  return Object.fromEntries([...base, ...further]) as unknown as Config["ports"];
+}
+
+function portAt(shape: Shape, path: string): Port {
+  const port = parsePort(String(shape.values.get(path)));
+  if (!isPort(port)) throw new TypeError(`Cannot build ports: ${path} ${port.reason}`);
+  return port;
 }
 
 function ruleAt(shape: Shape, path: string): FilterRule {
@@ -189,10 +227,6 @@ function ruleAt(shape: Shape, path: string): FilterRule {
   const keepalive = keepaliveS === null ? {} : { keepaliveMs: keepaliveS * 1000 };
   const both = firstBytes === null ? {} : { firstBytesUp: firstBytes, firstBytesDown: firstBytes };
   return filterRule({ ...base, ...both, ...set, ...keepalive, name, match: match ?? "" });
-}
-
-function portKey(role: Role): keyof typeof PORTS {
-  return role.replace("-", "_") as keyof typeof PORTS;
 }
 
 function camel<K extends string>(key: K): Camel<K> {

@@ -4,9 +4,9 @@
  * Pure. Each check looks only at values that passed the first pass, so one wrong key is reported once and
  * does not hide the others.
  */
-import { FLOW_BYTES } from "../filter/names.ts";
+import { BOX, FLOW_BYTES } from "../filter/names.ts";
 import { type FilterRule, PRESETS } from "../filter/rule.ts";
-import { FAILOVER, PORTS, RULE, RULES_MAX } from "./config_keys.ts";
+import { FAILOVER, PORTS, REDUNDANT_MAX, RULE, RULES_MAX } from "./config_keys.ts";
 import { checks, silence, votes } from "./config_checks_failover.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
 import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
@@ -21,7 +21,19 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
   const checked: Checked = { problems: [], warnings: [] };
   const view = new View(shape, checked);
   for (
-    const check of [portsApart, directories, cores, failover, silence, votes, checks, memory, capture, rules]
+    const check of [
+      portsApart,
+      boxes,
+      directories,
+      cores,
+      failover,
+      silence,
+      votes,
+      checks,
+      memory,
+      capture,
+      rules,
+    ]
   ) {
     check(view);
   }
@@ -53,6 +65,15 @@ export class View {
     return this.shape.lists.get(path) ?? 0;
   }
 
+  /** Paths of the keys that hold ports. */
+  ports(): string[] {
+    const further = Array.from({ length: this.count("redundant") }, (_, i) => `redundant[${i}]`);
+    return [
+      ...Object.keys(PORTS).map((key) => `ports.${key}`),
+      ...further.flatMap((at) => [`${at}.in`, `${at}.out`]),
+    ];
+  }
+
   is(path: string, value: string | boolean | number): boolean {
     return this.shape.values.get(path) === value;
   }
@@ -74,8 +95,8 @@ export class View {
 
 function portsApart(view: View): void {
   const holder = new Map<string, string>();
-  for (const key of Object.keys(PORTS)) {
-    const port = portOf(view.text(`ports.${key}`));
+  for (const key of view.ports()) {
+    const port = portOf(view.text(key));
     if (port === null) continue;
     // Files may be read twice, so a reading pcap port claims only its own text; what is not there belongs to nobody.
     const claims = port.kind === "null" || port.kind === "gen"
@@ -87,18 +108,33 @@ function portsApart(view: View): void {
       const other = holder.get(claim);
       if (other === undefined) holder.set(claim, key);
       else {view.problem(
-          `ports.${key}`,
-          `holds ${claim}, which is already ports.${other}`,
-          "six different ports",
+          key,
+          `holds ${claim}, which is already ${other}`,
+          "a port of its own",
         );}
     }
     if (port.kind === "pci" && view.is("plane.hugepages", "off")) {
       view.warning(
-        `ports.${key}`,
+        key,
         "is a PCI port, which rarely works without hugepages",
         'hugepages = "auto"',
       );
     }
+  }
+}
+
+/** Names of boxes, which commands take beside those they have by their place. */
+function boxes(view: View): void {
+  const tables = view.count("redundant");
+  if (tables > REDUNDANT_MAX) {
+    view.problem("redundant", `are too many: ${tables}`, `at most ${REDUNDANT_MAX}`);
+  }
+  const taken = new Map<string, string>(BOX.map((box) => [box, "the name of a box by its place"]));
+  for (let index = 0; index < tables; index++) {
+    const path = `redundant[${index}].name`, name = view.text(path);
+    const holder = name === null || name === BOX[index + 2] ? undefined : taken.get(name);
+    if (holder !== undefined) view.problem(path, `is ${holder}`, "a name of its own");
+    if (name !== null) taken.set(name, `the name of redundant[${index}] as well`);
   }
 }
 
@@ -117,11 +153,11 @@ function directories(view: View): void {
       `a file, such as "${runtime}/control.sock"`,
     );
   }
-  for (const key of Object.keys(PORTS)) {
-    const port = portOf(view.text(`ports.${key}`));
+  for (const key of view.ports()) {
+    const port = portOf(view.text(key));
     if (port?.kind === "memif" && port.target === socket) {
       view.problem(
-        `ports.${key}`,
+        key,
         "holds the socket of the API",
         `a socket of at most ${SOCKET_BYTES_MAX} bytes`,
       );
@@ -165,11 +201,11 @@ function cores(view: View): void {
     return view.problem("plane.cores", "is no power of two", "1, 2, 4, 8 or 16");
   }
   if (cores <= 2) return;
-  for (const key of Object.keys(PORTS)) {
-    const port = portOf(view.text(`ports.${key}`));
+  for (const key of view.ports()) {
+    const port = portOf(view.text(key));
     if (port === null || ["af_packet", "pci", "null"].includes(port.kind)) continue;
     const reason = `has one receive queue, and plane.cores = ${cores} needs ${cores / 2}`;
-    view.problem(`ports.${key}`, reason, "an af_packet port, a NIC by PCI address, or plane.cores = 2");
+    view.problem(key, reason, "an af_packet port, a NIC by PCI address, or plane.cores = 2");
   }
 }
 

@@ -4,19 +4,26 @@
  * Pure. Each difference is named by its key, so that a person finds it in the file.
  */
 import type { Config } from "./config.ts";
-import { ROLES } from "./view.ts";
+import { ALL_ROLES, type Role, ROLES } from "./view.ts";
 
 /** Keys in which a running plane would have to be another one. */
 export function planeFixed(before: Config, after: Config): string[] {
-  const ports = ROLES.filter((role) => before.ports[role].spec !== after.ports[role].spec);
+  const ports = ALL_ROLES.filter((role) => before.ports[role]?.spec !== after.ports[role]?.spec);
   // What is derived from a key is no key.
   const keys = changed(before.plane, after.plane).filter((key) => key !== "flowSlots");
   const memory = changed(before.capture, after.capture).filter((key) => CAPTURE_MEMORY.includes(key));
   return [
-    ...ports.map((role) => `ports.${role.replace("-", "_")}`),
+    ...ports.map(portKey),
     ...keys.map((key) => `plane.${snake(key)}`),
     ...memory.map((key) => `capture.${snake(key)}`),
   ];
+}
+
+/** "ports.primary_in", "redundant[0].out". */
+function portKey(role: Role): string {
+  const place = ALL_ROLES.indexOf(role) - ROLES.length;
+  if (place < 0) return `ports.${role.replace("-", "_")}`;
+  return `redundant[${Math.floor(place / 2)}].${role.endsWith("-in") ? "in" : "out"}`;
 }
 
 /** Of the section [capture], what the plane takes its memory by. */

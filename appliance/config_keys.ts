@@ -5,7 +5,7 @@
  * declared here once, with its type, bounds, default and help, or it does not exist. Names carry their unit
  * last.
  */
-import { LIMIT } from "../filter/names.ts";
+import { BOX, LIMIT } from "../filter/names.ts";
 import type { Preset } from "../filter/rule.ts";
 import { type Keys, pathFault } from "./config_key.ts";
 import { CAPTURE } from "./config_keys_capture.ts";
@@ -65,6 +65,33 @@ export const PORTS = {
   primary_out: portKey("0000:04:00.1", "The port to the server side of the primary."),
   redundant_in: portKey("0000:05:00.0", "The port to the client side of the redundant box."),
   redundant_out: portKey("0000:05:00.1", "The port to the server side of the redundant box."),
+} as const satisfies Keys;
+
+export const REDUNDANT_MAX = BOX.length - 2;
+
+export const REDUNDANT = {
+  name: {
+    type: "text",
+    default: null,
+    absent: "`redundant-2` for the first table, `redundant-3` for the second",
+    example: "fw-c",
+    form: "1 to 31 letters, digits, dots, dashes and underscores, beginning with a letter or digit",
+    fault: (text) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,30}$/.test(text) ? null : "is no name",
+    help: "What people call the box. Commands take this name and the one it has by its place.",
+  },
+  in: portKey("0000:06:00.0", "The port to its client side."),
+  out: portKey("0000:06:00.1", "The port to its server side."),
+  order: {
+    type: "integer",
+    min: 1,
+    max: 1000,
+    default: null,
+    absent: "200 for the first table, 300 for the second",
+    example: "200",
+    help:
+      "Who takes over when the box that serves dies: of those alive, without a fault for `failover.hold_up_ms`, " +
+      "the one with the lowest number. The primary has 0, the redundant box of `[ports]` 100.",
+  },
 } as const satisfies Keys;
 
 export const FILTER = {
@@ -295,6 +322,16 @@ export const SECTIONS: readonly Section[] = [
     PORTS,
     "The six roles. Every one is required, and no two may hold the same port (but `null`).",
   ),
+  {
+    ...section(
+      "redundant",
+      REDUNDANT,
+      "Further redundant boxes, two at most, beside the one of `[ports]`. Each gets copies of its own and an equal " +
+        "part of the budget of `[filter]`. They are known as `redundant-2` and `redundant-3`, in the order of the " +
+        "tables. `remediate box` makes them join and leave.",
+    ),
+    list: true,
+  },
   section("plane", PLANE, "The packet process. A change takes effect when the plane starts again."),
   section("filter", FILTER, "Which packets are copied to the standby."),
   {

@@ -9,7 +9,7 @@ import { access, constants, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
-import type { Config, Port } from "./config.ts";
+import { type Config, configuredRoles, type Port } from "./config.ts";
 import { NODE } from "./config_keys.ts";
 import { examine } from "./doctor_checks.ts";
 import {
@@ -30,7 +30,7 @@ import {
 import type { Finding } from "./doctor_finding.ts";
 import { acceptedConfigPath, boardPath } from "./paths.ts";
 import { reasonOf } from "./reason.ts";
-import { type Role, ROLES } from "./view.ts";
+import type { Role } from "./view.ts";
 
 export type { Finding };
 
@@ -56,8 +56,8 @@ export async function gather(config: Config | null): Promise<Facts> {
   const management = await managementInterfaces();
   const interfaces = readInterfaces(dev);
   const ports = new Map<Role, PortFacts>();
-  for (const role of config === null ? [] : ROLES) {
-    ports.set(role, await lookAtPort(config!.ports[role], interfaces));
+  for (const role of config === null ? [] : configuredRoles(config)) {
+    ports.set(role, await lookAtPort(config!.ports[role]!, interfaces));
   }
   const node = config?.node ?? {
     stateDirectory: NODE.state_directory.default,

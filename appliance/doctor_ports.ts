@@ -4,10 +4,10 @@
  * Pure. The worst a node can do on its first run is to take the interface by which its owner reached the
  * machine, so that is refused first.
  */
-import type { Config, Port } from "./config.ts";
+import { type Config, configuredRoles, type Port } from "./config.ts";
 import type { Facts, FileFacts, InterfaceFacts, PciFacts } from "./doctor_facts.ts";
 import { fail, type Finding, ok, warn } from "./doctor_finding.ts";
-import { type Role, ROLES } from "./view.ts";
+import type { Role } from "./view.ts";
 
 /** Ethernet header and one VLAN tag: what a frame has on top of the MTU. */
 const FRAME_OVERHEAD_BYTES = 18;
@@ -16,12 +16,12 @@ const XDP_MTU_MAX = 3498;
 const DPDK_DRIVERS = ["vfio-pci", "uio_pci_generic", "igb_uio"];
 
 export function examinePorts(facts: Facts, config: Config): Finding[] {
-  const found = ROLES.flatMap((role) => examinePort(facts, config, role));
+  const found = configuredRoles(config).flatMap((role) => examinePort(facts, config, role));
   return [...found, ...mtus(facts, config)];
 }
 
 function examinePort(facts: Facts, config: Config, role: Role): Finding[] {
-  const port = config.ports[role];
+  const port = config.ports[role]!;
   const topic = `port ${role}`;
   const seen = facts.ports.get(role);
   if (seen === undefined || seen.kind === "nothing") return [ok(topic, `${port.spec} needs nothing.`)];
@@ -118,9 +118,9 @@ function fileFaults(seen: FileFacts, { port, topic }: About): Finding[] {
 function mtus(facts: Facts, config: Config): Finding[] {
   const found: Finding[] = [];
   const known = new Map<Role, number>();
-  for (const role of ROLES) {
+  for (const role of configuredRoles(config)) {
     const seen = facts.ports.get(role);
-    const port = config.ports[role];
+    const port = config.ports[role]!;
     if (seen?.kind !== "interface" || seen.mtu === null || port.kind === "tap") continue;
     known.set(role, seen.mtu);
     if (port.kind === "af_xdp" && seen.mtu > XDP_MTU_MAX) {
@@ -138,7 +138,7 @@ function mtus(facts: Facts, config: Config): Finding[] {
       `plane.frame_bytes_max, ${config.plane.frameBytesMax}, are dropped.`;
     found.push(warn("mtu", text, `set plane.frame_bytes_max to ${largest}`));
   } else if (least !== most) {
-    const small = [...known].filter(([, mtu]) => mtu < most).map(([role]) => config.ports[role].target);
+    const small = [...known].filter(([, mtu]) => mtu < most).map(([role]) => config.ports[role]!.target);
     const text =
       `MTUs differ (${least} to ${most}): a frame that fits into one port will not fit out of another.`;
     found.push(warn("mtu", text, small.map((name) => `ip link set ${name} mtu ${most}`).join("; ")));

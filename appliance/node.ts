@@ -25,7 +25,7 @@ import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
-import { absentStatus, dampingEvent, planeEvent, specsOf } from "./node_views.ts";
+import { absentStatus, dampingEvent, namesOf, planeEvent, specsOf } from "./node_views.ts";
 import type { Box, EventView, FlowView, NodeControl, NodeStatus, OrderResult, Path } from "./view.ts";
 
 const TICK_MS = 10;
@@ -264,6 +264,7 @@ export class Node implements NodeControl {
       name: this.#config.node.name,
       version: VERSION,
       specs: specsOf(this.#config),
+      names: namesOf(this.#config),
       planeRestarts: this.#keeper.restarts,
       cpu: this.#cpu.shares,
       lastSwitch: this.#journal.lastSwitch(),

@@ -1,11 +1,16 @@
 /** Views of a node that the board cannot give: no plane to look at, and events of control itself. Pure. */
 import type { Now, Surroundings } from "./board_view.ts";
-import type { Config } from "./config.ts";
-import { type Box, type DampingView, type EventView, type NodeStatus, type Role, ROLES } from "./view.ts";
+import { type Config, configuredRoles } from "./config.ts";
+import type { Box, DampingView, EventView, NodeStatus, Role } from "./view.ts";
 
 /** What each role's port is called in the configuration. */
-export function specsOf(config: Config): Record<Role, string> {
-  return Object.fromEntries(ROLES.map((role) => [role, config.ports[role].spec])) as Record<Role, string>;
+export function specsOf(config: Config): Partial<Record<Role, string>> {
+  return Object.fromEntries(configuredRoles(config).map((role) => [role, config.ports[role]!.spec]));
+}
+
+/** What the configuration calls the boxes. */
+export function namesOf(config: Config): Partial<Record<Box, string>> {
+  return Object.fromEntries(config.boxes.map(({ box, name }) => [box, name]));
 }
 
 export function planeEvent(

@@ -5,14 +5,30 @@
  * since the start of the plane. A view carries `freshMs`: older than a second means control has lost sight
  * of the plane, and whatever it shows is history, not state.
  */
-import { type Cause, type Detector, type EventKind, PATH, ROLE } from "../filter/names.ts";
+import { BOX, type Cause, type Detector, type EventKind, PATH, ROLE } from "../filter/names.ts";
 
-export { PATH as PATHS, ROLE as ROLES };
+/** All there may be: a node has the first so many of them, with as many boxes. */
+export { BOX as BOXES, PATH as PATHS, ROLE as ALL_ROLES };
 export type { Detector };
 export type Role = (typeof ROLE)[number];
+/** The ports that every node has. */
+export const ROLES = [
+  "upstream",
+  "downstream",
+  "primary-in",
+  "primary-out",
+  "redundant-in",
+  "redundant-out",
+] as const satisfies readonly Role[];
+export type BaseRole = (typeof ROLES)[number];
 export type Path = (typeof PATH)[number];
-export type Box = "primary" | "redundant";
+export type Box = (typeof BOX)[number];
 export type Light = "green" | "yellow" | "red";
+
+/** The ports of a box: client side, server side. */
+export function rolesOfBox(box: Box): readonly [Role, Role] {
+  return [`${box}-in`, `${box}-out`];
+}
 
 export interface PortView {
   readonly role: Role;
@@ -92,6 +108,10 @@ export interface CheckView {
 
 export interface BoxView {
   readonly box: Box;
+  /** What the configuration calls it; else the same. */
+  readonly name: string;
+  /** It has not left: it gets copies, and may be chosen. */
+  readonly member: boolean;
   readonly light: Light;
   /** One sentence: why it is green, yellow or red. */
   readonly reason: string;
@@ -113,7 +133,7 @@ export interface CounterView {
 export interface NodeStatus {
   readonly name: string;
   readonly version: string;
-  /** green: both boxes alive; yellow: serving without a spare, or stale; red: no box alive. */
+  /** green: all boxes alive; yellow: serving without a spare, or stale; red: no box alive. */
   readonly light: Light;
   readonly reason: string;
   readonly path: Path;

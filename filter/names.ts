@@ -1,8 +1,8 @@
 /**
  * Names of the enumerations in native/abi.h, in their order: a number on the board is an index into these.
  *
- * A test parses the header and holds the two against each other. Names are those of C in lower case; only roles, which
- * people type, have hyphens.
+ * A test parses the header and holds the two against each other. Names are those of C in lower case; only roles and
+ * boxes, which people type, have hyphens.
  */
 export const ROLE = [
   "upstream",
@@ -11,17 +11,21 @@ export const ROLE = [
   "primary-out",
   "redundant-in",
   "redundant-out",
+  "redundant-2-in",
+  "redundant-2-out",
+  "redundant-3-in",
+  "redundant-3-out",
 ] as const;
 export const SIDE = ["up", "down"] as const;
-export const BOX = ["primary", "redundant"] as const;
-export const PATH = ["primary", "redundant", "wire", "block"] as const;
+export const BOX = ["primary", "redundant", "redundant-2", "redundant-3"] as const;
+export const PATH = [...BOX, "wire", "block"] as const;
 export const STATE = ["setup", "starting", "running", "stopped", "failed"] as const;
 export const POLL = ["busy", "sleep"] as const;
 /** Senses that judge a box. */
 export const DETECTOR = ["link", "silence", "probe", "bfd", "grey", "check"] as const;
 /** What a detector says. */
 export const LIGHT = ["off", "green", "yellow", "red"] as const;
-export const EVENT_KIND = ["switch", "link", "box", "stall", "detector"] as const;
+export const EVENT_KIND = ["switch", "link", "box", "stall", "detector", "member"] as const;
 export const CAUSE = [
   "start",
   "link",
@@ -149,5 +153,5 @@ export type Cause = (typeof CAUSE)[number];
 
 /** The bit that stands for frames of a role, an index of ROLE, at a tap. */
 export function tapBit(tap: Tap, role: number): number {
-  return 1 << (8 * TAP.indexOf(tap) + role);
+  return 1 << (ROLE.length * TAP.indexOf(tap) + role);
 }

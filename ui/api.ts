@@ -7,11 +7,11 @@
  */
 import { type Context, Hono } from "hono";
 import {
+  ALL_ROLES,
   type CaptureAnswer,
   type NodeControl,
   type NodeStatus,
   type Role,
-  ROLES,
 } from "../appliance/view.ts";
 
 export const LIMIT_MAX = 10000;
@@ -117,9 +117,9 @@ function file(answer: CaptureAnswer): Response {
 
 function portsOf(text: string | undefined): Role[] {
   return (text ?? "").split(",").filter((name) => name !== "").map((name) => {
-    const role = ROLES.find((known) => known === name);
+    const role = ALL_ROLES.find((known) => known === name);
     if (role !== undefined) return role;
-    throw bad(`The parameter "ports" has "${name}"; accepted: of ${ROLES.join(", ")}`);
+    throw bad(`The parameter "ports" has "${name}"; accepted: of ${ALL_ROLES.join(", ")}`);
   });
 }
 

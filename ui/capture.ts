@@ -4,7 +4,7 @@
  * What comes from the node is passed on in whole blocks, so the file is good whenever it ends: the node may go, the
  * disk may be full, the person may press Ctrl-C. The tally goes to the error stream, for the file may be on the other.
  */
-import { type CaptureListing, ROLES } from "../appliance/view.ts";
+import { ALL_ROLES, type CaptureListing } from "../appliance/view.ts";
 import { PcapngScanner } from "../filter/pcapng.ts";
 import { NODE_PORT } from "../appliance/capture_encode.ts";
 import { suggest } from "../appliance/suggest.ts";
@@ -102,10 +102,10 @@ function expressionFault(expression: string, { compile }: CaptureMeans): string 
 
 function portFault(text: string): string | null {
   for (const name of text.split(",").filter((word) => word !== "")) {
-    if (ROLES.some((role) => role === name)) continue;
-    const near = suggest(name, ROLES);
+    if (ALL_ROLES.some((role) => role === name)) continue;
+    const near = suggest(name, ALL_ROLES);
     return `"${name}" is no port: ${
-      near === null ? `there are ${ROLES.join(", ")}` : `did you mean ${near}?`
+      near === null ? `there are ${ALL_ROLES.join(", ")}` : `did you mean ${near}?`
     }`;
   }
   return null;

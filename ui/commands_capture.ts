@@ -1,5 +1,5 @@
 /** The commands on captured frames, a part of the table in commands.ts. */
-import { ROLES } from "../appliance/view.ts";
+import { ALL_ROLES } from "../appliance/view.ts";
 import type { Command, Option } from "./commands.ts";
 
 const YEAR_S = 366 * 86_400;
@@ -91,7 +91,9 @@ function captureCommand({ remote, exits }: Shared): Command {
       {
         name: "ports",
         value: "ROLES",
-        help: `Also all that these ports receive and are handed, with commas between: ${ROLES.join(", ")}.`,
+        help: `Also all that these ports receive and are handed, with commas between: ${
+          ALL_ROLES.join(", ")
+        }.`,
       },
       WRITE,
     ],

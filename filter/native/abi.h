@@ -114,6 +114,10 @@ struct rm_command {
   /* Learnt silence: on a steady way the bar follows what is usual there, within these. Min 0: silence_ns is the bar. */
   uint64_t silence_ns_min, silence_ns_max;
   uint64_t silence_learn_ns;    /* so much has to have been seen of a way before its bar falls below silence_ns */
+  /* Members: a box that has left gets no copies and is not chosen. Of those alive the lowest rank takes over; equal
+   * ranks go by their number. */
+  uint32_t left;                /* bit of each enum rm_box */
+  uint32_t rank[RM_BOXES];
 } RM_ALIGNED;
 
 struct rm_port {
@@ -132,6 +136,8 @@ struct rm_box_view {
   uint64_t down_ns;    /* monotonic time it was last judged dead; 0: never */
   uint64_t up_ns;      /* monotonic time its links came back; 0: never lost */
   uint64_t in_packets, out_packets; /* put in, came out, both directions */
+  uint32_t present;    /* it has ports */
+  uint32_t member;     /* it has not left */
 } RM_ALIGNED;
 
 /* What one detector says of one box. */
@@ -154,8 +160,8 @@ struct rm_event {
   uint64_t sequence;   /* from 1; the slot is valid when it equals the expected number */
   uint64_t mono_ns, wall_ns;
   uint32_t kind, cause;
-  uint32_t before, after;   /* switch: paths; link: 0/1; box: alive before, after; detector: enum rm_light */
-  uint32_t subject;         /* link: role; box, detector: enum rm_box */
+  uint32_t before, after;   /* switch: paths; link: 0/1; box: alive before, after; detector: enum rm_light; member: 0/1 */
+  uint32_t subject;         /* link: role; box, detector, member: enum rm_box */
   uint32_t order;           /* sequence of the order that caused it, else 0 */
   uint64_t silent_ns;       /* time since the box was last seen working */
   uint64_t lost_packets;    /* put into the box and not seen to come out, an upper estimate */
@@ -282,7 +288,7 @@ struct rm_board {
 #define RM_CAPTURE_MAGIC 0x43584d52u /* "RMXC" */
 #define RM_CAPTURE_RINGS 32
 /* Bit of `wanted` for frames of a role at a tap. */
-#define RM_TAP_BIT(tap, role) (1u << (8 * (tap) + (role)))
+#define RM_TAP_BIT(tap, role) (1u << (RM_ROLES * (tap) + (role)))
 
 struct rm_capture_header {
   uint32_t magic, abi;
@@ -309,4 +315,5 @@ struct rm_captured {
   uint8_t pad[6];
 };
 _Static_assert(sizeof(struct rm_captured) == 40, "head of a captured frame");
+_Static_assert(RM_TAPS * RM_ROLES <= 32, "a bit of `wanted` for each role at each tap");
 #endif

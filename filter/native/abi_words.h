@@ -10,13 +10,25 @@ enum rm_role {
   RM_PRIMARY_OUT,
   RM_REDUNDANT_IN,
   RM_REDUNDANT_OUT,
+  RM_REDUNDANT_2_IN, /* further boxes; a role without a spec does not exist */
+  RM_REDUNDANT_2_OUT,
+  RM_REDUNDANT_3_IN,
+  RM_REDUNDANT_3_OUT,
   RM_ROLES
 };
 enum rm_side { RM_SIDE_UP, RM_SIDE_DOWN, RM_SIDES };
-enum rm_box { RM_PRIMARY, RM_REDUNDANT, RM_BOXES };
+enum rm_box { RM_PRIMARY, RM_REDUNDANT, RM_REDUNDANT_2, RM_REDUNDANT_3, RM_BOXES };
 
-/* Where traffic goes. The first two values equal enum rm_box. */
-enum rm_path { RM_PATH_PRIMARY, RM_PATH_REDUNDANT, RM_PATH_WIRE, RM_PATH_BLOCK, RM_PATHS };
+/* Where traffic goes. The first values equal enum rm_box. */
+enum rm_path {
+  RM_PATH_PRIMARY,
+  RM_PATH_REDUNDANT,
+  RM_PATH_REDUNDANT_2,
+  RM_PATH_REDUNDANT_3,
+  RM_PATH_WIRE,
+  RM_PATH_BLOCK,
+  RM_PATHS
+};
 
 enum rm_state { RM_STATE_SETUP, RM_STATE_STARTING, RM_STATE_RUNNING, RM_STATE_STOPPED, RM_STATE_FAILED };
 enum rm_poll { RM_POLL_BUSY, RM_POLL_SLEEP };
@@ -37,6 +49,7 @@ enum rm_event_kind {
   RM_EVENT_BOX,
   RM_EVENT_STALL,
   RM_EVENT_DETECTOR, /* a detector changed its light */
+  RM_EVENT_MEMBER,   /* a box joined or left */
   RM_EVENT_KINDS
 };
 enum rm_cause {

@@ -132,9 +132,8 @@ static bool follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
   return waits;
 }
 
-static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v) {
-  uint32_t role = role_box(1 - (uint32_t)serving(p), side);
-  if (p->now < p->reflex.drain_until || !p->port[role].view->link) return;
+static void copy_to(struct plane *p, uint32_t role, struct rte_mbuf *m, struct rm_verdict v) {
+  if (!p->port[role].view->link) return;
   struct rm_live *live = p->live;
   live->why[v.why].packets++;
   live->why[v.why].bytes += m->pkt_len;
@@ -146,6 +145,13 @@ static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, 
   /* Nobody writes to a frame after this point, so the copy is one more reference. */
   rte_mbuf_refcnt_update(m, 1);
   port_queue(p, role, m, true);
+}
+
+/* Every standby gets the same, but what the old box is still drained of it must not be given twice. */
+static void copy_to_standbys(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v) {
+  uint32_t boxes = p->members & ~(1u << serving(p));
+  if (p->now < p->reflex.drain_until) boxes &= ~(1u << p->reflex.previous);
+  for (; boxes; boxes &= boxes - 1) copy_to(p, role_box((uint32_t)__builtin_ctz(boxes), side), m, v);
 }
 
 /* A frame from outside with something to do. *waiting: the flow whose seed it has to wait for. */
@@ -183,7 +189,7 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   else if (state & RM_HOT_PASSES) note_passing(b, k->slot);
   int box = serving(p);
   if (box >= 0) {
-    if (v.why != RM_WHY_NONE) copy_to_standby(p, side, m, v);
+    if (v.why != RM_WHY_NONE) copy_to_standbys(p, side, m, v);
     if (waiting) hold_frame(p, side, m, seed_claim(side, slot_of(p, side, waiting), waiting));
     else port_queue(p, role_box((uint32_t)box, side), m, false);
   } else if (p->reflex.path == RM_PATH_WIRE) {
@@ -263,7 +269,7 @@ static bool drains(const struct plane *p, uint32_t box) {
 /* What the old box handed over before the new one did must leave before it as well. */
 static void drain_first(struct plane *p, uint32_t role) {
   uint32_t old = p->reflex.previous;
-  if ((int)role_of_box(role) != serving(p) || old > RM_PATH_REDUNDANT || !drains(p, old)) return;
+  if ((int)role_of_box(role) != serving(p) || old >= RM_BOXES || !drains(p, old)) return;
   for (uint32_t n = 0; n < DRAIN_BURSTS && burst_box(p, role_box(old, role_side(role))); n++) continue;
 }
 

@@ -35,7 +35,7 @@ static void describe(struct plane *p) {
   struct rm_worker *row = &p->board->live.worker[p->index];
   uint32_t core = p->board->setup.core;
   *row = (struct rm_worker){.cpu = core == RM_NO_CPU ? RM_NO_CPU : core + p->index, .queue = p->queue};
-  for (uint32_t r = 0; r < RM_ROLES; r++) row->ports |= p->has[role_side(r)] ? 1u << r : 0;
+  for (uint32_t r = 0; r < p->roles; r++) row->ports |= p->has[role_side(r)] ? 1u << r : 0;
 }
 
 static int add_worker(struct crew *crew, struct plane *p, uint32_t index) {
@@ -43,6 +43,7 @@ static int add_worker(struct crew *crew, struct plane *p, uint32_t index) {
   p->crew = crew;
   p->index = index;
   p->queue = index / 2;
+  p->roles = ports_count(&p->board->setup);
   for (uint32_t side = 0; side < RM_SIDES; side++) {
     p->has[side] = alone || side == index % 2;
     p->entries[side] = (struct rm_flow *)((char *)p->board + p->board->header.flow_offset[side]);

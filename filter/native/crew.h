@@ -1,7 +1,7 @@
 /* The crew: what the workers of a plane share, which is little, and how they talk.
  *
  *          worker 0 (side up)                     worker 1 (side down)
- *   upstream, primary-in, redundant-in     downstream, primary-out, redundant-out
+ *   upstream, primary-in, redundant-in...  downstream, primary-out, redundant-out...
  *        flow table, rules, budget    <- crossings ->    flow table, rules, budget
  *        reflexes ---- path (editions) --->  reads it each turn
  *        sums up  <--- its report line ----  what it put in, what came out
@@ -29,7 +29,8 @@ struct report {
   uint64_t slots;        /* of two flows among the last of them, in halves */
   uint64_t looked_ns;    /* everything that had come by then was read */
   uint64_t stall_ns;     /* the latest */
-  uint32_t stalls, drained, shadow[RM_BOXES];
+  uint16_t shadow[RM_BOXES]; /* asked only how far they have moved on, so they may begin anew */
+  uint32_t stalls, drained;
   uint32_t generation;   /* of the rules it goes by */
 } RM_ALIGNED;
 _Static_assert(sizeof(struct report) == RM_CACHE_LINE, "one line");
@@ -57,7 +58,8 @@ struct crew {
 
 /* What a worker keeps for its next report, and what worker 0 has taken of the others'. */
 struct tally {
-  uint32_t put, out, drained, shadow[RM_BOXES], stalls;
+  uint32_t put, out, drained, stalls;
+  uint16_t shadow[RM_BOXES];
   uint32_t slot[2];      /* of two flows put since the last report */
   uint32_t edition;      /* of the path it goes by; worker 0: number of the switch whose counts it has taken */
   bool untold, news;     /* puts that were not reported; something that worker 0 has to wake up for */

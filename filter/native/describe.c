@@ -86,6 +86,8 @@ static void describe_command(struct describe *d) {
   ONE(command, last_mask), ONE(command, order_force), ONE(command, last_ns);
   MANY(command, suppressed, RM_BOXES);
   ONE(command, silence_ns_min), ONE(command, silence_ns_max), ONE(command, silence_learn_ns);
+  ONE(command, left);
+  MANY(command, rank, RM_BOXES);
 }
 
 static void describe_port(struct describe *d) {
@@ -118,6 +120,8 @@ static void describe_live(struct describe *d) {
   EACH("box", live.box, up_ns, RM_BOXES);
   EACH("box", live.box, in_packets, RM_BOXES);
   EACH("box", live.box, out_packets, RM_BOXES);
+  EACH("box", live.box, present, RM_BOXES);
+  EACH("box", live.box, member, RM_BOXES);
   EACH("detection", live.detection, light, RM_BOXES * RM_DETECTORS);
   EACH("detection", live.detection, detail, RM_BOXES * RM_DETECTORS);
   EACH("detection", live.detection, since_ns, RM_BOXES * RM_DETECTORS);

@@ -39,7 +39,7 @@ void link_set(struct plane *p, struct port *port, bool up) {
 static void take(struct plane *p, const struct nlmsghdr *h) {
   const struct ifinfomsg *i = NLMSG_DATA(h);
   bool up = h->nlmsg_type == RTM_NEWLINK && (i->ifi_flags & IFF_UP) && (i->ifi_flags & IFF_LOWER_UP);
-  for (uint32_t r = 0; r < RM_ROLES; r++)
+  for (uint32_t r = 0; r < p->roles; r++)
     if (p->port[r].interface == i->ifi_index) link_set(p, &p->port[r], up);
 }
 

@@ -96,7 +96,7 @@ static uint32_t footprint(const struct rm_setup *s, uint32_t room) {
   return bytes <= page ? page / (page / bytes) : (bytes + page - 1) / page * page;
 }
 
-/* Frames in flight at most: both rings of six ports, and what a turn holds. Several workers share them by a stack without
+/* Frames in flight at most: both rings of all ports, and what a turn holds. Several workers share them by a stack without
  * locks: a worker that the kernel puts aside in the middle of it must not stop the others. */
 static int make_pool(struct plane *p) {
   struct rm_setup *s = &p->board->setup;
@@ -131,25 +131,21 @@ static int make_tables(struct plane *p) {
   return 0;
 }
 
-/* An equal part of the mirror's budget for each; 0 is no bound. */
-static uint64_t part_of(uint64_t rate, uint32_t workers) {
-  return rate == 0 || rate >= workers ? rate / workers : 1;
-}
-
 /* Take over rules that control has finished writing; an odd generation means it is at it. */
 static void take_rules(struct plane *p) {
   const struct rm_command *c = &p->board->command;
   uint32_t before = __atomic_load_n(&c->rule_generation, __ATOMIC_ACQUIRE);
   if ((before & 1) || before == p->rules.generation || c->rule_count > RM_RULES) return;
   struct rm_rules fresh = {.generation = before, .count = c->rule_count, .inner = c->inner};
-  uint64_t bytes = part_of(c->budget_bytes, p->crew->workers), packets = part_of(c->budget_packets, p->crew->workers);
+  uint64_t bytes = c->budget_bytes, packets = c->budget_packets;
   memcpy(fresh.age_ns, c->age_ns, sizeof fresh.age_ns);
   memcpy(fresh.rule, c->rules, sizeof fresh.rule);
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
   if (__atomic_load_n(&c->rule_generation, __ATOMIC_RELAXED) != before) return;
   p->rules = fresh;
-  if (bytes != p->budget.bytes.rate || packets != p->budget.packets.rate)
-    rm_budget_set(&p->budget, bytes, packets, p->now);
+  p->budget_bytes = bytes;
+  p->budget_packets = packets;
+  standby_refresh(p);
   if (p->index) return;
   for (uint32_t i = 0; i < fresh.count; i++)
     memcpy(p->board->live.rule[i].name, fresh.rule[i].name, RM_NAME_BYTES);
@@ -179,7 +175,7 @@ static void count_filter(struct plane *p) {
 static void count_worker(struct plane *p) {
   struct rm_worker *row = &p->board->live.worker[p->index];
   uint64_t rx = 0, tx = 0;
-  for (uint32_t r = 0; r < RM_ROLES; r++) rx += p->live->port[r].rx_packets, tx += p->live->port[r].tx_packets;
+  for (uint32_t r = 0; r < p->roles; r++) rx += p->live->port[r].rx_packets, tx += p->live->port[r].tx_packets;
   row->rx_packets = rx;
   row->tx_packets = tx;
   row->turns = p->live->turns;
@@ -199,6 +195,7 @@ static void housekeep(struct plane *p) {
   ports_refresh(p);
   capture_clock(&p->capture);
   take_rules(p);
+  standby_refresh(p);
   p->live->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
   plane_priority(p, p->live->cpu_ns);
   count_filter(p);
@@ -215,7 +212,7 @@ static void set_poll(struct plane *p, enum rm_poll poll) {
 }
 
 static long nap_us(const struct plane *p) {
-  for (uint32_t r = 0; r < RM_ROLES; r++)
+  for (uint32_t r = 0; r < p->roles; r++)
     if (p->port[r].receives && p->port[r].fd < 0) return NAP_US;
   if (p->reflex.way[0].put || p->reflex.way[1].put || p->now < p->reflex.drain_until) return WATCH_US;
   return QUIET_US;
@@ -252,7 +249,7 @@ static void sleep_a_little(struct plane *p) {
   bool alone = p->crew->workers == 1;
   if (p->index == 0) f[n++] = (struct pollfd){p->netlink, POLLIN, 0};
   if (!alone) f[n++] = (struct pollfd){p->crew->bed[p->index].fd, POLLIN, 0};
-  for (uint32_t r = 0; r < RM_ROLES; r++)
+  for (uint32_t r = 0; r < p->roles; r++)
     if (p->port[r].receives && p->port[r].fd >= 0) f[n++] = (struct pollfd){p->port[r].fd, POLLIN, 0};
   long us = nap_us(p);
   struct timespec t = {0, us * 1000};
@@ -289,10 +286,10 @@ bool plane_turn(struct plane *p) {
   hear(p);
   for (uint32_t side = 0; side < RM_SIDES; side++)
     if (p->has[side]) any |= burst_outer(p, side);
-  for (uint32_t role = RM_PRIMARY_IN; role < RM_ROLES; role++)
+  for (uint32_t role = RM_PRIMARY_IN; role < p->roles; role++)
     if (p->has[role_side(role)]) any |= burst_box(p, role);
   if (p->held_count) hold_release(p);
-  for (uint32_t role = 0; role < RM_ROLES; role++) port_flush(p, &p->port[role]);
+  for (uint32_t role = 0; role < p->roles; role++) port_flush(p, &p->port[role]);
   if (p->index == 0) {
     reflex_order(&p->reflex);
     crew_judge(p);
@@ -330,12 +327,12 @@ int plane_start(struct plane *p) {
     if (make_tables(worker) < 0) return -1;
   }
   if (ports_open(p) < 0 || link_open(p) < 0) return -1;
-  for (uint32_t i = 0; i < p->crew->workers; i++) take_rules(p->crew->worker[i]);
-  bool link[RM_BOXES][RM_SIDES];
-  for (uint32_t r = RM_PRIMARY_IN; r < RM_ROLES; r++) link[role_of_box(r)][role_side(r)] = p->port[r].view->link;
+  for (uint32_t i = 0; i < p->crew->workers; i++) standby_refresh(p->crew->worker[i]), take_rules(p->crew->worker[i]);
+  bool link[RM_BOXES][RM_SIDES] = {{false}};
+  for (uint32_t r = RM_PRIMARY_IN; r < p->roles; r++) link[role_of_box(r)][role_side(r)] = p->port[r].view->link;
   p->reflex.board = p->board;
   set_clock(p, clock_ns(CLOCK_MONOTONIC));
-  reflex_open(&p->reflex, link);
+  reflex_open(&p->reflex, role_of_box(p->roles), link);
   crew_start(p);
   p->board->live.order_done = p->board->command.order_sequence;
   return 0;

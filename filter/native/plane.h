@@ -72,13 +72,16 @@ struct plane {
   struct rm_live *live;     /* what this worker counts; the board's own if it is alone */
   struct crew *crew;
   uint32_t index, queue;    /* of this worker; worker 0 owns the reflexes and the board */
+  uint32_t roles;           /* ports there are: the first so many of enum rm_role */
+  uint32_t members;         /* bit of each box that may get copies */
   bool has[RM_SIDES];       /* the sides it receives on */
   pthread_t thread;
   struct tally tally, taken[RM_WORKERS];
   struct rm_flow *entries[RM_SIDES]; /* of all workers: slots count from here */
   struct rm_flows table[RM_SIDES]; /* of the sides it has: its own part of these entries */
   struct rm_rules rules;
-  struct rm_budget budget;
+  struct rm_budget budget;  /* its part of those below */
+  uint64_t budget_bytes, budget_packets;
   struct reflex reflex;     /* workers but the first: only the path, as published */
   struct capture capture;
   uint32_t woken[RM_SIDES]; /* number of the switch since when no flow of the table was quiet */
@@ -154,6 +157,7 @@ bool plane_turn(struct plane *p);
 void plane_priority(struct plane *p, uint64_t cpu_ns);
 
 /* ports.c */
+uint32_t ports_count(const struct rm_setup *setup);
 int ports_open(struct plane *p);
 void ports_close(struct plane *p);
 void ports_refresh(struct plane *p);
@@ -206,6 +210,9 @@ bool seed_expected(const struct plane *p);
 void hold_frame(struct plane *p, uint32_t side, struct rte_mbuf *frame, uint32_t claim);
 bool hold_has(const struct plane *p, uint32_t claim);
 void hold_release(struct plane *p);
+
+/* standby.c: who gets copies, and what they may cost; now and then, and with new rules. */
+void standby_refresh(struct plane *p);
 
 /* burst.c */
 bool burst_outer(struct plane *p, uint32_t side);

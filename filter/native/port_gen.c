@@ -300,7 +300,7 @@ static int gen_open(struct plane *p, struct port *port, const char *spec) {
     return plane_fail(p, "frames of %u bytes are larger than frame_bytes_max, %u", largest, p->board->setup.frame_bytes_max);
   for (uint32_t i = 0; g->flows && i <= SEGMENTS; i++) g->rank[i] = (float)rank_at(g, (double)i / SEGMENTS);
   /* Frames that come from the server's end: from downstream, and out of a box towards the clients. */
-  g->reply = port->role == RM_DOWNSTREAM || port->role == RM_PRIMARY_IN || port->role == RM_REDUNDANT_IN;
+  g->reply = port->role == RM_DOWNSTREAM || (port->role >= RM_PRIMARY_IN && role_side(port->role) == RM_SIDE_UP);
   g->seed = mix(g->seed + 1), g->random = mix(g->seed);
   g->until_new = g->new_every;
   g->until_fin = g->fin_every / 2 + 1;

@@ -17,8 +17,9 @@ int plane_fail(struct plane *p, const char *format, ...) {
   return -1;
 }
 
-static const char *const ROLE_NAME[RM_ROLES] = {"upstream",    "downstream",   "primary-in",
-                                                "primary-out", "redundant-in", "redundant-out"};
+static const char *const ROLE_NAME[RM_ROLES] = {
+    "upstream",     "downstream",    "primary-in",     "primary-out",    "redundant-in",
+    "redundant-out", "redundant-2-in", "redundant-2-out", "redundant-3-in", "redundant-3-out"};
 
 /* The driver of a port, and what it is told. */
 static const struct port_driver *driver_of(const char **spec) {
@@ -57,9 +58,16 @@ static void show(struct plane *first, uint32_t role) {
   if (board != from) *board = *from;
 }
 
+/* Further boxes follow one another, each with both ports. */
+uint32_t ports_count(const struct rm_setup *s) {
+  uint32_t roles = RM_REDUNDANT_2_IN;
+  while (roles < RM_ROLES && s->spec[roles][0] && s->spec[roles + 1][0]) roles += RM_SIDES;
+  return roles;
+}
+
 int ports_open(struct plane *first) {
   const struct crew *crew = first->crew;
-  for (uint32_t r = 0; r < RM_ROLES; r++) {
+  for (uint32_t r = 0; r < first->roles; r++) {
     for (uint32_t i = 0; i < crew->workers; i++)
       if (port_open(crew->worker[i], r) < 0) return -1;
     for (uint32_t i = 0; i < crew->workers; i++) {
@@ -73,14 +81,14 @@ int ports_open(struct plane *first) {
 
 void ports_close(struct plane *first) {
   for (uint32_t i = first->crew->workers; i-- > 0;)
-    for (uint32_t r = 0; r < RM_ROLES; r++) {
+    for (uint32_t r = 0; r < first->roles; r++) {
       struct port *port = &first->crew->worker[i]->port[r];
       if (port->driver) port->driver->close(port);
     }
 }
 
 void ports_refresh(struct plane *p) {
-  for (uint32_t r = 0; r < RM_ROLES; r++) p->port[r].driver->refresh(&p->port[r], p->now);
+  for (uint32_t r = 0; r < p->roles; r++) p->port[r].driver->refresh(&p->port[r], p->now);
 }
 
 static uint64_t bytes_of(struct rte_mbuf *const *frames, uint16_t n) {
@@ -91,7 +99,7 @@ static uint64_t bytes_of(struct rte_mbuf *const *frames, uint16_t n) {
 
 /* What leaves by a port of the standby are copies: losing one is no loss of traffic. */
 static bool is_standby(const struct plane *p, uint32_t role) {
-  return role >= RM_PRIMARY_IN && serving(p) == 1 - (int)role_of_box(role);
+  return role >= RM_PRIMARY_IN && serving(p) >= 0 && serving(p) != (int)role_of_box(role);
 }
 
 /* Another worker sends for this one. */

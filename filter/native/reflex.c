@@ -21,10 +21,9 @@
 
 static struct rm_box_view *view(struct reflex *r, uint32_t box) { return &r->board->live.box[box]; }
 static const struct rm_command *command(const struct reflex *r) { return &r->board->command; }
-static bool is_box(uint32_t path) { return path <= RM_PATH_REDUNDANT; }
+static bool is_box(uint32_t path) { return path < RM_BOXES; }
 static bool links(const struct box_state *b) { return b->link[RM_SIDE_UP] && b->link[RM_SIDE_DOWN]; }
 static bool alive(const struct box_state *b) { return links(b) && !b->silent && !b->outvoted; }
-
 
 /* How good a box is to be served by, the best last. */
 enum worth {
@@ -41,18 +40,43 @@ static enum worth worth(const struct reflex *r, uint32_t box) {
   return b->proven_ns && r->now - b->proven_ns >= command(r)->last_ns ? WORTH_NOTHING : WORTH_DOUBT;
 }
 
-/* The best box but `box`, the first of equals; -1: none is worth anything. */
-static int choose_other(const struct reflex *r, uint32_t box) {
+/* One of those that may take over: a box that has joined is warmed for a hold-up first. */
+static bool is_in(const struct box_state *b) { return b->member && b->joined_ns == 0; }
+static bool counts(const struct box_state *b) { return alive(b) && is_in(b); }
+
+static uint64_t last_fault_ns(const struct box_state *b) {
+  uint64_t last = b->links_up_ns > b->silent_ns ? b->links_up_ns : b->silent_ns;
+  return b->outvoted_ns > last ? b->outvoted_ns : last;
+}
+
+static bool steady(const struct reflex *r, const struct box_state *b) {
+  return r->now - last_fault_ns(b) >= command(r)->hold_up_ns;
+}
+
+struct wish { int except; enum worth least; bool steady; };
+
+/* Is a box a better choice than another one? By worth, then without a fault for the hold-up, then by rank. */
+static bool is_better(const struct reflex *r, uint32_t box, uint32_t than) {
+  if (worth(r, box) != worth(r, than)) return worth(r, box) > worth(r, than);
+  bool calm = steady(r, &r->box[box]);
+  if (calm != steady(r, &r->box[than])) return calm;
+  return command(r)->rank[box] < command(r)->rank[than];
+}
+
+/* Who takes over; -1: nobody. */
+static int choose(const struct reflex *r, struct wish wish) {
   int best = -1;
-  for (uint32_t i = 0; i < RM_BOXES; i++)
-    if (i != box && worth(r, i) > (best < 0 ? WORTH_NOTHING : worth(r, (uint32_t)best))) best = (int)i;
+  for (uint32_t box = 0; box < r->boxes; box++) {
+    const struct box_state *b = &r->box[box];
+    if ((int)box == wish.except || !is_in(b) || worth(r, box) < wish.least || (wish.steady && !steady(r, b))) continue;
+    if (best < 0 || is_better(r, box, (uint32_t)best)) best = (int)box;
+  }
   return best;
 }
 
-/* Is there another box that is alive? */
-static bool has_other(const struct reflex *r, uint32_t box) {
-  int other = choose_other(r, box);
-  return other >= 0 && worth(r, (uint32_t)other) > WORTH_DOUBT;
+/* Another box that is alive; -1: none. */
+static int other_alive(const struct reflex *r, uint32_t box) {
+  return choose(r, (struct wish){.except = (int)box, .least = WORTH_LITTLE});
 }
 
 static void clear_ways(struct reflex *r) { memset(r->way, 0, sizeof r->way); }
@@ -62,7 +86,7 @@ static uint64_t unseen(const struct reflex *r) { return r->way[0].put + r->way[1
 /* Tell control when a box's verdict changed. */
 static void publish(struct reflex *r, uint32_t box, enum rm_cause cause) {
   struct box_state *b = &r->box[box];
-  bool now = alive(b);
+  bool now = counts(b);
   view(r, box)->silent = b->silent;
   if (now == b->was_alive) return;
   if (!now) b->down_ns = r->now;
@@ -96,17 +120,24 @@ static void go(struct reflex *r, uint32_t to, enum rm_cause cause, uint32_t orde
   event_write(r->board, r->now, &e);
 }
 
-void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]) {
-  for (uint32_t box = 0; box < RM_BOXES; box++) {
+static bool is_member(const struct reflex *r, uint32_t box) {
+  return !(__atomic_load_n(&command(r)->left, __ATOMIC_RELAXED) >> box & 1);
+}
+
+void reflex_open(struct reflex *r, uint32_t boxes, const bool link[RM_BOXES][RM_SIDES]) {
+  r->boxes = boxes;
+  for (uint32_t box = 0; box < boxes; box++) {
     struct box_state *b = &r->box[box];
+    b->member = is_member(r, box);
+    view(r, box)->present = 1;
+    view(r, box)->member = b->member;
     for (uint32_t s = 0; s < RM_SIDES; s++) b->link[s] = link[box][s];
     b->links_up_ns = r->now;
-    b->was_alive = alive(b);
+    b->was_alive = counts(b);
     view(r, box)->alive = b->was_alive;
   }
-  r->path = alive(&r->box[RM_PRIMARY])     ? RM_PATH_PRIMARY
-            : alive(&r->box[RM_REDUNDANT]) ? RM_PATH_REDUNDANT
-                                           : command(r)->dead_path;
+  int first = choose(r, (struct wish){.except = -1, .least = WORTH_DOUBT});
+  r->path = first >= 0 ? (uint32_t)first : command(r)->dead_path;
   r->previous = r->path;
   r->path_since = r->now;
   r->watching = true;
@@ -190,7 +221,7 @@ static bool silent(const struct reflex *r, struct way *w, uint64_t bar) {
 
 static uint64_t bar_of(const struct reflex *r, uint32_t box, uint32_t side) {
   /* A doubtful box is better than none. */
-  return learnt_bar(&r->box[box].learnt[side], command(r)) * (has_other(r, box) ? 1 : LAST_BOX);
+  return learnt_bar(&r->box[box].learnt[side], command(r)) * (other_alive(r, box) >= 0 ? 1 : LAST_BOX);
 }
 
 uint64_t reflex_bar(const struct reflex *r, uint32_t side) {
@@ -200,13 +231,18 @@ uint64_t reflex_bar(const struct reflex *r, uint32_t side) {
 
 static void judge_silence(struct reflex *r, uint32_t box) {
   struct box_state *b = &r->box[box];
+  uint64_t bar[RM_SIDES];
+  for (uint32_t side = 0; side < RM_SIDES; side++) {
+    bar[side] = bar_of(r, box, side);
+    r->board->live.usual[box * RM_SIDES + side] = (struct rm_usual){b->learnt[side].quiet_ns, bar[side]};
+  }
   /* What went in while nobody judged is no evidence: silence was off, or a link down. */
   bool watch = command(r)->silence_ns > 0 && worth(r, box) > WORTH_NOTHING, begins = watch && !r->watching;
   r->watching = watch;
   if (begins) clear_ways(r);
   if (!watch || begins) return;
-  bool first = silent(r, &r->way[0], bar_of(r, box, 0));
-  if (!first && !silent(r, &r->way[1], bar_of(r, box, 1))) return;
+  bool first = silent(r, &r->way[0], bar[0]);
+  if (!first && !silent(r, &r->way[1], bar[1])) return;
   b->silent = true;
   b->silent_ns = r->now;
   b->silent_way = first ? 0 : 1;
@@ -214,15 +250,10 @@ static void judge_silence(struct reflex *r, uint32_t box) {
   publish(r, box, RM_CAUSE_SILENCE);
 }
 
-static uint64_t last_fault_ns(const struct box_state *b) {
-  uint64_t last = b->links_up_ns > b->silent_ns ? b->links_up_ns : b->silent_ns;
-  return b->outvoted_ns > last ? b->outvoted_ns : last;
-}
-
 static void count_votes(struct reflex *r, uint32_t box) {
   enum rm_cause cause = votes_tally(r, box);
   /* Also when it was the number of votes needed that changed. */
-  if (alive(&r->box[box]) != r->box[box].was_alive) publish(r, box, cause);
+  if (counts(&r->box[box]) != r->box[box].was_alive) publish(r, box, cause);
 }
 
 void reflex_detect(struct reflex *r, uint32_t box, enum rm_detector d, struct said said) {
@@ -230,7 +261,7 @@ void reflex_detect(struct reflex *r, uint32_t box, enum rm_detector d, struct sa
 }
 
 static void judge_votes(struct reflex *r) {
-  for (uint32_t box = 0; box < RM_BOXES; box++) {
+  for (uint32_t box = 0; box < r->boxes; box++) {
     struct box_state *b = &r->box[box];
     votes_note(r, box, RM_DETECTOR_LINK, (struct said){links(b) ? RM_LIGHT_GREEN : RM_LIGHT_RED, 0});
     enum rm_light silence = b->silent ? RM_LIGHT_RED : command(r)->silence_ns ? RM_LIGHT_GREEN : RM_LIGHT_OFF;
@@ -240,43 +271,61 @@ static void judge_votes(struct reflex *r) {
   }
 }
 
-/* What control shows. */
-static void tell_usual(struct reflex *r, uint32_t box) {
-  for (uint32_t side = 0; side < RM_SIDES; side++)
-    r->board->live.usual[box * RM_SIDES + side] =
-        (struct rm_usual){r->box[box].learnt[side].quiet_ns, bar_of(r, box, side)};
+/* Who joined or left by control's word, and who has been a member for long enough to count. */
+static void judge_members(struct reflex *r) {
+  for (uint32_t box = 0; box < r->boxes; box++) {
+    struct box_state *b = &r->box[box];
+    bool member = is_member(r, box);
+    if (member != b->member) {
+      b->member = member;
+      b->joined_ns = member ? r->now : 0;
+      event_write(r->board, r->now, &(struct rm_event){.kind = RM_EVENT_MEMBER, .cause = RM_CAUSE_ORDER,
+                                        .before = !member, .after = member, .subject = box});
+      publish(r, box, RM_CAUSE_ORDER);
+      __atomic_store_n(&view(r, box)->member, member, __ATOMIC_RELEASE);
+    }
+    if (b->joined_ns == 0 || r->now - b->joined_ns < command(r)->hold_up_ns) continue;
+    b->joined_ns = 0;
+    publish(r, box, RM_CAUSE_RETURN);
+  }
+}
+
+static int choose_silent(struct reflex *r) {
+  int best = -1;
+  for (uint32_t box = 0; box < r->boxes; box++) {
+    const struct box_state *b = &r->box[box];
+    if (!b->silent || !links(b) || b->proven_ns || !is_in(b)) continue;
+    if (r->now - b->silent_ns <= RETRY * command(r)->hold_up_ns || !steady(r, b)) continue;
+    if (best < 0 || command(r)->rank[box] < command(r)->rank[best]) best = (int)box;
+  }
+  return best;
 }
 
 /* With no box alive: the best of those without a fault for the hold-up, or a silent one worth another try. */
 static void judge_return(struct reflex *r) {
-  int best = -1;
-  enum worth most = WORTH_NOTHING;
-  for (uint32_t box = 0; box < RM_BOXES; box++) {
-    struct box_state *b = &r->box[box];
-    uint64_t hold = command(r)->hold_up_ns;
-    bool again = b->silent && links(b) && r->now - b->silent_ns > RETRY * hold && b->proven_ns == 0;
-    enum worth is = again ? WORTH_DOUBT : worth(r, box);
-    if (is <= most || r->now - last_fault_ns(b) < hold) continue;
-    best = (int)box;
-    most = is;
-  }
-  if (best < 0) return;
-  r->box[best].silent = false;
-  publish(r, (uint32_t)best, RM_CAUSE_RETURN);
-  go(r, (uint32_t)best, RM_CAUSE_RETURN, 0);
+  int box = choose(r, (struct wish){.except = -1, .least = WORTH_DOUBT, .steady = true});
+  if (box < 0) box = choose_silent(r);
+  if (box < 0) return;
+  r->box[box].silent = false;
+  publish(r, (uint32_t)box, RM_CAUSE_RETURN);
+  go(r, (uint32_t)box, RM_CAUSE_RETURN, 0);
 }
 
 void reflex_judge(struct reflex *r) {
   int box = reflex_serving(r);
-  if (box >= 0) judge_silence(r, (uint32_t)box), tell_usual(r, (uint32_t)box);
+  judge_members(r);
+  if (box >= 0) judge_silence(r, (uint32_t)box);
   judge_votes(r);
   if (!command(r)->automatic) return;
   if (box < 0) return judge_return(r);
   struct box_state *b = &r->box[box];
-  if (alive(b)) return;
-  if (worth(r, (uint32_t)box) == WORTH_DOUBT && !has_other(r, (uint32_t)box)) return;
-  int other = choose_other(r, (uint32_t)box);
-  enum rm_cause cause = !links(b) ? RM_CAUSE_LINK : b->silent ? RM_CAUSE_SILENCE : b->cause;
+  bool leaves = !b->member && alive(b);
+  if (alive(b) && !leaves) return;
+  int other = other_alive(r, (uint32_t)box);
+  /* Better than nobody. */
+  if (other < 0 && (leaves || worth(r, (uint32_t)box) == WORTH_DOUBT)) return;
+  if (other < 0) other = choose(r, (struct wish){.except = box, .least = WORTH_DOUBT});
+  enum rm_cause cause = leaves ? RM_CAUSE_ORDER : !links(b) ? RM_CAUSE_LINK : b->silent ? RM_CAUSE_SILENCE : b->cause;
   go(r, other >= 0 ? (uint32_t)other : command(r)->dead_path, cause, 0);
 }
 
@@ -284,8 +333,9 @@ void reflex_order(struct reflex *r) {
   uint32_t sequence = __atomic_load_n(&command(r)->order_sequence, __ATOMIC_ACQUIRE);
   if (sequence == r->board->live.order_done) return;
   uint32_t to = command(r)->order_path;
-  if (to < RM_PATHS) {
-    if (is_box(to)) {
+  bool box = is_box(to), is = box ? to < r->boxes : to < RM_PATHS;
+  if (is) { /* else a box without ports */
+    if (box) {
       r->box[to].silent = false;
       if (command(r)->order_force) r->box[to].forgiven = r->box[to].red;
       votes_tally(r, to);

@@ -32,7 +32,8 @@ struct box_state {
   struct learnt learnt[RM_SIDES]; /* by the side where frames go in */
   bool link[RM_SIDES];
   bool silent;
-  bool was_alive;
+  bool member;           /* has not left */
+  bool was_alive;        /* as told: alive, and counted as such */
   bool outvoted;         /* those against it suffice */
   uint32_t against;      /* weights of the red detectors but link and silence */
   uint32_t red;          /* bit of each of them, whatever its weight */
@@ -42,11 +43,13 @@ struct box_state {
   uint32_t silent_way;   /* the side of the way that was judged silent */
   uint32_t proof;        /* frames seen to pass that way since then */
   enum rm_cause cause;   /* of the detectors, when they outvoted the box */
+  uint64_t joined_ns;    /* it is being warmed since then; 0: it is not */
   uint64_t links_up_ns, down_ns, silent_ns, seen_ns, outvoted_ns;
 };
 
 struct reflex {
   struct rm_board *board;
+  uint32_t boxes;            /* the first so many have ports */
   uint64_t now;              /* set by the caller before anything else in a turn */
   uint32_t path, previous;   /* enum rm_path; the one before */
   uint32_t switch_number;
@@ -60,10 +63,10 @@ struct reflex {
 };
 
 /* The box that serves, or -1 on wire and block. */
-static inline int reflex_serving(const struct reflex *r) { return r->path <= RM_PATH_REDUNDANT ? (int)r->path : -1; }
+static inline int reflex_serving(const struct reflex *r) { return r->path < RM_BOXES ? (int)r->path : -1; }
 
-/* Start from the links as they are; chooses the first path without an event. */
-void reflex_open(struct reflex *r, const bool link[RM_BOXES][RM_SIDES]);
+/* Start from the links as they are, with the first so many boxes; chooses the first path without an event. */
+void reflex_open(struct reflex *r, uint32_t boxes, const bool link[RM_BOXES][RM_SIDES]);
 /* Frames of connections known to pass, put in one after the other. */
 struct put { uint32_t frames, flow, other; }; /* slots of two of their flows, which may be the same */
 /* They went into the serving box on `side`. */

@@ -17,7 +17,7 @@ RM_EXPORT struct rm_sim *rm_reflex_open(void);
 RM_EXPORT void rm_reflex_close(struct rm_sim *s);
 RM_EXPORT void *rm_reflex_board(struct rm_sim *s);
 RM_EXPORT void rm_reflex_reset(struct rm_sim *s);
-RM_EXPORT void rm_reflex_start(struct rm_sim *s, uint64_t now, uint32_t links);
+RM_EXPORT void rm_reflex_start(struct rm_sim *s, uint64_t now, uint32_t boxes, uint32_t links);
 RM_EXPORT void rm_reflex_clock(struct rm_sim *s, uint64_t now);
 RM_EXPORT void rm_reflex_link(struct rm_sim *s, uint32_t role, uint32_t up);
 RM_EXPORT void rm_reflex_put(struct rm_sim *s, uint32_t side, uint32_t slot, uint32_t frames);
@@ -45,13 +45,13 @@ void rm_reflex_reset(struct rm_sim *s) {
   s->reflex.board = &s->board;
 }
 
-/* As a plane starts: `links` has a bit for each port of a box, by role, primary-in lowest. */
-void rm_reflex_start(struct rm_sim *s, uint64_t now, uint32_t links) {
+/* As a plane with so many boxes starts: `links` has a bit for each port of a box, by role, primary-in lowest. */
+void rm_reflex_start(struct rm_sim *s, uint64_t now, uint32_t boxes, uint32_t links) {
   bool link[RM_BOXES][RM_SIDES];
   for (uint32_t r = RM_PRIMARY_IN; r < RM_ROLES; r++)
     link[role_of_box(r)][role_side(r)] = links >> (r - RM_PRIMARY_IN) & 1;
   s->reflex.now = now;
-  reflex_open(&s->reflex, link);
+  reflex_open(&s->reflex, boxes, link);
   s->board.live.order_done = s->board.command.order_sequence;
   s->board.header.state = RM_STATE_RUNNING;
 }

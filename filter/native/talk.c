@@ -143,8 +143,9 @@ static void fold_rest(struct plane *p, uint32_t from, uint32_t out) {
   for (uint32_t n = grown(&seen->out, out); n > 0; n--) reflex_out(r, from % 2);
   if (grown(&seen->drained, __atomic_load_n(&report->drained, __ATOMIC_RELAXED))) reflex_drained(r);
   for (uint32_t box = 0; box < RM_BOXES; box++) {
-    uint32_t total = __atomic_load_n(&report->shadow[box], __ATOMIC_RELAXED);
-    for (uint32_t n = grown(&seen->shadow[box], total); n > 0; n--) reflex_shadow(r, box, from % 2);
+    uint16_t total = __atomic_load_n(&report->shadow[box], __ATOMIC_RELAXED), by = (uint16_t)(total - seen->shadow[box]);
+    seen->shadow[box] = total;
+    for (uint32_t n = by < PROOFS ? by : PROOFS; n > 0; n--) reflex_shadow(r, box, from % 2);
   }
   uint64_t lost_ns = __atomic_load_n(&report->stall_ns, __ATOMIC_RELAXED);
   for (uint32_t n = grown(&seen->stalls, __atomic_load_n(&report->stalls, __ATOMIC_RELAXED)); n > 0; n--)

@@ -69,6 +69,13 @@ export const NODE_INTERFACES = {
   redundant_in: "rin",
   redundant_out: "rout",
 } as const;
+/** The same for further boxes, by role. */
+export const FURTHER_INTERFACES = {
+  "redundant-2-in": "r2in",
+  "redundant-2-out": "r2out",
+  "redundant-3-in": "r3in",
+  "redundant-3-out": "r3out",
+} as const;
 
 export interface HotReplicaOptions {
   readonly clients?: number;

@@ -5,7 +5,7 @@
  * they can carry them.
  */
 import assert from "node:assert/strict";
-import { type Role, ROLES } from "../../appliance/view.ts";
+import { ALL_ROLES, type Role, ROLES } from "../../appliance/view.ts";
 import { LINK_ETHERNET, pcapHeader, pcapRecord, readCapture } from "../../filter/capture.ts";
 import { inNamespace } from "../../scripts/lab/process.ts";
 import { NODE_NS } from "../../scripts/lab/topology.ts";
@@ -31,7 +31,7 @@ Deno.test("pcap ports take every kind of frame from a file and write what leaves
     WAYS.map(([from, , , cast]) => [from, Object.values(cast)]),
   );
   // A port's text has its bounds, so the names are short.
-  const file = (role: Role, way: "rx" | "tx") => `${directory}/${ROLES.indexOf(role)}${way}`;
+  const file = (role: Role, way: "rx" | "tx") => `${directory}/${ALL_ROLES.indexOf(role)}${way}`;
   for (const role of ROLES) await writePcap(file(role, "rx"), given.get(role) ?? []);
   const spec = (role: Role) => [role, `pcap:rx=${file(role, "rx")},tx=${file(role, "tx")}`];
   const node = await TestNode.start(wire, { ...QUIET, ports: Object.fromEntries(ROLES.map(spec)) });

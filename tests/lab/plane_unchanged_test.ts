@@ -8,7 +8,7 @@
  */
 import assert from "node:assert/strict";
 import type { NodeStatus, Role } from "../../appliance/view.ts";
-import { ROLES } from "../../appliance/view.ts";
+import { ALL_ROLES, ROLES } from "../../appliance/view.ts";
 import { LINK_ETHERNET, pcapHeader, pcapRecord, readCapture } from "../../filter/capture.ts";
 import { generateTraffic } from "../../filter/generate.ts";
 import { parsePacket } from "../../filter/packet.ts";
@@ -103,7 +103,7 @@ async function pass(frames: readonly Uint8Array[]): Promise<Passed> {
   assert.equal(await node.endControl("SIGINT"), 0, "the files are complete once the plane has ended");
   let copies = 0;
   for (const [from, to, standby] of WAYS) {
-    const left = (role: Role) => bytesOf(file(`${ROLES.indexOf(role)}tx`));
+    const left = (role: Role) => bytesOf(file(`${ALL_ROLES.indexOf(role)}tx`));
     assert.equal(follow(left(to), frames, false, `${from} to ${to}`), frames.length, `${from} to ${to}`);
     if (standby !== null) copies += follow(left(standby), frames, true, `${from}, copied to ${standby}`);
   }

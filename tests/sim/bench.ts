@@ -1,18 +1,18 @@
 /**
  * The reflexes on a bench, for short sequences told by hand: milliseconds, boxes by name, one line for each turn.
  *
- * Starts with both boxes up, the primary serving and the plain settings of the simulation.
+ * Starts with all boxes up, two if nothing else is said, the primary serving and the plain settings of the simulation.
  */
-import type { Path } from "../../appliance/view.ts";
-import { PATHS } from "../../appliance/view.ts";
-import { writeOrder } from "../../appliance/board_command.ts";
+import type { Box, Path } from "../../appliance/view.ts";
+import { BOXES, PATHS } from "../../appliance/view.ts";
+import { writeMember, writeOrder } from "../../appliance/board_command.ts";
 import { DETECTOR, type Detector, LIGHT } from "../../filter/names.ts";
 import { eventsSince, nameEvent } from "./oracle.ts";
-import { buildLibrary, Reflex, type Side } from "./reflex.ts";
+import { type BoxIndex, buildLibrary, Reflex, type Side } from "./reflex.ts";
 import { MS, PLAIN, type Settings, writeSettings } from "./settings.ts";
 
-const BOXES = { primary: 0, redundant: 1 } as const;
-type BoxName = keyof typeof BOXES;
+type BoxName = Box;
+const indexOf = (box: BoxName) => BOXES.indexOf(box) as BoxIndex;
 /** Both links of a box, or one of them. */
 type Links = "both" | "client" | "server";
 const LINKS: Readonly<Record<Links, readonly Side[]>> = { both: [0, 1], client: [0], server: [1] };
@@ -23,16 +23,16 @@ export class Bench implements Disposable {
   #nowNs = 1_000_000 * MS;
   #told = 0;
 
-  private constructor(reflex: Reflex, settings: Settings) {
+  private constructor(reflex: Reflex, settings: Settings, boxes: number) {
     this.reflex = reflex;
     this.#settings = settings;
     reflex.reset();
     writeSettings(reflex.board, settings);
-    reflex.start(this.#nowNs, [[true, true], [true, true]]);
+    reflex.start(this.#nowNs, Array.from({ length: boxes }, () => [true, true] as const));
   }
 
-  static async open(settings: Partial<Settings> = {}): Promise<Bench> {
-    return new Bench(new Reflex(await buildLibrary()), { ...PLAIN, ...settings });
+  static async open(settings: Partial<Settings> = {}, boxes = 2): Promise<Bench> {
+    return new Bench(new Reflex(await buildLibrary()), { ...PLAIN, ...settings }, boxes);
   }
 
   get path(): Path {
@@ -42,7 +42,7 @@ export class Bench implements Disposable {
     return this.reflex.board.number("live.switches");
   }
   alive(box: BoxName): boolean {
-    return this.reflex.board.number("box.alive", BOXES[box]) === 1;
+    return this.reflex.board.number("box.alive", indexOf(box)) === 1;
   }
   set(settings: Partial<Settings>): void {
     this.#settings = { ...this.#settings, ...settings };
@@ -58,7 +58,7 @@ export class Bench implements Disposable {
     this.reflex.stall(ms * MS);
   }
   link(box: BoxName, links: Links, up: boolean): void {
-    for (const side of LINKS[links]) this.reflex.link(BOXES[box], side, up);
+    for (const side of LINKS[links]) this.reflex.link(indexOf(box), side, up);
   }
   /** Frames of two flows from the clients. */
   burst(frames = 20): void {
@@ -66,10 +66,10 @@ export class Bench implements Disposable {
     this.reflex.put(0, 2, Math.floor(frames / 2));
   }
   shadow(box: BoxName, side: Side, frames: number): void {
-    this.reflex.shadow(BOXES[box], side, frames);
+    this.reflex.shadow(indexOf(box), side, frames);
   }
   detect(box: BoxName, detector: Detector, light: (typeof LIGHT)[number]): void {
-    this.reflex.detect(BOXES[box], detector, light);
+    this.reflex.detect(indexOf(box), detector, light);
   }
   /** So many votes are needed; detectors that are not named have none, and none lasts longer than `staleMs`. */
   votes(needed: number, weights: Partial<Record<Detector, number>>, staleMs = 0): void {
@@ -79,6 +79,13 @@ export class Bench implements Disposable {
       this.reflex.board.setNumber("command.stale_ns", staleMs * MS, i);
     });
   }
+  /** Who takes over first: the lowest. */
+  rank(box: BoxName, rank: number): void {
+    this.reflex.board.setNumber("command.rank", rank, indexOf(box));
+  }
+  member(box: BoxName, isIn: boolean): void {
+    writeMember(this.reflex.board, box, isIn);
+  }
   /** Who takes traffic from a box that has no other beside it, and after how long. */
   last(detectors: readonly Detector[], ms: number): void {
     const bits = detectors.reduce((sum, one) => sum | 1 << DETECTOR.indexOf(one), 0);
@@ -86,15 +93,15 @@ export class Bench implements Disposable {
     this.reflex.board.setNumber("command.last_ns", ms * MS);
   }
   suppress(box: BoxName, is: boolean): void {
-    this.reflex.board.setNumber("command.suppressed", is ? 1 : 0, BOXES[box]);
+    this.reflex.board.setNumber("command.suppressed", is ? 1 : 0, indexOf(box));
   }
   /** What control's checks say. */
   check(box: BoxName, light: (typeof LIGHT)[number]): void {
-    this.reflex.board.setNumber("check.light", LIGHT.indexOf(light), BOXES[box]);
-    this.reflex.board.setNumber("check.seen_ns", this.#nowNs, BOXES[box]);
+    this.reflex.board.setNumber("check.light", LIGHT.indexOf(light), indexOf(box));
+    this.reflex.board.setNumber("check.seen_ns", this.#nowNs, indexOf(box));
   }
   light(box: BoxName, detector: Detector): (typeof LIGHT)[number] {
-    const at = BOXES[box] * DETECTOR.length + DETECTOR.indexOf(detector);
+    const at = indexOf(box) * DETECTOR.length + DETECTOR.indexOf(detector);
     return LIGHT[this.reflex.board.number("detection.light", at)]!;
   }
   order(path: Path, force = false): number {
@@ -105,7 +112,7 @@ export class Bench implements Disposable {
     this.reflex.turn();
     const events = eventsSince(this.reflex.board, this.#told);
     this.#told = this.reflex.board.number("live.event_sequence");
-    return events.filter((event) => event.kind === "switch" || event.kind === "box").map(nameEvent);
+    return events.filter((event) => ["switch", "box", "member"].includes(event.kind)).map(nameEvent);
   }
   /** So many milliseconds of turns, one each; nothing else happens. */
   turns(ms: number): string[] {

@@ -12,11 +12,10 @@ import {
   type PointConfig,
   type PointState,
 } from "../../appliance/failover/point.ts";
-import type { Box, EventView, Path } from "../../appliance/view.ts";
+import { type Box, BOXES, type EventView, type Path } from "../../appliance/view.ts";
 import type { Reflex } from "./reflex.ts";
 import { MS } from "./settings.ts";
 
-const BOXES: readonly Box[] = ["primary", "redundant"];
 const TICK_NS = 2 * MS;
 const JUDGE_EVERY = 3;
 

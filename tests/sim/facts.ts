@@ -5,7 +5,7 @@
  * The oracle's claims are made of these; a fact here never asks why, only when.
  */
 import type { Board } from "../../filter/board.ts";
-import type { BoxIndex, Side } from "./reflex.ts";
+import { boxesOf, type BoxIndex, type Side } from "./reflex.ts";
 import { type Settings, STEP_NS_MAX } from "./settings.ts";
 import type { Arrival } from "./traffic.ts";
 import type { Witness } from "./world.ts";
@@ -22,16 +22,19 @@ interface Run {
 const newRun = (): Run => ({ frames: 0, enoughNs: -1, sentNs: new Map() });
 
 export class Facts implements Witness {
-  readonly told: [[boolean, boolean], [boolean, boolean]];
-  readonly linksUpNs: [number, number];
+  readonly told: [boolean, boolean][];
+  readonly linksUpNs: number[];
   /** When the verdict of silence was passed; -1: it does not stand. */
-  readonly silentNs: [number, number] = [-1, -1];
+  readonly silentNs: number[];
   /** When the last verdict was passed, standing or not; -1: never. */
-  readonly lastSilentNs: [number, number] = [-1, -1];
+  readonly lastSilentNs: number[];
   /** Frames out of the serving box since its verdict, by way. */
   readonly outSinceSilent: [number, number] = [0, 0];
   /** Since when the box has counted as alive without a break; -1: it does not. */
-  readonly aliveNs: [number, number];
+  readonly aliveNs: number[];
+  /** Has not left; joined so lately that it is still being warmed (else -1). */
+  readonly member: boolean[];
+  readonly joinedNs: number[];
   /** By the side where frames go in: when something last came out of this way, or it began to serve. */
   readonly outNs: [number, number];
   /** How long the node has stood still since then. */
@@ -49,23 +52,38 @@ export class Facts implements Witness {
 
   constructor(board: Board, links: readonly (readonly [boolean, boolean])[], nowNs: number) {
     this.#board = board;
-    const [a, b] = links as [[boolean, boolean], [boolean, boolean]];
-    this.told = [[...a], [...b]];
-    this.linksUpNs = [nowNs, nowNs];
+    const each = <T>(value: T) => links.map(() => value);
+    this.told = links.map(([a, b]) => [a, b]);
+    this.linksUpNs = each(nowNs);
+    this.silentNs = each(-1);
+    this.lastSilentNs = each(-1);
+    this.member = each(true);
+    this.joinedNs = each(-1);
     this.outNs = [nowNs, nowNs];
-    this.aliveNs = [this.linked(0) ? nowNs : -1, this.linked(1) ? nowNs : -1];
+    this.aliveNs = this.boxes.map((box) => this.linked(box) ? nowNs : -1);
     this.#nowNs = nowNs;
   }
 
+  get boxes(): readonly BoxIndex[] {
+    return boxesOf(this.told.length);
+  }
   linked(box: BoxIndex): boolean {
-    return this.told[box][0] && this.told[box][1];
+    return this.told[box]![0] && this.told[box]![1];
   }
   silent(box: BoxIndex): boolean {
     return this.#board.number("box.silent", box) === 1;
   }
   /** By links as told and the verdict of silence. */
-  alive(box: BoxIndex): boolean {
+  works(box: BoxIndex): boolean {
     return this.linked(box) && !this.silent(box);
+  }
+  /** And one of those that may take over. */
+  alive(box: BoxIndex): boolean {
+    return this.works(box) && this.member[box]! && this.joinedNs[box]! < 0;
+  }
+  /** Without a fault for the hold-up. */
+  steady(box: BoxIndex, holdUpNs: number): boolean {
+    return this.#nowNs - Math.max(this.linksUpNs[box]!, this.lastSilentNs[box]!) >= holdUpNs;
   }
   /** Since when there has been evidence enough of a dead way under dense traffic; -1: there is not. */
   evidenceNs(side: Side): number {
@@ -76,6 +94,13 @@ export class Facts implements Witness {
   begin(nowNs: number): void {
     this.#nowNs = nowNs;
     this.#turnFrames = [0, 0];
+    const left = this.#board.number("command.left"), holdUpNs = this.#board.number("command.hold_up_ns");
+    for (const box of this.boxes) {
+      const member = (left >> box & 1) === 0;
+      if (member !== this.member[box]) this.joinedNs[box] = member ? nowNs : -1;
+      this.member[box] = member;
+      if (nowNs - this.joinedNs[box]! >= holdUpNs) this.joinedNs[box] = -1;
+    }
   }
   put({ side, flow, frames }: Arrival): void {
     this.#run[side].sentNs.set(flow, this.#nowNs);
@@ -95,7 +120,7 @@ export class Facts implements Witness {
   }
   heard(box: BoxIndex, side: Side, up: boolean): void {
     const before = this.linked(box);
-    this.told[box][side] = up;
+    this.told[box]![side] = up;
     this.toldChanges++;
     if (!before && this.linked(box)) this.linksUpNs[box] = this.#nowNs;
     this.#note(box);
@@ -103,8 +128,7 @@ export class Facts implements Witness {
 
   /** After a turn's judgement: `moved` means that the path is another one. */
   end(settings: Settings, moved: boolean): void {
-    this.#note(0);
-    this.#note(1);
+    for (const box of this.boxes) this.#note(box);
     if (moved) {
       this.#works(0);
       this.#works(1);
@@ -126,13 +150,13 @@ export class Facts implements Witness {
 
   #note(box: BoxIndex): void {
     const silent = this.silent(box);
-    if (silent && this.silentNs[box] < 0) {
+    if (silent && this.silentNs[box]! < 0) {
       this.silentNs[box] = this.lastSilentNs[box] = this.#nowNs;
       this.outSinceSilent[0] = this.outSinceSilent[1] = 0;
     }
     if (!silent) this.silentNs[box] = -1;
     if (!this.alive(box)) this.aliveNs[box] = -1;
-    else if (this.aliveNs[box] < 0) this.aliveNs[box] = this.#nowNs;
+    else if (this.aliveNs[box]! < 0) this.aliveNs[box] = this.#nowNs;
   }
 
   #noteRun(side: Side, settings: Settings): void {

@@ -5,6 +5,7 @@
  * stalls: there no reflex may move at all.
  */
 import type { Random } from "../../filter/random.ts";
+import { BOX } from "../../filter/names.ts";
 import type { BoxIndex, Side } from "./reflex.ts";
 import { chooseSettings, MS, STEP_NS_MIN } from "./settings.ts";
 import type { World } from "./world.ts";
@@ -17,6 +18,7 @@ export interface Temper {
   readonly both: number;
   readonly stall: number;
   readonly order: number;
+  readonly member: number;
   readonly settings: number;
   readonly controlDies: number;
 }
@@ -28,15 +30,34 @@ const CALM: Temper = {
   both: 0,
   stall: 0.03,
   order: 0.01,
+  member: 0,
   settings: 0.01,
   controlDies: 0.003,
 };
 const TEMPERS: readonly Temper[] = [
   CALM,
-  { ...CALM, name: "mixed", link: 0.03, silence: 0.03, both: 0.005, stall: 0.02, settings: 0.005 },
-  { ...CALM, name: "links", link: 0.06, both: 0.01, stall: 0.01, settings: 0.002 },
+  {
+    ...CALM,
+    name: "mixed",
+    link: 0.03,
+    silence: 0.03,
+    both: 0.005,
+    stall: 0.02,
+    member: 0.02,
+    settings: 0.005,
+  },
+  { ...CALM, name: "links", link: 0.06, both: 0.01, member: 0.01, stall: 0.01, settings: 0.002 },
   { ...CALM, name: "silence", silence: 0.03, both: 0.01, stall: 0.01, settings: 0.002 },
-  { ...CALM, name: "storm", link: 0.9, silence: 0.05, both: 0.02, order: 0.05, controlDies: 0.02 },
+  {
+    ...CALM,
+    name: "storm",
+    link: 0.9,
+    silence: 0.05,
+    both: 0.02,
+    order: 0.05,
+    member: 0.05,
+    controlDies: 0.02,
+  },
   { ...CALM, name: "rare", link: 0.004, silence: 0.006, stall: 0.003, order: 0, settings: 0 },
 ];
 
@@ -60,6 +81,7 @@ export function happen(world: World, temper: Temper): void {
   if (random.chance(temper.settings)) world.change(chooseSettings(random, world.limits));
   if (!world.control.alive(world.nowNs)) return;
   if (random.chance(temper.order)) order(world);
+  if (random.chance(temper.member)) member(world);
   if (random.chance(temper.controlDies)) {
     const ms = random.pick([5, 50, 500]);
     world.say(() => `control dies for ${ms} ms`);
@@ -67,13 +89,13 @@ export function happen(world: World, temper: Temper): void {
   }
 }
 
-const anyBox = (random: Random) => random.below(2) as BoxIndex;
+const anyBox = ({ random, boxes }: World) => random.below(boxes.length) as BoxIndex;
 
 /** A link, or both of a box, go down or come back; coming back is likelier. */
 function flap(world: World): void {
   const { random } = world;
-  const box = anyBox(random);
-  const down = world.boxes[box].link.some((up) => !up);
+  const box = anyBox(world);
+  const down = world.boxes[box]!.link.some((up) => !up);
   const up = down && random.chance(0.8);
   const sides: readonly Side[] = random.pick([[0], [1], [0, 1], [1, 0]]);
   for (const side of sides) world.setLink(box, side, up);
@@ -81,8 +103,8 @@ function flap(world: World): void {
 
 function hush(world: World): void {
   const { random } = world;
-  const box = anyBox(random);
-  const { passes } = world.boxes[box];
+  const box = anyBox(world);
+  const { passes } = world.boxes[box]!;
   if (!(passes[0] && passes[1]) && random.chance(0.7)) return world.setPasses(box, [true, true]);
   world.setPasses(box, random.pick([[false, false], [false, false], [true, false], [false, true]]));
 }
@@ -90,10 +112,17 @@ function hush(world: World): void {
 /** In either order, by link or silently. */
 function dieTogether(world: World): void {
   const { random } = world;
-  for (const box of random.pick([[0, 1], [1, 0]] as const)) {
+  for (const box of random.pick([world.indices, world.indices.toReversed()])) {
     if (random.chance(0.5)) world.setPasses(box, [false, false]);
     if (random.chance(0.7)) world.setLink(box, random.below(2) as Side, false);
   }
+}
+
+/** Whoever has left comes back soon. */
+function member(world: World): void {
+  const away = world.indices.filter((box) => !world.isMember(box));
+  if (away.length > 0 && world.random.chance(0.8)) return world.setMember(world.random.pick(away), true);
+  world.setMember(anyBox(world), false);
 }
 
 function order(world: World): void {
@@ -103,7 +132,7 @@ function order(world: World): void {
     if (control.orderPast(path)) world.say(() => `order ${control.orders.at(-1)!.sequence}: ${path}`);
     return;
   }
-  const box = random.pick(["primary", "redundant"] as const);
+  const box = BOX[anyBox(world)]!;
   const force = random.chance(0.3);
   if (!control.moveTo(box, force)) return;
   world.say(() => `order ${control.orders.at(-1)!.sequence}: ${box}${force ? ", forced" : ""}`);

@@ -5,13 +5,21 @@
  * from Facts, and what the reflexes did from the board alone.
  */
 import type { Board } from "../../filter/board.ts";
-import { CAUSE, type Cause, COUNTER, EVENT_KIND, type EventKind } from "../../filter/names.ts";
+import {
+  BOX as BOX_NAMES,
+  CAUSE,
+  type Cause,
+  COUNTER,
+  EVENT_KIND,
+  type EventKind,
+  PATH as PATHS,
+} from "../../filter/names.ts";
 import { Facts } from "./facts.ts";
 import type { BoxIndex } from "./reflex.ts";
 import { EXCUSES, LAST_BOX, MS, STEP_NS_MAX } from "./settings.ts";
-import { BOX_NAMES, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
-const PATHS = ["primary", "redundant", "wire", "block"] as const;
+const WIRE = PATHS.indexOf("wire");
 /** As filter/native/reflex.c has them. */
 const PROOF = 8;
 const RETRY = 10;
@@ -59,8 +67,9 @@ export function nameEvent(event: SeenEvent): string {
     return `switch ${PATHS[event.before]} -> ${PATHS[event.after]} (${event.cause}${order})`;
   }
   if (event.kind === "box") {
-    return `${BOX_NAMES[event.subject as BoxIndex]} ${event.after ? "alive" : "dead"} (${event.cause})`;
+    return `${BOX_NAMES[event.subject]} ${event.after ? "alive" : "dead"} (${event.cause})`;
   }
+  if (event.kind === "member") return `${BOX_NAMES[event.subject]} ${event.after ? "joined" : "left"}`;
   return event.kind;
 }
 
@@ -72,7 +81,7 @@ export class Oracle {
   #sequence = 0;
   #lost = 0;
   #switches = 0;
-  #alive: [boolean, boolean];
+  #alive: boolean[];
   #switchesLost = 0;
   #orders = 0;
 
@@ -81,7 +90,7 @@ export class Oracle {
     this.#board = board;
     this.facts = new Facts(board, world.boxes.map((box) => box.link), world.nowNs);
     this.#path = board.number("live.path");
-    this.#alive = [this.facts.alive(0), this.facts.alive(1)];
+    this.#alive = this.facts.boxes.map((box) => this.facts.alive(box));
   }
 
   /** All claims, after a turn. @returns the events since the last check @throws BrokenClaim */
@@ -133,7 +142,7 @@ export class Oracle {
 
   /** What the board shows of the boxes is what links and verdict say, and no change of it goes untold. */
   #checkBoxes(events: readonly SeenEvent[], lost: number): void {
-    for (const box of [0, 1] as const) {
+    for (const box of this.facts.boxes) {
       const shown = this.#board.number("box.alive", box) === 1;
       this.#hold(
         shown === this.facts.alive(box),
@@ -141,7 +150,7 @@ export class Oracle {
           `the board shows ${BOX_NAMES[box]} ${shown ? "alive" : "dead"}, links and verdict say otherwise`,
       );
       if (lost > 0) continue;
-      let at = this.#alive[box];
+      let at = this.#alive[box]!;
       for (const event of events) {
         if (event.kind !== "box" || event.subject !== box) continue;
         this.#hold((event.before === 1) === at, () => `hole in the chain of a box: ${nameEvent(event)}`);
@@ -154,21 +163,26 @@ export class Oracle {
   #checkCause(event: SeenEvent): void {
     const from = event.before;
     const name = nameEvent(event);
-    if (event.cause !== "order") {
+    if (event.order === 0) {
       this.#hold(this.#world.settings.automatic, () => `${name} though automatic is off`);
-      if (from < 2) {
-        this.#hold(!this.facts.alive(from as BoxIndex), () => `${name} though the box that served is alive`);
+      if (from < WIRE && event.cause !== "order") {
+        this.#hold(!this.facts.works(from as BoxIndex), () => `${name} though the box that served is alive`);
       }
+      if (event.after < WIRE) this.#checkChoice(event);
     }
     switch (event.cause) {
       case "link":
         return this.#hold(
-          from < 2 && !this.facts.linked(from as BoxIndex),
+          from < WIRE && !this.facts.linked(from as BoxIndex),
           () => `${name}, but that box had its links up`,
         );
       case "silence":
         return this.#checkSilence(from as BoxIndex);
       case "order":
+        if (event.order === 0) {
+          const left = from < WIRE && !this.facts.member[from];
+          return this.#hold(left, () => `${name}, but that box had not left`);
+        }
         return this.#hold(
           this.#world.control.orders.some((order) =>
             order.sequence === event.order && PATHS.indexOf(order.path) === event.after
@@ -176,7 +190,7 @@ export class Oracle {
           () => `${name}, but control gave no such order`,
         );
       case "return":
-        this.#hold(from >= 2, () => `${name}, but a box was serving`);
+        this.#hold(from >= WIRE, () => `${name}, but a box was serving`);
         return this.#hold(
           this.#serves(event.after as BoxIndex),
           () => `${name}, but it has not been up for long`,
@@ -186,12 +200,28 @@ export class Oracle {
     }
   }
 
+  /** Of those that may take over, one without a fault for the hold-up goes first, then the lowest rank. */
+  #checkChoice(event: SeenEvent): void {
+    const { facts } = this;
+    const { holdUpNs } = this.#world.settings;
+    const rank = (box: number) => this.#board.number("command.rank", box);
+    const to = event.after as BoxIndex;
+    this.#hold(facts.alive(to), () => `${nameEvent(event)}, which is not alive`);
+    for (const box of facts.boxes) {
+      if (box === to || box === event.before || !facts.alive(box)) continue;
+      const better = facts.steady(box, holdUpNs) === facts.steady(to, holdUpNs)
+        ? rank(box) < rank(to) || (rank(box) === rank(to) && box < to)
+        : facts.steady(box, holdUpNs);
+      this.#hold(!better, () => `${nameEvent(event)}, though ${BOX_NAMES[box]} comes first`);
+    }
+  }
+
   /** The box really did not pass, the node was awake meanwhile, and one way was quiet for the whole time. */
   #checkSilence(box: BoxIndex): void {
     const { facts } = this;
     const { awakeNs, nowNs, limits, settings } = this.#world;
     const name = BOX_NAMES[box];
-    if (facts.silentNs[box] >= 0) {
+    if (facts.silentNs[box]! >= 0) {
       const out = Math.min(...facts.outSinceSilent);
       return this.#hold(
         out < PROOF,
@@ -210,7 +240,7 @@ export class Oracle {
         } ns without the node's own stalls`,
     );
     const since = (ns: number) => `${((awakeNs - ns) / MS).toFixed(3)} ms`;
-    const faulty = this.#world.boxes[box].faultyNs;
+    const faulty = this.#world.boxes[box]!.faultyNs;
     this.#hold(
       faulty >= 0 && faulty >= awakeNs - limits.windowNs,
       () =>
@@ -237,19 +267,21 @@ export class Oracle {
     const { facts } = this;
     const { settings, nowNs } = this.#world;
     if (!settings.automatic) return;
-    if (path < 2) {
+    if (path < WIRE) {
       const box = path as BoxIndex;
       this.#hold(facts.linked(box), () => `${BOX_NAMES[box]} serves without a link`);
       this.#hold(!facts.silent(box), () => `${BOX_NAMES[box]} serves though judged silent`);
+      const stays = facts.member[box]! || facts.boxes.every((other) => other === box || !facts.alive(other));
+      this.#hold(stays, () => `${BOX_NAMES[box]} serves though it has left`);
       return this.#checkEvidence(box);
     }
     const justLeft = moved !== undefined && moved.cause !== "order";
-    for (const box of [0, 1] as const) {
+    for (const box of facts.boxes) {
       if (justLeft) {
         this.#hold(!facts.alive(box), () => `left for ${PATHS[path]}, though ${BOX_NAMES[box]} is alive`);
         continue;
       }
-      const up = nowNs - facts.linksUpNs[box];
+      const up = nowNs - facts.linksUpNs[box]!;
       this.#hold(
         !this.#serves(box),
         () => `${PATHS[path]}, though ${BOX_NAMES[box]} has been up for ${up} ns`,
@@ -259,17 +291,18 @@ export class Oracle {
 
   /** How long silence has to last: a doubtful box is better than none. */
   #barNs(box: BoxIndex): number {
-    const other = box === 0 ? 1 : 0;
-    return this.#world.settings.silenceNs * (this.facts.alive(other) ? 1 : LAST_BOX);
+    const other = this.facts.boxes.some((one) => one !== box && this.facts.alive(one));
+    return this.#world.settings.silenceNs * (other ? 1 : LAST_BOX);
   }
 
   /** Alive beyond the hold-up, or silent for so long that it must be tried again. */
   #serves(box: BoxIndex): boolean {
     const { facts } = this;
     const { settings, nowNs } = this.#world;
-    const faultNs = Math.max(facts.linksUpNs[box], facts.lastSilentNs[box]);
+    const faultNs = Math.max(facts.linksUpNs[box]!, facts.lastSilentNs[box]!);
+    if (!facts.member[box] || facts.joinedNs[box]! >= 0) return false;
     if (!facts.linked(box) || nowNs - faultNs < settings.holdUpNs) return false;
-    return !facts.silent(box) || nowNs - facts.silentNs[box] > RETRY * settings.holdUpNs;
+    return !facts.silent(box) || nowNs - facts.silentNs[box]! > RETRY * settings.holdUpNs;
   }
 
   /** Silent death under dense traffic of two flows does not last. */
@@ -296,7 +329,7 @@ export class Oracle {
       if (control.orders[this.#orders]!.by !== "point") continue;
       const { failback, failbackAfterMs } = control.point;
       this.#hold(failback === "automatic", () => "the point of failover ordered, failback is manual");
-      const since = this.facts.aliveNs[0];
+      const since = this.facts.aliveNs[0]!;
       const aliveMs = since < 0 ? 0 : (nowNs - since) / MS;
       this.#hold(
         aliveMs >= failbackAfterMs,
@@ -327,7 +360,7 @@ export class Oracle {
     this.#sequence += events.length;
     this.#lost += lost;
     this.#switches = this.#board.number("live.switches");
-    this.#alive = [this.facts.alive(0), this.facts.alive(1)];
+    this.#alive = this.facts.boxes.map((box) => this.facts.alive(box));
     this.facts.toldChanges = 0;
   }
 }

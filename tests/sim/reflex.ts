@@ -7,7 +7,9 @@
 import { Board } from "../../filter/board.ts";
 import { DETECTOR, type Detector, LIGHT } from "../../filter/names.ts";
 
-export type BoxIndex = 0 | 1;
+export type BoxIndex = 0 | 1 | 2 | 3;
+/** The boxes of a node that has so many. */
+export const boxesOf = (count: number) => ([0, 1, 2, 3] as const).slice(0, count);
 export type Side = 0 | 1;
 
 const SYMBOLS = {
@@ -15,8 +17,8 @@ const SYMBOLS = {
   rm_reflex_close: { parameters: ["pointer"], result: "void" },
   rm_reflex_board: { parameters: ["pointer"], result: "pointer" },
   rm_reflex_reset: { parameters: ["pointer"], result: "void" },
-  // sim, now, links
-  rm_reflex_start: { parameters: ["pointer", "u64", "u32"], result: "void" },
+  // sim, now, boxes, links
+  rm_reflex_start: { parameters: ["pointer", "u64", "u32", "u32"], result: "void" },
   // sim, now
   rm_reflex_clock: { parameters: ["pointer", "u64"], result: "void" },
   // sim, role, up
@@ -85,10 +87,10 @@ export class Reflex implements Disposable {
   reset(): void {
     this.#library.symbols.rm_reflex_reset(this.#sim);
   }
-  /** `links`: by box, then side. */
+  /** `links`: of each box there is, by side. */
   start(nowNs: number, links: readonly (readonly [boolean, boolean])[]): void {
     const bits = links.flat().reduce((sum, up, i) => sum | (up ? 1 << i : 0), 0);
-    this.#library.symbols.rm_reflex_start(this.#sim, BigInt(nowNs), bits);
+    this.#library.symbols.rm_reflex_start(this.#sim, BigInt(nowNs), links.length, bits);
   }
   clock(nowNs: number): void {
     this.#library.symbols.rm_reflex_clock(this.#sim, BigInt(nowNs));

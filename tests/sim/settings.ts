@@ -4,7 +4,7 @@
  * A world's longest silence bounds how thin its blocked flows must be, so it is fixed with the seed; everything else may
  * change while it runs, as after a reload.
  */
-import { DETECTOR } from "../../filter/names.ts";
+import { DETECTOR, PATH } from "../../filter/names.ts";
 import type { Board } from "../../filter/board.ts";
 import type { Random } from "../../filter/random.ts";
 
@@ -53,7 +53,7 @@ export const PLAIN: Settings = {
   automatic: true,
 };
 
-/** `well`: both boxes are alive throughout, so that no silence has to be a long one. */
+/** `well`: all boxes are alive throughout, so that no silence has to be a long one. */
 export function chooseLimits(random: Random, well: boolean): Limits {
   const silenceNsMax = random.pick([1, 2, 3, 5, 5, 10]) * MS;
   return {
@@ -69,7 +69,7 @@ export function chooseSettings(random: Random, limits: Limits): Settings {
   return {
     silenceNs,
     silencePackets: limits.silencePacketsMin * random.pick([1, 1, 2]),
-    silenceNsMin: random.chance(0.3) ? 0 : silenceNs / random.pick([1, 2, 3]),
+    silenceNsMin: random.chance(0.3) ? 0 : Math.floor(silenceNs / random.pick([1, 2, 3])),
     silenceNsMax: silenceNs,
     learnNs: random.pick([0, 20, 100, 400]) * MS,
     deadPath: random.pick(["wire", "block"] as const),
@@ -86,7 +86,7 @@ export function writeSettings(board: Board, settings: Settings): void {
   board.setNumber("command.silence_ns_min", settings.silenceNsMin);
   board.setNumber("command.silence_ns_max", settings.silenceNsMax);
   board.setNumber("command.silence_learn_ns", settings.learnNs);
-  board.setNumber("command.dead_path", settings.deadPath === "wire" ? 2 : 3);
+  board.setNumber("command.dead_path", PATH.indexOf(settings.deadPath));
   board.setNumber("command.hold_up_ns", settings.holdUpNs);
   board.setNumber("command.drain_ns", settings.drainNs);
   board.setNumber("command.stall_ns", settings.stallNs);

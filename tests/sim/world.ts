@@ -1,13 +1,15 @@
 /**
- * A world for the reflexes: two boxes, flows, a clock, control and mishaps, all from one seed.
+ * A world for the reflexes: two to four boxes, flows, a clock, control and mishaps, all from one seed.
  *
  * A step is a turn of the plane (filter/native/plane.c): clock, frames from outside, frames from the boxes, order and
  * judgement, links. Where a frame goes, the world asks the reflexes. `log` tells what happened, for people.
  */
+import { writeMember } from "../../appliance/board_command.ts";
+import { BOX, PATH } from "../../filter/names.ts";
 import type { Random } from "../../filter/random.ts";
 import { SimBox } from "./box.ts";
 import { Control } from "./control.ts";
-import { type BoxIndex, Reflex, type Side } from "./reflex.ts";
+import { boxesOf, type BoxIndex, Reflex, type Side } from "./reflex.ts";
 import {
   chooseLimits,
   chooseSettings,
@@ -22,7 +24,7 @@ import { type Arrival, retryNs, Traffic } from "./traffic.ts";
 
 const START_NS = 1000 * 1000 * MS;
 const SIDES = ["client side", "server side"] as const;
-export const BOX_NAMES = ["primary", "redundant"] as const;
+const WIRE = PATH.indexOf("wire");
 
 /** A link change that the plane has not heard of yet. */
 interface Tell {
@@ -55,7 +57,7 @@ export class World {
   readonly seed: number;
   readonly random: Random;
   readonly limits: Limits;
-  readonly boxes: readonly [SimBox, SimBox];
+  readonly boxes: readonly SimBox[];
   readonly control: Control;
   readonly log: string[] = [];
   settings: Settings;
@@ -90,11 +92,13 @@ export class World {
         drops ? this.nowNs + random.below(200 * MS) : Infinity,
         retryNs(this.limits),
       );
-    this.boxes = [box(), box()];
+    this.boxes = boxesOf(random.pick([2, 2, 3, 4])).map(box);
     this.#copies = random.pick([0.05, 0.3, 1]);
     this.#traffic = new Traffic(random, this.limits, this.nowNs);
     reflex.reset();
     writeSettings(reflex.board, this.settings);
+    // Some ranks are equal: then the number decides.
+    this.indices.forEach((i) => reflex.board.setNumber("command.rank", i === 0 ? 0 : random.below(3), i));
     if (!well && random.chance(0.1)) this.#breakLinks();
     const failback = random.chance(0.5) ? "automatic" : "manual";
     this.control = new Control(reflex, { failback, failbackAfterMs: 10 + random.below(60) }, this.nowNs);
@@ -134,7 +138,7 @@ export class World {
     if (late && !asleep) this.#stall(took, witness);
     const path = this.#reflex.board.number("live.path");
     for (const arrival of this.#traffic.arrive(before, this.nowNs)) this.#enter(arrival, path, witness);
-    for (const box of [0, 1] as const) this.#leave(box, path, witness);
+    for (const box of this.indices) this.#leave(box, path, witness);
     this.#reflex.turn();
     this.#notePath();
   }
@@ -149,19 +153,21 @@ export class World {
     this.#reflex.put(arrival.side, arrival.flow, arrival.frames);
     witness.put(arrival);
     const passes = this.#traffic.passes(arrival.flow);
-    if (path > 1) {
-      if (path === 2 && passes) this.#traffic.answered(arrival.flow);
+    if (path >= WIRE) {
+      if (path === WIRE && passes) this.#traffic.answered(arrival.flow);
       return;
     }
     if (!passes) return;
-    this.boxes[path as BoxIndex].accept(this.nowNs, arrival);
-    const standby = this.boxes[1 - path as BoxIndex];
+    this.boxes[path]!.accept(this.nowNs, arrival);
     const frames = Math.ceil(arrival.frames * this.#copies);
-    if (this.nowNs >= this.#drain.untilNs) standby.accept(this.nowNs, { ...arrival, frames });
+    for (const box of this.indices) {
+      if (box === path || (box === this.#drain.path && this.nowNs < this.#drain.untilNs)) continue;
+      if (this.isMember(box)) this.boxes[box]!.accept(this.nowNs, { ...arrival, frames });
+    }
   }
 
   #leave(box: BoxIndex, path: number, witness: Witness): void {
-    for (const { side, flow, frames } of this.boxes[box].emerge(this.nowNs)) {
+    for (const { side, flow, frames } of this.boxes[box]!.emerge(this.nowNs)) {
       if (box === path) {
         this.#reflex.out(side, frames);
         witness.out(side, frames);
@@ -185,12 +191,12 @@ export class World {
       const { box, side, up } = this.#tells.shift()!;
       this.#reflex.link(box, side, up);
       witness.heard(box, side, up);
-      this.say(() => `the plane hears: ${BOX_NAMES[box]} ${SIDES[side]} link ${up ? "up" : "down"}`);
+      this.say(() => `the plane hears: ${BOX[box]} ${SIDES[side]} link ${up ? "up" : "down"}`);
     }
   }
 
   setLink(box: BoxIndex, side: Side, up: boolean): void {
-    const one = this.boxes[box];
+    const one = this.boxes[box]!;
     if (one.link[side] === up) return;
     one.link[side] = up;
     one.look(this.awakeNs);
@@ -198,16 +204,29 @@ export class World {
     const delayNs = this.random.chance(0.8) ? 0 : this.random.below(10 * MS);
     this.#toldNs = Math.max(this.#toldNs, this.nowNs + delayNs);
     this.#tells.push({ dueNs: this.#toldNs, box, side, up });
-    this.say(() => `${BOX_NAMES[box]}: ${SIDES[side]} link ${up ? "up" : "down"}`);
+    this.say(() => `${BOX[box]}: ${SIDES[side]} link ${up ? "up" : "down"}`);
   }
 
   /** Which ways a box passes, by the side where frames enter. */
   setPasses(box: BoxIndex, passes: readonly [boolean, boolean]): void {
-    const one = this.boxes[box];
+    const one = this.boxes[box]!;
     [one.passes[0], one.passes[1]] = passes;
     one.look(this.awakeNs);
     if (this.random.chance(0.3)) one.clear();
-    this.say(() => `${BOX_NAMES[box]}: passes ${passes[0] ? "in" : "-"}/${passes[1] ? "out" : "-"}`);
+    this.say(() => `${BOX[box]}: passes ${passes[0] ? "in" : "-"}/${passes[1] ? "out" : "-"}`);
+  }
+
+  get indices(): readonly BoxIndex[] {
+    return boxesOf(this.boxes.length);
+  }
+
+  isMember(box: BoxIndex): boolean {
+    return (this.#reflex.board.number("command.left") >> box & 1) === 0;
+  }
+
+  setMember(box: BoxIndex, joins: boolean): void {
+    writeMember(this.#reflex.board, BOX[box]!, joins);
+    this.say(() => `${BOX[box]} ${joins ? "joins" : "leaves"}`);
   }
 
   change(settings: Settings): void {

@@ -4,7 +4,7 @@
  * To say "nothing else arrives" without waiting for time to pass, markers are sent after the frames: the plane takes
  * the frames of a port in their order, so when a marker has come through twice, so has everything before it.
  */
-import { type Role, ROLES } from "../../appliance/view.ts";
+import { ALL_ROLES, type Role } from "../../appliance/view.ts";
 import { end } from "../../scripts/lab/process.ts";
 import { ANSWER_MS_MAX, within } from "./child.ts";
 
@@ -80,7 +80,7 @@ export class Bench {
       this.#ready = true;
       return;
     }
-    const role = ROLES[port & ~REFUSED]!;
+    const role = ALL_ROLES[port & ~REFUSED]!;
     const number = markerNumber(bytes);
     if (port & REFUSED) this.#refused.push({ role, bytes });
     else if (number === null) this.#arrivals.push({ role, bytes });
@@ -104,7 +104,7 @@ export class Bench {
 
   async send(role: Role, frame: Uint8Array): Promise<void> {
     const record = new Uint8Array(HEAD_BYTES + frame.length);
-    record[0] = ROLES.indexOf(role);
+    record[0] = ALL_ROLES.indexOf(role);
     new DataView(record.buffer).setUint32(1, frame.length, true);
     record.set(frame, HEAD_BYTES);
     await this.#writer.write(record);

@@ -5,7 +5,7 @@
  * offset by heart does not.
  */
 import { ABI_VERSION, Board } from "../../filter/board.ts";
-import { COUNTER, DETECTOR, LIMIT, PARSE, ROLE, WHY } from "../../filter/names.ts";
+import { BOX, COUNTER, DETECTOR, LIMIT, PARSE, ROLE, WHY } from "../../filter/names.ts";
 
 const MAGIC = 0x42584d52;
 const FIELD_BYTES = 56;
@@ -70,11 +70,11 @@ const FIELDS: readonly Layout[] = [
   ["port.mtu", 4, ROLE.length],
   ["port.mac", 8, ROLE.length],
   ["port.driver", 32, ROLE.length],
-  ...many("box", 4, ["alive", "silent"], 2),
-  ["live.forgiven", 4, 2],
-  ...many("box", 8, ["in_packets", "out_packets"], 2),
-  ...many("detection", 4, ["light", "detail"], 2 * DETECTOR.length),
-  ...many("detection", 8, ["since_ns", "seen_ns"], 2 * DETECTOR.length),
+  ...many("box", 4, ["alive", "silent", "member"], BOX.length),
+  ...many("box", 8, ["in_packets", "out_packets"], BOX.length),
+  ...many("detection", 4, ["light", "detail"], BOX.length * DETECTOR.length),
+  ...many("detection", 8, ["since_ns", "seen_ns"], BOX.length * DETECTOR.length),
+  ["live.forgiven", 4, BOX.length],
   ...named("counter", COUNTER.length),
   ...named("why", WHY.length),
   ...named("shed", WHY.length),

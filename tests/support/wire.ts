@@ -8,7 +8,7 @@ import { type Box, type Role, ROLES } from "../../appliance/view.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
 import { inNamespace } from "../../scripts/lab/process.ts";
 import { records, sweep } from "../../scripts/lab/registry.ts";
-import { NODE_INTERFACES, NODE_NS, type Topology } from "../../scripts/lab/topology.ts";
+import { FURTHER_INTERFACES, NODE_INTERFACES, NODE_NS, type Topology } from "../../scripts/lab/topology.ts";
 import { Bench } from "./bench.ts";
 import { LineChild } from "./child.ts";
 import { program } from "./programs.ts";
@@ -18,7 +18,9 @@ const MTU = 9000;
 
 /** The interface of a role in the node's namespace. */
 export function nodeEnd(role: Role): string {
-  return NODE_INTERFACES[role.replace("-", "_") as keyof typeof NODE_INTERFACES];
+  return { ...NODE_INTERFACES, ...FURTHER_INTERFACES }[
+    (role in FURTHER_INTERFACES ? role : role.replace("-", "_")) as keyof typeof NODE_INTERFACES
+  ];
 }
 
 /** The other end of it. */

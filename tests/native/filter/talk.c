@@ -90,7 +90,7 @@ static void turn(struct plane *p, uint64_t *state, uint64_t *left) {
     return;
   }
   if (*left && chance(state, 16) == 0) {
-    board.command.order_path = 1 - p->reflex.path;
+    board.command.order_path = (p->reflex.path + 1) % 3;
     board.command.order_sequence++;
   }
   reflex_order(&p->reflex);
@@ -118,7 +118,7 @@ static void *work(void *argument) {
 }
 
 static bool prepare(uint32_t workers) {
-  bool link[RM_BOXES][RM_SIDES] = {{true, true}, {true, true}};
+  bool link[RM_BOXES][RM_SIDES] = {{true, true}, {true, true}, {true, true}};
   crew.workers = workers;
   crew.queues = workers / 2;
   board.command = (struct rm_command){.silence_ns = 1000 * RM_S, .silence_packets = 8, .drain_ns = 1000 * RM_S};
@@ -135,7 +135,7 @@ static bool prepare(uint32_t workers) {
   }
   worker[0]->reflex.board = &board;
   worker[0]->now = worker[0]->reflex.now = clock_ns();
-  reflex_open(&worker[0]->reflex, link);
+  reflex_open(&worker[0]->reflex, 3, link);
   crew_start(worker[0]);
   return true;
 }

@@ -28,7 +28,7 @@ function running(): FakeBoard {
   fake.set("live.heartbeat_ns", NOW.monoNs - 20e6);
   fake.set("live.path_since_ns", NOW.monoNs - 5_000e6);
   ROLES.forEach((_, i) => fake.set("port.link", 1, i));
-  fake.set("box.alive", 1, 0).set("box.alive", 1, 1);
+  for (const box of [0, 1]) fake.set("box.alive", 1, box).set("box.member", 1, box);
   return fake;
 }
 
@@ -141,7 +141,7 @@ Deno.test("readStatus() lists the workers of the plane, with the ports of each",
 });
 
 Deno.test("readPath() takes a word it does not know for block, the one that promises nothing", () => {
-  assert.equal(readPath(running().set("live.path", 2).board), "wire");
+  assert.equal(readPath(running().set("live.path", PATHS.indexOf("wire")).board), "wire");
   assert.equal(readPath(running().set("live.path", 77).board), "block");
 });
 

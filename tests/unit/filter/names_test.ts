@@ -27,10 +27,10 @@ function constant(name: string): number {
 
 /** [enum, prefix of its members, its count or "" where it has none, names in TypeScript] */
 const TABLE: readonly (readonly [string, string, string, readonly string[]])[] = [
-  ["rm_role", "", "roles", names.ROLE.map((role) => role.replace("-", "_"))],
+  ["rm_role", "", "roles", names.ROLE.map((role) => role.replaceAll("-", "_"))],
   ["rm_side", "side_", "sides", names.SIDE],
-  ["rm_box", "", "boxes", names.BOX],
-  ["rm_path", "path_", "paths", names.PATH],
+  ["rm_box", "", "boxes", names.BOX.map((box) => box.replace("-", "_"))],
+  ["rm_path", "path_", "paths", names.PATH.map((path) => path.replace("-", "_"))],
   ["rm_state", "state_", "", names.STATE],
   ["rm_poll", "poll_", "", names.POLL],
   ["rm_detector", "detector_", "detectors", names.DETECTOR],

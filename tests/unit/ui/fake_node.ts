@@ -2,6 +2,8 @@
  * A node that is not there: its views, and a control that answers with them and remembers what it was asked.
  */
 import type {
+  Box,
+  BoxView,
   CaptureAnswer,
   CaptureListing,
   EventView,
@@ -37,6 +39,22 @@ export function portView(role: Role, more: Partial<PortView> = {}): PortView {
   };
 }
 
+export function boxView(box: Box, more: Partial<BoxView> = {}): BoxView {
+  return {
+    box,
+    name: box,
+    member: true,
+    light: "green",
+    reason: "links up",
+    serving: false,
+    detectors: [],
+    damping: null,
+    inPackets: 120,
+    outPackets: 110,
+    ...more,
+  };
+}
+
 export function nodeStatus(more: Partial<NodeStatus> = {}): NodeStatus {
   return {
     name: "edge1",
@@ -59,28 +77,7 @@ export function nodeStatus(more: Partial<NodeStatus> = {}): NodeStatus {
       error: "",
     },
     checks: [],
-    boxes: [
-      {
-        box: "primary",
-        light: "green",
-        reason: "links up",
-        serving: true,
-        detectors: [],
-        damping: null,
-        inPackets: 5000,
-        outPackets: 4990,
-      },
-      {
-        box: "redundant",
-        light: "green",
-        reason: "links up",
-        serving: false,
-        detectors: [],
-        damping: null,
-        inPackets: 120,
-        outPackets: 110,
-      },
-    ],
+    boxes: [boxView("primary", { serving: true, inPackets: 5000, outPackets: 4990 }), boxView("redundant")],
     ports: ROLES.map((role) => portView(role)),
     flows: { upstream: 1234, downstream: 1230, slots: 262144 },
     mirror: {
