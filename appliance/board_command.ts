@@ -48,9 +48,9 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.pause_ns", failover.pauseMs * NS_PER_MS);
   board.setNumber("command.stall_ns", failover.stallMs * NS_PER_MS);
   board.setNumber("command.automatic", failover.automatic ? 1 : 0);
-  for (const { box, rank } of config.boxes) board.setNumber("command.rank", rank, BOXES.indexOf(box));
   writeSilence(board, failover);
   writeVotes(board, failover);
+  for (const { box, rank } of config.boxes) board.setNumber("command.rank", rank, BOXES.indexOf(box));
 }
 
 function writeSilence(board: Board, failover: Config["failover"]): void {

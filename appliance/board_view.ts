@@ -7,7 +7,7 @@
 import type { Board } from "../filter/board.ts";
 import { addressText } from "./address.ts";
 import { AGE, CAUSE, EVENT_KIND, LIGHT, POLL, STATE } from "../filter/names.ts";
-import { damped, judgeNode, readBox } from "./box_view.ts";
+import { judgeNode, readBox } from "./box_view.ts";
 import {
   ALL_ROLES,
   type Box,
@@ -154,12 +154,8 @@ export function readStatus(board: Board, now: Now, around: Surroundings): NodeSt
 function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
   const ports = readPorts(board, around.specs);
   const path = readPath(board);
-  const boxes = BOXES.filter((box) => around.specs[rolesOfBox(box)[0]] !== undefined).map((box) => {
-    const check = around.checkReason?.(box) ?? null;
-    const told = { ...now, ...(check !== null && { check }) };
-    const view = { ...readBox(board, box, { ports, path, told }), name: around.names?.[box] ?? box };
-    return damped(view, around.damping?.(box) ?? null);
-  });
+  const boxes = BOXES.filter((box) => around.specs[rolesOfBox(box)[0]] !== undefined)
+    .map((box) => readBox(board, box, { ports, path, now, around }));
   const freshMs = rounded(Math.max(0, (now.monoNs - board.number("live.heartbeat_ns")) / NS_PER_MS));
   const state = planeState(board);
   const [light, reason] = judgeNode(boxes, path, { freshMs, state });

@@ -1,11 +1,11 @@
 /**
- * The verdict on a box, and on the node, in a light and a sentence. Pure.
+ * What the board says of each box, and the one verdict on the node that follows from it. Pure.
  *
- * The plane says who is alive; why, and what a person should think of it, is said here. A box is as bad as the worst
- * that is known of it; a node that serves without a spare is yellow.
+ * A box is as bad as the worst that is known of it; a node that serves without a spare is yellow.
  */
 import type { Board } from "../filter/board.ts";
-import { outvotedReason, readDetectors, type Told } from "./detector_view.ts";
+import type { Now, Surroundings } from "./board_view.ts";
+import { outvotedReason, readDetectors } from "./detector_view.ts";
 import {
   type Box,
   BOXES,
@@ -20,18 +20,23 @@ import {
 
 const STALE_MS = 1000;
 
-/** All but what the board does not know: its name, and what is held against it. */
-export function readBox(
-  board: Board,
-  box: Box,
-  { ports, path, told }: { ports: readonly PortView[]; path: Path; told: Told },
-): Omit<BoxView, "name" | "damping"> {
+export interface Around {
+  readonly ports: readonly PortView[];
+  readonly path: Path;
+  readonly now: Now;
+  readonly around: Pick<Surroundings, "names" | "damping" | "checkReason">;
+}
+
+export function readBox(board: Board, box: Box, { ports, path, now, around }: Around): BoxView {
   const i = BOXES.indexOf(box);
   const serving = path === box;
   const member = board.number("box.member", i) === 1;
-  const own = ports.filter((port) => rolesOfBox(box).includes(port.role));
-  const down = own.filter(({ link }) => link === "down").map(({ role }) => role);
-  const detectors = readDetectors(board, i, told);
+  const down = ports.filter((port) => rolesOfBox(box).includes(port.role) && port.link === "down").map((
+    port,
+  ) => port.role);
+  const check = around.checkReason?.(box) ?? null;
+  const damping = around.damping?.(box) ?? null;
+  const detectors = readDetectors(board, i, { monoNs: now.monoNs, ...(check !== null && { check }) });
   const [light, reason] = judgeBox({
     down,
     serving,
@@ -40,20 +45,23 @@ export function readBox(
     alive: board.number("box.alive", i) === 1,
     outvoted: outvotedReason(detectors),
     forced: board.number("live.forgiven", i) !== 0,
+    damping,
   });
   return {
     box,
+    name: around.names?.[box] ?? box,
     member,
     light,
     reason,
     serving,
     detectors,
+    damping,
     inPackets: board.number("box.in_packets", i),
     outPackets: board.number("box.out_packets", i),
   };
 }
 
-export interface Verdict {
+interface Verdict {
   readonly down: readonly Role[];
   readonly serving: boolean;
   readonly member: boolean;
@@ -63,29 +71,23 @@ export interface Verdict {
   readonly outvoted: string | null;
   /** A forced order has overruled them. */
   readonly forced: boolean;
+  readonly damping: DampingView | null;
 }
 
-export function judgeBox(is: Verdict): [Light, string] {
+function judgeBox(is: Verdict): [Light, string] {
   if (is.down.length > 0) return ["red", `no link on ${is.down.join(" and ")}`];
   if (is.silent) return ["red", "frames went in and none came out"];
   if (!is.alive && is.outvoted !== null) {
     return ["red", is.serving ? `${is.outvoted}; serves on, there is no better one` : is.outvoted];
   }
   if (!is.member) return ["yellow", "it has left: no copies, and it does not take over"];
-  if (is.alive && is.forced && is.outvoted !== null) {
-    return ["yellow", `serves by force, though ${is.outvoted}`];
-  }
-  if (is.alive) return ["green", is.serving ? "links up, serving" : "links up, standing by"];
-  return ["yellow", "links up, not proven since it returned"];
-}
-
-/** A box that died too often is no good spare, however well it looks. */
-export function damped<T extends Omit<BoxView, "damping">>(
-  box: T,
-  damping: DampingView | null,
-): T & { readonly damping: DampingView | null } {
-  if (!damping?.suppressed || box.light !== "green") return { ...box, damping };
-  return { ...box, damping, light: "yellow", reason: `${box.reason}, suppressed: it died too often lately` };
+  if (!is.alive) return ["yellow", "links up, not proven since it returned"];
+  if (is.forced && is.outvoted !== null) return ["yellow", `serves by force, though ${is.outvoted}`];
+  const well = is.serving ? "links up, serving" : "links up, standing by";
+  // No good spare, however well it looks.
+  return is.damping?.suppressed
+    ? ["yellow", `${well}, suppressed: it died too often lately`]
+    : ["green", well];
 }
 
 /** "the primary", "the redundant box". */
@@ -107,7 +109,7 @@ export function judgeNode(
   }
   const serving = boxes.find((box) => box.serving);
   if (serving?.light === "red") {
-    return ["red", `the ${serving.box} serves, and it is not well: ${serving.reason}`];
+    return ["red", `${called(serving.box)} serves and is not well: ${serving.reason}`];
   }
   const spares = boxes.filter((box) => !box.serving);
   const bad = spares.filter((box) => box.light !== "green");

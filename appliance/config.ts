@@ -69,6 +69,8 @@ export interface Config {
   readonly log: Values<typeof LOG>;
 }
 
+export type CheckConfig = Values<typeof CHECK>;
+
 export interface BoxConfig {
   readonly box: Box;
   /** As people call it. */
@@ -76,7 +78,6 @@ export interface BoxConfig {
   /** The lowest of those alive takes over. */
   readonly rank: number;
 }
-export type CheckConfig = Values<typeof CHECK>;
 
 export interface Parsed {
   /** Absent if and only if there are problems. */

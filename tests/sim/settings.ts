@@ -69,7 +69,7 @@ export function chooseSettings(random: Random, limits: Limits): Settings {
   return {
     silenceNs,
     silencePackets: limits.silencePacketsMin * random.pick([1, 1, 2]),
-    silenceNsMin: random.chance(0.3) ? 0 : Math.ceil(silenceNs / random.pick([1, 2, 3])),
+    silenceNsMin: random.chance(0.3) ? 0 : Math.floor(silenceNs / random.pick([1, 2, 3])),
     silenceNsMax: silenceNs,
     learnNs: random.pick([0, 20, 100, 400]) * MS,
     deadPath: random.pick(["wire", "block"] as const),
