@@ -68,7 +68,7 @@ function judgeBox(
   if (!is.alive && is.outvoted !== null) return ["red", is.outvoted];
   if (!is.member) return ["yellow", "it has left: no copies, and it does not take over"];
   if (is.alive) return ["green", is.serving ? "links up, serving" : "links up, standing by"];
-  return ["yellow", "links up, not proven since it returned"];
+  return ["yellow", "links up, not proven since it returned or joined"];
 }
 
 /** "the primary", "the redundant box". */

@@ -109,6 +109,8 @@ struct rm_command {
    * ranks go by their number. */
   uint32_t left;                /* bit of each enum rm_box */
   uint32_t rank[RM_BOXES];
+  /* Ports of further boxes, opened while the plane runs: setup.spec first, then this. */
+  uint32_t open_sequence;
 } RM_ALIGNED;
 
 struct rm_port {
@@ -184,6 +186,8 @@ struct rm_live {
   uint32_t workers;                     /* how many poll loops there are */
   struct rm_worker worker[RM_WORKERS];
   struct rm_detection detection[RM_BOXES * RM_DETECTORS]; /* by box, then detector */
+  uint32_t open_done;                   /* last open_sequence carried out */
+  uint32_t open_failed;                 /* 1: no port of it was kept, header.error says why */
 } RM_ALIGNED;
 
 /* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */

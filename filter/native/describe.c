@@ -85,6 +85,7 @@ static void describe_command(struct describe *d) {
   EACH("check", command.check, seen_ns, RM_BOXES);
   ONE(command, left);
   MANY(command, rank, RM_BOXES);
+  ONE(command, open_sequence);
 }
 
 static void describe_port(struct describe *d) {
@@ -123,6 +124,7 @@ static void describe_live(struct describe *d) {
   EACH("detection", live.detection, detail, RM_BOXES * RM_DETECTORS);
   EACH("detection", live.detection, since_ns, RM_BOXES * RM_DETECTORS);
   EACH("detection", live.detection, seen_ns, RM_BOXES * RM_DETECTORS);
+  ONE(live, open_done), ONE(live, open_failed);
   NAMED("counter", live.counter, RM_COUNTERS);
   NAMED("why", live.why, RM_WHYS);
   NAMED("shed", live.shed, RM_WHYS);
