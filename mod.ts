@@ -19,8 +19,10 @@ import { EXPORT_FORMATS } from "./filter/export.ts";
 import { type Preset, PRESETS } from "./filter/rule.ts";
 import { type Invocation, parseArguments } from "./ui/arguments.ts";
 import {
+  changeMember,
   findingText,
   giveOrder,
+  listBoxes,
   listEvents,
   listFlows,
   reportCheck,
@@ -80,7 +82,14 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "failback":
     case "reload": {
       const order = command.name;
-      return ask((node) => giveOrder(node, order, options, terminal));
+      return ask((node) => giveOrder(node, order, invocation, terminal));
+    }
+    case "box list":
+      return ask((node) => listBoxes(node, options, terminal));
+    case "box join":
+    case "box leave": {
+      const change = command.name === "box join" ? "join" : "leave";
+      return ask((node) => changeMember(node, change, invocation.arguments[0] ?? "", terminal));
     }
     case "filter export":
       return writeExport(invocation, terminal);

@@ -81,7 +81,7 @@ function judgeBox(is: Verdict): [Light, string] {
     return ["red", is.serving ? `${is.outvoted}; serves on, there is no better one` : is.outvoted];
   }
   if (!is.member) return ["yellow", "it has left: no copies, and it does not take over"];
-  if (!is.alive) return ["yellow", "links up, not proven since it returned"];
+  if (!is.alive) return ["yellow", "links up, not proven since it returned or joined"];
   if (is.forced && is.outvoted !== null) return ["yellow", `serves by force, though ${is.outvoted}`];
   const well = is.serving ? "links up, serving" : "links up, standing by";
   // No good spare, however well it looks.

@@ -5,6 +5,7 @@
  * the help does not tell, and nothing is told that is not accepted.
  */
 
+import { boxCommands } from "./commands_box.ts";
 import { captureCommands } from "./commands_capture.ts";
 import { drillCommands } from "./commands_drill.ts";
 import { EXPORT_FORMATS } from "../filter/export.ts";
@@ -37,6 +38,8 @@ export interface Option {
 
 export interface Argument {
   readonly name: string;
+  /** It may be left out, with all behind it. */
+  readonly optional?: true;
   readonly help: string;
 }
 
@@ -196,11 +199,15 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "switchover",
-    summary: "Move the traffic to the redundant box",
-    text: "Refused when the redundant box is not alive, unless forced.",
-    arguments: [],
+    summary: "Move the traffic to a redundant box",
+    text:
+      "Without BOX to the first that is alive, by `order`. Refused when the box is not alive, unless forced.",
+    arguments: [{ name: "BOX", optional: true, help: "By either of its names: `remediate box list`." }],
     options: [...REMOTE, FORCE],
-    examples: [{ line: "remediate switchover", help: "Before the primary is maintained." }],
+    examples: [
+      { line: "remediate switchover", help: "Before the primary is maintained." },
+      { line: "remediate switchover redundant-2", help: "To a box of your choice." },
+    ],
     exits: { 0: "the traffic is there", ...UNREACHABLE },
   },
   {
@@ -212,11 +219,12 @@ export const COMMANDS: readonly Command[] = [
     examples: [{ line: "remediate failback", help: "After the primary has returned." }],
     exits: { 0: "the traffic is there", ...UNREACHABLE },
   },
+  ...boxCommands({ remote: REMOTE, json: JSON_OPTION, exits: { 0: "done", ...UNREACHABLE } }),
   {
     name: "reload",
     summary: "Make the node take over its changed configuration",
     text: "With any problem in it the old one stays in force. Ports, directories and what is in " +
-      "[plane] cannot be changed that way.",
+      "[plane] cannot be changed that way, but a further [[redundant]] box with af_packet ports can come.",
     arguments: [],
     options: REMOTE,
     examples: [{ line: "remediate check && remediate reload", help: "Check, then take over." }],

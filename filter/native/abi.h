@@ -124,6 +124,8 @@ struct rm_command {
   /* Learnt silence: on a steady way the bar follows what is usual there, within these. Min 0: silence_ns is the bar. */
   uint64_t silence_ns_min, silence_ns_max;
   uint64_t silence_learn_ns;    /* so much has to have been seen of a way before its bar falls below silence_ns */
+  /* Ports of further boxes, opened while the plane runs: setup.spec first, then this. */
+  uint32_t open_sequence;
 } RM_ALIGNED;
 
 struct rm_port {
@@ -209,6 +211,8 @@ struct rm_live {
   struct rm_usual usual[RM_BOXES * RM_SIDES];             /* by box, then side */
   uint32_t forgiven[RM_BOXES];          /* bits of red detectors that a forced order has overruled */
   uint32_t against[RM_BOXES];           /* votes that count against each box */
+  uint32_t open_done;                   /* last open_sequence carried out */
+  uint32_t open_failed;                 /* 1: no port of it was kept, header.error says why */
 } RM_ALIGNED;
 
 /* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */

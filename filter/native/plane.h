@@ -161,8 +161,9 @@ void plane_priority(struct plane *p, uint64_t cpu_ns);
 
 /* ports.c */
 uint32_t ports_count(const struct rm_setup *setup);
-int ports_open(struct plane *p);
-void ports_close(struct plane *p);
+/* Of all workers; roles from `from` to before `to`. */
+int ports_open(struct plane *first, uint32_t from, uint32_t to);
+void ports_close(struct plane *first, uint32_t from, uint32_t to);
 void ports_refresh(struct plane *p);
 void port_flush(struct plane *p, struct port *port);
 /* Queue a frame; the port owns it from here. `copy`: it is a mirror copy or a seed. */
@@ -221,6 +222,9 @@ uint16_t pause_take(struct plane *p, uint32_t side, struct rte_mbuf **frames, ui
 
 /* inject.c: what control wants said to a box that does not serve. */
 void inject_frames(struct plane *p);
+/* grow.c: ports of further boxes while the plane runs; now and then. */
+void grow(struct plane *p);
+
 /* standby.c: who gets copies, and what they may cost; now and then, and with new rules. */
 void standby_refresh(struct plane *p);
 

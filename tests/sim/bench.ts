@@ -5,7 +5,7 @@
  */
 import type { Box, Path } from "../../appliance/view.ts";
 import { BOXES, PATHS } from "../../appliance/view.ts";
-import { writeMember, writeOrder } from "../../appliance/board_command.ts";
+import { writeLeftBoxes, writeOrder } from "../../appliance/board_command.ts";
 import { DETECTOR, type Detector, LIGHT } from "../../filter/names.ts";
 import { eventsSince, nameEvent } from "./oracle.ts";
 import { type BoxIndex, buildLibrary, Reflex, type Side } from "./reflex.ts";
@@ -83,8 +83,12 @@ export class Bench implements Disposable {
   rank(box: BoxName, rank: number): void {
     this.reflex.board.setNumber("command.rank", rank, indexOf(box));
   }
+  hasLeft(box: BoxName): boolean {
+    return (this.reflex.board.number("command.left") >> indexOf(box) & 1) === 1;
+  }
   member(box: BoxName, isIn: boolean): void {
-    writeMember(this.reflex.board, box, isIn);
+    const left = BOXES.filter((one) => one === box ? !isIn : this.hasLeft(one));
+    writeLeftBoxes(this.reflex.board, left);
   }
   /** Who takes traffic from a box that has no other beside it, and after how long. */
   last(detectors: readonly Detector[], ms: number): void {

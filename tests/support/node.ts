@@ -6,7 +6,14 @@
  */
 import { type Config, parseConfig } from "../../appliance/config.ts";
 import { boardPath } from "../../appliance/paths.ts";
-import { type EventView, type NodeStatus, type OrderResult, type Role, ROLES } from "../../appliance/view.ts";
+import {
+  type Box,
+  type EventView,
+  type NodeStatus,
+  type OrderResult,
+  type Role,
+  ROLES,
+} from "../../appliance/view.ts";
 import type { MappedBoard, Native } from "../../filter/dpdk.ts";
 import { compileFilter } from "../../filter/pcap_filter.ts";
 import type { CompiledRule } from "../../filter/rule.ts";
@@ -201,8 +208,12 @@ export class TestNode {
     ].join("\n");
   }
 
-  order(name: "switchover" | "failback", force = false): Promise<OrderResult> {
-    return this.#remote.order(name, { force });
+  order(name: "switchover" | "failback", force = false, box?: Box): Promise<OrderResult> {
+    return this.#remote.order(name, { force, ...(box && { box }) });
+  }
+
+  member(change: "join" | "leave", box: string): Promise<OrderResult> {
+    return this.#remote.member(change, box);
   }
 
   reload(): Promise<{ ok: boolean; text: string }> {
