@@ -18,6 +18,7 @@
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
 #include "abi_words.h"
+#include "abi_bfd.h"
 
 /* One field of the board, as told to the reader. */
 struct rm_field {
@@ -105,6 +106,9 @@ struct rm_command {
   uint64_t stale_ns[RM_DETECTORS];
   /* What control's own checks say: light and detail first, then seen_ns, which changes with every look. */
   struct rm_check check[RM_BOXES];
+  /* BFD sessions (abi_bfd.h), between an odd and an even generation. */
+  uint32_t bfd_generation, bfd_count;
+  struct rm_bfd_order bfd[RM_BFD_SESSIONS];
 } RM_ALIGNED;
 
 struct rm_port {
@@ -178,6 +182,9 @@ struct rm_live {
   uint32_t workers;                     /* how many poll loops there are */
   struct rm_worker worker[RM_WORKERS];
   struct rm_detection detection[RM_BOXES * RM_DETECTORS]; /* by box, then detector */
+  uint32_t bfd_done;                    /* last bfd_generation taken over */
+  struct rm_named bfd_discard[RM_BFD_DISCARDS]; /* packets for BFD that were not taken, by reason */
+  struct rm_bfd_view bfd[RM_BFD_SESSIONS];
 } RM_ALIGNED;
 
 /* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */

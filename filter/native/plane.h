@@ -8,6 +8,7 @@
 #define RM_PLANE_H
 #include <rte_mbuf.h>
 #include <pthread.h>
+#include "bfd.h"
 #include "capture.h"
 #include "crew.h"
 #include "filter.h"
@@ -80,6 +81,7 @@ struct plane {
   struct rm_rules rules;
   struct rm_budget budget;
   struct reflex reflex;     /* workers but the first: only the path, as published */
+  struct bfd bfd;
   struct capture capture;
   uint32_t woken[RM_SIDES]; /* number of the switch since when no flow of the table was quiet */
   struct port port[RM_ROLES];
