@@ -6,6 +6,8 @@
  */
 import type { Board } from "../filter/board.ts";
 import { AGE, CAUSE, EVENT_KIND, LIGHT, POLL, STATE } from "../filter/names.ts";
+import { addressText, isV4 } from "./address.ts";
+import { readBfd } from "./bfd_view.ts";
 import { outvotedReason, readDetectors } from "./detector_view.ts";
 import {
   type Box,
@@ -216,6 +218,7 @@ function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
     mirror: readMirror(board, ports),
     counters: readNamed(board, "counter"),
     parse: readNamed(board, "parse"),
+    bfd: readBfd(board, now),
     switches: board.number("live.switches"),
     lastSwitch: around.lastSwitch,
   };
@@ -287,23 +290,9 @@ function describe(event: Omit<EventView, "text">): string {
   }
 }
 
-const V4_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
-
 /** "10.0.0.1:80", "[2001:db8::1]:80"; sixteen bytes, IPv4 as ::ffff:a.b.c.d. */
 export function address(bytes: Uint8Array, port: number): string {
-  const v4 = V4_PREFIX.every((b, i) => bytes[i] === b);
-  if (v4) return `${bytes.subarray(12).join(".")}:${port}`;
-  const words = Array.from({ length: 8 }, (_, i) => (bytes[2 * i]! << 8 | bytes[2 * i + 1]!).toString(16));
-  return `[${shorten(words.join(":"))}]:${port}`;
-}
-
-/** The longest run of zeros, the first of equal ones, becomes "::" (RFC 5952, 4.2). */
-function shorten(text: string): string {
-  const runs = [...text.matchAll(/\b0(:0)+\b/g)];
-  const longest = runs.toSorted((a, b) => b[0].length - a[0].length)[0];
-  if (longest === undefined) return text;
-  const before = text.slice(0, longest.index), after = text.slice(longest.index + longest[0].length);
-  return `${before.replace(/:$/, "")}::${after.replace(/^:/, "")}`;
+  return isV4(bytes) ? `${addressText(bytes)}:${port}` : `[${addressText(bytes)}]:${port}`;
 }
 
 /** Names of IP protocols as people write them. */

@@ -9,8 +9,9 @@ import { parse, TomlError } from "smol-toml";
 import type { BudgetLimits } from "../filter/budget.ts";
 import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rule.ts";
 import { crossCheck, flowSlots } from "./config_checks.ts";
+import { type BfdSession, bfdSession } from "./config_bfd.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
-import { AGES, CAPTURE, FAILOVER, FILTER, LOG, NODE, PLANE, PORTS, RULE } from "./config_keys.ts";
+import { AGES, BFD, CAPTURE, FAILOVER, FILTER, LOG, NODE, PLANE, PORTS, RULE } from "./config_keys.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";
@@ -42,6 +43,7 @@ export interface Config {
     readonly ages: Values<typeof AGES>;
   };
   readonly failover: Values<typeof FAILOVER>;
+  readonly bfd: readonly BfdSession[];
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly api: { readonly socket: string };
   readonly log: Values<typeof LOG>;
@@ -107,7 +109,7 @@ function build(shape: Shape): Config {
   const node = section(shape, "node", NODE);
   const plane = section(shape, "plane", PLANE);
   const filter = section(shape, "filter", FILTER);
-  const own = Array.from({ length: shape.rules }, (_, index) => ruleAt(shape, `filter.rules[${index}]`));
+  const own = elements(shape, "filter.rules").map((path) => ruleAt(shape, path));
   return {
     node,
     ports: portsOf(shape),
@@ -120,10 +122,16 @@ function build(shape: Shape): Config {
       ages: section(shape, "filter.ages", AGES),
     },
     failover: section(shape, "failover", FAILOVER),
+    bfd: elements(shape, "bfd").map((path) => bfdSession(section(shape, path, BFD))),
     capture: captureOf(shape, node.stateDirectory),
     api: { socket: socketOf(shape) },
     log: section(shape, "log", LOG),
   };
+}
+
+/** Paths of a list's tables. */
+function elements(shape: Shape, list: string): string[] {
+  return Array.from({ length: shape.lists.get(list) ?? 0 }, (_, index) => `${list}[${index}]`);
 }
 
 function section<T extends Keys>(shape: Shape, path: string, keys: T): Values<T> {

@@ -6,6 +6,7 @@
  */
 import { FLOW_BYTES } from "../filter/names.ts";
 import { type FilterRule, PRESETS } from "../filter/rule.ts";
+import { checkBfd } from "./config_bfd.ts";
 import { FAILOVER, PORTS, RULE, RULES_MAX } from "./config_keys.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
 import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
@@ -20,6 +21,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
   const checked: Checked = { problems: [], warnings: [] };
   const view = new View(shape, checked);
   for (const check of [portsApart, directories, cores, failover, memory, capture, rules]) check(view);
+  checkBfd(view.list("bfd"));
   for (let index = 0; index < shape.rules; index++) {
     const path = `filter.rules[${index}].match`;
     const match = view.text(path);
@@ -45,6 +47,11 @@ class View {
 
   is(path: string, value: string | boolean | number): boolean {
     return this.shape.values.get(path) === value;
+  }
+
+  /** The same with the number of a list's tables. */
+  list(path: string): View & { readonly count: number } {
+    return Object.assign(new View(this.shape, this.out), { count: this.shape.lists.get(path) ?? 0 });
   }
 
   problem(key: string, reason: string, accepted?: string): void {

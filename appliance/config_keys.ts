@@ -8,6 +8,7 @@
 import { LIMIT } from "../filter/names.ts";
 import type { Preset } from "../filter/rule.ts";
 import { type Keys, pathFault } from "./config_key.ts";
+import { BFD } from "./config_keys_bfd.ts";
 import { CAPTURE } from "./config_keys_capture.ts";
 import { PLANE } from "./config_plane.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
@@ -248,7 +249,7 @@ export const FAILOVER = {
   },
 } as const satisfies Keys;
 
-export { CAPTURE };
+export { BFD, CAPTURE };
 
 export const API = {
   socket: {
@@ -304,6 +305,10 @@ export const SECTIONS: readonly Section[] = [
   },
   section("filter.ages", AGES, "How long a flow may be idle before it is forgotten."),
   section("failover", FAILOVER, "When the traffic moves."),
+  {
+    ...section("bfd", BFD, "Sessions of BFD (RFC 5880, 5881, 5883) with boxes that speak it."),
+    list: true,
+  },
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
   section("api", API, "The local API that the command line uses."),
   section("log", LOG, "What is written to standard error."),

@@ -9,6 +9,8 @@ import { BoardVersionError } from "../filter/board.ts";
 import { type Native, openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import { readAccepted, writeAccepted } from "./accepted.ts";
+import { type BfdKeys, readBfdKeys } from "./bfd_keys.ts";
+import { writeBfd } from "./bfd_command.ts";
 import { writeOrder, writeReflexes, writeRules } from "./board_command.ts";
 import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
 import { Captures } from "./captures.ts";
@@ -48,6 +50,7 @@ export class Node implements NodeControl {
   readonly #options: NodeOptions;
   readonly captures: Captures;
   #config: Config;
+  #bfdKeys: BfdKeys;
   #point: PointState = POINT_START;
   #cpu: { ns: readonly number[]; atNs: number; shares: readonly number[] } = { ns: [], atNs: 0, shares: [] };
   #reviving = false;
@@ -56,6 +59,7 @@ export class Node implements NodeControl {
   constructor(options: NodeOptions) {
     const { config } = options;
     this.#config = config;
+    this.#bfdKeys = readBfdKeys(config.bfd);
     this.#options = options;
     makeDirectory(config.node.runtimeDirectory);
     makeDirectory(config.node.stateDirectory);
@@ -114,6 +118,7 @@ export class Node implements NodeControl {
         "end both with SIGINT (Ctrl-C) and start the node again",
     );
     this.#config = before;
+    this.#bfdKeys = readBfdKeys(before.bfd);
   }
 
   /** Look after the plane until `signal` says stop. */
@@ -149,6 +154,7 @@ export class Node implements NodeControl {
     if (map === null) return 0;
     const rules = this.#config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
     writeReflexes(map.board, this.#config);
+    writeBfd(map.board, map.publish, this.#config.bfd, this.#bfdKeys);
     return writeRules(map.board, map.publish, rules, this.#config.filter);
   }
 
@@ -307,12 +313,15 @@ export class Node implements NodeControl {
     if (fixed.length > 0) {
       return refusal(`${fixed.join(", ")} cannot change while the node runs: stop it and start it again`);
     }
+    let keys: BfdKeys;
     try {
+      keys = readBfdKeys(config.bfd);
       writeAccepted(config, text);
     } catch (error) {
       return refusal(reasonOf(error));
     }
     this.#config = config;
+    this.#bfdKeys = keys;
     this.captures.configure(config);
     const taken = await this.#answers("live.rule_done", this.#command());
     return taken

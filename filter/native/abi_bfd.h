@@ -7,6 +7,7 @@
 #ifndef RM_ABI_BFD_H
 #define RM_ABI_BFD_H
 #include <stdint.h>
+#include "abi_words.h"
 
 /* As on the wire (RFC 5880, 4.1). */
 enum rm_bfd_state { RM_BFD_ADMIN_DOWN, RM_BFD_DOWN, RM_BFD_INIT, RM_BFD_UP, RM_BFD_STATES };
@@ -54,6 +55,7 @@ enum rm_bfd_discard {
 
 /* One session as configured. Addresses are sixteen bytes, IPv4 as ::ffff:a.b.c.d. */
 struct rm_bfd_order {
+  char name[RM_NAME_BYTES];
   uint32_t box, side;      /* enum rm_box, enum rm_side: the port it runs on */
   uint32_t vlan;           /* 0: no tag */
   uint32_t multihop, passive; /* booleans */

@@ -142,6 +142,7 @@ static void describe_workers(struct describe *d) {
 
 static void describe_bfd_orders(struct describe *d) {
   ONE(command, bfd_generation), ONE(command, bfd_count);
+  EACH("bfd_order", command.bfd, name, RM_BFD_SESSIONS);
   EACH("bfd_order", command.bfd, box, RM_BFD_SESSIONS);
   EACH("bfd_order", command.bfd, side, RM_BFD_SESSIONS);
   EACH("bfd_order", command.bfd, vlan, RM_BFD_SESSIONS);
