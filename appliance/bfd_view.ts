@@ -30,8 +30,8 @@ export function diagnostic(number: number): string {
 export function bfdReason(detail: number, light: "green" | "yellow" | "red", board: Board): string {
   const [i, state, diag, remote] = [detail & 255, detail >> 8 & 255, detail >> 16 & 255, detail >>> 24];
   const name = i < board.number("command.bfd_count") ? board.text("bfd_order.name", i) : `number ${i}`;
-  if (light === "green") return `session ${name} is up`;
-  const is = `session ${name} is ${BFD_STATE[state]?.replace("_", " ") ?? state}`;
+  if (light === "green") return `the session "${name}" is up`;
+  const is = `the session "${name}" is ${BFD_STATE[state]?.replace("_", " ") ?? state}`;
   if (light === "yellow") {
     return state === BFD_STATE.indexOf("down") && diagnostic(diag) === DIAGNOSTIC.neighbour && remote === 1
       ? `${is}: the node itself sent too late`
