@@ -18,8 +18,8 @@ static uint64_t draw(struct bfd_session *s) { /* xorshift64* */
 
 /* 6.8.7: 75 to 100 % of the interval, to 90 % where one lost packet is too many. */
 static uint64_t jittered(struct bfd_session *s, uint32_t interval_us) {
-  uint64_t span = s->terms.multiplier == 1 ? 15 : 25;
-  return interval_us * US * 75 / 100 + interval_us * US * span / 100 * draw(s) / UINT32_MAX;
+  uint64_t span = s->terms.multiplier == 1 ? 15 : 25, permille = draw(s) % 1001;
+  return interval_us * US * 75 / 100 + interval_us * US * span / 100 / 1000 * permille;
 }
 
 /* 6.8.7: the slower of what we want and what the peer can take. A new interval counts from the last packet. */
