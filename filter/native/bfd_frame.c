@@ -51,7 +51,7 @@ static void read_option(const uint8_t *options, size_t n, uint8_t kind, uint8_t 
 }
 
 static void read_neighbour(const uint8_t *icmp, size_t n, uint8_t hops, struct bfd_frame *out) {
-  if (n < ND || hops != 255) return; /* RFC 4861, 7.1: not from beyond a router */
+  if (n < ND || hops != 255 || bfd_is_v4(icmp + 8)) return; /* RFC 4861, 7.1: not from beyond a router */
   bool ask = icmp[0] == SOLICITATION;
   if (!ask && icmp[0] != ADVERTISEMENT) return;
   memcpy(out->target, icmp + 8, 16);
@@ -99,6 +99,8 @@ static void read_ip6(const uint8_t *frame, size_t at, size_t n, struct bfd_frame
   size_t bytes = get16(ip + 4);
   memcpy(out->source, ip + 8, 16);
   memcpy(out->target, ip + 24, 16);
+  /* On the wire nobody has such addresses; here they would stand for IPv4. */
+  if (bfd_is_v4(out->source) || bfd_is_v4(out->target)) return;
   out->kind = BFD_KIND_IP;
   out->ttl = ip[7];
   if (ip[6] == PROTO_UDP) return read_udp(frame, at + IP6, bytes, at + 8, out);

@@ -450,3 +450,15 @@ for (const [from, to] of [["10.1.0.250", "10.1.0.1"], ["2001:db8::250", "2001:db
     });
   }
 }
+
+Deno.test("IPv6 frames with addresses that stand for IPv4 are nobody's", async () => {
+  using bfd = await library();
+  const payload = packetBytes({});
+  const good = bfd.build("udp", wayOf("2001:db8::250", "2001:db8::1"), payload);
+  const mapped = addressBytes("10.1.0.1")!;
+  for (const at of [14 + 8, 14 + 24]) {
+    const frame = good.slice();
+    frame.set(mapped, at);
+    assert.equal(bfd.frame(frame), "broken");
+  }
+});
