@@ -12,11 +12,10 @@ import { Wire, worldEnd } from "../support/wire.ts";
 
 const HOLD_S = Number(Deno.env.get("REMEDIATE_BFD_S") ?? "10");
 const MISSING = peersMissing();
-const SUFFIX = MISSING === null ? "" : ` (needs ${MISSING})`;
 
 function lab(name: string, fn: (wire: Wire) => Promise<void>): void {
   Deno.test({
-    name: name + SUFFIX,
+    name: `${name}${MISSING === null ? "" : ` (needs ${MISSING})`}`,
     ignore: MISSING !== null,
     fn: async () => {
       await using wire = await Wire.up();
@@ -231,12 +230,11 @@ lab("a peer that is shut down moves nothing, and says so", async (wire) => {
 lab(`sessions of 10 ms hold for ${HOLD_S} s with every processor busy`, async (wire) => {
   await giveAddresses(wire, "primary-in", ["10.1.0.1/24"]);
   await giveAddresses(wire, "redundant-in", ["10.4.0.1/24"]);
-  const dev = worldEnd("redundant-in");
-  await Frr.start(wire, FRR_PEER());
-  await Bird.start(
-    wire,
-    `interface "${dev}" { interval 10 ms; multiplier 3; };\n neighbor 10.4.0.250 dev "${dev}" local 10.4.0.1;`,
-  );
+  await Frr.start(wire, [
+    ...FRR_PEER(),
+    ` peer 10.4.0.250 local-address 10.4.0.1 interface ${worldEnd("redundant-in")}`,
+    ...FRR_PEER().slice(1),
+  ]);
   const node = await TestNode.start(wire, {
     more: [...PLAIN, ...session("spare", { box: "redundant", peer: "10.4.0.1", local: "10.4.0.250" })],
   });

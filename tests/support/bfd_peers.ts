@@ -138,9 +138,8 @@ export class Frr extends Peer {
 
 /** From now on nothing leaves the box by this port, though its link is up. */
 export async function mute(wire: Wire, role: Role): Promise<number> {
-  const table = `table netdev mute { chain out { type filter hook egress device "${
-    worldEnd(role)
-  }" priority 0; policy drop; } }`;
+  const hook = `type filter hook egress device "${worldEnd(role)}" priority 0; policy drop;`;
+  const table = `table netdev mute {\n chain out {\n ${hook}\n }\n}\n`;
   await run(inNamespace(wire.lab.ns(WORLD), ["nft", "-f", "-"]), { stdin: table });
   return performance.timeOrigin + performance.now();
 }
