@@ -31,6 +31,7 @@ import {
   type Terminal,
   toJson,
 } from "./ui/cli.ts";
+import { showBfd } from "./ui/bfd.ts";
 import { connectNode, type RemoteNode } from "./ui/client.ts";
 import { DEFAULT_CONFIG, EXIT, type Exit } from "./ui/commands.ts";
 import { commandHelp, overview } from "./ui/help.ts";
@@ -76,6 +77,8 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
       return ask((node) => showStatus(node, options, terminal));
     case "flows":
       return ask((node) => listFlows(node, options, terminal));
+    case "bfd":
+      return ask((node) => showBfd(node, options, terminal));
     case "events":
       return ask((node) => listEvents(node, options, terminal));
     case "switchover":

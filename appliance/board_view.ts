@@ -5,8 +5,9 @@
  * acts on these views, so that is accepted rather than paid for with locks.
  */
 import type { Board } from "../filter/board.ts";
-import { addressText } from "./address.ts";
 import { AGE, CAUSE, EVENT_KIND, LIGHT, POLL, STATE } from "../filter/names.ts";
+import { addressText, isV4 } from "./address.ts";
+import { readBfd } from "./bfd_view.ts";
 import { judgeNode, readBox } from "./box_view.ts";
 import {
   ALL_ROLES,
@@ -190,6 +191,7 @@ function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
     mirror: readMirror(board, ports),
     counters: readNamed(board, "counter"),
     parse: readNamed(board, "parse"),
+    bfd: readBfd(board, now),
     switches: board.number("live.switches"),
     lastSwitch: around.lastSwitch,
     lastDrill: around.lastDrill,
@@ -267,12 +269,9 @@ function describe(event: Omit<EventView, "text">): string {
   }
 }
 
-const V4_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
-
 /** "10.0.0.1:80", "[2001:db8::1]:80"; sixteen bytes, IPv4 as ::ffff:a.b.c.d. */
 export function address(bytes: Uint8Array, port: number): string {
-  const v4 = V4_PREFIX.every((b, i) => bytes[i] === b);
-  return v4 ? `${addressText([...bytes.subarray(12)])}:${port}` : `[${addressText([...bytes])}]:${port}`;
+  return isV4(bytes) ? `${addressText(bytes)}:${port}` : `[${addressText(bytes)}]:${port}`;
 }
 
 /** Names of IP protocols as people write them. */

@@ -9,9 +9,11 @@ import { parse, TomlError } from "smol-toml";
 import type { BudgetLimits } from "../filter/budget.ts";
 import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rule.ts";
 import { crossCheck, flowSlots } from "./config_checks.ts";
+import { type BfdSession, bfdSession } from "./config_bfd.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
 import {
   AGES,
+  BFD,
   CAPTURE,
   CHECK,
   DAMPING,
@@ -63,6 +65,7 @@ export interface Config {
   };
   /** Questions to the boxes themselves, in the order of the file. */
   readonly checks: readonly CheckConfig[];
+  readonly bfd: readonly BfdSession[];
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly drill: Values<typeof DRILL>;
   readonly api: { readonly socket: string };
@@ -144,10 +147,7 @@ function build(shape: Shape): Config {
   const node = section(shape, "node", NODE);
   const plane = section(shape, "plane", PLANE);
   const filter = section(shape, "filter", FILTER);
-  const own = Array.from(
-    { length: shape.lists.get("filter.rules") ?? 0 },
-    (_, index) => ruleAt(shape, `filter.rules[${index}]`),
-  );
+  const own = elements(shape, "filter.rules").map((path) => ruleAt(shape, path));
   return {
     node,
     ports: portsOf(shape),
@@ -165,15 +165,18 @@ function build(shape: Shape): Config {
       votes: section(shape, "failover.votes", VOTES),
       damping: section(shape, "failover.damping", DAMPING),
     },
-    checks: Array.from(
-      { length: shape.lists.get("check") ?? 0 },
-      (_, index) => section(shape, `check[${index}]`, CHECK),
-    ),
+    checks: elements(shape, "check").map((path) => section(shape, path, CHECK)),
+    bfd: elements(shape, "bfd").map((path) => bfdSession(section(shape, path, BFD))),
     capture: captureOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
     api: { socket: socketOf(shape) },
     log: section(shape, "log", LOG),
   };
+}
+
+/** Paths of a list's tables. */
+function elements(shape: Shape, list: string): string[] {
+  return Array.from({ length: shape.lists.get(list) ?? 0 }, (_, index) => `${list}[${index}]`);
 }
 
 function section<T extends Keys>(shape: Shape, path: string, keys: T): Values<T> {

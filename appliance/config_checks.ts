@@ -6,6 +6,7 @@
  */
 import { BOX, FLOW_BYTES } from "../filter/names.ts";
 import { type FilterRule, PRESETS } from "../filter/rule.ts";
+import { checkBfd } from "./config_bfd.ts";
 import { drill } from "./config_checks_drill.ts";
 import { FAILOVER, PORTS, REDUNDANT_MAX, RULE, RULES_MAX } from "./config_keys.ts";
 import { checks, silence, votes } from "./config_checks_failover.ts";
@@ -38,6 +39,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
   for (const check of all) {
     check(view);
   }
+  checkBfd(view.list("bfd"));
   for (let index = 0; index < view.count("filter.rules"); index++) {
     const path = `filter.rules[${index}].match`;
     const match = view.text(path);
@@ -77,6 +79,11 @@ export class View {
 
   is(path: string, value: string | boolean | number): boolean {
     return this.shape.values.get(path) === value;
+  }
+
+  /** The same with the number of a list's tables. */
+  list(path: string): View & { readonly count: number } {
+    return Object.assign(new View(this.shape, this.out), { count: this.shape.lists.get(path) ?? 0 });
   }
 
   problem(key: string, reason: string, accepted?: string): void {

@@ -1,5 +1,5 @@
 /** What the keys of [drill] have to agree on. Pure. */
-import { addressBytes } from "./address.ts";
+import { hostBytes } from "./address.ts";
 import type { View } from "./config_checks.ts";
 
 export function drill(view: View): void {
@@ -7,10 +7,10 @@ export function drill(view: View): void {
   if (client === null && server !== null) view.problem("drill.client", "is missing: drill.server is given");
   if (client !== null && server === null) view.problem("drill.server", "is missing: drill.client is given");
   if (client === null || server === null) return;
-  const bytes = addressBytes(client)?.length;
+  const bytes = hostBytes(client)?.length;
   for (const key of ["drill.server", "drill.gateway"]) {
     const address = view.text(key);
-    if (address !== null && addressBytes(address)?.length !== bytes) {
+    if (address !== null && hostBytes(address)?.length !== bytes) {
       view.problem(
         key,
         "is of another kind than drill.client",

@@ -8,6 +8,7 @@
 import { BOX, LIMIT } from "../filter/names.ts";
 import type { Preset } from "../filter/rule.ts";
 import { type Keys, pathFault } from "./config_key.ts";
+import { BFD } from "./config_keys_bfd.ts";
 import { CAPTURE } from "./config_keys_capture.ts";
 import { DRILL } from "./config_keys_drill.ts";
 import { CHECK } from "./config_keys_check.ts";
@@ -289,7 +290,7 @@ export const FAILOVER = {
   },
 } as const satisfies Keys;
 
-export { CAPTURE, CHECK, DAMPING, DRILL, VOTES };
+export { BFD, CAPTURE, CHECK, DAMPING, DRILL, VOTES };
 
 export const API = {
   socket: {
@@ -333,43 +334,39 @@ export const SECTIONS: readonly Section[] = [
     PORTS,
     "The six roles. Every one is required, and no two may hold the same port (but `null`).",
   ),
-  {
-    ...section(
-      "redundant",
-      REDUNDANT,
-      "Further redundant boxes, two at most, beside the one of `[ports]`. Each gets copies of its own and an equal " +
-        "part of the budget of `[filter]`. They are known as `redundant-2` and `redundant-3`, in the order of the " +
-        "tables. `remediate box` makes them join and leave.",
-    ),
-    list: true,
-  },
+  list(
+    "redundant",
+    REDUNDANT,
+    "Further redundant boxes, two at most, beside the one of `[ports]`. Each gets copies of its own and an equal " +
+      "part of the budget of `[filter]`. They are known as `redundant-2` and `redundant-3`, in the order of the " +
+      "tables. `remediate box` makes them join and leave.",
+  ),
   section("plane", PLANE, "The packet process. A change takes effect when the plane starts again."),
   section("filter", FILTER, "Which packets are copied to the standby."),
-  {
-    ...section(
-      "filter.rules",
-      RULE,
-      "Rules of your own, in order, ahead of the preset's. The first that matches wins.",
-    ),
-    list: true,
-  },
+  list(
+    "filter.rules",
+    RULE,
+    "Rules of your own, in order, ahead of the preset's. The first that matches wins.",
+  ),
   section("filter.ages", AGES, "How long a flow may be idle before it is forgotten."),
   section("failover", FAILOVER, "When the traffic moves."),
   section("failover.votes", VOTES, "What the detectors' red lights add up to."),
   section("failover.damping", DAMPING, "What becomes of a box that dies again and again."),
-  {
-    ...section(
-      "check",
-      CHECK,
-      "Questions to a box itself: is it there? What they are worth: `failover.votes.check`.",
-    ),
-    list: true,
-  },
+  list(
+    "check",
+    CHECK,
+    "Questions to a box itself: is it there? What they are worth: `failover.votes.check`.",
+  ),
+  list("bfd", BFD, "Sessions of BFD (RFC 5880, 5881, 5883) with boxes that speak it."),
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
   section("drill", DRILL, "Canaries: connections of the node's own through the box that does not serve."),
   section("api", API, "The local API that the command line uses."),
   section("log", LOG, "What is written to standard error."),
 ];
+
+function list(path: string, keys: Keys, help: string): Section {
+  return { path, list: true, help, keys };
+}
 
 function section(path: string, keys: Keys, help: string): Section {
   return { path, list: false, help, keys };

@@ -5,6 +5,7 @@
  */
 import type { Board } from "../filter/board.ts";
 import { DETECTOR, type Detector, LIGHT } from "../filter/names.ts";
+import { bfdReason } from "./bfd_view.ts";
 import { FAULT, type Fault, FAULT_TEXT } from "./failover/check.ts";
 import type { DetectorView, Light } from "./view.ts";
 
@@ -32,7 +33,7 @@ export function readDetectors(board: Board, box: number, now: Told): DetectorVie
       light,
       reason: detector === "check" && now.check !== undefined
         ? now.check
-        : detectorReason(detector, light, board.number("detection.detail", i)),
+        : detectorReason(board, { detector, light, detail: board.number("detection.detail", i) }),
       sinceMs: ago("detection.since_ns"),
       ageMs: ago("detection.seen_ns"),
     }];
@@ -47,24 +48,29 @@ export function outvotedReason(detectors: readonly DetectorView[]): string | nul
   return red.length === 0 ? null : red.map((one) => one.reason).join("; ");
 }
 
-const GOOD: Readonly<Record<Detector, string>> = {
+const GOOD: Readonly<Record<Exclude<Detector, "bfd">, string>> = {
   link: "both links are up",
   silence: "what goes in comes out",
   probe: "probes come through",
-  bfd: "the session is up",
   grey: "neither loss nor delay",
   check: "the box answers",
 };
-const BAD: Readonly<Record<Detector, string>> = {
+const BAD: Readonly<Record<Exclude<Detector, "bfd">, string>> = {
   link: "a link is down",
   silence: "frames went in and none came out",
   probe: "probes do not come through",
-  bfd: "the session is down",
   grey: "part of the traffic suffers",
   check: "the box does not answer",
 };
 
-function detectorReason(detector: Detector, light: Light, detail: number): string {
+interface Said {
+  readonly detector: Detector;
+  readonly light: Light;
+  readonly detail: number;
+}
+
+function detectorReason(board: Board, { detector, light, detail }: Said): string {
+  if (detector === "bfd") return bfdReason(detail, light, board);
   if (detector === "check" && light !== "green") {
     const { index, fault } = readCheckDetail(detail);
     return `check ${index + 1}: ${FAULT_TEXT[fault]}`;

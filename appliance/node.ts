@@ -10,6 +10,8 @@ import { BOX as BOXES, LIGHT } from "../filter/names.ts";
 import { type Native, openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import { readAccepted, writeAccepted } from "./accepted.ts";
+import { type BfdKeys, readBfdKeys } from "./bfd_keys.ts";
+import { writeBfd } from "./bfd_command.ts";
 import { writeCheck, writeLeftBoxes, writeReflexes, writeRules, writeSuppressed } from "./board_command.ts";
 import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
 import { Captures } from "./captures.ts";
@@ -57,6 +59,7 @@ export class Node implements NodeControl {
   readonly drills: Drills;
   readonly #orders: Orders;
   #config: Config;
+  #bfdKeys: BfdKeys;
   #point: PointState = POINT_START;
   readonly #flaps = new Flaps();
   readonly #checks: Checks;
@@ -66,6 +69,7 @@ export class Node implements NodeControl {
   constructor(options: NodeOptions) {
     const { config } = options;
     this.#config = config;
+    this.#bfdKeys = readBfdKeys(config.bfd);
     this.#options = options;
     makeDirectory(config.node.runtimeDirectory);
     makeDirectory(config.node.stateDirectory);
@@ -144,6 +148,7 @@ export class Node implements NodeControl {
         "end both with SIGINT (Ctrl-C) and start the node again",
     );
     this.#config = before;
+    this.#bfdKeys = readBfdKeys(before.bfd);
   }
 
   /** Look after the plane until `signal` says stop. */
@@ -181,6 +186,7 @@ export class Node implements NodeControl {
     const rules = this.#config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
     writeReflexes(map.board, this.#config);
     writeLeftBoxes(map.board, readLeft(this.#config));
+    writeBfd(map.board, map.publish, this.#config.bfd, this.#bfdKeys);
     return writeRules(map.board, map.publish, rules, this.#config.filter);
   }
 
@@ -349,12 +355,15 @@ export class Node implements NodeControl {
     }
     const closed = added.length === 0 ? null : await this.#orders.openPorts(before, config);
     if (closed !== null) return refusal(closed);
+    let keys: BfdKeys;
     try {
+      keys = readBfdKeys(config.bfd);
       writeAccepted(config, text);
     } catch (error) {
       return refusal(reasonOf(error));
     }
     this.#config = config;
+    this.#bfdKeys = keys;
     this.captures.configure(config);
     this.#checks.configure(config.checks);
     const taken = await this.#orders.answers("live.rule_done", this.#command());

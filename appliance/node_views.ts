@@ -79,6 +79,7 @@ export function absentStatus(around: Surroundings, nowMs: number): NodeStatus {
     mirror: { share: 0, shareBytes: 0, why: [], shed: [], rules: [] },
     counters: [],
     parse: [],
+    bfd: { sessions: [], discards: [] },
     switches: 0,
     lastSwitch: around.lastSwitch,
     lastDrill: around.lastDrill,

@@ -5,7 +5,15 @@
  * since the start of the plane. A view carries `freshMs`: older than a second means control has lost sight
  * of the plane, and whatever it shows is history, not state.
  */
-import { BOX, type Cause, type Detector, type EventKind, PATH, ROLE } from "../filter/names.ts";
+import {
+  type BfdState,
+  BOX,
+  type Cause,
+  type Detector,
+  type EventKind,
+  PATH,
+  ROLE,
+} from "../filter/names.ts";
 
 import type { SignedReport } from "./drill_report.ts";
 
@@ -126,6 +134,59 @@ export interface BoxView {
   readonly outPackets: number;
 }
 
+/** One BFD session (RFC 5880). Times are ages, null: never; diagnostics are words. */
+export interface BfdSessionView {
+  readonly name: string;
+  readonly box: Box;
+  readonly side: "up" | "down";
+  readonly peer: string;
+  readonly local: string;
+  readonly vlan: number;
+  readonly multihop: boolean;
+  /** What it says of its box. */
+  readonly light: Light | "off";
+  readonly state: BfdState;
+  readonly remoteState: BfdState;
+  readonly diagnostic: string;
+  readonly remoteDiagnostic: string;
+  /** Where packets go; null: nobody has answered yet. */
+  readonly mac: string | null;
+  readonly localDiscriminator: number;
+  readonly remoteDiscriminator: number;
+  /** Between packets sent, before jitter. */
+  readonly txMs: number;
+  /** Without a packet for so long it goes down; 0: not known yet. */
+  readonly detectMs: number;
+  /** Between echoes; 0: none are sent. */
+  readonly echoMs: number;
+  /** A change of parameters is being told. */
+  readonly polling: boolean;
+  /** The peer has asked for no packets. */
+  readonly demand: boolean;
+  readonly sinceMs: number | null;
+  readonly heardMs: number | null;
+  readonly echoHeardMs: number | null;
+  readonly ups: number;
+  readonly downs: number;
+  readonly sent: number;
+  readonly taken: number;
+  readonly echoesSent: number;
+  readonly echoesBack: number;
+  /** Of the peer's own, sent back to it. */
+  readonly echoesReturned: number;
+  /** Times the node itself sent later than the peer waits. */
+  readonly late: number;
+  /** The node's own stalls by which detection was put off. */
+  readonly excusedMs: number;
+  readonly discards: readonly CounterView[];
+}
+
+export interface BfdView {
+  readonly sessions: readonly BfdSessionView[];
+  /** Packets that came for BFD and were not taken, by reason; of all sessions, and of none. */
+  readonly discards: readonly CounterView[];
+}
+
 export interface CounterView {
   readonly name: string;
   readonly packets: number;
@@ -171,6 +232,7 @@ export interface NodeStatus {
   };
   readonly counters: readonly CounterView[];
   readonly parse: readonly CounterView[];
+  readonly bfd: BfdView;
   readonly switches: number;
   readonly lastSwitch: EventView | null;
   readonly lastDrill: DrillSummary | null;

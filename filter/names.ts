@@ -99,6 +99,42 @@ export const COUNTER = [
   "injected",
   "inject_refused",
 ] as const;
+/** Of a BFD session, as on the wire (RFC 5880, 4.1). */
+export const BFD_STATE = ["admin_down", "down", "init", "up"] as const;
+/** Why it is in that state. */
+export const BFD_DIAG = [
+  "none",
+  "detection",
+  "echo",
+  "neighbour",
+  "forwarding",
+  "path",
+  "concatenated",
+  "admin",
+  "reverse",
+] as const;
+/** Why a packet that came for BFD was not taken; the first: it was. */
+export const BFD_DISCARD = [
+  "taken",
+  "frame",
+  "checksum",
+  "version",
+  "length",
+  "multiplier",
+  "multipoint",
+  "my_discriminator",
+  "state",
+  "no_session",
+  "ttl",
+  "auth_absent",
+  "auth_unasked",
+  "auth_type",
+  "auth_key",
+  "auth_digest",
+  "auth_sequence",
+  "echo",
+  "not_bfd",
+] as const;
 /** Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to one. */
 export const TAP = ["copy", "in", "out"] as const;
 /** Classes of flows for ageing. */
@@ -135,6 +171,8 @@ export const LIMIT = {
   spec_bytes: 112,
   events: 256,
   workers: 16,
+  bfd_sessions: 16,
+  bfd_key_bytes: 20,
 } as const;
 /** Beginning of the capture file, "RMXC". */
 export const CAPTURE_MAGIC = 0x43584d52;
@@ -151,6 +189,8 @@ export type Parse = (typeof PARSE)[number];
 export type Nature = (typeof NATURE)[number];
 export type Age = (typeof AGE)[number];
 export type Detector = (typeof DETECTOR)[number];
+export type BfdState = (typeof BFD_STATE)[number];
+export type BfdDiag = (typeof BFD_DIAG)[number];
 export type EventKind = (typeof EVENT_KIND)[number];
 export type Cause = (typeof CAUSE)[number];
 

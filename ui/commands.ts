@@ -198,6 +198,17 @@ export const COMMANDS: readonly Command[] = [
     exits: { 0: "listed", ...UNREACHABLE },
   },
   {
+    name: "bfd",
+    summary: "Show the BFD sessions with the boxes",
+    text:
+      "State and diagnostics of both ends, negotiated times, the last packet, and every reason for which a " +
+      "packet was not taken.",
+    arguments: [],
+    options: [...REMOTE, JSON_OPTION],
+    examples: [{ line: "remediate bfd", help: "All sessions." }],
+    exits: { 0: "every session is up", ...UNREACHABLE, 4: "a session is not up" },
+  },
+  {
     name: "switchover",
     summary: "Move the traffic to a redundant box",
     text:

@@ -5,7 +5,7 @@
  * numbers, each end answers what it saw, so the binding that the box chose is learnt on the way. Pure: frames and the
  * time go in, frames to send come out.
  */
-import { addressText } from "../address.ts";
+import { hostText } from "../address.ts";
 import { type End, ethernet, icmp, ip, tcp, type TcpFields, udp } from "../../filter/frame.ts";
 import { type FlowPart, type Packet, parsePacket, PROTO, TCP } from "../../filter/packet.ts";
 
@@ -270,7 +270,7 @@ function isEnd(a: End, b: End): boolean {
 }
 
 export function endText({ ip, port }: End): string {
-  return ip.length === 4 ? `${addressText(ip)}:${port}` : `[${addressText(ip)}]:${port}`;
+  return ip.length === 4 ? `${hostText(ip)}:${port}` : `[${hostText(ip)}]:${port}`;
 }
 
 function read(frame: Uint8Array): Heard | null {

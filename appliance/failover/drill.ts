@@ -4,7 +4,7 @@
  * Where the box has an address, it is asked for its MAC first. Then all canaries run at once; the drill is over when
  * each has its verdict, which is a matter of milliseconds for a box that works.
  */
-import { addressBytes, addressText } from "../address.ts";
+import { hostBytes, hostText } from "../address.ts";
 import type { Config } from "../config.ts";
 import type { End } from "../../filter/frame.ts";
 import {
@@ -45,7 +45,7 @@ export class Drill {
 
   /** @throws TypeError if the configuration has no addresses for drills */
   constructor(config: DrillConfig, random: (bytes: number) => Uint8Array<ArrayBuffer>) {
-    const client = addressBytes(config.client ?? ""), server = addressBytes(config.server ?? "");
+    const client = hostBytes(config.client ?? ""), server = hostBytes(config.server ?? "");
     if (client === null || server === null) {
       throw new TypeError("Cannot drill: drill.client and drill.server are not set");
     }
@@ -98,7 +98,7 @@ export class Drill {
   }
 
   get #gateway(): readonly number[] | null {
-    return this.#config.gateway === null ? null : addressBytes(this.#config.gateway);
+    return this.#config.gateway === null ? null : hostBytes(this.#config.gateway);
   }
 
   #ask(nowMs: number): readonly Sent[] {
@@ -135,6 +135,6 @@ export class Drill {
 }
 
 function nameOf({ kind, client, server, refused }: CanaryPlan): string {
-  const end = (one: End) => kind === "icmp" ? addressText(one.ip) : endText(one);
+  const end = (one: End) => kind === "icmp" ? hostText(one.ip) : endText(one);
   return `${kind} ${end(client)} > ${end(server)}${refused ? ", to be refused" : ""}`;
 }

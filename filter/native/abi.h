@@ -18,6 +18,7 @@
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
 #include "abi_words.h"
+#include "abi_bfd.h"
 
 /* One field of the board, as told to the reader. */
 struct rm_field {
@@ -126,6 +127,9 @@ struct rm_command {
   uint64_t silence_learn_ns;    /* so much has to have been seen of a way before its bar falls below silence_ns */
   /* Ports of further boxes, opened while the plane runs: setup.spec first, then this. */
   uint32_t open_sequence;
+  /* BFD sessions (abi_bfd.h), between an odd and an even generation. */
+  uint32_t bfd_generation, bfd_count;
+  struct rm_bfd_order bfd[RM_BFD_SESSIONS];
 } RM_ALIGNED;
 
 struct rm_port {
@@ -213,6 +217,9 @@ struct rm_live {
   uint32_t against[RM_BOXES];           /* votes that count against each box */
   uint32_t open_done;                   /* last open_sequence carried out */
   uint32_t open_failed;                 /* 1: no port of it was kept, header.error says why */
+  uint32_t bfd_done;                    /* last bfd_generation taken over */
+  struct rm_named bfd_discard[RM_BFD_DISCARDS]; /* packets for BFD that were not taken, by reason */
+  struct rm_bfd_view bfd[RM_BFD_SESSIONS];
 } RM_ALIGNED;
 
 /* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */

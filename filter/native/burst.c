@@ -299,6 +299,7 @@ bool burst_box(struct plane *p, uint32_t role) {
   uint32_t box = role_of_box(role);
   receive(p, &p->port[role], &b);
   if (b.n == 0) return false;
+  if (__builtin_expect(p->bfd.roles >> role & 1, 0)) b.n = bfd_sift(p, role, b.frame, b.n);
   hear(p); /* the path, puts and SYNs that led to these frames were told before them */
   drain_first(p, role);
   bool passes = (int)box == serving(p) || drains(p, box);

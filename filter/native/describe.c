@@ -157,6 +157,43 @@ static void describe_workers(struct describe *d) {
   EACH("worker", live.worker, tx_packets, RM_WORKERS);
 }
 
+static void describe_bfd_orders(struct describe *d) {
+  ONE(command, bfd_generation), ONE(command, bfd_count);
+  EACH("bfd_order", command.bfd, name, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, box, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, side, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, vlan, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, multihop, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, passive, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, min_tx_us, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, min_rx_us, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, multiplier, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, echo_us, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, auth, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, key_id, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, key_bytes, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, peer, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, local, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, gateway, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, mac, RM_BFD_SESSIONS);
+  EACH("bfd_order", command.bfd, key, RM_BFD_SESSIONS);
+}
+
+#define BFD(member) EACH("bfd", live.bfd, member, RM_BFD_SESSIONS)
+
+static void describe_bfd(struct describe *d) {
+  describe_bfd_orders(d);
+  ONE(live, bfd_done);
+  NAMED("bfd_discard", live.bfd_discard, RM_BFD_DISCARDS);
+  BFD(state), BFD(remote_state), BFD(diag), BFD(remote_diag), BFD(light), BFD(local_discr), BFD(remote_discr);
+  BFD(tx_us), BFD(detect_us), BFD(echo_us), BFD(remote_multiplier), BFD(polling), BFD(demand), BFD(found);
+  BFD(changed_ns), BFD(heard_ns), BFD(echo_heard_ns), BFD(ups), BFD(downs), BFD(sent), BFD(taken);
+  BFD(echoes_sent), BFD(echoes_back), BFD(echoes_returned), BFD(late), BFD(excused_ns), BFD(mac);
+  /* Of a session its reasons follow one another. */
+  add(d, "bfd.discard", offsetof(struct rm_board, live.bfd[0].discard), sizeof(uint64_t[RM_BFD_DISCARDS]),
+      RM_BFD_SESSIONS, sizeof(struct rm_bfd_view));
+}
+
 static void describe_event(struct describe *d) {
   EACH("event", event, sequence, RM_EVENTS);
   EACH("event", event, mono_ns, RM_EVENTS);
@@ -190,6 +227,11 @@ static const char *const PARSE_NAME[RM_PARSES] = {
     "flow", "neighbour", "link_local", "not_ip", "fragment", "short_ethernet", "short_vlan", "deep_vlan",
     "short_ip", "bad_ip_version", "bad_ip_header", "bad_ip_length", "deep_ipv6", "short_transport", "bad_tcp_offset"};
 
+static const char *const BFD_DISCARD_NAME[RM_BFD_DISCARDS] = {
+    "taken", "frame", "checksum", "version", "length", "multiplier", "multipoint", "my_discriminator", "state",
+    "no_session", "ttl", "auth_absent", "auth_unasked", "auth_type", "auth_key", "auth_digest", "auth_sequence",
+    "echo", "not_bfd"};
+
 static void name_all(struct rm_named *to, const char *const *from, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) snprintf(to[i].name, sizeof to[i].name, "%s", from[i]);
 }
@@ -208,11 +250,13 @@ void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
   describe_live(&d);
   describe_workers(&d);
   describe_event(&d);
+  describe_bfd(&d);
   describe_flow(&d);
   name_all(b->live.counter, COUNTER_NAME, RM_COUNTERS);
   name_all(b->live.why, WHY_NAME, RM_WHYS);
   name_all(b->live.shed, WHY_NAME, RM_WHYS);
   name_all(b->live.parse, PARSE_NAME, RM_PARSES);
+  name_all(b->live.bfd_discard, BFD_DISCARD_NAME, RM_BFD_DISCARDS);
   b->header = (struct rm_header){
       .abi = RM_ABI_VERSION, .size = board_bytes(slots), .field_offset = offsetof(struct rm_board, field),
       .field_count = d.n, .field_bytes = sizeof(struct rm_field), .state = RM_STATE_SETUP,

@@ -197,6 +197,7 @@ static void housekeep(struct plane *p) {
   capture_clock(&p->capture);
   take_rules(p);
   standby_refresh(p);
+  bfd_take_orders(p);
   p->live->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
   plane_priority(p, p->live->cpu_ns);
   count_filter(p);
@@ -214,10 +215,11 @@ static void set_poll(struct plane *p, enum rm_poll poll) {
 
 static long nap_us(const struct plane *p) {
   for (uint32_t r = 0; r < p->roles; r++)
-    if (p->port[r].receives && p->port[r].fd < 0) return NAP_US;
+    if (p->port[r].receives && p->port[r].fd < 0) return NAP_US; /* BFD is content with that */
   if (p->reflex.moving) return NAP_US;
-  if (p->reflex.way[0].put || p->reflex.way[1].put || p->now < p->reflex.drain_until) return WATCH_US;
-  return QUIET_US;
+  bool watches = p->reflex.way[0].put || p->reflex.way[1].put || p->now < p->reflex.drain_until;
+  long us = watches ? WATCH_US : QUIET_US;
+  return p->bfd.roles ? bfd_nap_us(p, us) : us;
 }
 
 /* The node itself stood still. */
@@ -262,6 +264,7 @@ static void sleep_a_little(struct plane *p) {
   uint64_t bar = p->board->command.stall_ns;
   /* Being woken late says nothing about the box. */
   if (bar && late > (uint64_t)us * 1000 + bar) note_stall(p, late - (uint64_t)us * 1000);
+  if (p->bfd.roles && late > (uint64_t)us * 1000) bfd_lost(p, late - (uint64_t)us * 1000);
   set_clock(p, woke);
   if (p->index == 0) link_poll(p);
 }
@@ -285,6 +288,7 @@ bool plane_turn(struct plane *p) {
   uint64_t took = p->now - before, bar = p->board->command.stall_ns;
   if (took > live->loop_ns_max) live->loop_ns_max = took;
   if (bar && took > bar) note_stall(p, took);
+  if (p->bfd.roles) bfd_lost(p, took);
   hear(p);
   for (uint32_t side = 0; side < RM_SIDES; side++)
     if (p->has[side]) any |= burst_outer(p, side);
@@ -292,6 +296,7 @@ bool plane_turn(struct plane *p) {
     if (p->has[role_side(role)]) any |= burst_box(p, role);
   if (p->held_count) hold_release(p);
   if (p->index == 0) inject_frames(p);
+  if (p->bfd.roles && p->index == 0) bfd_turn(p);
   for (uint32_t role = 0; role < p->roles; role++) port_flush(p, &p->port[role]);
   if (p->index == 0) {
     reflex_order(&p->reflex);
@@ -318,6 +323,7 @@ static void loop(struct plane *p) {
     if (any) set_poll(p, RM_POLL_BUSY);
     else if (p->now - p->last_packet_ns >= spin) sleep_a_little(p);
   }
+  if (p->index == 0) bfd_close(p);
   count_filter(p);
   count_worker(p);
 }

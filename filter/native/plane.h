@@ -8,6 +8,7 @@
 #define RM_PLANE_H
 #include <rte_mbuf.h>
 #include <pthread.h>
+#include "bfd.h"
 #include "capture.h"
 #include "crew.h"
 #include "filter.h"
@@ -85,6 +86,7 @@ struct plane {
   struct rm_budget budget;  /* its part of those below */
   uint64_t budget_bytes, budget_packets;
   struct reflex reflex;     /* workers but the first: only the path, as published */
+  struct bfd bfd;
   struct capture capture;
   uint32_t woken[RM_SIDES]; /* number of the switch since when no flow of the table was quiet */
   struct port port[RM_ROLES];

@@ -5,7 +5,7 @@
  * offset by heart does not.
  */
 import { ABI_VERSION, Board } from "../../filter/board.ts";
-import { BOX, COUNTER, DETECTOR, LIMIT, PARSE, ROLE, WHY } from "../../filter/names.ts";
+import { BFD_DISCARD, BOX, COUNTER, DETECTOR, LIMIT, PARSE, ROLE, WHY } from "../../filter/names.ts";
 
 const MAGIC = 0x42584d52;
 const FIELD_BYTES = 56;
@@ -23,6 +23,19 @@ const named = (label: string, count: number): Layout[] => [
 ];
 const many = (label: string, width: number, members: readonly string[], count: number): Layout[] =>
   members.map((member) => [`${label}.${member}`, width, count] as const);
+
+const BFD_ORDER_WORDS = [
+  ...["box", "side", "vlan", "multihop", "passive", "min_tx_us", "min_rx_us", "multiplier", "echo_us"],
+  ...["auth", "key_id", "key_bytes"],
+];
+const BFD_WORDS = [
+  ...["state", "remote_state", "diag", "remote_diag", "light", "local_discr", "remote_discr", "tx_us"],
+  ...["detect_us", "echo_us", "remote_multiplier", "polling", "demand", "found"],
+];
+const BFD_COUNTS = [
+  ...["changed_ns", "heard_ns", "echo_heard_ns", "ups", "downs", "sent", "taken", "echoes_sent"],
+  ...["echoes_back", "echoes_returned", "late", "excused_ns"],
+];
 
 const FIELDS: readonly Layout[] = [
   ["header.state", 4],
@@ -81,6 +94,19 @@ const FIELDS: readonly Layout[] = [
   ...named("parse", PARSE.length),
   ...named("copied", LIMIT.rules),
   ["rule.name", 32, LIMIT.rules],
+  ["command.bfd_generation", 4],
+  ["command.bfd_count", 4],
+  ["live.bfd_done", 4],
+  ...named("bfd_discard", BFD_DISCARD.length),
+  ...many("bfd_order", 4, BFD_ORDER_WORDS, LIMIT.bfd_sessions),
+  ...many("bfd_order", 16, ["peer", "local", "gateway"], LIMIT.bfd_sessions),
+  ["bfd_order.name", 32, LIMIT.bfd_sessions],
+  ["bfd_order.mac", 8, LIMIT.bfd_sessions],
+  ["bfd_order.key", LIMIT.bfd_key_bytes, LIMIT.bfd_sessions],
+  ...many("bfd", 4, BFD_WORDS, LIMIT.bfd_sessions),
+  ...many("bfd", 8, BFD_COUNTS, LIMIT.bfd_sessions),
+  ["bfd.mac", 8, LIMIT.bfd_sessions],
+  ["bfd.discard", 8 * BFD_DISCARD.length, LIMIT.bfd_sessions],
   ...many("event", 8, ["sequence", "mono_ns", "wall_ns", "silent_ns", "lost_packets"], EVENTS),
   ...many("event", 4, ["kind", "cause", "before", "after", "subject", "order"], EVENTS),
 ];

@@ -1,6 +1,13 @@
-/** IP addresses between text and bytes. */
+/** Network addresses between text and bytes. */
 import assert from "node:assert/strict";
-import { addressBytes, addressText } from "../../../appliance/address.ts";
+import {
+  addressBytes,
+  addressFault,
+  addressText,
+  hostBytes,
+  hostText,
+  macBytes,
+} from "../../../appliance/address.ts";
 
 const SIXTEEN: readonly (readonly [string, string])[] = [
   ["::", "00000000000000000000000000000000"],
@@ -13,24 +20,24 @@ const SIXTEEN: readonly (readonly [string, string])[] = [
 
 for (const [text, hex] of SIXTEEN) {
   Deno.test(`addressBytes() and addressText() agree on ${text}`, () => {
-    const bytes = addressBytes(text);
-    assert.equal(Uint8Array.from(bytes!).toHex(), hex);
-    assert.equal(addressBytes(addressText(bytes!))?.join(), bytes!.join());
+    const bytes = addressBytes(text)!;
+    assert.equal(bytes.toHex(), hex);
+    assert.equal(addressBytes(addressText(bytes))?.toHex(), hex);
+    assert.equal(hostText(hostBytes(text)!), addressText(bytes));
   });
 }
 
-Deno.test("addressBytes() takes IPv4, alone and at the end of IPv6", () => {
-  assert.deepEqual(addressBytes("10.1.0.250"), [10, 1, 0, 250]);
-  assert.equal(addressText([10, 1, 0, 250]), "10.1.0.250");
-  assert.deepEqual(addressBytes("::ffff:10.1.0.2")!.slice(10), [255, 255, 10, 1, 0, 2]);
+Deno.test("IPv4 takes four bytes in a packet, and a prefix on the board", () => {
+  assert.deepEqual(hostBytes("10.1.0.250"), [10, 1, 0, 250]);
+  assert.equal(hostText([10, 1, 0, 250]), "10.1.0.250");
+  assert.equal(addressBytes("10.1.0.250")?.toHex(), "00000000000000000000ffff0a0100fa");
 });
 
-Deno.test("addressBytes() refuses everything else", () => {
+Deno.test("addressBytes() refuses everything else, IPv4 in the clothes of IPv6 too", () => {
   const bad = [
     "",
     "10.1.0",
     "10.1.0.256",
-    "010.1.0.1",
     "1.2.3.4.5",
     "::1::",
     "fe80::1%eth0",
@@ -39,5 +46,14 @@ Deno.test("addressBytes() refuses everything else", () => {
     "12345::",
     "10.1",
   ];
-  for (const text of bad) assert.equal(addressBytes(text), null, text);
+  for (const text of [...bad, "::ffff:10.1.0.2"]) assert.equal(addressBytes(text), null, text);
+});
+
+Deno.test("addressFault() wants one host, macBytes() one card", () => {
+  assert.equal(addressFault("10.1.0.2"), null);
+  for (const text of ["0.0.0.0", "224.0.0.1", "ff02::1", "::"]) assert.match(addressFault(text)!, /one host/);
+  assert.deepEqual([...macBytes("02:00:00:00:00:1f")!], [2, 0, 0, 0, 0, 31]);
+  for (const text of ["01:00:5e:00:00:01", "00:00:00:00:00:00", "02:00:00:00:00", "x"]) {
+    assert.equal(macBytes(text), null, text);
+  }
 });

@@ -10,7 +10,7 @@ import {
 import { Drill, type DrillConfig } from "../../../appliance/failover/drill.ts";
 import { type End, ethernet, icmp, ip, tcp, udp } from "../../../filter/frame.ts";
 import { parsePacket, PROTO, TCP } from "../../../filter/packet.ts";
-import { addressBytes } from "../../../appliance/address.ts";
+import { hostBytes } from "../../../appliance/address.ts";
 
 const CLIENT: End = { mac: [2, 0x72, 0, 0, 0, 1], ip: [10, 1, 0, 250], port: 50_000 };
 const SERVER: End = { mac: [2, 0, 0, 0, 1, 1], ip: [10, 2, 0, 250], port: 443 };
@@ -177,8 +177,8 @@ Deno.test("a drill asks the box for its address first, and ends if it does not a
   const drill = new Drill({ ...CONFIG, gateway: "10.1.0.1" }, random);
   const [question] = drill.begin(0);
   const asker = [...question!.frame.subarray(6, 12)];
-  const box = { mac: NAT.mac, ip: addressBytes("10.1.0.1")!, port: 0 };
-  const me = { mac: asker, ip: addressBytes(CONFIG.client!)!, port: 0 };
+  const box = { mac: NAT.mac, ip: hostBytes("10.1.0.1")!, port: 0 };
+  const me = { mac: asker, ip: hostBytes(CONFIG.client!)!, port: 0 };
   const reply = [0, 1, 8, 0, 6, 4, 0, 2, ...box.mac, ...box.ip, ...me.mac, ...me.ip];
   const first = drill.hear("in", ethernet([box, me], 0x0806, reply), 1);
   assert.equal(first.length, 5);

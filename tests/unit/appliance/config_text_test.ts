@@ -22,7 +22,7 @@ Deno.test("exampleConfig() is a good configuration, with and without its comment
   assert.deepEqual(good(withoutLists), withDefaults);
 });
 
-Deno.test("exampleConfig() gives a rule whose every value is of its key's type", () => {
+Deno.test("exampleConfig() gives a table of each list whose every value is of its key's type", () => {
   const text = exampleConfig().replaceAll("#[[", "[[").replace(
     /^#(?=[a-z_]+ = )/gm,
     "",

@@ -4,7 +4,7 @@ import * as names from "../../../filter/names.ts";
 
 const native = (name: string) =>
   Deno.readTextFile(new URL(`../../../filter/native/${name}`, import.meta.url));
-const header = await native("abi_words.h") + await native("abi.h");
+const header = await native("abi_words.h") + await native("abi_bfd.h") + await native("abi.h");
 const bare = header.replace(/\/\*[\s\S]*?\*\//g, "");
 
 /** Members of an enum in order, without prefix and without the count at the end, in lower case. */
@@ -43,6 +43,9 @@ const TABLE: readonly (readonly [string, string, string, readonly string[]])[] =
   ["rm_counter", "count_", "counters", names.COUNTER],
   ["rm_tap", "tap_", "taps", names.TAP],
   ["rm_age", "age_", "ages", names.AGE],
+  ["rm_bfd_state", "bfd_", "bfd_states", names.BFD_STATE],
+  ["rm_bfd_diag", "bfd_diag_", "bfd_diags", names.BFD_DIAG],
+  ["rm_bfd_discard", "bfd_", "bfd_discards", names.BFD_DISCARD],
 ];
 
 for (const [name, prefix, count, ours] of TABLE) {
