@@ -66,6 +66,42 @@ export interface CounterView {
   readonly bytes: number;
 }
 
+export interface ExternalPortView {
+  /** "upstream", "primary-in", "redundant-2-out", "bypass" */
+  readonly role: string;
+  /** As configured. */
+  readonly port: string;
+  /** OpenFlow's; null: the switch has no such port. */
+  readonly number: number | null;
+  readonly live: boolean;
+}
+
+/** A switch of the site that the node drives. */
+export interface ExternalSwitchView {
+  readonly name: string;
+  /** "connect tcp:10.0.0.7:6653", "listen tls:0.0.0.0:6653" */
+  readonly address: string;
+  /** 16 hexadecimal digits; empty: not known yet. */
+  readonly datapath: string;
+  readonly software: string;
+  readonly light: Light;
+  /** One sentence: what it is doing, or what is wrong. */
+  readonly reason: string;
+  /** null: it is not connected. */
+  readonly connectedMs: number | null;
+  /** When it was last read back and held what it should; null: not yet. */
+  readonly verifiedMs: number | null;
+  /** The bucket that is live: a box, "wire", "block"; empty: not known. */
+  readonly serving: string;
+  readonly groups: number;
+  readonly flows: number;
+  /** How often something that others had changed was put right. */
+  readonly repairs: number;
+  /** Packets that went to each box and around them, as the switch counts them. */
+  readonly delivered: readonly CounterView[];
+  readonly ports: readonly ExternalPortView[];
+}
+
 export interface NodeStatus {
   readonly name: string;
   readonly version: string;
@@ -106,6 +142,7 @@ export interface NodeStatus {
   readonly parse: readonly CounterView[];
   readonly switches: number;
   readonly lastSwitch: EventView | null;
+  readonly external: readonly ExternalSwitchView[];
 }
 
 export interface EventView {
@@ -114,8 +151,21 @@ export interface EventView {
   readonly boot: string;
   readonly wallMs: number;
   readonly monoUs: number;
-  readonly kind: "switch" | "link" | "box" | "stall" | "plane";
-  readonly cause: "start" | "link" | "silence" | "order" | "return" | "stall" | "died" | "attached";
+  readonly kind: "switch" | "link" | "box" | "stall" | "plane" | "external";
+  readonly cause:
+    | "start"
+    | "link"
+    | "silence"
+    | "order"
+    | "return"
+    | "stall"
+    | "died"
+    | "attached"
+    // Of external switches:
+    | "connected"
+    | "lost"
+    | "refused"
+    | "repaired";
   readonly subject: string;
   readonly before: string;
   readonly after: string;

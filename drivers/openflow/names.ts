@@ -58,6 +58,7 @@ export const ALL_TABLES = 0xff;
 /** 7.3.4.2 */
 export const GROUP_COMMAND = { add: 0, modify: 1, delete: 2 } as const;
 export const GROUP_TYPE = { all: 0, select: 1, indirect: 2, fastFailover: 3 } as const;
+export const GROUP_ALL = 0xfffffffc;
 export const GROUP_ANY = 0xffffffff;
 
 /** 7.3.5 */
