@@ -69,11 +69,11 @@ function flowChanges(wanted: Wanted, found: Found): Change[] {
     left.delete(flowKey(want));
     const text = have === undefined ? "was missing" : "was changed";
     if (have === undefined || !sameFlow(want, have)) {
-      changes.push({ body: flowAdd(want), text: `flow ${matchText(want)} ${text}` });
+      changes.push({ body: flowAdd(want), text: `${flowText(want)} ${text}` });
     }
   }
   for (const flow of left.values()) {
-    changes.push({ body: flowDelete(flow), text: `flow ${matchText(flow)} was not needed` });
+    changes.push({ body: flowDelete(flow), text: `${flowText(flow)} was not needed` });
   }
   return changes;
 }
@@ -131,6 +131,11 @@ function sameFlow(want: WantedFlow, have: FlowDescription): boolean {
 
 function flowKey(flow: Pick<WantedFlow, "table" | "priority" | "match">): string {
   return `${flow.table}/${flow.priority}/${matchText(flow)}`;
+}
+
+/** For people. */
+function flowText(flow: Pick<WantedFlow, "table" | "priority" | "match">): string {
+  return `flow ${matchText(flow)} (table ${flow.table}, priority ${flow.priority})`;
 }
 
 /** Open vSwitch may tell TCP flags under its own number. */

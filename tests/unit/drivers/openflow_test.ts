@@ -335,6 +335,10 @@ Deno.test("Framer makes the same messages of a stream, however it is cut", () =>
     assert.deepEqual(found, messages.map((one) => one.toHex()));
   }
   assert.throws(() => new Framer().push(hex("04 00 0007 00000000")), /a message of 7 bytes/);
+  assert.throws(
+    () => new Framer().push(new TextEncoder().encode("HTTP/1.1 400")),
+    /begins with byte 72, which is no/,
+  );
 });
 
 Deno.test("matchKey() is equal for equal matches, whatever their order and idle bits", () => {
