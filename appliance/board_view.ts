@@ -44,6 +44,7 @@ export interface Surroundings {
   /** Share of a core since the last reading, 0..1, of each of the plane's workers. */
   readonly cpu: readonly number[];
   readonly lastSwitch: EventView | null;
+  readonly external: NodeStatus["external"];
 }
 
 const wallMs = (now: Now, monoNs: number) => Math.round(now.wallMs - (now.monoNs - monoNs) / NS_PER_MS);
@@ -213,6 +214,7 @@ function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
     parse: readNamed(board, "parse"),
     switches: board.number("live.switches"),
     lastSwitch: around.lastSwitch,
+    external: around.external,
   };
 }
 

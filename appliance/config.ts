@@ -9,11 +9,13 @@ import { parse, TomlError } from "smol-toml";
 import type { BudgetLimits } from "../filter/budget.ts";
 import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rule.ts";
 import { crossCheck, flowSlots } from "./config_checks.ts";
+import { switchSettings } from "./config_external.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
-import { AGES, CAPTURE, FAILOVER, FILTER, LOG, NODE, PLANE, PORTS, RULE } from "./config_keys.ts";
+import { AGES, CAPTURE, FAILOVER, FILTER, LOG, NODE, PLANE, PORTS, RULE, SWITCH } from "./config_keys.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";
+import type { SwitchSettings } from "./failover/external/settings.ts";
 import { type Role, ROLES } from "./view.ts";
 
 export type { FilterRule, Port, Problem };
@@ -42,6 +44,8 @@ export interface Config {
     readonly ages: Values<typeof AGES>;
   };
   readonly failover: Values<typeof FAILOVER>;
+  /** External ones. */
+  readonly switches: readonly SwitchSettings[];
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly api: { readonly socket: string };
   readonly log: Values<typeof LOG>;
@@ -107,6 +111,7 @@ function build(shape: Shape): Config {
   const node = section(shape, "node", NODE);
   const plane = section(shape, "plane", PLANE);
   const filter = section(shape, "filter", FILTER);
+  const failover = section(shape, "failover", FAILOVER);
   const own = Array.from({ length: shape.rules }, (_, index) => ruleAt(shape, `filter.rules[${index}]`));
   return {
     node,
@@ -119,7 +124,11 @@ function build(shape: Shape): Config {
       rules: [...own, ...PRESETS[filter.preset]],
       ages: section(shape, "filter.ages", AGES),
     },
-    failover: section(shape, "failover", FAILOVER),
+    failover,
+    switches: Array.from(
+      { length: shape.lists.get("switch") ?? 0 },
+      (_, index) => switchSettings(section(shape, `switch[${index}]`, SWITCH), failover.deadPolicy),
+    ),
     capture: captureOf(shape, node.stateDirectory),
     api: { socket: socketOf(shape) },
     log: section(shape, "log", LOG),

@@ -9,6 +9,7 @@ import { LIMIT } from "../filter/names.ts";
 import type { Preset } from "../filter/rule.ts";
 import { type Keys, pathFault } from "./config_key.ts";
 import { CAPTURE } from "./config_keys_capture.ts";
+import { SWITCH } from "./config_keys_external.ts";
 import { PLANE } from "./config_plane.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
 
@@ -248,7 +249,7 @@ export const FAILOVER = {
   },
 } as const satisfies Keys;
 
-export { CAPTURE };
+export { CAPTURE, SWITCH };
 
 export const API = {
   socket: {
@@ -307,6 +308,15 @@ export const SECTIONS: readonly Section[] = [
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
   section("api", API, "The local API that the command line uses."),
   section("log", LOG, "What is written to standard error."),
+  {
+    ...section(
+      "switch",
+      SWITCH,
+      "Switches of the site that the node drives by OpenFlow 1.3, in place of carrying the traffic itself. One stands " +
+        "on both sides of the boxes, or two on a side each.",
+    ),
+    list: true,
+  },
 ];
 
 function section(path: string, keys: Keys, help: string): Section {

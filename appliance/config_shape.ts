@@ -34,7 +34,10 @@ export interface Shape {
   readonly values: ReadonlyMap<string, Scalar>;
   /** Paths that the text gives, as opposed to defaults. */
   readonly given: ReadonlySet<string>;
+  /** Of "filter.rules". */
   readonly rules: number;
+  /** How many tables each list has that the text gives. */
+  readonly lists: ReadonlyMap<string, number>;
   readonly problems: Problem[];
   readonly places: ReadonlyMap<string, Place>;
   readonly file: string;
@@ -83,9 +86,13 @@ class Reader implements Shape {
   readonly values = new Map<string, Scalar>();
   readonly given = new Set<string>();
   readonly problems: Problem[] = [];
-  rules = 0;
+  readonly lists = new Map<string, number>();
 
   constructor(readonly places: ReadonlyMap<string, Place>, readonly file: string) {}
+
+  get rules(): number {
+    return this.lists.get("filter.rules") ?? 0;
+  }
 
   /**
    * The keys and the inner sections of the table at `path`, which is an instance of the section
@@ -119,7 +126,7 @@ class Reader implements Shape {
       const reason = `is ${kindOf(value)}, not a list of tables`;
       return this.#problem(section.path, { reason, found: showValue(value), accepted });
     }
-    this.rules = value.length;
+    this.lists.set(section.path, value.length);
     value.forEach((element: unknown, index) => {
       const path = `${section.path}[${index}]`;
       if (isTable(element)) this.members(section.path, path, element);

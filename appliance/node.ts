@@ -21,7 +21,8 @@ import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
-import { absentStatus, planeEvent, specsOf } from "./node_views.ts";
+import { NodeExternals } from "./node_externals.ts";
+import { absentStatus, externalEvent, levelOf, planeEvent, specsOf, withExternals } from "./node_views.ts";
 import type { Box, EventView, FlowView, NodeControl, NodeStatus, OrderResult, Path } from "./view.ts";
 
 const TICK_MS = 10;
@@ -47,6 +48,7 @@ export class Node implements NodeControl {
   readonly #journal: Journal;
   readonly #options: NodeOptions;
   readonly captures: Captures;
+  readonly externals: NodeExternals;
   #config: Config;
   #point: PointState = POINT_START;
   #cpu: { ns: readonly number[]; atNs: number; shares: readonly number[] } = { ns: [], atNs: 0, shares: [] };
@@ -64,7 +66,7 @@ export class Node implements NodeControl {
     this.#journal = new Journal({
       path: journalPath(config),
       tell: (event) => {
-        this.say(event.kind === "switch" ? "warn" : "info", event.text, { event: event.sequence });
+        this.say(levelOf(event), event.text, { event: event.sequence });
         this.captures.mark(event);
       },
       complain: (text) => this.say("error", text),
@@ -78,6 +80,9 @@ export class Node implements NodeControl {
       switchTimesMs: () => this.#journal.switchTimesMs(),
       complain: (text) => this.say("error", text),
     });
+    this.externals = new NodeExternals((told) =>
+      this.#journal.add(externalEvent(told, this.#boot(), this.#now()))
+    );
   }
 
   /** Write to the log. */
@@ -88,6 +93,7 @@ export class Node implements NodeControl {
   /** Bring the plane up or take it over. @throws PlaneStartError, or Error with one sentence */
   async begin(): Promise<void> {
     this.#accept(this.#keeper.lives());
+    this.externals.configure(this.#config);
     const how = await this.#keeper.begin();
     if (how === "attached") this.#tell("attached", "took over a running plane, which went on forwarding");
     else this.#tell("start", "the plane forwards");
@@ -152,9 +158,12 @@ export class Node implements NodeControl {
     return writeRules(map.board, map.publish, rules, this.#config.filter);
   }
 
+  #boot(): bigint {
+    return this.#keeper.map?.board.big("header.boot") ?? 0n;
+  }
+
   #tell(cause: EventView["cause"], text: string): void {
-    const boot = this.#keeper.map?.board.big("header.boot") ?? 0n;
-    this.#journal.add(planeEvent({ cause, text, boot, now: this.#now() }));
+    this.#journal.add(planeEvent({ cause, text, boot: this.#boot(), now: this.#now() }));
   }
 
   #takeEvents(): void {
@@ -226,9 +235,11 @@ export class Node implements NodeControl {
       planeRestarts: this.#keeper.restarts,
       cpu: this.#cpu.shares,
       lastSwitch: this.#journal.lastSwitch(),
+      external: this.externals.views(),
     };
     const board = this.#keeper.map?.board;
-    return board === undefined ? absentStatus(around, Date.now()) : readStatus(board, this.#now(), around);
+    if (board === undefined) return withExternals(absentStatus(around, Date.now()));
+    return withExternals(readStatus(board, this.#now(), around));
   }
 
   flows(query: FlowQuery): readonly FlowView[] {
@@ -252,6 +263,8 @@ export class Node implements NodeControl {
     const board = this.#keeper.map?.board;
     if (board === undefined) return Promise.resolve(refuse("block", "there is no plane"));
     const path = readPath(board);
+    const unmoved = this.externals.order(box, force);
+    if (unmoved !== null) return Promise.resolve(refuse(path, `${unmoved} (--force moves anyway)`));
     if (path === box) {
       return Promise.resolve({ ok: true, path, text: `the ${box} serves already`, tookUs: null });
     }
@@ -314,6 +327,7 @@ export class Node implements NodeControl {
     }
     this.#config = config;
     this.captures.configure(config);
+    this.externals.configure(config);
     const taken = await this.#answers("live.rule_done", this.#command());
     return taken
       ? { ok: true, text: "the new configuration is in force" }
@@ -369,6 +383,7 @@ export async function runNode(options: RunOptions): Promise<number> {
     Deno.removeSignalListener("SIGINT", onInt);
     // Before the server, which waits for whoever is still reading.
     await node.captures.close();
+    await node.externals.close(withPlane);
     await served.close();
   }
 }

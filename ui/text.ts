@@ -14,6 +14,7 @@ import type {
   WorkerView,
 } from "../appliance/view.ts";
 import { bitRate, byteSize, count, duration, type Painter, percent, table, wallTime } from "./paint.ts";
+import { externalFacts } from "./text_external.ts";
 import { drawNode, duty } from "./picture.ts";
 
 export interface Rates {
@@ -80,6 +81,7 @@ function facts(status: NodeStatus, nowMs: number): string[] {
     const passed = `${count(box.inPackets)} packets in, ${count(box.outPackets)} out`;
     rows.push([box.box, `${box.light}, ${duty(box)}: ${box.reason}; ${passed}`]);
   }
+  rows.push(...externalFacts(status.external, nowMs));
   const { upstream, downstream, slots } = status.flows;
   rows.push([
     "flows",

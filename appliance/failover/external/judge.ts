@@ -24,6 +24,17 @@ export interface BoxesConfig extends PointConfig {
   readonly holdUpMs: number;
 }
 
+/** Out of the section [failover]. */
+export function boxesOf(
+  { failback, failbackAfterS, holdUpMs }: {
+    readonly failback: "manual" | "automatic";
+    readonly failbackAfterS: number;
+    readonly holdUpMs: number;
+  },
+): BoxesConfig {
+  return { failback, failbackAfterMs: failbackAfterS * 1000, holdUpMs };
+}
+
 export interface BoxesVerdict {
   readonly state: BoxesState;
   readonly judgement: Judgement;

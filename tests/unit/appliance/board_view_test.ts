@@ -19,6 +19,7 @@ const AROUND: Surroundings = {
   planeRestarts: 2,
   cpu: [0.25],
   lastSwitch: null,
+  external: [],
 };
 
 /** A running plane with all links up, the primary serving. */

@@ -88,6 +88,7 @@ export function nodeStatus(more: Partial<NodeStatus> = {}): NodeStatus {
     counters: [{ name: "tx_full", packets: 0, bytes: 0 }, { name: "arp_answered", packets: 7, bytes: 0 }],
     parse: [{ name: "flow", packets: 12_000, bytes: 0 }, { name: "short_ip", packets: 0, bytes: 0 }],
     switches: 1,
+    external: [],
     lastSwitch: null,
     ...more,
   };
