@@ -3,6 +3,7 @@
  */
 import type { GroupCounts } from "../../../drivers/openflow/multipart.ts";
 import type { CounterView, EventView, ExternalSwitchView, Light } from "../../view.ts";
+import { toldOf } from "./diff.ts";
 import { deliverGroup, type Judgement } from "./plan.ts";
 import { boxLive, type PortLight } from "./ports.ts";
 import type { Session } from "./session.ts";
@@ -126,16 +127,13 @@ export const TELL = {
     after: "verified",
     text: `switch ${name}: holds what it should${changed === 0 ? " already" : `, after ${changed} changes`}`,
   }),
-  repaired: (name: string, what: readonly string[]): Told => {
-    const more = what.length > 5 ? `; and ${what.length - 5} more` : "";
-    return {
-      cause: "repaired",
-      subject: name,
-      before: "changed",
-      after: "verified",
-      text: `switch ${name}: put right what others had changed: ${what.slice(0, 5).join("; ")}${more}`,
-    };
-  },
+  repaired: (name: string, what: readonly string[]): Told => ({
+    cause: "repaired",
+    subject: name,
+    before: "changed",
+    after: "verified",
+    text: `switch ${name}: put right what others had changed: ${toldOf(what)}`,
+  }),
   port: (name: string, { role, port, live }: { role: string; port: string; live: boolean }): Told => ({
     cause: "link",
     subject: `${name} ${role}`,

@@ -7,7 +7,7 @@
 import type { Action } from "../../../drivers/openflow/actions.ts";
 import { matchKey } from "../../../drivers/openflow/match.ts";
 import type { Body } from "../../../drivers/openflow/messages.ts";
-import type { FlowDescription } from "../../../drivers/openflow/multipart.ts";
+import type { FlowDescription, GroupCounts } from "../../../drivers/openflow/multipart.ts";
 import {
   ALL_TABLES,
   FLOW_COMMAND,
@@ -17,13 +17,21 @@ import {
   NO_BUFFER,
   PORT,
 } from "../../../drivers/openflow/names.ts";
-import type { Bucket, GroupDescription } from "../../../drivers/openflow/structures.ts";
+import type { Bucket, GroupDescription, PortDescription } from "../../../drivers/openflow/structures.ts";
 import { COOKIE_MASK, GROUPS, type Wanted, type WantedFlow } from "./plan.ts";
 
 /** What was read back; of flows only the node's own. */
 export interface Found {
   readonly groups: readonly GroupDescription[];
   readonly flows: readonly FlowDescription[];
+}
+
+/** What was read so far of what was asked. */
+export class Reading implements Found {
+  readonly ports: PortDescription[] = [];
+  readonly groups: GroupDescription[] = [];
+  readonly flows: FlowDescription[] = [];
+  readonly counts: GroupCounts[] = [];
 }
 
 export interface Change {
@@ -164,4 +172,12 @@ export function orderHeld(
   const fits = ({ wanted }: { wanted: Wanted }) =>
     wanted.groups.every((want) => groupChange(want, held.get(want.group)).length === 0);
   return tries.find(fits)?.order ?? null;
+}
+
+const TOLD_MAX = 5;
+
+/** The first few of many. */
+export function toldOf(texts: readonly string[]): string {
+  const more = texts.length - TOLD_MAX;
+  return texts.slice(0, TOLD_MAX).join("; ") + (more > 0 ? `; and ${more} more` : "");
 }

@@ -31,6 +31,12 @@ export class PortTable {
     this.#ports.set(port.number, port);
   }
 
+  /** All of them were told. */
+  replace(ports: readonly PortDescription[]): void {
+    this.#ports.clear();
+    for (const port of ports) this.keep(port);
+  }
+
   drop(number: number): void {
     this.#ports.delete(number);
   }

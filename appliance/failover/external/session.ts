@@ -7,12 +7,7 @@
  * holds.
  */
 import type { Body, Message } from "../../../drivers/openflow/messages.ts";
-import type {
-  FlowDescription,
-  GroupCounts,
-  GroupFeatures,
-  MultipartAnswer,
-} from "../../../drivers/openflow/multipart.ts";
+import type { GroupCounts, GroupFeatures, MultipartAnswer } from "../../../drivers/openflow/multipart.ts";
 import {
   ALL_TABLES,
   errorText,
@@ -23,9 +18,9 @@ import {
   PORT,
   PORT_REASON,
 } from "../../../drivers/openflow/names.ts";
-import type { GroupDescription, PortDescription } from "../../../drivers/openflow/structures.ts";
+import type { PortDescription } from "../../../drivers/openflow/structures.ts";
 import { Channel } from "./channel.ts";
-import { type Change, changesTo, orderHeld, removal } from "./diff.ts";
+import { type Change, changesTo, orderHeld, Reading, removal, toldOf } from "./diff.ts";
 import { COOKIE_MASK, type Judgement, planSwitch, type Wanted } from "./plan.ts";
 import { type PortLight, PortTable } from "./ports.ts";
 import type { Phase, Report, SessionOptions, Step } from "./report.ts";
@@ -34,7 +29,7 @@ import { place, type Placement, type SwitchSettings } from "./settings.ts";
 const ANSWER_MS_MAX = 5000;
 const STUCK_RETRY_MS = 10_000;
 const ATTEMPTS_MAX = 3;
-const CHANGES_TOLD_MAX = 5;
+const MISS_BYTES = 128;
 /** In which the switch owes an answer. */
 const OWING: readonly Phase[] = ["greeting", "learning", "reading", "changing", "leaving"];
 
@@ -51,7 +46,7 @@ export class Session {
   #placement: Placement | null = null;
   #features: GroupFeatures | null = null;
   #software = "";
-  #read = { groups: [] as GroupDescription[], flows: [] as FlowDescription[], counts: [] as GroupCounts[] };
+  #read = new Reading();
   #counts: readonly GroupCounts[] = [];
   /** Changes under way, by transaction. */
   #sent = new Map<number, string>();
@@ -224,6 +219,8 @@ export class Session {
     if (typeof found === "string") return this.#channel.end(found);
     this.#settings = found;
     this.#reports.push({ kind: "identified", datapath });
+    // Without it Open vSwitch tells nothing unasked to a controller that has dialled.
+    this.#channel.tell({ kind: "set-config", flags: 0, missBytes: MISS_BYTES });
     this.#channel.ask({ kind: "desc" });
     this.#channel.ask({ kind: "group-features" });
     this.#channel.ask({ kind: "port-desc" });
@@ -240,7 +237,7 @@ export class Session {
         this.#features = answer.features;
         break;
       case "port-desc":
-        for (const port of answer.ports) this.#ports.keep(port);
+        this.#read.ports.push(...answer.ports);
         break;
       case "group-desc":
         this.#read.groups.push(...answer.groups);
@@ -256,8 +253,12 @@ export class Session {
   /** Once all that was asked has been answered. */
   #proceed(nowMs: number): void {
     if (this.#channel.waits || this.#channel.close !== null) return;
+    if (this.#phase !== "learning" && this.#phase !== "reading") return;
+    const before = this.#phase === "learning" ? null : this.lights;
+    this.#ports.replace(this.#read.ports);
+    if (before !== null) this.#portsTold(before);
     if (this.#phase === "learning") this.#settle(nowMs);
-    else if (this.#phase === "reading") this.#compare(nowMs);
+    else this.#compare(nowMs);
   }
 
   /** What the switch has to be able to do and to have, before anything is changed. */
@@ -275,9 +276,11 @@ export class Session {
   #look(nowMs: number): void {
     if (this.#placement === null) return this.#settle(nowMs);
     this.#again = false;
-    this.#read = { groups: [], flows: [], counts: [] };
+    this.#read = new Reading();
     this.#channel.askAnew();
     const own = { cookie: this.#options.cookie, cookieMask: COOKIE_MASK, match: [] };
+    // A switch may have been asked not to tell of its ports, by another controller.
+    this.#channel.ask({ kind: "port-desc" });
     this.#channel.ask({ kind: "group-desc" });
     this.#channel.ask({ kind: "flow", table: ALL_TABLES, outPort: PORT.any, outGroup: GROUP_ANY, ...own });
     this.#channel.ask({ kind: "group", group: GROUP_ALL });
@@ -364,25 +367,25 @@ export class Session {
   }
 
   #portChanged(reason: number, port: PortDescription, nowMs: number): void {
-    const before = new Map(this.lights.map((light) => [light.role, light]));
+    const before = this.lights;
     if (PORT_REASON[reason] === "delete") this.#ports.drop(port.number);
     else this.#ports.keep(port);
-    for (const { role, written, live } of this.lights) {
-      const was = before.get(role);
+    if (this.#phase === "learning" || this.#phase === "leaving") return;
+    if (this.#portsTold(before)) this.#lookAgain(nowMs);
+  }
+
+  /** Reports what has changed. A port may have come back under another number: then all have to be found anew. */
+  #portsTold(before: readonly PortLight[]): boolean {
+    let moved = false;
+    for (const { role, written, number, live } of this.lights) {
+      const was = before.find((light) => light.role === role);
       if (was !== undefined && was.live !== live) {
         this.#reports.push({ kind: "port", role, port: written, live });
       }
+      moved ||= was?.number !== number;
     }
-    // A port may have come back under another number: find them all anew.
-    const moved = this.lights.some((light) => before.get(light.role)?.number !== light.number);
-    if (!moved || this.#phase === "learning" || this.#phase === "leaving") return;
+    if (!moved) return false;
     this.#placement = null;
-    this.#changeIsOwn = true;
-    this.#lookAgain(nowMs);
+    return this.#changeIsOwn = true;
   }
-}
-
-function toldOf(texts: readonly string[]): string {
-  const more = texts.length - CHANGES_TOLD_MAX;
-  return texts.slice(0, CHANGES_TOLD_MAX).join("; ") + (more > 0 ? `; and ${more} more` : "");
 }
