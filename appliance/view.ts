@@ -97,7 +97,7 @@ export interface ExternalSwitchView {
   readonly flows: number;
   /** How often something that others had changed was put right. */
   readonly repairs: number;
-  /** Packets that went to each box and around them, as the switch counts them. */
+  /** Packets to each box that may serve, and around them, as the switch counts: since its buckets last changed. */
   readonly delivered: readonly CounterView[];
   readonly ports: readonly ExternalPortView[];
 }

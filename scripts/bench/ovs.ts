@@ -139,6 +139,12 @@ export class OpenVSwitch {
     return run(["ovs-ofctl", command, `unix:${this.#directory}/${BRIDGE}.mgmt`, ...more]);
   }
 
+  /** The same in OpenFlow 1.3, which knows groups. */
+  groups(command: string, ...more: string[]): Promise<string> {
+    const socket = `unix:${this.#directory}/${BRIDGE}.mgmt`;
+    return run(["ovs-ofctl", "-O", "OpenFlow13", command, socket, ...more]);
+  }
+
   /**
    * Goes by these flows and this mirror from now on. What the datapath remembers of the old ones is thrown away: a
    * mirror that appears does not by itself change what is remembered.

@@ -62,7 +62,7 @@ export class SwitchLab {
 
   /** What ovs-ofctl prints of the groups or flows; in the protocol the node speaks. */
   dump(what: "groups" | "flows"): Promise<string> {
-    return this.ovs.flows("-O", "OpenFlow13", `dump-${what}`);
+    return this.ovs.groups(`dump-${what}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
