@@ -31,8 +31,14 @@ export interface Listener {
 /** What the switches' side of the node needs of a network; tests have one of their own. */
 export interface Network {
   connect(where: Where, events: LinkEvents): Link;
-  /** `failed` is told why nobody can be heard. */
-  listen(where: Where, events: LinkEvents, failed: (reason: string) => void): Listener;
+  listen(where: Where, events: ListenEvents): Listener;
+}
+
+export interface ListenEvents extends LinkEvents {
+  /** Somebody came and could not prove who he is. */
+  turnedAway(reason: string): void;
+  /** Nobody is heard any more, or never was. */
+  deaf(reason: string): void;
 }
 
 export type Where = Pick<SwitchSettings, "address" | "tls">;
@@ -127,7 +133,7 @@ function failedLink(peer: string, reason: string, events: LinkEvents): Link {
   return link;
 }
 
-function listen(where: Where, events: LinkEvents, failed: (reason: string) => void): Listener {
+function listen(where: Where, events: ListenEvents): Listener {
   const { host, port } = where.address;
   const accept = (socket: Socket) => {
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
@@ -139,11 +145,12 @@ function listen(where: Where, events: LinkEvents, failed: (reason: string) => vo
       ? createServer(accept)
       : createTlsServer({ ...secrets(where.tls), requestCert: true, rejectUnauthorized: true }, accept);
   } catch (error) {
-    failed(reasonOf(error));
+    const reason = reasonOf(error);
+    queueMicrotask(() => events.deaf(reason));
     return { close: () => {} };
   }
-  server.on("tlsClientError", (error: Error) => failed(`a switch was turned away: ${reasonOf(error)}`));
-  server.on("error", (error: Error) => failed(reasonOf(error)));
+  server.on("tlsClientError", (error: Error) => events.turnedAway(reasonOf(error)));
+  server.on("error", (error: Error) => events.deaf(reasonOf(error)));
   server.listen(port, host);
   return { close: () => void server.close() };
 }

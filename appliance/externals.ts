@@ -7,7 +7,8 @@
 import { OpenFlowError } from "../drivers/openflow/bytes.ts";
 import { Framer } from "../drivers/openflow/frames.ts";
 import { decode, encode } from "../drivers/openflow/messages.ts";
-import { type Link, type LinkEvents, type Listener, type Network } from "./external_link.ts";
+import type { Link, LinkEvents, Network } from "./external_link.ts";
+import { Listeners } from "./external_listeners.ts";
 import { TELL, type Told, viewOf } from "./failover/external/describe.ts";
 import {
   type BoxesConfig,
@@ -45,6 +46,7 @@ const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 8000;
 /** Connections to a listener that have not said who they are. */
 const STRANGERS_MAX = 16;
+const STRANGER_TOLD_MS = 60_000;
 
 /** One configured switch, connected or not. */
 class Peer {
@@ -78,7 +80,9 @@ export class Externals {
   #peers: Peer[] = [];
   #leaving: Conversation[] = [];
   readonly #conversations = new Map<Link, Conversation>();
-  readonly #listeners = new Map<string, Listener>();
+  readonly #listeners: Listeners;
+  /** What was told of strangers, and when: each reason once a minute. */
+  readonly #strangersMs = new Map<string, number>();
   #boxes: BoxesState;
   /** Before the first switch has told in which order it was found, nothing is decided. */
   #decided = false;
@@ -91,7 +95,13 @@ export class Externals {
     this.#peers = config.switches.map((settings) => new Peer(settings));
     this.#boxes = boxesStart(Array.from({ length: this.#boxCount() }, (_, box) => box));
     this.#judgement = { order: this.#boxes.order, out: [] };
-    this.#listen();
+    this.#listeners = new Listeners({
+      network: options.network,
+      nowMs: options.nowMs,
+      events: (key) => this.#events(key),
+      trouble: (key, reason) => this.#unheard(key, reason),
+    });
+    this.#listeners.keep(config.switches);
   }
 
   get configured(): boolean {
@@ -112,6 +122,7 @@ export class Externals {
     for (const peer of this.#peers) {
       if (peer.settings.by === "connect" && peer.link === null && nowMs >= peer.nextMs) this.#dial(peer);
     }
+    this.#listeners.tick();
     this.#judge();
   }
 
@@ -156,7 +167,7 @@ export class Externals {
     if (this.#boxes.order.length !== this.#boxCount()) {
       this.#boxes = boxesStart(Array.from({ length: this.#boxCount() }, (_, box) => box));
     }
-    this.#listen();
+    this.#listeners.keep(switches);
   }
 
   /** Ends all connections. With `remove` the switches are first rid of what is the node's. */
@@ -169,8 +180,7 @@ export class Externals {
     for (const { link } of this.#conversations.values()) link.close();
     this.#conversations.clear();
     this.#peers = [];
-    for (const listener of this.#listeners.values()) listener.close();
-    this.#listeners.clear();
+    this.#listeners.close();
   }
 
   #release(peer: Peer, remove: boolean): void {
@@ -190,25 +200,10 @@ export class Externals {
     peer.link = this.#options.network.connect(peer.settings, this.#events(peer));
   }
 
-  #listen(): void {
-    const wanted = new Map(
-      this.#peers.filter(({ settings }) => settings.by === "listen").map((
-        peer,
-      ) => [listenKey(peer.settings), peer]),
-    );
-    for (const [key, listener] of this.#listeners) {
-      if (wanted.has(key)) continue;
-      listener.close();
-      this.#listeners.delete(key);
-    }
-    for (const [key, { settings }] of wanted) {
-      if (this.#listeners.has(key)) continue;
-      const failed = (reason: string) => {
-        for (const peer of this.#peers) {
-          if (listenKey(peer.settings) === key && peer.session === null) this.#trouble(peer, reason);
-        }
-      };
-      this.#listeners.set(key, this.#options.network.listen(settings, this.#events(key), failed));
+  /** Told to those whom nobody else has told better. */
+  #unheard(key: string, reason: string): void {
+    for (const peer of this.#peers) {
+      if (listenKey(peer.settings) === key && peer.session === null) this.#trouble(peer, reason);
     }
   }
 
@@ -238,7 +233,7 @@ export class Externals {
   }
 
   #joined(peer: Peer, { link, session }: Conversation): void {
-    Object.assign(peer, { link, session, dialling: false, programmed: false, retryMs: RETRY_MS_MIN });
+    Object.assign(peer, { link, session, dialling: false, programmed: false });
     peer.connectedMs = this.#options.nowMs();
   }
 
@@ -315,6 +310,10 @@ export class Externals {
 
   /** Somebody came to a listener and is none of the configured switches. */
   #stranger({ peer }: Link, reason: string): void {
+    const nowMs = this.#options.nowMs();
+    if (nowMs - (this.#strangersMs.get(reason) ?? -Infinity) < STRANGER_TOLD_MS) return;
+    if (this.#strangersMs.size >= STRANGERS_MAX) this.#strangersMs.clear();
+    this.#strangersMs.set(reason, nowMs);
     this.#options.tell(TELL.refused(peer, reason));
   }
 
@@ -345,6 +344,7 @@ export class Externals {
   #verified(peer: Peer, { repaired, changed }: Extract<Report, { kind: "verified" }>): void {
     const { name } = peer.settings;
     peer.told = "";
+    peer.retryMs = RETRY_MS_MIN;
     if (repaired.length > 0) {
       peer.repairs++;
       this.#options.tell(TELL.repaired(name, repaired));

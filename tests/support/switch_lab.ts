@@ -91,8 +91,11 @@ export async function makeCertificates(directory: string): Promise<Certificates>
     const request = `${directory}/${name}.csr`;
     const out = ["-keyout", `${directory}/${name}.key`, "-out", request, "-subj", `/CN=${name}`];
     await run(["openssl", "req", ...key.slice(0, -2), ...out]);
+    // With an extension of any kind it becomes a certificate of version 3.
+    await Deno.writeTextFile(`${directory}/${name}.ext`, "basicConstraints=CA:FALSE\n");
     const by = ["-CA", authority.certificate, "-CAkey", authority.key, "-CAcreateserial", "-days", "2"];
-    await run(["openssl", "x509", "-req", "-in", request, ...by, "-out", path(name)]);
+    const more = ["-extfile", `${directory}/${name}.ext`, "-out", path(name)];
+    await run(["openssl", "x509", "-req", "-in", request, ...by, ...more]);
     return { certificate: path(name), key: `${directory}/${name}.key` };
   };
   const [node, box] = [await signed("node"), await signed("switch")];

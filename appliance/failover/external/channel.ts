@@ -8,6 +8,8 @@ import { type Body, type Message, messageType } from "../../../drivers/openflow/
 import type { MultipartAnswer, MultipartQuery } from "../../../drivers/openflow/multipart.ts";
 import { ERROR, errorText, HELLO_INCOMPATIBLE, typeName, VERSION } from "../../../drivers/openflow/names.ts";
 
+/** Ticks further apart than this are the node's own stall, and no evidence against the switch. */
+const STALL_MS = 500;
 const ECHO_MS = 1000;
 const SILENT_MS_MAX = 3000;
 /** A switch that holds more than this beside ours is no place to look for ours in. */
@@ -26,6 +28,7 @@ export class Channel {
   #greeted = false;
   #heardMs = 0;
   #askedMs = 0;
+  #tickMs = 0;
   readonly #reading = new Map<number, { parts: MultipartAnswer[]; entries: number }>();
   #send: Message[] = [];
   #close: string | null = null;
@@ -40,7 +43,7 @@ export class Channel {
   }
 
   open(nowMs: number): void {
-    this.#heardMs = this.#askedMs = nowMs;
+    this.#heardMs = this.#askedMs = this.#tickMs = nowMs;
     this.tell({ kind: "hello", versions: 1 << VERSION });
   }
 
@@ -95,12 +98,18 @@ export class Channel {
     }
   }
 
-  tick(nowMs: number): void {
+  /** Returns for how long the node itself stood still. */
+  tick(nowMs: number): number {
+    const gapMs = nowMs - this.#tickMs;
+    const stallMs = gapMs > STALL_MS ? gapMs : 0;
+    this.#tickMs = nowMs;
+    this.#heardMs = Math.min(nowMs, this.#heardMs + stallMs);
     if (nowMs - this.#heardMs > SILENT_MS_MAX) this.end(`has said nothing for ${SILENT_MS_MAX} ms`);
     else if (nowMs - this.#heardMs >= ECHO_MS && nowMs - this.#askedMs >= ECHO_MS) {
       this.#askedMs = nowMs;
       this.tell({ kind: "echo-request", data: new Uint8Array() });
     }
+    return stallMs;
   }
 
   #greeting(body: Body, version: number): Heard | null {

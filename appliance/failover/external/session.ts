@@ -153,7 +153,7 @@ export class Session {
   }
 
   tick(nowMs: number): Step {
-    this.#channel.tick(nowMs);
+    this.#phaseMs = Math.min(nowMs, this.#phaseMs + this.#channel.tick(nowMs));
     if (OWING.includes(this.#phase) && nowMs - this.#phaseMs > ANSWER_MS_MAX) {
       this.#channel.end(`did not answer for ${ANSWER_MS_MAX} ms (${this.#phase})`);
     }

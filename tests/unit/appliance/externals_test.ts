@@ -3,7 +3,7 @@
  * holds after every kind of trouble.
  */
 import assert from "node:assert/strict";
-import type { Link, LinkEvents, Network, Where } from "../../../appliance/external_link.ts";
+import type { Link, LinkEvents, ListenEvents, Network, Where } from "../../../appliance/external_link.ts";
 import { Externals, type ExternalsConfig } from "../../../appliance/externals.ts";
 import type { Told } from "../../../appliance/failover/external/describe.ts";
 import { addressText, type SwitchSettings } from "../../../appliance/failover/external/settings.ts";
@@ -23,7 +23,7 @@ class World {
   nowMs = 1_000_000;
   readonly told: Told[] = [];
   readonly switches = new Map<string, FakeSwitch>();
-  readonly listening = new Map<string, LinkEvents>();
+  readonly listening = new Map<string, ListenEvents>();
   readonly links = new Map<FakeSwitch, { link: Link; events: LinkEvents }>();
   /** Bytes on their way to the node. */
   #queue: (() => void)[] = [];
@@ -356,6 +356,34 @@ Deno.test("Externals tells switches that come to it apart by their datapath", ()
     /Cannot drive switch 192\.0\.2\.5:4711: has datapath 000000000000000c, which is no/,
   );
   assert.equal(stranger.groups.size, 0);
+});
+
+Deno.test("Externals listens again where it could not, and says who was turned away", () => {
+  const where = { by: "listen", address: { scheme: "tcp", host: "0.0.0.0", port: 6653 } } as const;
+  const tls = { ca: "/ca.pem", certificate: "/node.pem", key: "/node.key" };
+  const world = new World([bothSides({ ...where, tls })]);
+  const first = world.listening.get("tcp:0.0.0.0:6653")!;
+  first.deaf("address already in use");
+  world.pass(9000);
+  const second = world.listening.get("tcp:0.0.0.0:6653")!;
+  assert.notEqual(second, first);
+  second.turnedAway("no certificate");
+  world.join(aSwitch(), second, "192.0.2.5:4711");
+  world.pass(300);
+  assert.equal(world.view().light, "green");
+  assert.deepEqual(world.texts().slice(0, 2), [
+    "switch edge: not connected: Cannot listen on tcp:0.0.0.0:6653: address already in use; it goes on with what it holds",
+    "switch edge: not connected: a switch was turned away: its certificate has to be one of version 3 signed by /ca.pem " +
+    "(no certificate); it goes on with what it holds",
+  ]);
+});
+
+Deno.test("Externals does not hold its own stall against a switch", () => {
+  const { world } = driven();
+  world.nowMs += 20_000;
+  world.pass(1500);
+  assert.equal(world.view().light, "green");
+  assert.deepEqual(world.texts(), []);
 });
 
 Deno.test("Externals ends a conversation that is no OpenFlow, and goes on with the others", () => {
