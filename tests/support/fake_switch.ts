@@ -194,11 +194,18 @@ export class FakeSwitch {
       const group = this.groups.get(action.group);
       if (group === undefined) throw new Error(`Cannot follow group ${action.group}: it is not there`);
       const bucket = group.buckets.find(({ watchPort }) => this.#live(watchPort));
-      return bucket === undefined ? [] : this.#run(bucket.actions, inPort, depth + 1);
+      return bucket === undefined ? [] : this.#run(actionSet(bucket.actions), inPort, depth + 1);
     });
   }
 
   #live(number: number): boolean {
     return ((this.ports.get(number)?.state ?? DOWN) & DOWN) === 0;
   }
+}
+
+/** 5.10: a bucket is a set. Of several outputs one is left, and none beside a group. */
+function actionSet(actions: readonly Action[]): Action[] {
+  const last = (kind: Action["kind"]) => actions.findLast((action) => action.kind === kind);
+  const end = last("group") ?? last("output");
+  return end === undefined ? [] : [end];
 }

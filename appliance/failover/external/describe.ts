@@ -87,9 +87,7 @@ function deliveredOf(
 ): CounterView[] {
   const names = [...order.filter((box) => !out.includes(box)).map(boxName), "wire"];
   const sides = (["client", "server"] as const).filter((side) => settings[side] !== null);
-  const heads = sides.flatMap((
-    side,
-  ) => [deliverGroup(settings, side, false), deliverGroup(settings, side, true)]);
+  const heads = sides.map((side) => deliverGroup(settings, side));
   const found = counts.filter(({ group }) => heads.includes(group));
   return names.map((name, at) => {
     const buckets = found.flatMap(({ buckets }) => buckets[at] ?? []);

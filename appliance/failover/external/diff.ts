@@ -91,7 +91,7 @@ function flowAdd(want: WantedFlow): Body {
     ...flowMod(FLOW_COMMAND.add, want),
     cookie: want.cookie,
     flags: FLOW_FLAG.sendRemoved,
-    instructions: [{ kind: "apply", actions: [{ kind: "group", group: want.group }] }],
+    instructions: [{ kind: "apply", actions: want.groups.map((group) => ({ kind: "group", group })) }],
   };
 }
 
@@ -133,7 +133,7 @@ export function removal(found: Found, own: { readonly cookie: bigint; readonly g
 function sameFlow(want: WantedFlow, have: FlowDescription): boolean {
   const [only, ...more] = have.instructions;
   const leads = only?.kind === "apply" && more.length === 0 &&
-    actionsKey(only.actions) === `group:${want.group}`;
+    actionsKey(only.actions) === want.groups.map((group) => `group:${group}`).join("+");
   return leads && have.cookie === want.cookie && have.idleS === 0 && have.hardS === 0;
 }
 

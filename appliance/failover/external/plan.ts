@@ -18,7 +18,8 @@ export interface WantedFlow {
   readonly priority: number;
   readonly cookie: bigint;
   readonly match: readonly Field[];
-  readonly group: number;
+  /** Each gets the packet. */
+  readonly groups: readonly number[];
 }
 
 export interface Wanted {
@@ -46,10 +47,9 @@ export interface PlanOptions {
 }
 
 /** Numbers from `groupFirst` that are the node's: each ladder has a block, and a rung a number in it. */
-const BLOCK = 16;
-const BYPASS_BLOCK = 4;
-const GATE_BLOCKS = 5;
-export const GROUPS = BLOCK * (GATE_BLOCKS + 2 * BOXES_MAX);
+const BLOCK = 8;
+const BLOCKS = { client: 0, server: 1, bypass: 2, gates: 3, copies: 3 + 2 * BOXES_MAX } as const;
+export const GROUPS = 256;
 /** Flows on classes of packets win over those for all of a port. */
 export const PRIORITIES = 2;
 
@@ -79,9 +79,9 @@ export function nodeCookie(name: string): bigint {
 }
 export const COOKIE_MASK = 0xffff_ffff_ffff_0000n;
 
-/** The ladder of a direction, for status: groups whose buckets count what goes to whom. */
-export function deliverGroup(settings: SwitchSettings, side: "client" | "server", copies: boolean): number {
-  return settings.groupFirst + BLOCK * ((side === "client" ? 0 : 2) + (copies ? 1 : 0));
+/** The ladder of a direction, for status: its buckets count what goes to whom. */
+export function deliverGroup(settings: SwitchSettings, side: "client" | "server"): number {
+  return settings.groupFirst + BLOCK * BLOCKS[side];
 }
 
 class Plan {
@@ -101,30 +101,36 @@ class Plan {
   }
 
   #side(name: "client" | "server", side: Side, other: Side | null): void {
-    const { settings, placement, judgement } = this.options;
-    const around = other?.outer ?? placement.bypass;
-    const copies = settings.mirror !== "none";
-    const plain = deliverGroup(settings, name, settings.mirror === "all");
-    this.#ladder(this.#delivering, plain, this.#deliver(side, around, settings.mirror === "all"));
-    this.#flow(0, [inPort(side.outer)], plain);
-    if (copies && settings.mirror === "state") {
-      const group = deliverGroup(settings, name, true);
-      this.#ladder(this.#delivering, group, this.#deliver(side, around, true));
-      for (const fields of stateful()) this.#flow(1, [inPort(side.outer), ...fields], group);
+    const { settings: { mirror }, placement, judgement } = this.options;
+    const deliver = deliverGroup(this.options.settings, name);
+    this.#ladder(this.#delivering, deliver, this.#deliver(side, other?.outer ?? placement.bypass));
+    const copies = mirror === "none" ? [] : side.boxes.map((_, box) => {
+      const group = this.#group(name, BLOCKS.copies, box);
+      this.#ladder(this.#delivering, group, this.#copy(side, box));
+      return group;
+    });
+    this.#flow(0, [inPort(side.outer)], mirror === "all" ? [deliver, ...copies] : [deliver]);
+    for (const fields of mirror === "state" ? stateful() : []) {
+      this.#flow(1, [inPort(side.outer), ...fields], [deliver, ...copies]);
     }
     side.boxes.forEach((port, box) => {
-      const block = GATE_BLOCKS + (name === "client" ? 0 : BOXES_MAX) + box;
-      const group = settings.groupFirst + BLOCK * block;
+      const group = this.#group(name, BLOCKS.gates, box);
       const isFirst = judgement.order[0] === box;
       this.#ladder(isFirst ? this.#opening : this.#closing, group, this.#gate(side, box));
-      this.#flow(0, [inPort(port)], group);
+      this.#flow(0, [inPort(port)], [group]);
     });
-    // What the other switch sent around the boxes.
-    if (other === null && placement.bypass !== null) {
-      const group = settings.groupFirst + BLOCK * BYPASS_BLOCK;
-      this.#ladder(this.#opening, group, [{ legs: [side.outer], actions: [output(side.outer)] }]);
-      this.#flow(0, [inPort(placement.bypass)], group);
-    }
+    if (other === null && placement.bypass !== null) this.#fromBypass(side, placement.bypass);
+  }
+
+  /** What the other switch sent around the boxes. */
+  #fromBypass(side: Side, bypass: number): void {
+    const group = this.options.settings.groupFirst + BLOCK * BLOCKS.bypass;
+    this.#ladder(this.#opening, group, [{ legs: [side.outer], actions: [output(side.outer)] }]);
+    this.#flow(0, [inPort(bypass)], [group]);
+  }
+
+  #group(side: "client" | "server", blocks: number, box: number): number {
+    return this.options.settings.groupFirst + BLOCK * (blocks + (side === "client" ? 0 : BOXES_MAX) + box);
   }
 
   /** Ports of a box that have to be live for it to serve, the one on `side` first. */
@@ -141,16 +147,23 @@ class Plan {
     return order.filter((box) => !out.includes(box));
   }
 
-  /** From outside: to the box that serves, copies to the others, else around or nowhere. */
-  #deliver(side: Side, around: number | null, copies: boolean): Rung[] {
-    const { settings: { deadPolicy }, judgement: { order } } = this.options;
-    const rungs = this.#mayServe().map((box) => {
-      const others = copies ? order.filter((other) => other !== box) : [];
-      const ports = [box, ...others].map((one) => side.boxes[one]!);
-      return { legs: this.#legs(side, box), actions: ports.map(output) };
-    });
-    if (deadPolicy === "block" || around === null) return rungs;
+  /** From outside: to the box that serves, else around or nowhere. */
+  #deliver(side: Side, around: number | null): Rung[] {
+    const rungs = this.#mayServe().map((box) => ({
+      legs: this.#legs(side, box),
+      actions: [output(side.boxes[box]!)],
+    }));
+    if (this.options.settings.deadPolicy === "block" || around === null) return rungs;
     return [...rungs, { legs: [around], actions: [output(around)] }];
+  }
+
+  /**
+   * From outside to one box as well, while another serves. A ladder of its own: a bucket is an action set, and a set has
+   * room for one output (1.3.5, 5.10).
+   */
+  #copy(side: Side, box: number): Rung[] {
+    const copy = [output(side.boxes[box]!)];
+    return this.#mayServe().map((one) => ({ legs: this.#legs(side, one), actions: one === box ? [] : copy }));
   }
 
   /**
@@ -183,11 +196,11 @@ class Plan {
     into.push(fastFailover(first, tail));
   }
 
-  #flow(above: number, match: readonly Field[], group: number): void {
+  #flow(above: number, match: readonly Field[], groups: readonly number[]): void {
     const { settings, cookie } = this.options;
     const priority = settings.priority + above;
     const number = BigInt(this.#flows.length);
-    this.#flows.push({ table: settings.table, priority, cookie: cookie | number, match, group });
+    this.#flows.push({ table: settings.table, priority, cookie: cookie | number, match, groups });
   }
 }
 
