@@ -135,6 +135,8 @@ export function readyFault(status: NodeStatus): string | null {
   const ill = healthFault(status);
   if (ill !== null) return ill;
   if (status.path === "wire") return "traffic passes by both boxes";
+  const unfit = status.external.find(({ light }) => light !== "green");
+  if (unfit) return `switch ${unfit.name}: ${unfit.reason}`;
   const dead = status.boxes.find((box) => box.light === "red");
   if (dead) return `the ${dead.box} is not alive: ${dead.reason}`;
   return status.boxes.length < 2 ? "there is no second box" : null;
