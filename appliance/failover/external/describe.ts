@@ -65,7 +65,7 @@ export function servingOf(
 
 function lightOf({ session, reason, settings, judgement }: Sight): { light: Light; reason: string } {
   if (session === null) return { light: "red", reason };
-  if (session.phase === "stuck") return { light: "red", reason: session.reason };
+  if (session.trouble !== null) return { light: "red", reason: session.trouble };
   if (session.verifiedMs === null) return { light: "yellow", reason: session.reason };
   const lights = session.lights;
   const serving = servingOf(settings, judgement, lights);

@@ -24,7 +24,7 @@ import { type Change, changesTo, orderHeld, Reading, removal, toldOf } from "./d
 import { COOKIE_MASK, type Judgement, planSwitch, type Wanted } from "./plan.ts";
 import { type PortLight, PortTable } from "./ports.ts";
 import type { Phase, Report, SessionOptions, Step } from "./report.ts";
-import { place, type Placement, type SwitchSettings } from "./settings.ts";
+import { place, type Placement, plainText, type SwitchSettings } from "./settings.ts";
 
 const ANSWER_MS_MAX = 5000;
 const STUCK_RETRY_MS = 10_000;
@@ -58,6 +58,7 @@ export class Session {
   #repairing: string[] = [];
   #changed = 0;
   #again = false;
+  #trouble: string | null = null;
   #verifiedMs: number | null = null;
   #reports: Report[] = [];
 
@@ -66,17 +67,14 @@ export class Session {
     this.#judgement = options.judgement;
   }
 
-  get phase(): Phase {
-    return this.#phase;
-  }
-
   /** What it is in this phase, as the end of a sentence. */
   get reason(): string {
     return this.#channel.close ?? this.#reason;
   }
 
-  get settings(): SwitchSettings | null {
-    return this.#settings;
+  /** Why it cannot be driven as it should, until it can; null: it can. */
+  get trouble(): string | null {
+    return this.#trouble;
   }
 
   get datapath(): bigint | null {
@@ -138,7 +136,7 @@ export class Session {
         break;
       }
       case "features-reply":
-        this.#identified(body.datapath);
+        this.#identified(body.datapath, nowMs);
         break;
       case "port-status":
         this.#portChanged(body.reason, body.port, nowMs);
@@ -159,7 +157,7 @@ export class Session {
     }
     const verifyMs = this.#settings?.verifyMs ?? ANSWER_MS_MAX;
     if (this.#phase === "verified" && nowMs - this.#phaseMs >= verifyMs) this.#look(nowMs);
-    if (this.#phase === "stuck" && nowMs - this.#phaseMs >= STUCK_RETRY_MS) this.#settle(nowMs);
+    if (this.#phase === "stuck" && nowMs - this.#phaseMs >= STUCK_RETRY_MS) this.#learn(nowMs);
     return this.#step();
   }
 
@@ -207,12 +205,13 @@ export class Session {
   }
 
   #stuck(reason: string, nowMs: number): void {
-    const isNews = this.#reason !== reason;
+    const isNews = this.#trouble !== reason;
+    this.#trouble = reason;
     this.#enter("stuck", reason, nowMs);
     if (isNews) this.#reports.push({ kind: "stuck", reason });
   }
 
-  #identified(datapath: bigint): void {
+  #identified(datapath: bigint, nowMs: number): void {
     if (this.#settings !== null) return;
     this.#datapath = datapath;
     const found = this.#options.identify(datapath);
@@ -221,16 +220,24 @@ export class Session {
     this.#reports.push({ kind: "identified", datapath });
     // Without it Open vSwitch tells nothing unasked to a controller that has dialled.
     this.#channel.tell({ kind: "set-config", flags: 0, missBytes: MISS_BYTES });
+    this.#learn(nowMs);
+  }
+
+  /** All that does not change by itself; again when something was wrong, for it may have been understood wrongly. */
+  #learn(nowMs: number): void {
+    this.#read = new Reading();
+    this.#channel.askAnew();
     this.#channel.ask({ kind: "desc" });
     this.#channel.ask({ kind: "group-features" });
     this.#channel.ask({ kind: "port-desc" });
+    this.#enter("learning", this.#reason, nowMs);
   }
 
   #take(answer: MultipartAnswer): void {
     switch (answer.kind) {
       case "desc": {
         const { maker, hardware, software } = answer.description;
-        this.#software = `${maker}, ${hardware} ${software}`;
+        this.#software = plainText(`${maker}, ${hardware} ${software}`);
         break;
       }
       case "group-features":
@@ -254,7 +261,7 @@ export class Session {
   #proceed(nowMs: number): void {
     if (this.#channel.waits || this.#channel.close !== null) return;
     if (this.#phase !== "learning" && this.#phase !== "reading") return;
-    const before = this.#phase === "learning" ? null : this.lights;
+    const before = this.#ports.all.length === 0 ? null : this.lights;
     this.#ports.replace(this.#read.ports);
     if (before !== null) this.#portsTold(before);
     if (this.#phase === "learning") this.#settle(nowMs);
@@ -338,6 +345,7 @@ export class Session {
     this.#attempts = this.#changed = 0;
     this.#repairing = [];
     this.#changeIsOwn = this.#again && this.#changeIsOwn;
+    this.#trouble = null;
     this.#enter("verified", "holds what it should", nowMs);
     if (this.#again) this.#look(nowMs);
   }

@@ -81,6 +81,11 @@ export function boxName(index: number): string {
   return index === 1 ? "redundant" : `redundant-${index}`;
 }
 
+/** What another program says, fit for a log. */
+export function plainText(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, "?");
+}
+
 export interface RolePort {
   /** "upstream", "primary-in", "redundant-2-out", "bypass". */
   readonly role: string;
@@ -129,7 +134,7 @@ export function place(
   };
   const numbers = new Map(rolePorts(settings).map((one) => [one.role, numberOf(one)]));
   if (missing.length > 0) {
-    const known = ports.map(({ name, number }) => `${name} (${number})`).slice(0, 40).join(", ");
+    const known = ports.map(({ name, number }) => `${plainText(name)} (${number})`).slice(0, 40).join(", ");
     return { problem: `${missing.join("; ")}; it has ${known === "" ? "none" : known}` };
   }
   const side = (names: SideNames | null, outer: string, end: string): Side | null =>

@@ -7,6 +7,7 @@ import type { Link, LinkEvents, ListenEvents, Network, Where } from "../../../ap
 import { Externals, type ExternalsConfig } from "../../../appliance/externals.ts";
 import type { Told } from "../../../appliance/failover/external/describe.ts";
 import { addressText, type SwitchSettings } from "../../../appliance/failover/external/settings.ts";
+import { Random } from "../../../filter/random.ts";
 import { DOWN, FakeSwitch, LIVE, port } from "../../support/fake_switch.ts";
 import { bothSides, GROUP_FIRST } from "../../support/switch_settings.ts";
 
@@ -392,6 +393,35 @@ Deno.test("Externals ends a conversation that is no OpenFlow, and goes on with t
   assert.match(world.texts().join(), /not connected: Cannot read OpenFlow/);
   world.pass(2000);
   assert.equal(world.view().light, "green");
+});
+
+Deno.test("Externals outlives a switch that says anything at any time", () => {
+  const random = new Random(1);
+  const { world, fake } = driven();
+  let wrong = 0, lost = 0;
+  for (let round = 0; round < 1500; round++) {
+    const answer = fake.receive;
+    // One in a few of its messages is bent; the rest of the conversation goes on around it.
+    fake.receive = (bytes) =>
+      answer.call(fake, bytes).map((message) => {
+        if (random.below(8) > 0) return message;
+        wrong++;
+        const bent = message.slice();
+        for (let count = random.below(3); count >= 0; count--) {
+          const at = 1 + random.below(bent.length - 1);
+          if (at < 2 || at > 3) bent[at] = random.below(256);
+        }
+        return bent;
+      });
+    world.pass(1000);
+    fake.receive = answer;
+    if (world.view().light !== "green") lost++;
+  }
+  assert.ok(wrong > 500 && lost > 50, `${wrong} wrong, ${lost} lost`);
+  world.pass(20_000);
+  const { light, serving } = world.view();
+  assert.equal(light, "green", world.texts().slice(-3).join("\n"));
+  assert.deepEqual(fake.where(DATA), [serving === "primary" ? 3 : 5]);
 });
 
 Deno.test("Externals leaves a switch that is not configured any more, and takes only what is its own", () => {
