@@ -198,6 +198,11 @@ export class FakeSwitch {
     });
   }
 
+  /** Has a port a link? */
+  takes(number: number): boolean {
+    return this.#live(number);
+  }
+
   #live(number: number): boolean {
     return ((this.ports.get(number)?.state ?? DOWN) & DOWN) === 0;
   }

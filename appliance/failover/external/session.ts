@@ -166,6 +166,7 @@ export class Session {
     if (JSON.stringify(judgement) !== JSON.stringify(this.#judgement)) {
       this.#judgement = judgement;
       this.#changeIsOwn = true;
+      if (this.#trouble === null) this.#reason = "is about to be changed";
       this.#lookAgain(nowMs);
     }
     return this.#step();
