@@ -57,6 +57,7 @@ export interface Surroundings {
   /** Why the checks of a box say what they say; absent: the light alone tells. */
   readonly checkReason?: (box: Box) => string | null;
   readonly checks?: readonly CheckView[];
+  readonly external: NodeStatus["external"];
 }
 
 const wallMs = (now: Now, monoNs: number) => Math.round(now.wallMs - (now.monoNs - monoNs) / NS_PER_MS);
@@ -195,6 +196,7 @@ function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
     switches: board.number("live.switches"),
     lastSwitch: around.lastSwitch,
     lastDrill: around.lastDrill,
+    external: around.external,
   };
 }
 

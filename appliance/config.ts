@@ -10,6 +10,7 @@ import type { BudgetLimits } from "../filter/budget.ts";
 import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rule.ts";
 import { crossCheck, flowSlots } from "./config_checks.ts";
 import { type BfdSession, bfdSession } from "./config_bfd.ts";
+import { switchSettings } from "./config_external.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
 import {
   AGES,
@@ -25,11 +26,13 @@ import {
   PLANE,
   REDUNDANT,
   RULE,
+  SWITCH,
   VOTES,
 } from "./config_keys.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";
+import type { SwitchSettings } from "./failover/external/settings.ts";
 import { ALL_ROLES, type BaseRole, type Box, BOXES, type Role, ROLES, rolesOfBox } from "./view.ts";
 
 export type { FilterRule, Port, Problem };
@@ -66,6 +69,8 @@ export interface Config {
   /** Questions to the boxes themselves, in the order of the file. */
   readonly checks: readonly CheckConfig[];
   readonly bfd: readonly BfdSession[];
+  /** External ones. */
+  readonly switches: readonly SwitchSettings[];
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly drill: Values<typeof DRILL>;
   readonly api: { readonly socket: string };
@@ -147,6 +152,7 @@ function build(shape: Shape): Config {
   const node = section(shape, "node", NODE);
   const plane = section(shape, "plane", PLANE);
   const filter = section(shape, "filter", FILTER);
+  const failover = section(shape, "failover", FAILOVER);
   const own = elements(shape, "filter.rules").map((path) => ruleAt(shape, path));
   return {
     node,
@@ -161,12 +167,15 @@ function build(shape: Shape): Config {
       ages: section(shape, "filter.ages", AGES),
     },
     failover: {
-      ...section(shape, "failover", FAILOVER),
+      ...failover,
       votes: section(shape, "failover.votes", VOTES),
       damping: section(shape, "failover.damping", DAMPING),
     },
     checks: elements(shape, "check").map((path) => section(shape, path, CHECK)),
     bfd: elements(shape, "bfd").map((path) => bfdSession(section(shape, path, BFD))),
+    switches: elements(shape, "switch").map((path) =>
+      switchSettings(section(shape, path, SWITCH), failover.deadPolicy)
+    ),
     capture: captureOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
     api: { socket: socketOf(shape) },

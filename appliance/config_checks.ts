@@ -10,6 +10,7 @@ import { checkBfd } from "./config_bfd.ts";
 import { drill } from "./config_checks_drill.ts";
 import { FAILOVER, PORTS, REDUNDANT_MAX, RULE, RULES_MAX } from "./config_keys.ts";
 import { checks, silence, votes } from "./config_checks_failover.ts";
+import { switches } from "./config_external.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
 import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
 
@@ -35,6 +36,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
     capture,
     drill,
     rules,
+    switches,
   ];
   for (const check of all) {
     check(view);

@@ -13,6 +13,7 @@ import { CAPTURE } from "./config_keys_capture.ts";
 import { DRILL } from "./config_keys_drill.ts";
 import { CHECK } from "./config_keys_check.ts";
 import { DAMPING, SILENCE, VOTES } from "./config_keys_votes.ts";
+import { SWITCH } from "./config_keys_external.ts";
 import { PLANE } from "./config_plane.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
 
@@ -290,7 +291,7 @@ export const FAILOVER = {
   },
 } as const satisfies Keys;
 
-export { BFD, CAPTURE, CHECK, DAMPING, DRILL, VOTES };
+export { BFD, CAPTURE, CHECK, DAMPING, DRILL, SWITCH, VOTES };
 
 export const API = {
   socket: {
@@ -362,6 +363,12 @@ export const SECTIONS: readonly Section[] = [
   section("drill", DRILL, "Canaries: connections of the node's own through the box that does not serve."),
   section("api", API, "The local API that the command line uses."),
   section("log", LOG, "What is written to standard error."),
+  list(
+    "switch",
+    SWITCH,
+    "Switches of the site that the node drives by OpenFlow 1.3, in place of carrying the traffic itself. One stands " +
+      "on both sides of the boxes, or two on a side each.",
+  ),
 ];
 
 function list(path: string, keys: Keys, help: string): Section {

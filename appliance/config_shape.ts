@@ -88,6 +88,10 @@ class Reader implements Shape {
 
   constructor(readonly places: ReadonlyMap<string, Place>, readonly file: string) {}
 
+  get rules(): number {
+    return this.lists.get("filter.rules") ?? 0;
+  }
+
   /**
    * The keys and the inner sections of the table at `path`, which is an instance of the section
    * `sectionPath`.

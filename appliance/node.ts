@@ -31,7 +31,17 @@ import { Orders } from "./orders.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
-import { absentStatus, dampingEvent, namesOf, ownEvent, specsOf } from "./node_views.ts";
+import { NodeExternals } from "./node_externals.ts";
+import {
+  absentStatus,
+  dampingEvent,
+  externalEvent,
+  levelOf,
+  namesOf,
+  ownEvent,
+  specsOf,
+  withExternals,
+} from "./node_views.ts";
 import type { Box, EventView, FlowView, NodeControl, NodeStatus, OrderResult, Path } from "./view.ts";
 
 const TICK_MS = 10;
@@ -58,6 +68,7 @@ export class Node implements NodeControl {
   readonly captures: Captures;
   readonly drills: Drills;
   readonly #orders: Orders;
+  readonly externals: NodeExternals;
   #config: Config;
   #bfdKeys: BfdKeys;
   #point: PointState = POINT_START;
@@ -79,7 +90,7 @@ export class Node implements NodeControl {
       path: journalPath(config),
       tell: (event) => {
         this.#flaps.note([event], this.#config.failover.damping);
-        this.say(event.kind === "switch" ? "warn" : "info", event.text, { event: event.sequence });
+        this.say(levelOf(event), event.text, { event: event.sequence });
         this.captures.mark(event);
       },
       complain: (text) => this.say("error", text),
@@ -94,6 +105,7 @@ export class Node implements NodeControl {
       config: () => this.#config,
       status: () => this.status(),
       monoNs: () => this.#native.monoNs(),
+      external: (box, force) => this.externals.order(box, force),
     });
     this.captures = new Captures({
       config,
@@ -113,6 +125,9 @@ export class Node implements NodeControl {
       },
       tell: (text, ok) => this.#tell("order", ok ? text : `${text} (failed)`, "drill"),
     });
+    this.externals = new NodeExternals((told) =>
+      this.#journal.add(externalEvent(told, this.#boot(), this.#now()))
+    );
   }
 
   /** Write to the log. */
@@ -123,6 +138,7 @@ export class Node implements NodeControl {
   /** Bring the plane up or take it over. @throws PlaneStartError, or Error with one sentence */
   async begin(): Promise<void> {
     this.#accept(this.#keeper.lives());
+    this.externals.configure(this.#config);
     const how = await this.#keeper.begin();
     if (how === "attached") this.#tell("attached", "took over a running plane, which went on forwarding");
     else this.#tell("start", "the plane forwards");
@@ -190,9 +206,12 @@ export class Node implements NodeControl {
     return writeRules(map.board, map.publish, rules, this.#config.filter);
   }
 
+  #boot(): bigint {
+    return this.#keeper.map?.board.big("header.boot") ?? 0n;
+  }
+
   #tell(cause: EventView["cause"], text: string, kind: "plane" | "drill" = "plane"): void {
-    const boot = this.#keeper.map?.board.big("header.boot") ?? 0n;
-    this.#journal.add(ownEvent({ kind, cause, text, boot, now: this.#now() }));
+    this.#journal.add(ownEvent({ kind, cause, text, boot: this.#boot(), now: this.#now() }));
   }
 
   #takeEvents(): void {
@@ -307,9 +326,11 @@ export class Node implements NodeControl {
       checks: this.#checks.views(),
       checkReason: (box: Box) => this.#checks.boxes().get(box)?.reason ?? null,
       damping: (box: Box) => this.#flaps.view(box, this.#config.failover.damping),
+      external: this.externals.views(),
     };
     const board = this.#keeper.map?.board;
-    return board === undefined ? absentStatus(around, Date.now()) : readStatus(board, this.#now(), around);
+    if (board === undefined) return withExternals(absentStatus(around, Date.now()));
+    return withExternals(readStatus(board, this.#now(), around));
   }
 
   flows(query: FlowQuery): readonly FlowView[] {
@@ -366,6 +387,7 @@ export class Node implements NodeControl {
     this.#bfdKeys = keys;
     this.captures.configure(config);
     this.#checks.configure(config.checks);
+    this.externals.configure(config);
     const taken = await this.#orders.answers("live.rule_done", this.#command());
     return taken
       ? { ok: true, text: "the new configuration is in force" }

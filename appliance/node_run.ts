@@ -42,6 +42,7 @@ export async function runNode(options: RunOptions): Promise<number> {
     Deno.removeSignalListener("SIGINT", onInt);
     // Before the server, which waits for whoever is still reading.
     await node.captures.close();
+    await node.externals.close(withPlane);
     await served.close();
   }
 }

@@ -1,6 +1,7 @@
 /** Views of a node that the board cannot give: no plane to look at, and events of control itself. Pure. */
 import type { Now, Surroundings } from "./board_view.ts";
 import { type Config, configuredRoles } from "./config.ts";
+import type { Told } from "./failover/external/describe.ts";
 import type { Box, DampingView, EventView, NodeStatus, Role } from "./view.ts";
 
 /** What each role's port is called in the configuration. */
@@ -50,6 +51,30 @@ export function dampingEvent(
   };
 }
 
+/** An event of an external switch, in the journal of the node. */
+export function externalEvent(told: Told, boot: bigint, now: Now): EventView {
+  return {
+    ...ownEvent({ kind: "plane", cause: told.cause, text: told.text, boot, now }),
+    ...told,
+    kind: "external",
+  };
+}
+
+/** How loud an event is in the log. */
+export function levelOf({ kind, cause }: EventView): "info" | "warn" {
+  const isTrouble = kind === "external" && cause !== "connected" && cause !== "start";
+  return kind === "switch" || isTrouble ? "warn" : "info";
+}
+
+/** What ails an external switch ails the node: never green then, and red where a switch passes its boxes by. */
+export function withExternals(status: NodeStatus): NodeStatus {
+  const ill = status.external.find(({ light }) => light === "red") ??
+    status.external.find(({ light }) => light === "yellow");
+  if (ill === undefined || status.light === "red") return status;
+  if (status.light === "yellow" && ill.light === "yellow") return status;
+  return { ...status, light: ill.light, reason: `switch ${ill.name}: ${ill.reason}` };
+}
+
 /** The status while there is no plane: everything unknown, nothing pretended. */
 export function absentStatus(around: Surroundings, nowMs: number): NodeStatus {
   return {
@@ -83,5 +108,6 @@ export function absentStatus(around: Surroundings, nowMs: number): NodeStatus {
     switches: 0,
     lastSwitch: around.lastSwitch,
     lastDrill: around.lastDrill,
+    external: around.external,
   };
 }

@@ -22,6 +22,8 @@ export interface OrderMeans {
   readonly config: () => Config;
   readonly status: () => NodeStatus;
   readonly monoNs: () => bigint;
+  /** Have the external switches move as well; why one of them does not, or null. */
+  readonly external: (box: Box, force: boolean) => string | null;
 }
 
 /** The box that people mean by a word: its name by its place, or the one the configuration gives it. */
@@ -51,6 +53,8 @@ export class Orders {
     const path = readPath(board), { boxes } = this.#means.config(), views = this.#means.status().boxes;
     const box = word === null ? this.#spare(path, views) : namedBox(boxes, word);
     if (box === null) return Promise.resolve(refuse(path, noBox(boxes, word)));
+    const unmoved = this.#means.external(box, force);
+    if (unmoved !== null) return Promise.resolve(refuse(path, `${unmoved} (--force moves anyway)`));
     if (path === box) {
       return Promise.resolve({ ok: true, path, text: `the ${box} serves already`, tookUs: null });
     }

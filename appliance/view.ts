@@ -193,6 +193,42 @@ export interface CounterView {
   readonly bytes: number;
 }
 
+export interface ExternalPortView {
+  /** "upstream", "primary-in", "redundant-2-out", "bypass" */
+  readonly role: string;
+  /** As configured. */
+  readonly port: string;
+  /** OpenFlow's; null: the switch has no such port. */
+  readonly number: number | null;
+  readonly live: boolean;
+}
+
+/** A switch of the site that the node drives. */
+export interface ExternalSwitchView {
+  readonly name: string;
+  /** "connect tcp:10.0.0.7:6653", "listen tls:0.0.0.0:6653" */
+  readonly address: string;
+  /** 16 hexadecimal digits; empty: not known yet. */
+  readonly datapath: string;
+  readonly software: string;
+  readonly light: Light;
+  /** One sentence: what it is doing, or what is wrong. */
+  readonly reason: string;
+  /** null: it is not connected. */
+  readonly connectedMs: number | null;
+  /** When it was last read back and held what it should; null: not yet. */
+  readonly verifiedMs: number | null;
+  /** The bucket that is live: a box, "wire", "block"; empty: not known. */
+  readonly serving: string;
+  readonly groups: number;
+  readonly flows: number;
+  /** How often something that others had changed was put right. */
+  readonly repairs: number;
+  /** Packets to each box that may serve, and around them, as the switch counts: since its buckets last changed. */
+  readonly delivered: readonly CounterView[];
+  readonly ports: readonly ExternalPortView[];
+}
+
 export interface NodeStatus {
   readonly name: string;
   readonly version: string;
@@ -236,6 +272,7 @@ export interface NodeStatus {
   readonly switches: number;
   readonly lastSwitch: EventView | null;
   readonly lastDrill: DrillSummary | null;
+  readonly external: readonly ExternalSwitchView[];
 }
 
 export interface EventView {
@@ -244,8 +281,17 @@ export interface EventView {
   readonly boot: string;
   readonly wallMs: number;
   readonly monoUs: number;
-  readonly kind: EventKind | "plane" | "drill";
-  readonly cause: Cause | "died" | "attached" | "damping";
+  readonly kind: EventKind | "plane" | "drill" | "external";
+  readonly cause:
+    | Cause
+    | "died"
+    | "attached"
+    | "damping"
+    // Of external switches:
+    | "connected"
+    | "lost"
+    | "refused"
+    | "repaired";
   readonly subject: string;
   readonly before: string;
   readonly after: string;

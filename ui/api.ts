@@ -178,6 +178,8 @@ export function readyFault(status: NodeStatus): string | null {
   const ill = healthFault(status);
   if (ill !== null) return ill;
   if (status.path === "wire") return "traffic passes by both boxes";
+  const unfit = status.external.find(({ light }) => light !== "green");
+  if (unfit) return `switch ${unfit.name}: ${unfit.reason}`;
   const serving = status.boxes.find((box) => box.serving),
     spares = status.boxes.filter((box) => !box.serving);
   const dead = [serving, ...spares].find((box) => box?.light === "red");

@@ -18,6 +18,7 @@ import type {
   WorkerView,
 } from "../appliance/view.ts";
 import { bitRate, byteSize, count, duration, type Painter, percent, table, wallTime } from "./paint.ts";
+import { externalFacts } from "./text_external.ts";
 import { drawNode, duty } from "./picture.ts";
 
 export interface Rates {
@@ -87,6 +88,7 @@ function facts(status: NodeStatus, nowMs: number): string[] {
     for (const one of box.detectors) if (tells(one)) rows.push(["", detectorFacts(one)]);
     if (box.damping !== null) rows.push(["", dampingFacts(box.damping, nowMs)]);
   }
+  rows.push(...externalFacts(status.external, nowMs));
   const { upstream, downstream, slots } = status.flows;
   rows.push([
     "flows",

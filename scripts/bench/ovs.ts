@@ -9,7 +9,7 @@ import { run, sleep } from "../lab/process.ts";
 import { NODE_NS } from "../lab/topology.ts";
 import { type PmdCount, pmdCounts, type PortCount, portCounts } from "./ovs_text.ts";
 
-const BRIDGE = "br0";
+export const BRIDGE = "br0";
 const SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema";
 /** Debian installs both; which of them is called ovs-vswitchd is up to its alternatives. */
 export const SWITCH_PROGRAM = {
@@ -18,6 +18,7 @@ export const SWITCH_PROGRAM = {
 } as const;
 const ANSWER_S_MAX = 30;
 const PASSED_MS_MAX = 10_000;
+const STOP_MS_MAX = 5_000;
 
 export interface SwitchPort {
   /** Of the interface, or of the port only where DPDK drives it. */
@@ -61,7 +62,7 @@ export class OpenVSwitch {
     await run(["ovsdb-tool", "create", `${directory}/conf.db`, SCHEMA]);
     const argv = ["ovsdb-server", `${directory}/conf.db`, `--remote=punix:${directory}/db.sock`];
     this.lab.startNode(NODE_NS, [...argv, `--unixctl=${directory}/db.ctl`], "ovsdb.log").unref();
-    await this.#configure(["--no-wait", "init"]);
+    await this.configure(["--no-wait", "init"]);
   }
 
   async #startSwitch(): Promise<void> {
@@ -72,26 +73,46 @@ export class OpenVSwitch {
       const settings = ["dpdk-init=true", `pmd-cpu-mask=0x${(1n << BigInt(core)).toString(16)}`];
       settings.push("dpdk-extra=--no-pci --in-memory --no-telemetry");
       const given = settings.map((text) => `other_config:${text}`);
-      await this.#configure(["--no-wait", "set", "Open_vSwitch", ".", ...given]);
+      await this.configure(["--no-wait", "set", "Open_vSwitch", ".", ...given]);
     }
     const place = isDpdk ? [] : ["taskset", "-c", String(core)];
     const names = ["RUN", "LOG", "DB"].map((name) => `OVS_${name}DIR=${directory}`);
     const argv = ["env", ...names, SWITCH_PROGRAM[kind], `unix:${directory}/db.sock`];
     const own = [`--pidfile=${directory}/switch.pid`, `--unixctl=${directory}/switch.ctl`];
     this.lab.startNode(NODE_NS, [...place, ...argv, ...own], "ovs.log").unref();
-    await this.#configure(["add-br", BRIDGE, "--", "set", "Bridge", BRIDGE, "datapath_type=netdev"]);
+    await this.configure([
+      "--may-exist",
+      "add-br",
+      BRIDGE,
+      "--",
+      "set",
+      "Bridge",
+      BRIDGE,
+      "datapath_type=netdev",
+    ]);
     // Without a flow and without learning nothing passes before it is told to.
-    await this.#configure(["set-fail-mode", BRIDGE, "secure"]);
+    await this.configure(["set-fail-mode", BRIDGE, "secure"]);
     for (const { name, number, device } of ports) {
       const more = device === undefined ? [] : ["type=dpdk", `options:dpdk-devargs="${device}"`];
       const request = [`ofport_request=${number}`, ...more];
-      await this.#configure(["add-port", BRIDGE, name, "--", "set", "Interface", name, ...request]);
-      const error = (await this.#configure(["get", "Interface", name, "error"])).trim();
+      await this.configure([
+        "--may-exist",
+        "add-port",
+        BRIDGE,
+        name,
+        "--",
+        "set",
+        "Interface",
+        name,
+        ...request,
+      ]);
+      const error = (await this.configure(["get", "Interface", name, "error"])).trim();
       if (error !== "[]") throw new Error(`Cannot add port ${name} to Open vSwitch: ${error}`);
     }
   }
 
-  #configure(argv: readonly string[]): Promise<string> {
+  /** Words for ovs-vsctl. @throws Error with the end of the switch's log */
+  configure(argv: readonly string[]): Promise<string> {
     const head = [
       "ovs-vsctl",
       "--retry",
@@ -113,8 +134,15 @@ export class OpenVSwitch {
     return run(["ovs-appctl", `--target=${this.#directory}/switch.ctl`, ...argv]);
   }
 
-  #flows(command: string, ...more: string[]): Promise<string> {
+  /** Words for ovs-ofctl on the bridge. */
+  flows(command: string, ...more: string[]): Promise<string> {
     return run(["ovs-ofctl", command, `unix:${this.#directory}/${BRIDGE}.mgmt`, ...more]);
+  }
+
+  /** The same in OpenFlow 1.3, which knows groups. */
+  groups(command: string, ...more: string[]): Promise<string> {
+    const socket = `unix:${this.#directory}/${BRIDGE}.mgmt`;
+    return run(["ovs-ofctl", "-O", "OpenFlow13", command, socket, ...more]);
   }
 
   /**
@@ -125,19 +153,32 @@ export class OpenVSwitch {
     flows: readonly string[],
     mirror?: { readonly from: string; readonly to: string },
   ): Promise<void> {
-    await this.#configure(["clear", "Bridge", BRIDGE, "mirrors"]);
-    await this.#flows("del-flows");
-    for (const flow of flows) await this.#flows("add-flow", flow);
+    await this.configure(["clear", "Bridge", BRIDGE, "mirrors"]);
+    await this.flows("del-flows");
+    for (const flow of flows) await this.flows("add-flow", flow);
     if (mirror) {
       const ports = ["--id=@from", "get", "Port", mirror.from, "--", "--id=@to", "get", "Port", mirror.to];
       const make = ["--id=@m", "create", "Mirror", "name=m", "select_src_port=@from", "output_port=@to"];
-      await this.#configure(["--", ...ports, "--", ...make, "--", "set", "Bridge", BRIDGE, "mirrors=@m"]);
+      await this.configure(["--", ...ports, "--", ...make, "--", "set", "Bridge", BRIDGE, "mirrors=@m"]);
     }
     await this.#tell(["revalidator/purge"]);
   }
 
+  /** Ends the switch, as an upgrade would; its database stays. */
+  async stop(): Promise<void> {
+    const pid = await this.pid();
+    await this.#tell(["exit"]);
+    for (let waited = 0; waited < STOP_MS_MAX && existsProcess(pid); waited += 20) await sleep(20);
+    if (existsProcess(pid)) throw new Error(`Cannot end Open vSwitch: process ${pid} is still there`);
+  }
+
+  /** Starts it again after `stop`. */
+  startAgain(): Promise<void> {
+    return this.#startSwitch();
+  }
+
   async ports(): Promise<Map<number, PortCount>> {
-    return portCounts(await this.#flows("dump-ports"));
+    return portCounts(await this.flows("dump-ports"));
   }
 
   async pmd(): Promise<PmdCount> {
@@ -159,5 +200,14 @@ export class OpenVSwitch {
     throw new Error(
       `Cannot see Open vSwitch send anything out of port ${number}; its log: ${this.#logEnd()}`,
     );
+  }
+}
+
+function existsProcess(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }

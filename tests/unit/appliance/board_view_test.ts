@@ -20,6 +20,7 @@ const AROUND: Surroundings = {
   cpu: [0.25],
   lastSwitch: null,
   lastDrill: null,
+  external: [],
 };
 
 /** A running plane with all links up, the primary serving. */

@@ -10,9 +10,16 @@ function good(text: string) {
   return config!;
 }
 
-Deno.test("exampleConfig() is a good configuration, with and without its comments taken away", () => {
+/** The example without its last part, the tables of external switches, and that part alone. */
+function parts(): [most: string, switches: string] {
   const text = exampleConfig();
-  const withDefaults = good(text);
+  const at = text.indexOf("#[[switch]]");
+  return [text.slice(0, at), text.slice(at)];
+}
+
+Deno.test("exampleConfig() is a good configuration, with and without its comments taken away", () => {
+  const [text] = parts();
+  const withDefaults = good(exampleConfig());
   // Keys that exclude each other, or have no default, are examples; everything else must be the default.
   const uncommented = text.replace(/^#(?=[a-z_]+ = )/gm, "").replace(
     /^(core|socket|client|server|gateway) = .*$/gm,
@@ -23,7 +30,7 @@ Deno.test("exampleConfig() is a good configuration, with and without its comment
 });
 
 Deno.test("exampleConfig() gives a table of each list whose every value is of its key's type", () => {
-  const text = exampleConfig().replaceAll("#[[", "[[").replace(
+  const text = parts()[0].replaceAll("#[[", "[[").replace(
     /^#(?=[a-z_]+ = )/gm,
     "",
   );
@@ -31,6 +38,14 @@ Deno.test("exampleConfig() gives a table of each list whose every value is of it
   // The example shows both `all` and `none`, and what each kind of check needs; only that is contradictory.
   for (const { reason } of problems) assert.match(reason, /contradicts none = true|has no use in a check/);
   assert.ok(problems.length > 0);
+});
+
+Deno.test("exampleConfig() gives a switch whose every value is of its key's type", () => {
+  const [most, switches] = parts();
+  const { problems } = parseConfig(most + switches.replace(/^#(?=\[\[|[a-z_]+ = )/gm, ""), "example.toml");
+  // It shows both ways to connect, a way around beside both sides, and files of TLS for the one that has none.
+  for (const { reason } of problems) assert.match(reason, /either end dials|has no effect/);
+  assert.equal(problems.length, 5);
 });
 
 Deno.test("exampleConfig() and configurationPage() tell every key and its help", () => {

@@ -1,7 +1,7 @@
 /** The API against a node that is not there: answers, refusals, and what the node never hears of. */
 import assert from "node:assert/strict";
 import { makeApi } from "../../../ui/api.ts";
-import type { CaptureAnswer } from "../../../appliance/view.ts";
+import type { CaptureAnswer, ExternalSwitchView } from "../../../appliance/view.ts";
 import { CAPTURE_LISTING, type FakeNode, fakeNode, nodeStatus } from "./fake_node.ts";
 
 interface Answer {
@@ -196,5 +196,8 @@ Deno.test("makeApi() is ready only when it is safe to fail over to the other box
   );
   assert.match(refused(await ready({ boxes: [primary!] }), 503), /no second box/);
   assert.match(refused(await ready({ path: "wire" }), 503), /passes by both/);
+  const external = { name: "edge", light: "yellow", reason: "redundant-in down" } as ExternalSwitchView;
+  assert.match(refused(await ready({ external: [external] }), 503), /switch edge: redundant-in down/);
+  assert.equal((await ready({ external: [{ ...external, light: "green" }] })).status, 200);
   assert.match(refused(await ready({ freshMs: 1500 }), 503), /not seen the plane/);
 });

@@ -92,6 +92,7 @@ export function nodeStatus(more: Partial<NodeStatus> = {}): NodeStatus {
     parse: [{ name: "flow", packets: 12_000, bytes: 0 }, { name: "short_ip", packets: 0, bytes: 0 }],
     bfd: { sessions: [], discards: [] },
     switches: 1,
+    external: [],
     lastSwitch: null,
     lastDrill: null,
     ...more,

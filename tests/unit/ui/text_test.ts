@@ -157,3 +157,36 @@ Deno.test("renderEvents() has a line per event, in the order given", () => {
     "2026-01-31 12:00:00.000  switch: event 1\n2026-01-31 12:00:00.000  link: event 2\n",
   );
 });
+
+Deno.test("renderStatus() tells of each external switch what it holds, since when, and who is behind it", () => {
+  const one = {
+    name: "edge",
+    address: "connect tcp:192.0.2.7:6653",
+    datapath: "00000000000000aa",
+    software: "x",
+    light: "green",
+    reason: "primary serves; holds what it should",
+    connectedMs: NOW_MS - 60_000,
+    verifiedMs: NOW_MS - 400,
+    serving: "primary",
+    groups: 16,
+    flows: 28,
+    repairs: 2,
+    delivered: [{ name: "primary", packets: 1200, bytes: 1 }, { name: "redundant", packets: 0, bytes: 0 }],
+    ports: [],
+  } as const;
+  const text = shown({
+    external: [one, { ...one, name: "far", light: "red", reason: "refused", connectedMs: null }],
+  });
+  const lines = text.split("\n").filter((line) => /edge|far|192\.0/.test(line)).slice(-4).map((line) =>
+    line.trim()
+  );
+  assert.deepEqual(lines, [
+    "switches   edge: green, primary serves; holds what it should",
+    "connect tcp:192.0.2.7:6653, datapath 00000000000000aa; connected for 1 min; 16 groups and 28 flows read back 400 ms ago; " +
+    "repaired 2 times; packets to primary 1,200",
+    "far: red, refused",
+    "connect tcp:192.0.2.7:6653",
+  ]);
+  assert.doesNotMatch(shown(), /switches /);
+});

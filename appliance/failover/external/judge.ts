@@ -1,0 +1,100 @@
+/**
+ * Which box should serve, as seen over all external switches.
+ *
+ * A switch moves the traffic by itself, and would move it back by itself the moment a port returns. So what a switch did is
+ * made an order: the box that serves becomes the first, and the way back is a judgement, as it is for the plane
+ * (../point.ts). A box that one switch has lost may not serve on the other either. Pure.
+ */
+import { judgePoint, POINT_START, type PointConfig, type PointState } from "../point.ts";
+import type { Judgement } from "./plan.ts";
+
+export interface BoxesState {
+  readonly order: readonly number[];
+  /** When each box came back; null: it never was away, Infinity: it is away. */
+  readonly returnedMs: readonly (number | null)[];
+  readonly point: PointState;
+  readonly moves: number;
+  /** The primary's deaths, as a clock that only has to change. */
+  readonly deaths: number;
+  /** The last move was a person's. */
+  readonly ordered: boolean;
+}
+
+export interface BoxesConfig extends PointConfig {
+  readonly holdUpMs: number;
+}
+
+/** Out of the section [failover]. */
+export function boxesOf(
+  { failback, failbackAfterS, holdUpMs }: {
+    readonly failback: "manual" | "automatic";
+    readonly failbackAfterS: number;
+    readonly holdUpMs: number;
+  },
+): BoxesConfig {
+  return { failback, failbackAfterMs: failbackAfterS * 1000, holdUpMs };
+}
+
+export interface BoxesVerdict {
+  readonly state: BoxesState;
+  readonly judgement: Judgement;
+  /** What moved, if it did. */
+  readonly moved: { readonly from: number; readonly to: number; readonly cause: "link" | "return" } | null;
+}
+
+export function boxesStart(order: readonly number[]): BoxesState {
+  const returnedMs = order.map(() => null);
+  return { order, returnedMs, point: POINT_START, moves: 0, deaths: 0, ordered: false };
+}
+
+/** The boxes in their usual order, but `first` before all. */
+export function orderFrom(first: number, boxes: number): number[] {
+  return [first, ...Array.from({ length: boxes }, (_, box) => box).filter((box) => box !== first)];
+}
+
+/** A person moved the traffic. */
+export function ordered(state: BoxesState, box: number): BoxesState {
+  const order = orderFrom(box, state.order.length);
+  return { ...state, order, moves: state.moves + (order[0] === state.order[0] ? 0 : 1), ordered: true };
+}
+
+/** One look. `alive[box]`: all its ports on all switches are live. */
+export function judgeBoxes(
+  before: BoxesState,
+  alive: readonly boolean[],
+  config: BoxesConfig,
+  nowMs: number,
+): BoxesVerdict {
+  const returnedMs = before.returnedMs.map((was, box) => {
+    if (alive[box] !== true) return Infinity;
+    return was === Infinity ? nowMs : was;
+  });
+  const usable = returnedMs.map((at) => at === null || nowMs - at >= config.holdUpMs);
+  const died = returnedMs[0] === Infinity && before.returnedMs[0] !== Infinity;
+  let state: BoxesState = { ...before, returnedMs, deaths: before.deaths + (died ? 1 : 0) };
+  const from = state.order[0] ?? 0;
+  let moved: BoxesVerdict["moved"] = null;
+  const next = state.order.find((box) => usable[box] === true);
+  if (usable[from] !== true && next !== undefined) {
+    moved = { from, to: next, cause: "link" };
+    state = { ...state, order: orderFrom(next, state.order.length), moves: state.moves + 1, ordered: false };
+  }
+  const verdict = judgePoint(state.point, pointInput(state, alive), config, nowMs);
+  state = { ...state, point: verdict.state };
+  if (verdict.order === "primary" && usable[0] === true) {
+    moved = { from: state.order[0] ?? 0, to: 0, cause: "return" };
+    state = { ...state, order: orderFrom(0, state.order.length), moves: state.moves + 1 };
+  }
+  const out = state.order.filter((box) => usable[box] !== true).toSorted((a, b) => a - b);
+  return { state, judgement: { order: state.order, out }, moved };
+}
+
+function pointInput(state: BoxesState, alive: readonly boolean[]) {
+  return {
+    path: state.order[0] === 0 ? "primary" : "redundant",
+    alive: { primary: alive[0] === true, redundant: alive.slice(1).some(Boolean) },
+    primaryDownNs: state.deaths,
+    suppressedUntilMs: null,
+    ordered: state.ordered,
+  } as const;
+}
