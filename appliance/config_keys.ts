@@ -9,6 +9,7 @@ import { LIMIT } from "../filter/names.ts";
 import type { Preset } from "../filter/rule.ts";
 import { type Keys, pathFault } from "./config_key.ts";
 import { CAPTURE } from "./config_keys_capture.ts";
+import { SWITCH } from "./config_keys_switch.ts";
 import { PLANE } from "./config_plane.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
 
@@ -246,6 +247,7 @@ export const FAILOVER = {
     default: 60,
     help: 'With `failback = "automatic"`: how long the primary has to be alive without a fault before.',
   },
+  ...SWITCH,
 } as const satisfies Keys;
 
 export { CAPTURE };

@@ -33,7 +33,12 @@ export const CAUSE = [
   "bfd",
   "grey",
   "check",
+  "propagation",
 ] as const;
+/** Which links follow when an outside link is lost. */
+export const PROPAGATE = ["off", "one", "both"] as const;
+/** A relay in a NIC that joins two ports without the node. */
+export const BYPASS = ["none", "normal", "on", "isolate"] as const;
 /** Why a copy was made, in falling order of value. */
 export const WHY = [
   "none",
@@ -91,6 +96,12 @@ export const COUNTER = [
   "handover_full",
   "crossing_full",
   "seed_held",
+  "replayed",
+  "replay_seen",
+  "replay_dropped",
+  "replay_unknown",
+  "guarded",
+  "announced",
 ] as const;
 /** Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to one. */
 export const TAP = ["copy", "in", "out"] as const;

@@ -105,6 +105,12 @@ struct rm_command {
   uint64_t stale_ns[RM_DETECTORS];
   /* What control's own checks say: light and detail first, then seen_ns, which changes with every look. */
   struct rm_check check[RM_BOXES];
+  /* What a switch does besides moving the path. */
+  uint64_t hold_ns;             /* frames that went in so long ago and did not come out are replayed; 0: off */
+  uint64_t guard_ns;            /* for so long after a switch no box may end a connection that is known alive; 0: off */
+  uint32_t announce;            /* boolean: tell the network the new box's MAC addresses */
+  uint32_t propagate;           /* enum rm_propagate */
+  uint32_t bypass;              /* enum rm_bypass: RM_BYPASS_ON is what the NIC does when the plane fails */
 } RM_ALIGNED;
 
 struct rm_port {
@@ -115,6 +121,7 @@ struct rm_port {
   uint32_t mtu;
   uint8_t mac[8];                            /* six used */
   char driver[RM_NAME_BYTES];
+  uint32_t taken;                            /* 1: the node itself took it down, because another link is lost */
 } RM_ALIGNED;
 
 struct rm_box_view {
@@ -178,6 +185,7 @@ struct rm_live {
   uint32_t workers;                     /* how many poll loops there are */
   struct rm_worker worker[RM_WORKERS];
   struct rm_detection detection[RM_BOXES * RM_DETECTORS]; /* by box, then detector */
+  uint32_t bypass;                      /* enum rm_bypass: of the NIC that has one, as last read */
 } RM_ALIGNED;
 
 /* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */

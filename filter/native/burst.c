@@ -109,12 +109,21 @@ static void tell_passing(struct plane *p, uint32_t side, struct batch *b) {
   b->passing.frames = 0;
 }
 
+bool burst_introduce(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow) {
+  if (flow->seed_switch == p->reflex.switch_number) return false;
+  bool seeds = flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6;
+  bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
+  bool waits = older && seeds && !opens(packet) && seed_flow(p, side, flow);
+  /* Those behind it have to be asked as well. */
+  if (waits) rm_flow_wake(&p->table[side], flow);
+  else flow->seed_switch = p->reflex.switch_number;
+  return waits;
+}
+
 /* After the verdict on a frame from outside: everything else that its flow needs. True: the frame has to wait. */
 static bool follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
                          struct rm_flow *flow) {
-  bool due = flow->seed_switch != p->reflex.switch_number;
-  bool seeds = flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6;
-  if (seeds) keep_head(flow, frame, packet);
+  if (flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6) keep_head(flow, frame, packet);
   /* Whoever sent the frame is not who sent the packet in a tunnel. */
   if (flow->half[packet->dir].packets == 1 && !packet->inner) neighbour_learn(p, side, frame, packet);
   if (opens(packet)) {
@@ -122,14 +131,7 @@ static bool follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
     pair_offer(p, side, packet, flow);
   }
   follow_passage(p, side, packet, flow);
-  /* Connections from before the last switch must be made known to the box that serves now. */
-  if (!due) return false;
-  bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
-  bool waits = older && seeds && !opens(packet) && seed_flow(p, side, flow);
-  /* Those behind it have to be asked as well. */
-  if (waits) rm_flow_wake(&p->table[side], flow);
-  else flow->seed_switch = p->reflex.switch_number;
-  return waits;
+  return burst_introduce(p, side, packet, flow);
 }
 
 static void copy_to_standby(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v) {
@@ -184,8 +186,9 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   int box = serving(p);
   if (box >= 0) {
     if (v.why != RM_WHY_NONE) copy_to_standby(p, side, m, v);
-    if (waiting) hold_frame(p, side, m, seed_claim(side, slot_of(p, side, waiting), waiting));
-    else port_queue(p, role_box((uint32_t)box, side), m, false);
+    if (waiting) return hold_frame(p, side, m, seed_claim(side, slot_of(p, side, waiting), waiting));
+    if (__builtin_expect(p->keeps, 0)) replay_keep(p, side, m, k, v.why != RM_WHY_NONE);
+    port_queue(p, role_box((uint32_t)box, side), m, false);
   } else if (p->reflex.path == RM_PATH_WIRE) {
     port_queue(p, role_outer(1 - side), m, false);
   } else {
@@ -196,6 +199,8 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
 
 bool burst_outer(struct plane *p, uint32_t side) {
   struct batch b;
+  /* What the old box swallowed goes first. */
+  if (__builtin_expect(p->replayed[side] != p->reflex.switch_number, 0) && replay_go(p, side)) return true;
   receive(p, &p->port[role_outer(side)], &b);
   if (b.n == 0) return false;
   b.passing.frames = 0;
@@ -240,6 +245,7 @@ static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16
       !rm_quiet(&p->table[side], k, rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len, p->now, true)) {
     if (!judge_passed(p, role, b, i, &alive)) return rte_pktmbuf_free(m);
   }
+  if (__builtin_expect(p->keeps, 0) && !replay_out(p, role, m, k)) return rte_pktmbuf_free(m);
   if ((int)box == serving(p)) {
     if (alive) note_out(p, side);
     p->live->box[box].out_packets++;

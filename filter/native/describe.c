@@ -83,6 +83,7 @@ static void describe_command(struct describe *d) {
   EACH("check", command.check, light, RM_BOXES);
   EACH("check", command.check, detail, RM_BOXES);
   EACH("check", command.check, seen_ns, RM_BOXES);
+  ONE(command, hold_ns), ONE(command, guard_ns), ONE(command, announce), ONE(command, propagate), ONE(command, bypass);
 }
 
 static void describe_port(struct describe *d) {
@@ -100,6 +101,7 @@ static void describe_port(struct describe *d) {
   EACH("port", live.port, mtu, RM_ROLES);
   EACH("port", live.port, mac, RM_ROLES);
   EACH("port", live.port, driver, RM_ROLES);
+  EACH("port", live.port, taken, RM_ROLES);
 }
 
 #define NAMED(label, array, n) EACH(label, array, name, n), EACH(label, array, packets, n), EACH(label, array, bytes, n)
@@ -127,7 +129,7 @@ static void describe_live(struct describe *d) {
 }
 
 static void describe_workers(struct describe *d) {
-  ONE(live, workers);
+  ONE(live, workers), ONE(live, bypass);
   EACH("worker", live.worker, cpu, RM_WORKERS);
   EACH("worker", live.worker, ports, RM_WORKERS);
   EACH("worker", live.worker, queue, RM_WORKERS);
@@ -166,7 +168,8 @@ static void describe_flow(struct describe *d) {
 static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "tx_full", "mirror_full", "blocked", "shadow", "drained", "arp_answered", "arp_unknown", "seeded",
     "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls",
-    "flow_evicted_live", "handover_full", "crossing_full", "seed_held"};
+    "flow_evicted_live", "handover_full", "crossing_full", "seed_held", "replayed", "replay_seen", "replay_dropped",
+    "replay_unknown", "guarded", "announced"};
 static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "keepalive", "first",
                                               "payload", "ack", "fragment", "bytes", "turn", "sample", "all"};
 static const char *const PARSE_NAME[RM_PARSES] = {

@@ -193,6 +193,7 @@ static void housekeep(struct plane *p) {
     p->last_sweep_ns = p->now;
     for (uint32_t s = 0; s < RM_SIDES; s++)
       if (p->has[s]) rm_flows_sweep(&p->table[s], &p->rules, p->now, SWEEP_BUCKETS);
+    replay_tick(p);
   }
   if (p->now - p->last_refresh_ns < REFRESH_NS) return;
   p->last_refresh_ns = p->now;
@@ -330,6 +331,8 @@ int plane_start(struct plane *p) {
     if (make_tables(worker) < 0) return -1;
   }
   if (ports_open(p) < 0 || link_open(p) < 0) return -1;
+  for (uint32_t i = 0; i < p->crew->workers; i++)
+    if (replay_open(p->crew->worker[i]) < 0) return -1;
   for (uint32_t i = 0; i < p->crew->workers; i++) take_rules(p->crew->worker[i]);
   bool link[RM_BOXES][RM_SIDES];
   for (uint32_t r = RM_PRIMARY_IN; r < RM_ROLES; r++) link[role_of_box(r)][role_side(r)] = p->port[r].view->link;

@@ -25,6 +25,7 @@
 
 struct port;
 struct plane;
+struct replay;
 
 /* A way to move frames. receive: fills up to n; send: returns how many were taken, from the front. */
 struct port_driver {
@@ -91,6 +92,9 @@ struct plane {
   struct pending pending[RM_SIDES][RM_PENDING];
   struct seed seed[RM_SEEDS];
   struct held held[RM_HELD];
+  struct replay *replay[RM_SIDES]; /* of the sides it has */
+  uint32_t replayed[RM_SIDES]; /* number of the last switch of which nothing is left to replay */
+  bool keeps;               /* the hold ring is on */
   uint32_t held_first, held_count;
   struct neighbour neighbour[RM_SIDES][RM_NEIGHBOURS];
 };
@@ -207,7 +211,20 @@ void hold_frame(struct plane *p, uint32_t side, struct rte_mbuf *frame, uint32_t
 bool hold_has(const struct plane *p, uint32_t claim);
 void hold_release(struct plane *p);
 
+/* replay.c. After ports and pool are there. */
+int replay_open(struct plane *p);
+/* A frame goes into the serving box on `side`. `copied`: the standby gets it as well. */
+void replay_keep(struct plane *p, uint32_t side, struct rte_mbuf *m, const struct rm_peek *k, bool copied);
+/* A frame came out of a box by `role` and would leave. False: it already has, by way of the other box. */
+bool replay_out(struct plane *p, uint32_t role, const struct rte_mbuf *m, const struct rm_peek *k);
+/* Once a turn from each outside port, until it says false: then the switch is dealt with and newer frames may follow. */
+bool replay_go(struct plane *p, uint32_t side);
+/* Now and then: take over how long frames are kept, and let old ones go. */
+void replay_tick(struct plane *p);
+
 /* burst.c */
+/* Make a connection from before the last switch known to the box that serves now. True: its frames have to wait. */
+bool burst_introduce(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
 bool burst_outer(struct plane *p, uint32_t side);
 bool burst_box(struct plane *p, uint32_t role);
 #endif

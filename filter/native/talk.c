@@ -69,6 +69,7 @@ static void adopt(struct plane *p) {
   r->path = fresh.path;
   r->previous = fresh.previous;
   r->switch_number = fresh.switch_number;
+  r->cause = fresh.cause;
   r->drain_until = fresh.drain_until;
 }
 
@@ -78,7 +79,8 @@ static void publish(struct plane *p) {
   const struct reflex *r = &p->reflex;
   if (last->path == r->path && last->switch_number == r->switch_number && last->drain_until == r->drain_until) return;
   struct published fresh = {
-      .path = r->path, .previous = r->previous, .switch_number = r->switch_number, .drain_until = r->drain_until};
+      .path = r->path, .previous = r->previous, .switch_number = r->switch_number, .drain_until = r->drain_until,
+      .cause = r->cause};
   uint32_t next = crew->edition + 1;
   /* Who still reads the edition before the last, which is written over, sees that it is no longer the last. */
   __atomic_thread_fence(__ATOMIC_RELEASE);
