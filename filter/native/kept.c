@@ -77,6 +77,7 @@ void *rm_kept_seen(struct rm_kept *r, const struct rm_trace *t) {
   }
   learn(r, t, found != RM_KEPT_NONE);
   if (found == RM_KEPT_NONE) return NULL;
+  r->last = found;
   if ((int32_t)(found + 1 - r->seen) > 0) r->seen = found + 1;
   return unlink_place(r, found, found_before);
 }

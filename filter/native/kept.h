@@ -29,6 +29,7 @@ struct rm_kept {
   uint32_t first, end;  /* positions, counting for ever: the oldest, and behind the newest */
   uint32_t limit;       /* places in use at most */
   uint32_t seen;        /* behind the newest that came out */
+  uint32_t last;        /* position of the last that came out */
   uint64_t ns;          /* how long frames are kept; 0: none */
   uint32_t trust[RM_TRACE_KINDS]; /* share of 2^16 of the last frames that came out and were known */
   struct rm_chain chain[RM_KEPT_CHAINS];

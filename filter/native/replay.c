@@ -12,7 +12,7 @@
 
 #define BURST 64              /* replayed in a turn: a port's ring has room for them */
 #define WAIT_NS (2 * RM_MS)   /* for workers that have not heard of the switch */
-#define ONCE_NS (20 * RM_MS)  /* after a switch both boxes' output is compared at least so long */
+#define ONCE_NS RM_S          /* after a switch both boxes' output is compared for so long: a busy box may be slow to answer */
 #define COPY_NS (5 * RM_MS)   /* a copy that is older has come out of the standby, or will not */
 #define POOL_PART 4           /* all rings together hold a quarter of the buffers at most */
 
@@ -42,8 +42,10 @@ static void expire(struct plane *p, struct replay *r, uint32_t most) {
 }
 
 static void seen(struct plane *p, uint32_t side, const struct rm_trace *trace) {
-  void *frame = rm_kept_seen(&p->replay[side]->kept, trace);
-  if (frame && p->replayed[side] != p->reflex.switch_number) count(p, RM_COUNT_REPLAY_SEEN, 1, 0);
+  struct replay *r = p->replay[side];
+  void *frame = rm_kept_seen(&r->kept, trace);
+  bool late = p->replayed[side] != p->reflex.switch_number && r->begun == p->reflex.switch_number;
+  if (frame && late && (int32_t)(r->kept.last - r->until) < 0) count(p, RM_COUNT_REPLAY_SEEN, 1, 0);
   release(frame);
 }
 
