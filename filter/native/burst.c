@@ -161,6 +161,7 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
   if (packet.verdict == RM_PARSE_FLOW) {
     struct rm_flow *flow;
     v = rm_decide(table, &p->rules, &packet, hash, frame, p->now, false, &flow);
+    if (__builtin_expect(may_end(&packet), 0)) guard_note(p, side, frame, &packet);
     if (p->index) tell_passing(p, side, b); /* a seed sends what is queued */
     if (follow_outer(p, side, frame, &packet, flow)) *waiting = flow;
     if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
@@ -221,6 +222,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
   *alive = packet.verdict == RM_PARSE_FLOW || packet.verdict == RM_PARSE_FRAGMENT;
   if (packet.verdict == RM_PARSE_FLOW) {
     if (seed_swallows(p, role, &packet)) return false;
+    if (__builtin_expect(may_end(&packet), 0) && guard_stops(p, role, frame, &packet)) return false;
     struct rm_flow *flow;
     rm_decide(table, &p->rules, &packet, hash, frame, p->now, true, &flow);
     if (opens(&packet)) {

@@ -17,6 +17,7 @@
 
 #define RM_SWALLOWS 32768u /* seed frames expected to come out of a box, in sets of RM_SWALLOW_WAYS */
 #define RM_SWALLOW_WAYS 4u
+#define RM_ENDINGS 4096u   /* in the two seconds that one counts */
 
 struct plane;
 struct trace_log;
@@ -58,6 +59,7 @@ struct crew {
   uint64_t trace_secret;          /* nobody outside can aim at a chain of the hold ring */
   struct trace_log *log[RM_WORKERS];
   struct rm_once once;
+  uint64_t ending[RM_ENDINGS];    /* resets and errors that went into a box: number 32, time 31, side 1 (guard.c) */
 };
 
 /* What a worker keeps for its next report, and what worker 0 has taken of the others'. */

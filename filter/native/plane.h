@@ -9,6 +9,7 @@
 #include <rte_mbuf.h>
 #include <pthread.h>
 #include "capture.h"
+#include "carrier.h"
 #include "crew.h"
 #include "filter.h"
 #include "reflex.h"
@@ -51,8 +52,8 @@ struct port {
   uint16_t dpdk;     /* DPDK port id */
   uint16_t rx_queue, tx_queue, tx_queues; /* of it: this worker's own, and how many there are to send by */
   uint16_t queued;
-  uint64_t refused_ns; /* since when the kernel takes no frame at all; 0: it does */
-  bool yielded;        /* and it was given time to */
+  uint64_t asked_ns;   /* when the kernel was last asked why it takes no frame */
+  struct carrier carrier;
   struct rte_mbuf *queue[RM_QUEUE];
   uint8_t *scratch;  /* driver's own */
 };
@@ -198,6 +199,8 @@ bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow);
 /* A frame that the old box hands over after the connection was seeded. */
 void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet);
 void seed_go_on(struct plane *p, struct seed *s);
+/* Once more, with its next frame from this side. */
+void seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f);
 uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow);
 
 /* swallow.c. False: no room to remember it. */
@@ -210,6 +213,14 @@ bool seed_expected(const struct plane *p);
 void hold_frame(struct plane *p, uint32_t side, struct rte_mbuf *frame, uint32_t claim);
 bool hold_has(const struct plane *p, uint32_t claim);
 void hold_release(struct plane *p);
+
+/* guard.c. A reset or ICMP message came from outside. */
+void guard_note(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet);
+/* One came out of a box. True: it would end a connection that lives. */
+bool guard_stops(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
+static inline bool may_end(const struct rm_packet *packet) {
+  return (packet->tcp_flags & RM_TCP_RST) || packet->proto == 1 || packet->proto == 58;
+}
 
 /* replay.c. After ports and pool are there. */
 int replay_open(struct plane *p);
