@@ -67,6 +67,7 @@ function readPorts(board: Board, specs: Surroundings["specs"]): PortView[] {
     mac: mac(board.bytes("port.mac", i)),
     mtu: board.number("port.mtu", i),
     link: board.number("port.link", i) === 1 ? "up" : "down",
+    taken: board.number("port.taken", i) === 1,
     linkChanges: board.number("port.link_changes", i),
     rxPackets: board.number("port.rx_packets", i),
     rxBytes: board.number("port.rx_bytes", i),
@@ -112,7 +113,7 @@ function readNamed(board: Board, label: string): CounterView[] {
 function readBox(board: Board, box: Box, ports: readonly PortView[], now: Now): BoxView {
   const i = BOXES.indexOf(box);
   const serving = readPath(board) === box;
-  const down = ports.filter((port) => port.role.startsWith(box) && port.link === "down").map((port) =>
+  const down = ports.filter((port) => port.role.startsWith(box) && port.link === "down" && !port.taken).map((port) =>
     port.role
   );
   const silent = board.number("box.silent", i) === 1;
@@ -277,6 +278,11 @@ function describe(event: Omit<EventView, "text">): string {
       return `${moved}; the old box was last seen ${ms} ms before, at most ${event.lostPackets} packets lost in it`;
     }
     case "link":
+      if (event.cause === "propagation") {
+        return event.after === "up"
+          ? `the node lets the link of ${event.subject} up again`
+          : `the node takes the link of ${event.subject} down, because another is lost`;
+      }
       return `link of ${event.subject} is ${event.after}`;
     case "box":
       return `${event.subject} is ${event.after} (${event.cause})`;

@@ -232,6 +232,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     follow_passage(p, side, &packet, flow);
   }
   if (packet.verdict == RM_PARSE_FRAGMENT) rm_decide_fragment(table, &p->rules, &packet, frame, p->now, true);
+  if (packet.verdict == RM_PARSE_NEIGHBOUR) announce_learn(p, role, frame, &packet);
   return true;
 }
 

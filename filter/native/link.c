@@ -32,7 +32,7 @@ void link_set(struct plane *p, struct port *port, bool up) {
   board->link = up;
   board->link_changes++;
   board->link_ns = p->now;
-  reflex_link(&p->reflex, port->role, up);
+  if (!propagate_hides(p, port)) reflex_link(&p->reflex, port->role, up);
 }
 
 static void take(struct plane *p, const struct nlmsghdr *h) {

@@ -194,6 +194,7 @@ static void housekeep(struct plane *p) {
     for (uint32_t s = 0; s < RM_SIDES; s++)
       if (p->has[s]) rm_flows_sweep(&p->table[s], &p->rules, p->now, SWEEP_BUCKETS);
     replay_tick(p);
+    announce_tick(p);
   }
   if (p->now - p->last_refresh_ns < REFRESH_NS) return;
   p->last_refresh_ns = p->now;
@@ -205,6 +206,7 @@ static void housekeep(struct plane *p) {
   count_filter(p);
   count_worker(p);
   if (p->index) return;
+  propagate_tick(p);
   p->board->live.draining = p->now < p->reflex.drain_until;
   if (p->crew->workers > 1) crew_sum(p);
 }
@@ -380,6 +382,7 @@ RM_EXPORT int32_t rm_plane_run(void *board, void *capture) {
   prctl(PR_SET_TIMERSLACK, 1);
   setpriority(PRIO_PROCESS, 0, -20); /* of this thread; the loop sleeps when idle, so it starves nobody */
   if (plane_start(p) < 0 || serve(p) < 0) return fail(b);
+  propagate_close(p);
   ports_close(p);
   close(p->netlink);
   b->header.state = RM_STATE_STOPPED;

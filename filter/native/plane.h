@@ -22,6 +22,7 @@
 #define RM_SEED_STEPS 4    /* SYN, SYN-ACK, ACK, ACK */
 #define RM_HELD 256        /* frames that wait for another worker's seed; the oldest goes if there are more */
 #define RM_NEIGHBOURS 1024 /* per side */
+#define RM_ADDRESSES 64    /* of the boxes, per side: so many words at once after a switch */
 #define RM_MS 1000000ull
 
 struct port;
@@ -37,6 +38,7 @@ struct port_driver {
   uint16_t (*send)(struct port *port, struct rte_mbuf **frames, uint16_t n);
   void (*refresh)(struct port *port, uint64_t now); /* link and missed counters, a few times a second or more */
   void (*close)(struct port *port);
+  void (*set_link)(struct port *port, bool up); /* may wait, in a thread of its own; null: cannot */
 };
 
 struct port {
@@ -54,6 +56,8 @@ struct port {
   uint16_t queued;
   uint64_t asked_ns;   /* when the kernel was last asked why it takes no frame */
   struct carrier carrier;
+  uint64_t released_ns; /* when the node let up a link that it had taken down; 0: not lately */
+  uint32_t errand;      /* a thread is about to set its link */
   struct rte_mbuf *queue[RM_QUEUE];
   uint8_t *scratch;  /* driver's own */
 };
@@ -67,6 +71,9 @@ struct seed {
   uint32_t claim, done; /* which word of the crew's claims says `done` at the end */
 };
 struct held { struct rte_mbuf *frame; uint64_t ns; uint32_t side, claim; };
+/* An IP address that a box has said to have, and on which MAC address each of them has it. */
+struct address { uint64_t asked_ns; uint8_t ip[16], mac[RM_BOXES][6], known; };
+struct addresses { uint32_t count; struct address of[RM_ADDRESSES]; };
 struct neighbour { uint8_t ip[16]; uint8_t mac[6]; uint8_t used; };
 
 struct plane {
@@ -98,6 +105,8 @@ struct plane {
   bool keeps;               /* the hold ring is on */
   uint32_t held_first, held_count;
   struct neighbour neighbour[RM_SIDES][RM_NEIGHBOURS];
+  struct addresses addresses[RM_SIDES];
+  uint32_t announced_switch, announcements; /* number of the switch, and how often the network was told of it */
 };
 
 static inline uint32_t role_outer(uint32_t side) { return side == RM_SIDE_UP ? RM_UPSTREAM : RM_DOWNSTREAM; }
@@ -174,6 +183,7 @@ static inline void port_queue(struct plane *p, uint32_t role, struct rte_mbuf *f
   port->queue[port->queued++] = frame;
 }
 int plane_fail(struct plane *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void interface_set_link(struct port *port, bool up);
 extern const struct port_driver port_socket, port_dpdk, port_gen;
 bool port_is_pci(const char *spec);
 
@@ -182,10 +192,21 @@ int link_open(struct plane *p);
 void link_poll(struct plane *p);
 void link_set(struct plane *p, struct port *port, bool up);
 
+/* propagate.c: worker 0 only. */
+void propagate_tick(struct plane *p);
+void propagate_close(struct plane *p);
+/* The node itself took this link down, or has just let it up: it says nothing about a box. */
+bool propagate_hides(const struct plane *p, const struct port *port);
+
 /* neighbour.c */
 void neighbour_take(struct plane *p, const struct message *said);
 void neighbour_learn(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet);
 bool neighbour_answer(struct plane *p, uint32_t role, struct rte_mbuf *frame);
+
+/* announce.c: a frame came out of a box by `role` that says who has which address. */
+void announce_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
+/* Now and then: tell the network of a switch, ask the boxes. */
+void announce_tick(struct plane *p);
 
 /* pair.c: which two entries, one per side, are one connection. */
 void pair_offer(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);

@@ -260,5 +260,19 @@ static void socket_refresh(struct port *port, uint64_t now) {
   if (!port->first) read_link(port, now);
 }
 
+/* By the flag of the interface: whoever stands behind it loses the carrier. */
+void interface_set_link(struct port *port, bool up) {
+  struct ifreq r;
+  memset(&r, 0, sizeof r);
+  r.ifr_ifindex = port->interface;
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  if (ioctl(fd, SIOCGIFNAME, &r) == 0 && ioctl(fd, SIOCGIFFLAGS, &r) == 0) {
+    r.ifr_flags = (short)(up ? r.ifr_flags | IFF_UP : r.ifr_flags & ~IFF_UP);
+    ioctl(fd, SIOCSIFFLAGS, &r);
+  }
+  close(fd);
+}
+
 const struct port_driver port_socket = {"af_packet", socket_open, socket_start, socket_receive, socket_send, socket_refresh,
-                                        socket_close};
+                                        socket_close, interface_set_link};
