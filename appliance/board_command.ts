@@ -5,7 +5,7 @@
  * never takes over half of them.
  */
 import type { Board } from "../filter/board.ts";
-import { DETECTOR, type Detector } from "../filter/names.ts";
+import { BYPASS, DETECTOR, type Detector, PROPAGATE } from "../filter/names.ts";
 import { lastBoxMs } from "./config_keys_votes.ts";
 import { type CompiledRule, encodeRule, type RuleLayout } from "../filter/rule.ts";
 import type { Config } from "./config.ts";
@@ -15,6 +15,8 @@ const NS_PER_MS = 1_000_000;
 const NS_PER_S = 1_000_000_000;
 const BYTES_PER_MIB = 1024 * 1024;
 const NO_CORE = 0xffffffff;
+/** What noticing takes beyond the silence itself: a turn that was late, and the switch. */
+const HOLD_MARGIN_MS = 10;
 
 /** Stores a word after everything written before it. */
 export type Publish = (field: string, value: number) => void;
@@ -50,7 +52,18 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.automatic", failover.automatic ? 1 : 0);
   writeSilence(board, failover);
   writeVotes(board, failover);
+  writeSwitching(board, failover);
   for (const { box, rank } of config.boxes) board.setNumber("command.rank", rank, BOXES.indexOf(box));
+}
+
+/** What a switch does besides moving the path. */
+function writeSwitching(board: Board, failover: Config["failover"]): void {
+  const holdMs = failover.holdRingMs ?? failover.silenceMs + HOLD_MARGIN_MS;
+  board.setNumber("command.hold_ns", holdMs * NS_PER_MS);
+  board.setNumber("command.guard_ns", failover.guardMs * NS_PER_MS);
+  board.setNumber("command.announce", failover.announce === "auto" ? 1 : 0);
+  board.setNumber("command.propagate", PROPAGATE.indexOf(failover.propagateLink));
+  board.setNumber("command.bypass", BYPASS.indexOf(failover.bypass === "on_failure" ? "on" : "none"));
 }
 
 function writeSilence(board: Board, failover: Config["failover"]): void {

@@ -83,6 +83,7 @@ function readPorts(board: Board, specs: Surroundings["specs"]): PortView[] {
     mac: mac(board.bytes("port.mac", i)),
     mtu: board.number("port.mtu", i),
     link: board.number("port.link", i) === 1 ? "up" : "down",
+    taken: board.number("port.taken", i) === 1,
     linkChanges: board.number("port.link_changes", i),
     rxPackets: board.number("port.rx_packets", i),
     rxBytes: board.number("port.rx_bytes", i),
@@ -257,6 +258,11 @@ function describe(event: Omit<EventView, "text">): string {
       return `${moved}; the old box was last seen ${ms} ms before, at most ${event.lostPackets} packets lost in it`;
     }
     case "link":
+      if (event.cause === "propagation") {
+        return event.after === "up"
+          ? `the node lets the link of ${event.subject} up again`
+          : `the node takes the link of ${event.subject} down, because another is lost`;
+      }
       return `link of ${event.subject} is ${event.after}`;
     case "box":
       return `${event.subject} is ${event.after} (${event.cause})`;

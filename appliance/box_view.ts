@@ -31,7 +31,8 @@ export function readBox(board: Board, box: Box, { ports, path, now, around }: Ar
   const i = BOXES.indexOf(box);
   const serving = path === box;
   const member = board.number("box.member", i) === 1;
-  const down = ports.filter((port) => rolesOfBox(box).includes(port.role) && port.link === "down").map((
+  const isDown = (port: PortView) => port.link === "down" && !port.taken;
+  const down = ports.filter((port) => rolesOfBox(box).includes(port.role) && isDown(port)).map((
     port,
   ) => port.role);
   const check = around.checkReason?.(box) ?? null;

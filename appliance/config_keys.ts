@@ -14,6 +14,7 @@ import { DRILL } from "./config_keys_drill.ts";
 import { CHECK } from "./config_keys_check.ts";
 import { DAMPING, SILENCE, VOTES } from "./config_keys_votes.ts";
 import { SWITCH } from "./config_keys_external.ts";
+import { SWITCHING } from "./config_keys_switching.ts";
 import { PLANE } from "./config_plane.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
 
@@ -289,6 +290,7 @@ export const FAILOVER = {
     default: 60,
     help: 'With `failback = "automatic"`: how long the primary has to be alive without a fault before.',
   },
+  ...SWITCHING,
 } as const satisfies Keys;
 
 export { BFD, CAPTURE, CHECK, DAMPING, DRILL, SWITCH, VOTES };

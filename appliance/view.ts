@@ -49,6 +49,8 @@ export interface PortView {
   readonly mtu: number;
   readonly link: "up" | "down";
   readonly linkChanges: number;
+  /** The node itself took the link down, because another is lost. */
+  readonly taken: boolean;
   readonly rxPackets: number;
   readonly rxBytes: number;
   readonly txPackets: number;

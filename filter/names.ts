@@ -37,7 +37,12 @@ export const CAUSE = [
   "bfd",
   "grey",
   "check",
+  "propagation",
 ] as const;
+/** Which links follow when an outside link is lost. */
+export const PROPAGATE = ["off", "one", "both"] as const;
+/** A relay in a NIC that joins two ports without the node. */
+export const BYPASS = ["none", "normal", "on", "isolate"] as const;
 /** Why a copy was made, in falling order of value. */
 export const WHY = [
   "none",
@@ -98,6 +103,12 @@ export const COUNTER = [
   "paused",
   "injected",
   "inject_refused",
+  "replayed",
+  "replay_seen",
+  "replay_dropped",
+  "replay_unknown",
+  "guarded",
+  "announced",
 ] as const;
 /** Of a BFD session, as on the wire (RFC 5880, 4.1). */
 export const BFD_STATE = ["admin_down", "down", "init", "up"] as const;

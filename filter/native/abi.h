@@ -130,6 +130,12 @@ struct rm_command {
   /* BFD sessions (abi_bfd.h), between an odd and an even generation. */
   uint32_t bfd_generation, bfd_count;
   struct rm_bfd_order bfd[RM_BFD_SESSIONS];
+  /* What a switch does besides moving the path. */
+  uint64_t hold_ns;             /* frames that went in so long ago and did not come out are replayed; 0: off */
+  uint64_t guard_ns;            /* for so long after a switch no box may end a connection that is known alive; 0: off */
+  uint32_t announce;            /* boolean: tell the network the new box's MAC addresses */
+  uint32_t propagate;           /* enum rm_propagate */
+  uint32_t bypass;              /* enum rm_bypass: RM_BYPASS_ON is what the NIC does when the plane fails */
 } RM_ALIGNED;
 
 struct rm_port {
@@ -140,6 +146,7 @@ struct rm_port {
   uint32_t mtu;
   uint8_t mac[8];                            /* six used */
   char driver[RM_NAME_BYTES];
+  uint32_t taken;                            /* 1: the node itself took it down, because another link is lost */
 } RM_ALIGNED;
 
 struct rm_box_view {
@@ -220,6 +227,7 @@ struct rm_live {
   uint32_t bfd_done;                    /* last bfd_generation taken over */
   struct rm_named bfd_discard[RM_BFD_DISCARDS]; /* packets for BFD that were not taken, by reason */
   struct rm_bfd_view bfd[RM_BFD_SESSIONS];
+  uint32_t bypass;                      /* enum rm_bypass: of the NIC that has one, as last read */
 } RM_ALIGNED;
 
 /* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */

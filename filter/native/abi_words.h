@@ -63,7 +63,23 @@ enum rm_cause {
   RM_CAUSE_BFD,
   RM_CAUSE_GREY,
   RM_CAUSE_CHECK,
+  RM_CAUSE_PROPAGATION, /* the node took a link down, or let it up, because of another */
   RM_CAUSES
+};
+/* Which links follow when an outside link is lost. */
+enum rm_propagate {
+  RM_PROPAGATE_OFF,
+  RM_PROPAGATE_ONE,  /* the other outside port */
+  RM_PROPAGATE_BOTH, /* and the boxes' ports of the side that lost its link */
+  RM_PROPAGATES
+};
+/* A relay in a NIC that joins two ports without the node. */
+enum rm_bypass {
+  RM_BYPASS_NONE,    /* no NIC has one, or it is not used */
+  RM_BYPASS_NORMAL,  /* frames go through the node */
+  RM_BYPASS_ON,      /* the ports are joined */
+  RM_BYPASS_ISOLATE, /* the ports are cut off */
+  RM_BYPASSES
 };
 /* Why a copy was made, in falling order of value: a budget sheds from the end. RM_WHY_NONE: it was not. */
 enum rm_why {
@@ -135,6 +151,12 @@ enum rm_counter {
   RM_COUNT_PAUSED,           /* frames that waited for a planned switch */
   RM_COUNT_INJECTED,         /* frames of control put into a box that does not serve */
   RM_COUNT_INJECT_REFUSED,   /* ... not put in: the box serves, the frame is no frame, or no buffer */
+  RM_COUNT_REPLAYED,         /* frames that the old box did not let out, put into the new one */
+  RM_COUNT_REPLAY_SEEN,      /* ... that need not be, or not twice: they came out after all, or were acknowledged */
+  RM_COUNT_REPLAY_DROPPED,   /* ... that could not be: there was no room to keep them or to follow them */
+  RM_COUNT_REPLAY_UNKNOWN,   /* ... that were not: the box changes such frames too much to tell which came out */
+  RM_COUNT_GUARDED,          /* drop: a box that had just begun to serve would have ended a connection that lives */
+  RM_COUNT_ANNOUNCED,        /* addresses told to the network after a switch */
   RM_COUNTERS
 };
 

@@ -109,12 +109,21 @@ static void tell_passing(struct plane *p, uint32_t side, struct batch *b) {
   b->passing.frames = 0;
 }
 
+bool burst_introduce(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow) {
+  if (flow->seed_switch == p->reflex.switch_number) return false;
+  bool seeds = flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6;
+  bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
+  bool waits = older && seeds && !opens(packet) && seed_flow(p, side, flow);
+  /* Those behind it have to be asked as well. */
+  if (waits) rm_flow_wake(&p->table[side], flow);
+  else flow->seed_switch = p->reflex.switch_number;
+  return waits;
+}
+
 /* After the verdict on a frame from outside: everything else that its flow needs. True: the frame has to wait. */
 static bool follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
                          struct rm_flow *flow) {
-  bool due = flow->seed_switch != p->reflex.switch_number;
-  bool seeds = flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6;
-  if (seeds) keep_head(flow, frame, packet);
+  if (flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6) keep_head(flow, frame, packet);
   /* Whoever sent the frame is not who sent the packet in a tunnel. */
   if (flow->half[packet->dir].packets == 1 && !packet->inner) neighbour_learn(p, side, frame, packet);
   if (opens(packet)) {
@@ -122,14 +131,7 @@ static bool follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
     pair_offer(p, side, packet, flow);
   }
   follow_passage(p, side, packet, flow);
-  /* Connections from before the last switch must be made known to the box that serves now. */
-  if (!due) return false;
-  bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
-  bool waits = older && seeds && !opens(packet) && seed_flow(p, side, flow);
-  /* Those behind it have to be asked as well. */
-  if (waits) rm_flow_wake(&p->table[side], flow);
-  else flow->seed_switch = p->reflex.switch_number;
-  return waits;
+  return burst_introduce(p, side, packet, flow);
 }
 
 static void copy_to(struct plane *p, uint32_t role, struct rte_mbuf *m, struct rm_verdict v) {
@@ -165,6 +167,7 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
   if (packet.verdict == RM_PARSE_FLOW) {
     struct rm_flow *flow;
     v = rm_decide(table, &p->rules, &packet, hash, frame, p->now, false, &flow);
+    if (__builtin_expect(may_end(&packet), 0)) guard_note(p, side, frame, &packet);
     if (p->index) tell_passing(p, side, b); /* a seed sends what is queued */
     if (follow_outer(p, side, frame, &packet, flow)) *waiting = flow;
     if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
@@ -190,8 +193,9 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   int box = serving(p);
   if (box >= 0) {
     if (v.why != RM_WHY_NONE) copy_to_standbys(p, side, m, v);
-    if (waiting) hold_frame(p, side, m, seed_claim(side, slot_of(p, side, waiting), waiting));
-    else port_queue(p, role_box((uint32_t)box, side), m, false);
+    if (waiting) return hold_frame(p, side, m, seed_claim(side, slot_of(p, side, waiting), waiting));
+    if (__builtin_expect(p->keeps, 0)) replay_keep(p, side, m, k, v.why != RM_WHY_NONE);
+    port_queue(p, role_box((uint32_t)box, side), m, false);
   } else if (p->reflex.path == RM_PATH_WIRE) {
     port_queue(p, role_outer(1 - side), m, false);
   } else {
@@ -217,6 +221,8 @@ static void release_paused(struct plane *p, uint32_t side) {
 
 bool burst_outer(struct plane *p, uint32_t side) {
   struct batch b;
+  /* What the old box swallowed goes first. */
+  if (__builtin_expect(p->replayed[side] != p->reflex.switch_number, 0) && replay_go(p, side)) return true;
   struct pause *w = &p->pause[side];
   bool waits = p->reflex.moving && w->over != p->reflex.moving_order;
   if (__builtin_expect(w->count && !waits, 0)) {
@@ -243,6 +249,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
   *alive = packet.verdict == RM_PARSE_FLOW || packet.verdict == RM_PARSE_FRAGMENT;
   if (packet.verdict == RM_PARSE_FLOW) {
     if (seed_swallows(p, role, &packet)) return false;
+    if (__builtin_expect(may_end(&packet), 0) && guard_stops(p, role, frame, &packet)) return false;
     struct rm_flow *flow;
     rm_decide(table, &p->rules, &packet, hash, frame, p->now, true, &flow);
     if (opens(&packet)) {
@@ -252,6 +259,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     follow_passage(p, side, &packet, flow);
   }
   if (packet.verdict == RM_PARSE_FRAGMENT) rm_decide_fragment(table, &p->rules, &packet, frame, p->now, true);
+  if (packet.verdict == RM_PARSE_NEIGHBOUR) announce_learn(p, role, frame, &packet);
   return true;
 }
 
@@ -267,6 +275,7 @@ static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16
       !rm_quiet(&p->table[side], k, rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len, p->now, true)) {
     if (!judge_passed(p, role, b, i, &alive)) return rte_pktmbuf_free(m);
   }
+  if (__builtin_expect(p->keeps, 0) && !replay_out(p, role, m, k)) return rte_pktmbuf_free(m);
   if ((int)box == serving(p)) {
     if (alive) note_out(p, side);
     p->live->box[box].out_packets++;

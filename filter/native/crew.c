@@ -10,11 +10,12 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include "plane.h"
 
-static void *zeroed(size_t bytes) {
+void *crew_memory(size_t bytes) {
   void *memory = aligned_alloc(RM_CACHE_LINE, (bytes + RM_CACHE_LINE - 1) & ~(size_t)(RM_CACHE_LINE - 1));
   if (memory) memset(memory, 0, bytes);
   return memory;
@@ -49,7 +50,7 @@ static int add_worker(struct crew *crew, struct plane *p, uint32_t index) {
     p->entries[side] = (struct rm_flow *)((char *)p->board + p->board->header.flow_offset[side]);
   }
   /* Counted apart, so that no two write to one line; worker 0 adds up. */
-  p->live = alone ? &p->board->live : zeroed(sizeof *p->live);
+  p->live = alone ? &p->board->live : crew_memory(sizeof *p->live);
   crew->worker[index] = p;
   crew->bed[index].fd = alone ? -1 : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   describe(p);
@@ -62,7 +63,7 @@ static int add_crossings(struct crew *crew, struct plane *first) {
   for (uint32_t to = 0; to < crew->workers; to++) {
     for (uint32_t from = 0; from < crew->workers; from++) {
       if (to == from) continue;
-      crew->crossing[to][from] = zeroed(sizeof(struct crossing));
+      crew->crossing[to][from] = crew_memory(sizeof(struct crossing));
       if (!crew->crossing[to][from]) return plane_fail(first, "Cannot make crossings between workers: no memory");
     }
   }
@@ -73,16 +74,18 @@ int crew_open(struct plane *first) {
   const struct rm_setup *s = &first->board->setup;
   uint32_t cores = s->cores ? s->cores : 1;
   if (!is_count(cores)) return plane_fail(first, "Cannot run on %u cores: 1, 2, 4, 8 and 16 are possible", cores);
-  struct crew *crew = zeroed(sizeof *crew);
-  uint32_t *claim = zeroed((size_t)s->flow_slots * sizeof *claim);
+  struct crew *crew = crew_memory(sizeof *crew);
+  uint32_t *claim = crew_memory((size_t)s->flow_slots * sizeof *claim);
   if (!crew || !claim) return plane_fail(first, "Cannot make the plane's workers: no memory");
   crew->workers = first->board->live.workers = cores;
   crew->queues = cores == 1 ? 1 : cores / 2;
   crew->claim = claim;
   crew->roles = ports_count(s);
+  if (getrandom(&crew->trace_secret, sizeof crew->trace_secret, 0) < 0)
+    return plane_fail(first, "Cannot read random numbers");
   if (add_worker(crew, first, 0) < 0) return -1;
   for (uint32_t i = 1; i < cores; i++) {
-    struct plane *p = zeroed(sizeof *p);
+    struct plane *p = crew_memory(sizeof *p);
     if (!p) return plane_fail(first, "Cannot make worker %u: no memory", i);
     p->board = first->board;
     if (add_worker(crew, p, i) < 0) return -1;

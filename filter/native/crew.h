@@ -12,15 +12,18 @@
 #ifndef RM_CREW_H
 #define RM_CREW_H
 #include "crossing.h"
+#include "once.h"
 #include "reflex.h"
 
 #define RM_SWALLOWS 32768u /* seed frames expected to come out of a box, in sets of RM_SWALLOW_WAYS */
 #define RM_SWALLOW_WAYS 4u
+#define RM_ENDINGS 4096u   /* in the two seconds that one counts */
 
 struct plane;
+struct trace_log;
 
 /* What worker 0 decided, for the others. */
-struct published { uint64_t drain_until; uint32_t path, previous, switch_number, moving_order, moving, rest; } RM_ALIGNED;
+struct published { uint64_t drain_until; uint32_t path, previous, switch_number, moving_order, moving, cause; } RM_ALIGNED;
 
 /* What a worker tells worker 0, on a line of its own. Counts are of one switch, whose number is in their upper half, so that
  * what went into the old box is never held against the new one. */
@@ -56,6 +59,10 @@ struct crew {
   bool opening;                   /* worker 0: a thread opens more of them */
   uint32_t *claim;                /* by slot of the client side's entry: number of the switch * 2, + 1 when done */
   struct swallow swallow[RM_SWALLOWS];
+  uint64_t trace_secret;          /* nobody outside can aim at a chain of the hold ring */
+  struct trace_log *log[RM_WORKERS];
+  struct rm_once once;
+  uint64_t ending[RM_ENDINGS];    /* resets and errors that went into a box: number 32, time 31, side 1 (guard.c) */
 };
 
 /* What a worker keeps for its next report, and what worker 0 has taken of the others'. */
@@ -70,6 +77,8 @@ struct tally {
 
 /* crew.c: life. The first worker makes the others, and opens and closes everything for them. */
 int crew_open(struct plane *first);
+/* Zeroed and aligned, for the life of the plane; null: there is none. */
+void *crew_memory(size_t bytes);
 int crew_launch(struct plane *first, void (*loop)(struct plane *p));
 void crew_join(struct plane *first);
 /* Wake a worker that sleeps. */

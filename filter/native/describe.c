@@ -93,6 +93,7 @@ static void describe_command(struct describe *d) {
   MANY(command, suppressed, RM_BOXES);
   ONE(command, silence_ns_min), ONE(command, silence_ns_max), ONE(command, silence_learn_ns);
   ONE(command, open_sequence);
+  ONE(command, hold_ns), ONE(command, guard_ns), ONE(command, announce), ONE(command, propagate), ONE(command, bypass);
 }
 
 static void describe_port(struct describe *d) {
@@ -110,6 +111,7 @@ static void describe_port(struct describe *d) {
   EACH("port", live.port, mtu, RM_ROLES);
   EACH("port", live.port, mac, RM_ROLES);
   EACH("port", live.port, driver, RM_ROLES);
+  EACH("port", live.port, taken, RM_ROLES);
 }
 
 #define NAMED(label, array, n) EACH(label, array, name, n), EACH(label, array, packets, n), EACH(label, array, bytes, n)
@@ -144,7 +146,7 @@ static void describe_live(struct describe *d) {
 }
 
 static void describe_workers(struct describe *d) {
-  ONE(live, workers);
+  ONE(live, workers), ONE(live, bypass);
   EACH("worker", live.worker, cpu, RM_WORKERS);
   EACH("worker", live.worker, ports, RM_WORKERS);
   EACH("worker", live.worker, queue, RM_WORKERS);
@@ -220,7 +222,8 @@ static void describe_flow(struct describe *d) {
 static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "tx_full", "mirror_full", "blocked", "shadow", "drained", "arp_answered", "arp_unknown", "seeded",
     "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls",
-    "flow_evicted_live", "handover_full", "crossing_full", "seed_held", "paused", "injected", "inject_refused"};
+    "flow_evicted_live", "handover_full", "crossing_full", "seed_held", "paused", "injected", "inject_refused",
+    "replayed", "replay_seen", "replay_dropped", "replay_unknown", "guarded", "announced"};
 static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "keepalive", "first",
                                               "payload", "ack", "fragment", "bytes", "turn", "sample", "all"};
 static const char *const PARSE_NAME[RM_PARSES] = {

@@ -13,7 +13,10 @@ static void let_go(struct plane *p) {
   p->held_first = (p->held_first + 1) % RM_HELD;
   p->held_count--;
   int box = serving(p);
-  if (box >= 0) port_queue(p, role_box((uint32_t)box, h.side), h.frame, false);
+  if (box >= 0) {
+    if (p->keeps) replay_keep(p, h.side, h.frame, &(struct rm_peek){.plain = 0}, false);
+    port_queue(p, role_box((uint32_t)box, h.side), h.frame, false);
+  }
   else if (p->reflex.path == RM_PATH_WIRE) port_queue(p, role_outer(1 - h.side), h.frame, false);
   else {
     count(p, RM_COUNT_BLOCKED, 1, h.frame->pkt_len);

@@ -23,7 +23,6 @@ int link_open(struct plane *p) {
 void link_set(struct plane *p, struct port *port, bool up) {
   if (port->view->link == (up ? 1u : 0u)) return;
   if (p->index) {
-    port->refused_ns = 0;
     crew_send(p, 0, &(struct message){.kind = MESSAGE_LINK, .slot = port->role});
     return crew_wake(p->crew, 0);
   }
@@ -33,14 +32,18 @@ void link_set(struct plane *p, struct port *port, bool up) {
   board->link = up;
   board->link_changes++;
   board->link_ns = p->now;
-  reflex_link(&p->reflex, port->role, up);
+  if (!propagate_hides(p, port)) reflex_link(&p->reflex, port->role, up);
 }
 
 static void take(struct plane *p, const struct nlmsghdr *h) {
   const struct ifinfomsg *i = NLMSG_DATA(h);
   bool up = h->nlmsg_type == RTM_NEWLINK && (i->ifi_flags & IFF_UP) && (i->ifi_flags & IFF_LOWER_UP);
-  for (uint32_t r = 0; r < p->roles; r++)
-    if (p->port[r].interface == i->ifi_index) link_set(p, &p->port[r], up);
+  for (uint32_t r = 0; r < p->roles; r++) {
+    struct port *port = &p->port[r];
+    if (port->interface != i->ifi_index) continue;
+    /* The message may be older than what a refused frame has told. */
+    link_set(p, port, up && carrier_read(&port->carrier) != CARRIER_DOWN);
+  }
 }
 
 /* The socket overflowed: what was lost is unknown, so ask for everything again. */

@@ -123,6 +123,7 @@ bool neighbour_answer(struct plane *p, uint32_t role, struct rte_mbuf *m) {
   struct rm_packet packet;
   uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), ip[16];
   if (rm_parse(frame, m->pkt_len, &packet) != RM_PARSE_NEIGHBOUR) return false;
+  announce_learn(p, role, frame, &packet);
   bool arp = is_arp(frame, &packet);
   uint8_t *body = frame + (arp ? packet.ip_offset : packet.transport_offset);
   if (arp && body[7] == ARP_REQUEST && memcmp(body + 14, body + 24, 4) != 0) map4(ip, body + 24);

@@ -189,6 +189,8 @@ static void housekeep(struct plane *p) {
     p->last_sweep_ns = p->now;
     for (uint32_t s = 0; s < RM_SIDES; s++)
       if (p->has[s]) rm_flows_sweep(&p->table[s], &p->rules, p->now, SWEEP_BUCKETS);
+    replay_tick(p);
+    announce_tick(p);
   }
   if (p->now - p->last_refresh_ns < REFRESH_NS) return;
   p->last_refresh_ns = p->now;
@@ -203,6 +205,7 @@ static void housekeep(struct plane *p) {
   count_filter(p);
   count_worker(p);
   if (p->index) return;
+  propagate_tick(p);
   p->board->live.draining = p->now < p->reflex.drain_until;
   if (p->crew->workers > 1) crew_sum(p);
 }
@@ -336,7 +339,11 @@ int plane_start(struct plane *p) {
     if (make_tables(worker) < 0) return -1;
   }
   if (ports_open(p, 0, p->roles) < 0 || link_open(p) < 0) return -1;
-  for (uint32_t i = 0; i < p->crew->workers; i++) standby_refresh(p->crew->worker[i]), take_rules(p->crew->worker[i]);
+  for (uint32_t i = 0; i < p->crew->workers; i++) {
+    if (replay_open(p->crew->worker[i]) < 0) return -1;
+    standby_refresh(p->crew->worker[i]);
+    take_rules(p->crew->worker[i]);
+  }
   bool link[RM_BOXES][RM_SIDES] = {{false}};
   for (uint32_t r = RM_PRIMARY_IN; r < p->roles; r++) link[role_of_box(r)][role_side(r)] = p->port[r].view->link;
   p->reflex.board = p->board;
@@ -383,6 +390,7 @@ RM_EXPORT int32_t rm_plane_run(void *board, void *capture) {
   prctl(PR_SET_TIMERSLACK, 1);
   setpriority(PRIO_PROCESS, 0, -20); /* of this thread; the loop sleeps when idle, so it starves nobody */
   if (plane_start(p) < 0 || serve(p) < 0) return fail(b);
+  propagate_close(p);
   ports_close(p, 0, p->roles);
   close(p->netlink);
   b->header.state = RM_STATE_STOPPED;

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include "bfd.h"
 #include "capture.h"
+#include "carrier.h"
 #include "crew.h"
 #include "filter.h"
 #include "reflex.h"
@@ -23,10 +24,12 @@
 #define RM_HELD 256        /* frames that wait for another worker's seed; the oldest goes if there are more */
 #define RM_PAUSED 2048     /* frames of a side that wait for a planned switch; the way they went goes on if there are more */
 #define RM_NEIGHBOURS 1024 /* per side */
+#define RM_ADDRESSES 64    /* of the boxes, per side: so many words at once after a switch */
 #define RM_MS 1000000ull
 
 struct port;
 struct plane;
+struct replay;
 
 /* A way to move frames. receive: fills up to n; send: returns how many were taken, from the front. */
 struct port_driver {
@@ -37,6 +40,7 @@ struct port_driver {
   uint16_t (*send)(struct port *port, struct rte_mbuf **frames, uint16_t n);
   void (*refresh)(struct port *port, uint64_t now); /* link and missed counters, a few times a second or more */
   void (*close)(struct port *port);
+  void (*set_link)(struct port *port, bool up); /* may wait, in a thread of its own; null: cannot */
 };
 
 struct port {
@@ -52,8 +56,10 @@ struct port {
   uint16_t dpdk;     /* DPDK port id */
   uint16_t rx_queue, tx_queue, tx_queues; /* of it: this worker's own, and how many there are to send by */
   uint16_t queued;
-  uint64_t refused_ns; /* since when the kernel takes no frame at all; 0: it does */
-  bool yielded;        /* and it was given time to */
+  uint64_t asked_ns;   /* when the kernel was last asked why it takes no frame */
+  struct carrier carrier;
+  uint64_t released_ns; /* when the node let up a link that it had taken down; 0: not lately */
+  uint32_t errand;      /* a thread is about to set its link */
   struct rte_mbuf *queue[RM_QUEUE];
   uint8_t *scratch;  /* driver's own */
 };
@@ -68,6 +74,9 @@ struct seed {
 };
 struct held { struct rte_mbuf *frame; uint64_t ns; uint32_t side, claim; };
 struct pause { uint32_t first, count, over; struct rte_mbuf *frame[RM_PAUSED]; }; /* over: order for which there is no room */
+/* An IP address that a box has said to have, and on which MAC address each of them has it. */
+struct address { uint64_t asked_ns; uint8_t ip[16], mac[RM_BOXES][6], known; };
+struct addresses { uint32_t count; struct address of[RM_ADDRESSES]; };
 struct neighbour { uint8_t ip[16]; uint8_t mac[6]; uint8_t used; };
 
 struct plane {
@@ -98,9 +107,14 @@ struct plane {
   struct pending pending[RM_SIDES][RM_PENDING];
   struct seed seed[RM_SEEDS];
   struct held held[RM_HELD];
+  struct replay *replay[RM_SIDES]; /* of the sides it has */
+  uint32_t replayed[RM_SIDES]; /* number of the last switch of which nothing is left to replay */
+  bool keeps;               /* the hold ring is on */
   uint32_t held_first, held_count;
   struct pause pause[RM_SIDES];
   struct neighbour neighbour[RM_SIDES][RM_NEIGHBOURS];
+  struct addresses addresses[RM_SIDES];
+  uint32_t announced_switch, announcements; /* number of the switch, and how often the network was told of it */
 };
 
 static inline uint32_t role_outer(uint32_t side) { return side == RM_SIDE_UP ? RM_UPSTREAM : RM_DOWNSTREAM; }
@@ -179,6 +193,7 @@ static inline void port_queue(struct plane *p, uint32_t role, struct rte_mbuf *f
   port->queue[port->queued++] = frame;
 }
 int plane_fail(struct plane *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void interface_set_link(struct port *port, bool up);
 extern const struct port_driver port_socket, port_dpdk, port_gen;
 bool port_is_pci(const char *spec);
 
@@ -187,10 +202,21 @@ int link_open(struct plane *p);
 void link_poll(struct plane *p);
 void link_set(struct plane *p, struct port *port, bool up);
 
+/* propagate.c: worker 0 only. */
+void propagate_tick(struct plane *p);
+void propagate_close(struct plane *p);
+/* The node itself took this link down, or has just let it up: it says nothing about a box. */
+bool propagate_hides(const struct plane *p, const struct port *port);
+
 /* neighbour.c */
 void neighbour_take(struct plane *p, const struct message *said);
 void neighbour_learn(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet);
 bool neighbour_answer(struct plane *p, uint32_t role, struct rte_mbuf *frame);
+
+/* announce.c: a frame came out of a box by `role` that says who has which address. */
+void announce_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
+/* Now and then: tell the network of a switch, ask the boxes. */
+void announce_tick(struct plane *p);
 
 /* pair.c: which two entries, one per side, are one connection. */
 void pair_offer(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
@@ -204,6 +230,8 @@ bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow);
 /* A frame that the old box hands over after the connection was seeded. */
 void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet);
 void seed_go_on(struct plane *p, struct seed *s);
+/* Once more, with its next frame from this side. */
+void seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f);
 uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow);
 
 /* swallow.c. False: no room to remember it. */
@@ -229,8 +257,28 @@ void grow(struct plane *p);
 
 /* standby.c: who gets copies, and what they may cost; now and then, and with new rules. */
 void standby_refresh(struct plane *p);
+/* guard.c. A reset or ICMP message came from outside. */
+void guard_note(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet);
+/* One came out of a box. True: it would end a connection that lives. */
+bool guard_stops(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
+static inline bool may_end(const struct rm_packet *packet) {
+  return (packet->tcp_flags & RM_TCP_RST) || packet->proto == 1 || packet->proto == 58;
+}
+
+/* replay.c. After ports and pool are there. */
+int replay_open(struct plane *p);
+/* A frame goes into the serving box on `side`. `copied`: the standby gets it as well. */
+void replay_keep(struct plane *p, uint32_t side, struct rte_mbuf *m, const struct rm_peek *k, bool copied);
+/* A frame came out of a box by `role` and would leave. False: it already has, by way of the other box. */
+bool replay_out(struct plane *p, uint32_t role, const struct rte_mbuf *m, const struct rm_peek *k);
+/* Once a turn from each outside port, until it says false: then the switch is dealt with and newer frames may follow. */
+bool replay_go(struct plane *p, uint32_t side);
+/* Now and then: take over how long frames are kept, and let old ones go. */
+void replay_tick(struct plane *p);
 
 /* burst.c */
+/* Make a connection from before the last switch known to the box that serves now. True: its frames have to wait. */
+bool burst_introduce(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
 bool burst_outer(struct plane *p, uint32_t side);
 bool burst_box(struct plane *p, uint32_t role);
 #endif

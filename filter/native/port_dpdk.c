@@ -195,4 +195,12 @@ static void dpdk_close(struct port *port) {
   rte_eth_dev_close(port->dpdk);
 }
 
-const struct port_driver port_dpdk = {"dpdk", dpdk_open, NULL, dpdk_receive, dpdk_send, dpdk_refresh, dpdk_close};
+/* Of a device that cannot, the link stays as it is. */
+static void dpdk_set_link(struct port *port, bool up) {
+  if (port->interface) return interface_set_link(port, up);
+  if (up) rte_eth_dev_set_link_up(port->dpdk);
+  else rte_eth_dev_set_link_down(port->dpdk);
+}
+
+const struct port_driver port_dpdk = {"dpdk", dpdk_open, NULL, dpdk_receive, dpdk_send, dpdk_refresh, dpdk_close,
+                                      dpdk_set_link};

@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <rte_malloc.h>
 #include "plane.h"
@@ -28,8 +27,7 @@
 #ifndef PACKET_FANOUT_FLAG_IGNORE_OUTGOING
 #define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000 /* Linux 5.19 */
 #endif
-#define REFUSED_NS 300000ull     /* a queue that is merely full moves on well before */
-#define YIELD_NS 100000          /* enough for the kernel to take some hundred frames off it */
+#define ASK_NS 50000ull          /* asking costs some microseconds */
 #define HOLD_DOWN_NS (50 * RM_MS) /* the kernel's own word on a link is older than this at most */
 
 /* What one burst needs beside the frames; receive buffers stay allocated between calls. */
@@ -88,6 +86,7 @@ static void socket_close(struct port *port) {
   if (s)
     for (int i = 0; i < RM_BURST; i++) rte_pktmbuf_free(s->ready[i]);
   rte_free(s);
+  if (!port->first) carrier_close(&port->carrier);
   port->fd = -1;
   port->scratch = NULL;
 }
@@ -139,6 +138,8 @@ static int socket_open(struct plane *p, struct port *port, const char *name) {
   }
   if (set_options(p, port->fd, port->interface) < 0 || read_interface(p, port, name) < 0 || bind_socket(p, port) < 0)
     return socket_close(port), -1;
+  if (port->first) port->carrier = port->first->carrier;
+  else carrier_open(&port->carrier, name, port->interface);
   return 0;
 }
 
@@ -207,19 +208,12 @@ static void refuse(struct port *port, const struct rte_mbuf *frame) {
 }
 
 /* A carrier that is gone refuses every frame at once, while the news of it waits for a kernel worker, which on a busy
- * machine takes milliseconds. So a port that takes nothing for a moment is a link that is down. But whoever empties the
- * queue behind it may wait for the very processor this loop never leaves: it gets it for a moment, once, before that is
- * believed. */
+ * machine takes milliseconds. A queue that is full refuses them as well: so the kernel is asked which of the two it is. */
 static void refused(struct port *port) {
   struct plane *p = port->plane;
-  if (port->refused_ns == 0) {
-    port->refused_ns = p->now;
-    port->yielded = false;
-  } else if (p->now - port->refused_ns >= REFUSED_NS) {
-    if (port->yielded) return link_set(p, port, false);
-    port->yielded = true;
-    nanosleep(&(struct timespec){.tv_nsec = YIELD_NS}, NULL);
-  }
+  if (p->now - port->asked_ns < ASK_NS) return;
+  port->asked_ns = p->now;
+  if (carrier_read(&port->carrier) == CARRIER_DOWN) link_set(p, port, false);
 }
 
 static uint16_t socket_send(struct port *port, struct rte_mbuf **frames, uint16_t n) {
@@ -233,7 +227,6 @@ static uint16_t socket_send(struct port *port, struct rte_mbuf **frames, uint16_
     int now = sendmmsg(port->fd, s->out + sent, n - sent, MSG_DONTWAIT);
     if (now > 0) {
       sent = (uint16_t)(sent + now);
-      port->refused_ns = 0;
     } else if (errno == EMSGSIZE || errno == EINVAL) {
       refuse(port, frames[sent++]);
     } else if (errno != EINTR) {
@@ -245,16 +238,17 @@ static uint16_t socket_send(struct port *port, struct rte_mbuf **frames, uint16_
   return sent;
 }
 
-/* Asked now and then in case a message about the link was lost, and to take back what refused() concluded. */
-static void read_carrier(struct port *port, uint64_t now) {
+/* Asked now and then in case a message about the link was lost. */
+static void read_link(struct port *port, uint64_t now) {
   struct ifreq r;
   if (now - port->plane->board->live.port[port->role].link_ns < HOLD_DOWN_NS) return;
   memset(&r, 0, sizeof r);
   r.ifr_ifindex = port->interface;
   if (ioctl(port->fd, SIOCGIFNAME, &r) < 0 || ioctl(port->fd, SIOCGIFFLAGS, &r) < 0)
     return link_set(port->plane, port, false); /* the interface is gone */
-  port->refused_ns = 0;
-  link_set(port->plane, port, (r.ifr_flags & IFF_UP) && (r.ifr_flags & IFF_RUNNING));
+  enum carrier_state carrier = carrier_read(&port->carrier);
+  bool up = carrier == CARRIER_UNKNOWN ? (r.ifr_flags & IFF_RUNNING) : carrier == CARRIER_UP;
+  link_set(port->plane, port, (r.ifr_flags & IFF_UP) && up);
 }
 
 static void socket_refresh(struct port *port, uint64_t now) {
@@ -263,8 +257,22 @@ static void socket_refresh(struct port *port, uint64_t now) {
   /* Reading clears it in the kernel. */
   if (port->receives && getsockopt(port->fd, SOL_PACKET, PACKET_STATISTICS, &s, &bytes) == 0)
     port->view->rx_missed += s.tp_drops;
-  if (!port->first) read_carrier(port, now);
+  if (!port->first) read_link(port, now);
+}
+
+/* By the flag of the interface: whoever stands behind it loses the carrier. */
+void interface_set_link(struct port *port, bool up) {
+  struct ifreq r;
+  memset(&r, 0, sizeof r);
+  r.ifr_ifindex = port->interface;
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  if (ioctl(fd, SIOCGIFNAME, &r) == 0 && ioctl(fd, SIOCGIFFLAGS, &r) == 0) {
+    r.ifr_flags = (short)(up ? r.ifr_flags | IFF_UP : r.ifr_flags & ~IFF_UP);
+    ioctl(fd, SIOCSIFFLAGS, &r);
+  }
+  close(fd);
 }
 
 const struct port_driver port_socket = {"af_packet", socket_open, socket_start, socket_receive, socket_send, socket_refresh,
-                                        socket_close};
+                                        socket_close, interface_set_link};

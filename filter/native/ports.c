@@ -38,7 +38,8 @@ static int port_open(struct plane *p, uint32_t role) {
   struct port *port = &p->port[role], *first = &p->crew->worker[0]->port[role];
   const char *spec = p->board->setup.spec[role], *argument = spec;
   *port = (struct port){.view = &p->live->port[role], .plane = p, .role = role, .fd = -1, .sender = p->index,
-                        .receives = p->has[role_side(role)], .first = p->index ? first : NULL};
+                        .receives = p->has[role_side(role)], .first = p->index ? first : NULL,
+                        .carrier = {.up = -1, .down = -1}};
   const struct port_driver *driver = driver_of(&argument);
   snprintf(port->view->driver, sizeof port->view->driver, "%s", driver->name);
   if (driver->open(p, port, argument) < 0) {

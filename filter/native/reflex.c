@@ -56,6 +56,7 @@ static void go(struct reflex *r, uint32_t to, enum rm_cause cause, uint32_t orde
                        .silent_ns = seen ? r->now - seen : 0, .lost_packets = cause == RM_CAUSE_ORDER ? 0 : unseen(r)};
   r->previous = from;
   r->path = to;
+  r->cause = cause;
   r->path_since = r->now;
   /* The old box may still hand over what it holds; until then no copies go in that it would hand over too. */
   r->drain_until = r->now + command(r)->drain_ns;

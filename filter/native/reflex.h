@@ -53,6 +53,7 @@ struct reflex {
   uint64_t now;              /* set by the caller before anything else in a turn */
   uint32_t path, previous;   /* enum rm_path; the one before */
   uint32_t switch_number;
+  enum rm_cause cause;       /* of that switch */
   uint64_t path_since;
   uint64_t drain_until;      /* the old box's output still passes, and no copies are made that it would hand over too */
   uint64_t last_stall_ns;

@@ -213,6 +213,15 @@ bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow) {
   return is == taken || hold_has(p, claim);
 }
 
+void seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f) {
+  if (f->peer == RM_NO_FLOW) return;
+  uint32_t done = p->reflex.switch_number * 2 + 1, *word = &p->crew->claim[seed_claim(side, slot_of(p, side, f), f)];
+  /* If it is being played just now, this comes too early to know. */
+  if (!__atomic_compare_exchange_n(word, &done, done - 2, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return;
+  f->seed_switch = p->reflex.switch_number - 1;
+  rm_flow_wake(&p->table[side], f);
+}
+
 /* What the old box hands over after the connection was seeded lies beyond what the serving box was told, and so would
  * whatever acknowledges it: it is seeded again with its next frame from this side, which that acknowledgment is. */
 void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet) {
@@ -221,9 +230,5 @@ void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet) 
   const struct rm_half *h = &f->half[packet->dir];
   uint32_t end = packet->seq + packet->payload_bytes + !!(packet->tcp_flags & RM_TCP_FIN);
   if (!(h->flags & RM_HALF_SEQ) || (int32_t)(end - h->next) <= 0) return;
-  uint32_t done = p->reflex.switch_number * 2 + 1, *word = &p->crew->claim[seed_claim(side, slot_of(p, side, f), f)];
-  /* If it is being played just now, this one comes too early to know. */
-  if (!__atomic_compare_exchange_n(word, &done, done - 2, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return;
-  f->seed_switch = p->reflex.switch_number - 1;
-  rm_flow_wake(&p->table[side], f);
+  seed_rearm(p, side, f);
 }

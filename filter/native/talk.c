@@ -70,6 +70,7 @@ static void adopt(struct plane *p) {
   r->path = fresh.path;
   r->previous = fresh.previous;
   r->switch_number = fresh.switch_number;
+  r->cause = fresh.cause;
   r->drain_until = fresh.drain_until;
   r->moving = fresh.moving;
   r->moving_order = fresh.moving_order;
@@ -83,8 +84,8 @@ static void publish(struct plane *p) {
       last->moving == r->moving)
     return;
   struct published fresh = {
-      .path = r->path, .previous = r->previous, .switch_number = r->switch_number,
-      .drain_until = r->drain_until, .moving = r->moving, .moving_order = r->moving_order};
+      .path = r->path, .previous = r->previous, .switch_number = r->switch_number, .drain_until = r->drain_until,
+      .moving = r->moving, .moving_order = r->moving_order, .cause = r->cause};
   uint32_t next = crew->edition + 1;
   /* Who still reads the edition before the last, which is written over, sees that it is no longer the last. */
   __atomic_thread_fence(__ATOMIC_RELEASE);

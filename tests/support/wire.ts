@@ -13,7 +13,7 @@ import { Bench } from "./bench.ts";
 import { LineChild } from "./child.ts";
 import { program } from "./programs.ts";
 
-const WORLD = "world";
+export const WORLD = "world";
 const MTU = 9000;
 
 /** The interface of a role in the node's namespace. */

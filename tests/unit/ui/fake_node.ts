@@ -28,6 +28,7 @@ export function portView(role: Role, more: Partial<PortView> = {}): PortView {
     mtu: 1500,
     link: "up",
     linkChanges: 0,
+    taken: false,
     rxPackets: 1000,
     rxBytes: 1_000_000,
     txPackets: 2000,
