@@ -91,9 +91,37 @@ export const COUNTER = [
   "handover_full",
   "crossing_full",
   "seed_held",
+  "probe_taken",
+  "probe_stray",
+  "probe_unsent",
 ] as const;
 /** Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to one. */
 export const TAP = ["copy", "in", "out"] as const;
+/** Frames of the node's own through the boxes. */
+export const PROBE_KIND = ["icmp", "udp", "tcp", "raw"] as const;
+/** What is to become of them. */
+export const PROBE_EXPECT = ["seen", "answered", "blocked"] as const;
+/** Why a probe has its light. */
+export const PROBE_REASON = [
+  "well",
+  "lost",
+  "some_lost",
+  "never",
+  "leaked",
+  "no_answer",
+  "no_mac",
+] as const;
+/** Why traffic through a box is grey. */
+export const GREY_REASON = [
+  "well",
+  "loss_low",
+  "loss",
+  "loss_high",
+  "one_way",
+  "openings",
+  "repeats",
+  "delay",
+] as const;
 /** Classes of flows for ageing. */
 export const AGE = ["tcp_opening", "tcp", "tcp_closing", "udp", "icmp", "other"] as const;
 
@@ -128,6 +156,9 @@ export const LIMIT = {
   spec_bytes: 112,
   events: 256,
   workers: 16,
+  probes: 16,
+  probe_bytes: 1536,
+  delays: 64,
 } as const;
 /** Beginning of the capture file, "RMXC". */
 export const CAPTURE_MAGIC = 0x43584d52;

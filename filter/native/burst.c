@@ -179,9 +179,12 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   uint32_t state =
       k->plain ? rm_quiet(&p->table[side], k, rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len, p->now, false) : 0;
   struct rm_flow *waiting = NULL;
+  uint32_t passing = b->passing.frames;
   if (state == 0) v = judge_outer(p, side, b, i, &waiting);
   else if (state & RM_HOT_PASSES) note_passing(b, k->slot);
   int box = serving(p);
+  if (__builtin_expect(p->grey.on, 0) && k->plain)
+    grey_put(p, side, &(struct grey_seen){rte_pktmbuf_mtod(m, uint8_t *), k, b->passing.frames != passing});
   if (box >= 0) {
     if (v.why != RM_WHY_NONE) copy_to_standby(p, side, m, v);
     if (waiting) hold_frame(p, side, m, seed_claim(side, slot_of(p, side, waiting), waiting));
@@ -198,6 +201,7 @@ bool burst_outer(struct plane *p, uint32_t side) {
   struct batch b;
   receive(p, &p->port[role_outer(side)], &b);
   if (b.n == 0) return false;
+  if (__builtin_expect(p->probe.beyond, 0)) b.n = probe_take_outer(p, side, b.frame, b.n);
   b.passing.frames = 0;
   peek(p, side, &b);
   for (uint16_t i = 0; i < b.n; i++) outer_frame(p, side, &b, i);
@@ -241,6 +245,8 @@ static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16
     if (!judge_passed(p, role, b, i, &alive)) return rte_pktmbuf_free(m);
   }
   if ((int)box == serving(p)) {
+    if (__builtin_expect(p->grey.on, 0) && k->plain)
+      grey_got(p, side, &(struct grey_seen){rte_pktmbuf_mtod(m, uint8_t *), k, true});
     if (alive) note_out(p, side);
     p->live->box[box].out_packets++;
   } else {
@@ -274,6 +280,7 @@ bool burst_box(struct plane *p, uint32_t role) {
   if (b.n == 0) return false;
   hear(p); /* the path, puts and SYNs that led to these frames were told before them */
   drain_first(p, role);
+  if (__builtin_expect(p->probe.takes, 0)) b.n = probe_take(p, role, b.frame, b.n);
   bool passes = (int)box == serving(p) || drains(p, box);
   if (passes) peek(p, role_side(role), &b);
   for (uint16_t i = 0; i < b.n; i++) {

@@ -12,6 +12,8 @@
 #ifndef RM_CREW_H
 #define RM_CREW_H
 #include "crossing.h"
+#include "grey_core.h"
+#include "probe.h"
 #include "reflex.h"
 
 #define RM_SWALLOWS 32768u /* seed frames expected to come out of a box, in sets of RM_SWALLOW_WAYS */
@@ -53,6 +55,8 @@ struct crew {
   uint64_t last_seed_ns RM_ALIGNED;
   uint32_t *claim;                /* by slot of the client side's entry: number of the switch * 2, + 1 when done */
   struct swallow swallow[RM_SWALLOWS];
+  struct probe_common probe;
+  struct grey_common grey;
 };
 
 /* What a worker keeps for its next report, and what worker 0 has taken of the others'. */
@@ -86,6 +90,8 @@ void crew_hear(struct plane *p);
 void crew_report(struct plane *p);
 /* Worker 0: judge by the reflexes what everybody has seen, and publish the path. */
 void crew_judge(struct plane *p);
+/* For how long the slowest worker of a side has not looked whether something came out. */
+uint64_t crew_unseen_ns(const struct plane *p, uint32_t side);
 
 /* sum.c: worker 0 adds up what all have counted. */
 void crew_sum(struct plane *p);

@@ -199,6 +199,8 @@ static void housekeep(struct plane *p) {
   ports_refresh(p);
   capture_clock(&p->capture);
   take_rules(p);
+  probe_command(p);
+  grey_command(p);
   p->live->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
   plane_priority(p, p->live->cpu_ns);
   count_filter(p);
@@ -214,15 +216,22 @@ static void set_poll(struct plane *p, enum rm_poll poll) {
   __atomic_store_n(&p->board->live.worker[p->index].poll, poll, __ATOMIC_RELAXED);
 }
 
-static long nap_us(const struct plane *p) {
+static long idle_us(const struct plane *p) {
   for (uint32_t r = 0; r < RM_ROLES; r++)
     if (p->port[r].receives && p->port[r].fd < 0) return NAP_US;
   if (p->reflex.way[0].put || p->reflex.way[1].put || p->now < p->reflex.drain_until) return WATCH_US;
   return QUIET_US;
 }
 
+static long nap_us(const struct plane *p) {
+  long us = idle_us(p), probing = p->probe.count ? probe_nap_us(p) : us;
+  return probing < us ? probing : us;
+}
+
 /* The node itself stood still. */
 static void note_stall(struct plane *p, uint64_t lost_ns) {
+  if (p->probe.count) probes_excuse(&p->probe.probes, lost_ns);
+  if (p->grey.on) grey_stall(p);
   if (p->index == 0) return reflex_own_stall(&p->reflex, lost_ns);
   p->tally.stall_ns = lost_ns;
   p->tally.stalls++;
@@ -292,6 +301,8 @@ bool plane_turn(struct plane *p) {
   for (uint32_t role = RM_PRIMARY_IN; role < RM_ROLES; role++)
     if (p->has[role_side(role)]) any |= burst_box(p, role);
   if (p->held_count) hold_release(p);
+  if (p->probe.count) probe_turn(p);
+  if (p->grey.on) grey_turn(p);
   for (uint32_t role = 0; role < RM_ROLES; role++) port_flush(p, &p->port[role]);
   if (p->index == 0) {
     reflex_order(&p->reflex);
@@ -329,7 +340,7 @@ int plane_start(struct plane *p) {
     set_clock(worker, clock_ns(CLOCK_MONOTONIC));
     if (make_tables(worker) < 0) return -1;
   }
-  if (ports_open(p) < 0 || link_open(p) < 0) return -1;
+  if (ports_open(p) < 0 || link_open(p) < 0 || probe_open(p) < 0) return -1;
   for (uint32_t i = 0; i < p->crew->workers; i++) take_rules(p->crew->worker[i]);
   bool link[RM_BOXES][RM_SIDES];
   for (uint32_t r = RM_PRIMARY_IN; r < RM_ROLES; r++) link[role_of_box(r)][role_side(r)] = p->port[r].view->link;

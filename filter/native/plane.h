@@ -11,6 +11,7 @@
 #include "capture.h"
 #include "crew.h"
 #include "filter.h"
+#include "grey.h"
 #include "reflex.h"
 
 #define RM_BURST 64
@@ -93,6 +94,8 @@ struct plane {
   struct held held[RM_HELD];
   uint32_t held_first, held_count;
   struct neighbour neighbour[RM_SIDES][RM_NEIGHBOURS];
+  struct probing probe;
+  struct greying grey;
 };
 
 static inline uint32_t role_outer(uint32_t side) { return side == RM_SIDE_UP ? RM_UPSTREAM : RM_DOWNSTREAM; }
@@ -181,6 +184,8 @@ void link_set(struct plane *p, struct port *port, bool up);
 void neighbour_take(struct plane *p, const struct message *said);
 void neighbour_learn(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet);
 bool neighbour_answer(struct plane *p, uint32_t role, struct rte_mbuf *frame);
+/* The same, if a box asks for an address of the node's own; `mac` is the answer. */
+bool neighbour_answer_own(struct plane *p, uint32_t role, struct rte_mbuf *frame, const uint8_t mac[6]);
 
 /* pair.c: which two entries, one per side, are one connection. */
 void pair_offer(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);

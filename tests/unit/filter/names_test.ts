@@ -42,6 +42,10 @@ const TABLE: readonly (readonly [string, string, string, readonly string[]])[] =
   ["rm_parse", "parse_", "parses", names.PARSE],
   ["rm_counter", "count_", "counters", names.COUNTER],
   ["rm_tap", "tap_", "taps", names.TAP],
+  ["rm_probe_kind", "probe_", "probe_kinds", names.PROBE_KIND],
+  ["rm_probe_expect", "probe_", "probe_expects", names.PROBE_EXPECT],
+  ["rm_probe_reason", "probe_", "probe_reasons", names.PROBE_REASON],
+  ["rm_grey_reason", "grey_", "grey_reasons", names.GREY_REASON],
   ["rm_age", "age_", "ages", names.AGE],
 ];
 
