@@ -23,6 +23,7 @@ import {
   giveOrder,
   listEvents,
   listFlows,
+  listProbes,
   reportCheck,
   reportFindings,
   showStatus,
@@ -74,6 +75,8 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
       return ask((node) => showStatus(node, options, terminal));
     case "flows":
       return ask((node) => listFlows(node, options, terminal));
+    case "probe":
+      return ask((node) => listProbes(node, options, terminal));
     case "events":
       return ask((node) => listEvents(node, options, terminal));
     case "switchover":

@@ -10,13 +10,26 @@ import type { BudgetLimits } from "../filter/budget.ts";
 import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rule.ts";
 import { crossCheck, flowSlots } from "./config_checks.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
-import { AGES, CAPTURE, FAILOVER, FILTER, LOG, NODE, PLANE, PORTS, RULE } from "./config_keys.ts";
+import {
+  AGES,
+  CAPTURE,
+  FAILOVER,
+  FILTER,
+  GREY,
+  LOG,
+  NODE,
+  PLANE,
+  PORTS,
+  PROBE,
+  RULE,
+} from "./config_keys.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
+import type { Probe } from "./config_probes.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";
 import { type Role, ROLES } from "./view.ts";
 
-export type { FilterRule, Port, Problem };
+export type { FilterRule, Port, Probe, Problem };
 
 const BYTES_PER_MBIT = 125_000;
 
@@ -42,6 +55,8 @@ export interface Config {
     readonly ages: Values<typeof AGES>;
   };
   readonly failover: Values<typeof FAILOVER>;
+  readonly probes: readonly Probe[];
+  readonly grey: Values<typeof GREY>;
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly api: { readonly socket: string };
   readonly log: Values<typeof LOG>;
@@ -120,6 +135,11 @@ function build(shape: Shape): Config {
       ages: section(shape, "filter.ages", AGES),
     },
     failover: section(shape, "failover", FAILOVER),
+    probes: Array.from(
+      { length: shape.lists.get("probe") ?? 0 },
+      (_, i) => section(shape, `probe[${i}]`, PROBE),
+    ),
+    grey: section(shape, "grey", GREY),
     capture: captureOf(shape, node.stateDirectory),
     api: { socket: socketOf(shape) },
     log: section(shape, "log", LOG),

@@ -8,6 +8,7 @@ import { FLOW_BYTES } from "../filter/names.ts";
 import { type FilterRule, PRESETS } from "../filter/rule.ts";
 import { FAILOVER, PORTS, RULE, RULES_MAX } from "./config_keys.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
+import { probeChecks } from "./config_probes.ts";
 import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
 
 export interface Checked {
@@ -19,7 +20,9 @@ export interface Checked {
 export function crossCheck(shape: Shape, matchFault: (expression: string) => string | null): Checked {
   const checked: Checked = { problems: [], warnings: [] };
   const view = new View(shape, checked);
-  for (const check of [portsApart, directories, cores, failover, memory, capture, rules]) check(view);
+  for (const check of [portsApart, directories, cores, failover, memory, capture, rules, probeChecks]) {
+    check(view);
+  }
   for (let index = 0; index < shape.rules; index++) {
     const path = `filter.rules[${index}].match`;
     const match = view.text(path);
@@ -30,7 +33,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
 }
 
 /** What one check sees and where it says what it found. */
-class View {
+export class View {
   constructor(readonly shape: Shape, readonly out: Checked) {}
 
   number(path: string): number | null {

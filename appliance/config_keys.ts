@@ -9,6 +9,7 @@ import { LIMIT } from "../filter/names.ts";
 import type { Preset } from "../filter/rule.ts";
 import { type Keys, pathFault } from "./config_key.ts";
 import { CAPTURE } from "./config_keys_capture.ts";
+import { GREY, PROBE } from "./config_keys_probe.ts";
 import { PLANE } from "./config_plane.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
 
@@ -248,7 +249,7 @@ export const FAILOVER = {
   },
 } as const satisfies Keys;
 
-export { CAPTURE };
+export { CAPTURE, GREY, PROBE };
 
 export const API = {
   socket: {
@@ -304,6 +305,15 @@ export const SECTIONS: readonly Section[] = [
   },
   section("filter.ages", AGES, "How long a flow may be idle before it is forgotten."),
   section("failover", FAILOVER, "When the traffic moves."),
+  {
+    ...section(
+      "probe",
+      PROBE,
+      "Frames of the node's own that go through the boxes, any number of them up to 16. What they find moves the traffic.",
+    ),
+    list: true,
+  },
+  section("grey", GREY, "Loss, delay and repetition of real traffic through the serving box."),
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
   section("api", API, "The local API that the command line uses."),
   section("log", LOG, "What is written to standard error."),

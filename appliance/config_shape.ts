@@ -35,6 +35,8 @@ export interface Shape {
   /** Paths that the text gives, as opposed to defaults. */
   readonly given: ReadonlySet<string>;
   readonly rules: number;
+  /** How many tables each list has, by its path; a list that is not there has none. */
+  readonly lists: ReadonlyMap<string, number>;
   readonly problems: Problem[];
   readonly places: ReadonlyMap<string, Place>;
   readonly file: string;
@@ -83,7 +85,11 @@ class Reader implements Shape {
   readonly values = new Map<string, Scalar>();
   readonly given = new Set<string>();
   readonly problems: Problem[] = [];
-  rules = 0;
+  readonly lists = new Map<string, number>();
+
+  get rules(): number {
+    return this.lists.get("filter.rules") ?? 0;
+  }
 
   constructor(readonly places: ReadonlyMap<string, Place>, readonly file: string) {}
 
@@ -119,7 +125,7 @@ class Reader implements Shape {
       const reason = `is ${kindOf(value)}, not a list of tables`;
       return this.#problem(section.path, { reason, found: showValue(value), accepted });
     }
-    this.rules = value.length;
+    this.lists.set(section.path, value.length);
     value.forEach((element: unknown, index) => {
       const path = `${section.path}[${index}]`;
       if (isTable(element)) this.members(section.path, path, element);

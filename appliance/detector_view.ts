@@ -5,6 +5,7 @@
  */
 import type { Board } from "../filter/board.ts";
 import { DETECTOR, type Detector, LIGHT } from "../filter/names.ts";
+import { greyDetail, probeDetail } from "./probe_view.ts";
 import type { DetectorView, Light } from "./view.ts";
 
 const NS_PER_MS = 1e6;
@@ -22,7 +23,7 @@ export function readDetectors(board: Board, box: number, now: { readonly monoNs:
     return [{
       detector,
       light,
-      reason: detectorReason(detector, light, board.number("detection.detail", i)),
+      reason: detectorReason(board, detector, light, board.number("detection.detail", i)),
       sinceMs: ago("detection.since_ns"),
       ageMs: ago("detection.seen_ns"),
     }];
@@ -54,6 +55,8 @@ const BAD: Readonly<Record<Detector, string>> = {
   check: "the box does not answer",
 };
 
-function detectorReason(detector: Detector, light: Light, _detail: number): string {
+function detectorReason(board: Board, detector: Detector, light: Light, detail: number): string {
+  if (light !== "green" && detector === "probe") return probeDetail(board, detail);
+  if (light !== "green" && detector === "grey") return greyDetail(detail);
   return light === "green" ? GOOD[detector] : BAD[detector];
 }

@@ -19,10 +19,22 @@ import { Journal } from "./journal.ts";
 import { nodeFixed, planeFixed } from "./config_fixed.ts";
 import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
+import { writeGrey, writeProbes } from "./probe_command.ts";
+import { readProbeFrame } from "./probe_files.ts";
+import { readProbes } from "./probe_view.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
 import { absentStatus, planeEvent, specsOf } from "./node_views.ts";
-import type { Box, EventView, FlowView, NodeControl, NodeStatus, OrderResult, Path } from "./view.ts";
+import type {
+  Box,
+  EventView,
+  FlowView,
+  NodeControl,
+  NodeStatus,
+  OrderResult,
+  Path,
+  ProbeListing,
+} from "./view.ts";
 
 const TICK_MS = 10;
 const JUDGE_EVERY = 10;
@@ -149,6 +161,10 @@ export class Node implements NodeControl {
     if (map === null) return 0;
     const rules = this.#config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
     writeReflexes(map.board, this.#config);
+    writeGrey(map.board, this.#config.grey);
+    for (const fault of writeProbes(map.board, map.publish, this.#config.probes, readProbeFrame)) {
+      this.say("error", fault);
+    }
     return writeRules(map.board, map.publish, rules, this.#config.filter);
   }
 
@@ -238,6 +254,11 @@ export class Node implements NodeControl {
 
   events({ after, limit }: { after: number; limit: number }): readonly EventView[] {
     return this.#journal.since(after, limit);
+  }
+
+  probes(): ProbeListing {
+    const board = this.#keeper.map?.board;
+    return board === undefined ? { probes: [], traffic: [] } : readProbes(board, this.#now());
   }
 
   switchover({ force }: { force: boolean }): Promise<OrderResult> {

@@ -11,6 +11,7 @@ import type { Options } from "./arguments.ts";
 import { NodeSilentError, type RemoteNode } from "./client.ts";
 import { EXIT, type Exit } from "./commands.ts";
 import { type Painter, painter } from "./paint.ts";
+import { renderProbes } from "./probe_text.ts";
 import { ratesBetween, renderEvents, renderFlows, renderStatus } from "./text.ts";
 
 /** Where words go, and what time it is. */
@@ -94,6 +95,12 @@ export async function listFlows(node: RemoteNode, options: Options, terminal: Te
 export async function listEvents(node: RemoteNode, options: Options, terminal: Terminal): Promise<Exit> {
   const events = (await node.events({ after: 0, limit: LIMIT_MAX })).slice(-options.number("limit"));
   terminal.out(options.flag("json") ? toJson(events) : renderEvents(events));
+  return EXIT.ok;
+}
+
+export async function listProbes(node: RemoteNode, options: Options, terminal: Terminal): Promise<Exit> {
+  const listing = await node.probes();
+  terminal.out(options.flag("json") ? toJson(listing) : renderProbes(listing, painter(terminal.colours)));
   return EXIT.ok;
 }
 

@@ -5,13 +5,21 @@
  * comes back as its own words.
  */
 import { reasonOf } from "../appliance/reason.ts";
-import type { CaptureListing, EventView, FlowView, NodeStatus, OrderResult } from "../appliance/view.ts";
+import type {
+  CaptureListing,
+  EventView,
+  FlowView,
+  NodeStatus,
+  OrderResult,
+  ProbeListing,
+} from "../appliance/view.ts";
 
 /** `NodeControl`, from afar. */
 export interface RemoteNode {
   status(): Promise<NodeStatus>;
   flows(options: { limit: number; side?: string; text?: string }): Promise<readonly FlowView[]>;
   events(options: { after: number; limit: number }): Promise<readonly EventView[]>;
+  probes(): Promise<ProbeListing>;
   /** A refusal of the node is a result that is not ok, never an error. */
   order(name: "switchover" | "failback", options: { force: boolean }): Promise<OrderResult>;
   reload(): Promise<{ ok: boolean; text: string }>;
@@ -55,6 +63,7 @@ export function connectNode(socket: string): RemoteNode {
       const answer = await ask("GET", `/api/v1/events?after=${after}&limit=${limit}`);
       return told(answer, socket).events as EventView[];
     },
+    probes: async () => told(await ask("GET", "/api/v1/probes"), socket) as unknown as ProbeListing,
     order: async (name, options) => {
       const answer = await ask("POST", `/api/v1/${name}`, options);
       if (answer.status === 409) return answer.body.result as OrderResult;

@@ -6,6 +6,7 @@
  */
 
 import { captureCommands } from "./commands_capture.ts";
+import { probeCommand } from "./commands_probe.ts";
 import { EXPORT_FORMATS } from "../filter/export.ts";
 import { PRESETS } from "../filter/rule.ts";
 
@@ -191,6 +192,7 @@ export const COMMANDS: readonly Command[] = [
     examples: [{ line: "remediate events --limit 5", help: "The last five." }],
     exits: { 0: "listed", ...UNREACHABLE },
   },
+  probeCommand({ remote: REMOTE, json: JSON_OPTION, exits: { 0: "listed", ...UNREACHABLE } }),
   {
     name: "switchover",
     summary: "Move the traffic to the redundant box",
