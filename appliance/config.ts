@@ -25,7 +25,7 @@ import {
 } from "./config_keys.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
-import type { Probe } from "./config_probes.ts";
+import { type Probe, probeOf } from "./config_probes.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";
 import { type Role, ROLES } from "./view.ts";
 
@@ -137,7 +137,7 @@ function build(shape: Shape): Config {
     failover: section(shape, "failover", FAILOVER),
     probes: Array.from(
       { length: shape.lists.get("probe") ?? 0 },
-      (_, i) => section(shape, `probe[${i}]`, PROBE),
+      (_, i) => probeOf(section(shape, `probe[${i}]`, PROBE)),
     ),
     grey: section(shape, "grey", GREY),
     capture: captureOf(shape, node.stateDirectory),

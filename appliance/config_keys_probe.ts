@@ -6,6 +6,13 @@ import { parseIpAddress, parseMac } from "./ip_address.ts";
 export const PROBES_MAX = LIMIT.probes;
 const NAME_BYTES_MAX = LIMIT.name_bytes - 1;
 
+/** Where the configuration does not say: a host beyond must not be asked too much, and takes its time. */
+export const PACE_MS = {
+  seen: { interval: 3, timeout: 8 },
+  blocked: { interval: 3, timeout: 8 },
+  answered: { interval: 50, timeout: 200 },
+} as const satisfies Readonly<Record<(typeof PROBE_EXPECT)[number], object>>;
+
 export const PROBE = {
   name: {
     type: "text",
@@ -35,7 +42,10 @@ export const PROBE = {
   },
   from: address("10.1.0.250", "The address on the client side. It must belong to nobody else (see `own`)."),
   to: address("10.2.0.11", "The address on the server side."),
-  from_port: port(62000, "The port on the client side, for udp and tcp."),
+  from_port: port(
+    62000,
+    "The port on the client side, for udp and tcp. Of tcp that is to be answered it is the first of 64.",
+  ),
   to_port: port(7, "The port on the server side, for udp and tcp."),
   own: {
     type: "choice",
@@ -60,12 +70,20 @@ export const PROBE = {
     default: "both",
     help: "Which box is probed. The one that stands by is probed as well: that proves that it would forward.",
   },
-  interval_ms: integer([1, 60000], 3, "Time from one probe to the next, each way and box."),
-  timeout_ms: integer(
-    [1, 10000],
-    8,
-    "A probe that has not come by then is lost. At most 50 times `interval_ms`.",
-  ),
+  interval_ms: {
+    ...integer([1, 60000], null, "Time from one probe to the next, each way and box."),
+    absent: "3, or 50 if it is to be answered",
+    example: "3",
+  },
+  timeout_ms: {
+    ...integer(
+      [1, 10000],
+      null,
+      "A probe that has not come by then is lost. At most 50 times `interval_ms`.",
+    ),
+    absent: "8, or 200 if it is to be answered",
+    example: "8",
+  },
   fall: integer([1, 50], 3, "So many lost in a row make it fail."),
   rise: integer([1, 1000], 20, "So many good ones in a row make it well again."),
   on_failure: {
@@ -159,7 +177,7 @@ function mac(example: string, help: string) {
   } as const;
 }
 
-function integer(bounds: readonly [number, number], value: number, help: string) {
+function integer<T extends number | null>(bounds: readonly [number, number], value: T, help: string) {
   return { type: "integer", min: bounds[0], max: bounds[1], default: value, help } as const;
 }
 

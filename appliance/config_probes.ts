@@ -1,10 +1,17 @@
 /** Probes of a configuration: what is wrong with them together, and what they come to. Pure. */
 import type { View } from "./config_checks.ts";
 import type { Values } from "./config_key.ts";
-import { PROBE, PROBES_MAX } from "./config_keys_probe.ts";
+import { PACE_MS, PROBE, PROBES_MAX } from "./config_keys_probe.ts";
+import { LIMIT, PROBE_EXPECT } from "../filter/names.ts";
 import { parseIpAddress } from "./ip_address.ts";
 
-export type Probe = Values<typeof PROBE>;
+export type Probe = Values<typeof PROBE> & { readonly intervalMs: number; readonly timeoutMs: number };
+
+/** With the pace filled in. */
+export function probeOf(given: Values<typeof PROBE>): Probe {
+  const { interval, timeout } = PACE_MS[given.expect];
+  return { ...given, intervalMs: given.intervalMs ?? interval, timeoutMs: given.timeoutMs ?? timeout };
+}
 
 /** Probes of a track that are looked back at are 64; a bound below leaves room for stalls. */
 const TIMEOUT_INTERVALS_MAX = 50;
@@ -47,6 +54,10 @@ function ends(view: View, path: string): void {
     view.problem(`${path}.to`, "is of another IP version than from", "two IPv4 or two IPv6 addresses");
   }
   const up = view.is(`${path}.direction`, "up");
+  const last = 65_536 - 2 * LIMIT.probe_ports, first = view.number(`${path}.from_port`) ?? 0;
+  if (view.is(`${path}.expect`, "answered") && view.is(`${path}.kind`, "tcp") && first > last) {
+    view.problem(`${path}.from_port`, "leaves no room for 64 ports", `at most ${last}`);
+  }
   if (view.is(`${path}.expect`, "answered") && !up) {
     view.problem(
       `${path}.direction`,
@@ -57,7 +68,12 @@ function ends(view: View, path: string): void {
 }
 
 function times(view: View, path: string): void {
-  const interval = view.number(`${path}.interval_ms`), timeout = view.number(`${path}.timeout_ms`);
+  const expect = PROBE_EXPECT.find((one) => view.is(`${path}.expect`, one));
+  if (expect === undefined) return;
+  const of = (key: "interval_ms" | "timeout_ms", absent: number) =>
+    view.shape.values.get(`${path}.${key}`) === null ? absent : view.number(`${path}.${key}`);
+  const interval = of("interval_ms", PACE_MS[expect].interval),
+    timeout = of("timeout_ms", PACE_MS[expect].timeout);
   if (interval !== null && timeout !== null && timeout > TIMEOUT_INTERVALS_MAX * interval) {
     const most = `${TIMEOUT_INTERVALS_MAX * interval} at most`;
     view.problem(`${path}.timeout_ms`, `is more than ${TIMEOUT_INTERVALS_MAX} times interval_ms`, most);

@@ -158,6 +158,7 @@ export const LIMIT = {
   workers: 16,
   probes: 16,
   probe_bytes: 1536,
+  probe_ports: 32,
   delays: 64,
 } as const;
 /** Beginning of the capture file, "RMXC". */

@@ -157,6 +157,7 @@ enum rm_grey_reason {
 
 #define RM_PROBES 16
 #define RM_PROBE_BYTES 1536 /* of a probe's frame */
+#define RM_PROBE_PORTS 32   /* of each box in turn, where a host answers: it may still know the last one */
 #define RM_DELAYS 64        /* places of a histogram of delays, two for each doubling from 1024 ns on */
 #define RM_SPEC_BYTES 112
 #define RM_NAME_BYTES 32

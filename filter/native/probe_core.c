@@ -81,7 +81,7 @@ static void settle(struct probes *s, struct track *t) {
   bool failed = v->reason != RM_PROBE_WELL && v->reason != RM_PROBE_SOME_LOST, some = false;
   if (t->good_row >= p->rise) t->proven = true;
   if (t->bad_row >= p->fall) {
-    bool alone = fails_alone(s, t);
+    bool alone = v->reason == RM_PROBE_LOST || fails_alone(s, t);
     v->light = is_blocked(p) || (t->proven && alone) ? p->failure : RM_LIGHT_YELLOW;
     v->reason = is_blocked(p) ? RM_PROBE_LEAKED : !t->proven ? RM_PROBE_NEVER : alone ? RM_PROBE_LOST : RM_PROBE_NO_ANSWER;
   } else if (t->good_row >= p->rise || !failed) {

@@ -58,11 +58,13 @@ void probe_stamp(const struct probe_key *k, const struct rm_probe *probe, const 
   if (probe->kind == RM_PROBE_RAW) return;
   uint8_t *at = frame + from->token_at, *sum_at = frame + from->sum_at;
   if (probe->kind == RM_PROBE_TCP) {
-    uint32_t before = sum_of(at + 4, 4) + sum_of(at + 14, 2);
+    uint32_t before = sum_of(at, 2) + sum_of(at + 4, 4) + sum_of(at + 14, 2);
     uint16_t window;
+    if (probe->expect == RM_PROBE_ANSWERED)
+      write16(at, read16(at) + track_box(id.track) * RM_PROBE_PORTS + id.number % RM_PROBE_PORTS);
     write32(at + 4, sequence_of(k, (id.number & TCP_NUMBERS) << 6 | id.track, &window));
     write16(at + 14, window);
-    return amend(sum_at, before, sum_of(at + 4, 4) + sum_of(at + 14, 2));
+    return amend(sum_at, before, sum_of(at, 2) + sum_of(at + 4, 4) + sum_of(at + 14, 2));
   }
   uint32_t before = sum_of(at, RM_PROBE_TOKEN);
   uint64_t head = head_of(k, id), signature = mix(k, head);

@@ -4,7 +4,7 @@
  * The node is used as a person would: a configuration file, `scripts/remediate run`, and questions through
  * the command line. Nothing here knows its insides.
  */
-import type { EventView, NodeStatus } from "../../appliance/view.ts";
+import type { EventView, NodeStatus, ProbeListing } from "../../appliance/view.ts";
 import type { Lab } from "./engine.ts";
 import { bridgeScript } from "./plan.ts";
 import { end, sleep, tryRun } from "./process.ts";
@@ -17,6 +17,8 @@ export interface NodeOptions {
   readonly preset: "nat" | "firewall" | "lb" | "none";
   /** Lines of rules of one's own, TOML. @default none */
   readonly rules?: readonly string[];
+  /** Sections at the end of the configuration, TOML lines. @default none */
+  readonly more?: readonly string[];
   /** @default the node's own */
   readonly silenceMs?: number;
   /** Workers of the plane. @default 1 */
@@ -26,7 +28,7 @@ export interface NodeOptions {
 /** Configuration of the node for a lab, TOML. `directory` holds its state and its sockets; `core`: of the plane. */
 export function nodeConfig(
   directory: string,
-  options: Pick<NodeOptions, "preset" | "rules" | "silenceMs" | "cores">,
+  options: Pick<NodeOptions, "preset" | "rules" | "more" | "silenceMs" | "cores">,
   core: number | null = null,
 ): string {
   const ports = Object.entries(NODE_INTERFACES).map(([role, name]) => `${role} = "af_packet:${name}"`);
@@ -44,6 +46,7 @@ export function nodeConfig(
     `preset = "${options.preset}"`,
     ...(options.rules ?? []),
     ...(options.silenceMs === undefined ? [] : ["[failover]", `silence_ms = ${options.silenceMs}`]),
+    ...(options.more ?? []),
   ].join("\n") + "\n";
 }
 
@@ -120,6 +123,10 @@ export class LabNode {
 
   events(): Promise<EventView[]> {
     return this.#json(["events", "--limit", "1000"]);
+  }
+
+  probes(): Promise<ProbeListing> {
+    return this.#json(["probe"]);
   }
 
   /** Ends control in order; the plane, if it lives on, ends with the lab. */

@@ -6,7 +6,14 @@
  */
 import { type Config, parseConfig } from "../../appliance/config.ts";
 import { boardPath } from "../../appliance/paths.ts";
-import { type EventView, type NodeStatus, type OrderResult, type Role, ROLES } from "../../appliance/view.ts";
+import {
+  type EventView,
+  type NodeStatus,
+  type OrderResult,
+  type ProbeListing,
+  type Role,
+  ROLES,
+} from "../../appliance/view.ts";
 import type { MappedBoard, Native } from "../../filter/dpdk.ts";
 import { compileFilter } from "../../filter/pcap_filter.ts";
 import type { CompiledRule } from "../../filter/rule.ts";
@@ -186,6 +193,11 @@ export class TestNode {
   /** The journal, oldest first. */
   events(): Promise<readonly EventView[]> {
     return this.#remote.events({ after: 0, limit: 1000 });
+  }
+
+  /** Probes, and what traffic shows. */
+  probes(): Promise<ProbeListing> {
+    return this.#remote.probes();
   }
 
   /** What a failed test wants to know: where frames went, and what happened. */

@@ -51,7 +51,7 @@ function remote(control: FakeNode): RemoteNode {
     status: () => Promise.resolve(control.status()),
     flows: (options) => Promise.resolve(control.flows(options as Parameters<FakeNode["flows"]>[0])),
     events: (options) => Promise.resolve(control.events(options)),
-    probes: () => Promise.resolve(PROBE_LISTING),
+    probes: () => Promise.resolve(control.probes()),
     order: (name, options) => control[name](options),
     reload: () => control.reload(),
     captureFiles: () => Promise.resolve(control.captures.list()),
