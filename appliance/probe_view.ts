@@ -20,7 +20,7 @@ const PROBE_SAYS: Readonly<Record<ProbeReason, string>> = {
   some_lost: "comes through in part",
   never: "has never come through: is it right, and meant to pass?",
   leaked: "comes through and should be blocked",
-  no_answer: "is answered through neither box: look at the host it asks",
+  neither: "comes through neither box: look at what they share, the host it asks first",
   no_mac: "waits until the box is heard from, to learn its MAC",
 };
 const WELL_BLOCKED = "is blocked, as it should be";

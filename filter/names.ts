@@ -108,7 +108,7 @@ export const PROBE_REASON = [
   "some_lost",
   "never",
   "leaked",
-  "no_answer",
+  "neither",
   "no_mac",
 ] as const;
 /** Why traffic through a box is grey. */

@@ -138,7 +138,7 @@ enum rm_probe_reason {
   RM_PROBE_SOME_LOST,
   RM_PROBE_NEVER,     /* none has come through so far: no evidence against the box */
   RM_PROBE_LEAKED,    /* came out and should not */
-  RM_PROBE_NO_ANSWER, /* from neither box: the host beyond is to blame */
+  RM_PROBE_NEITHER,   /* through neither box since the same moment: something that they share is to blame */
   RM_PROBE_NO_MAC,    /* not sent, the box's address is not known yet */
   RM_PROBE_REASONS
 };

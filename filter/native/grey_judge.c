@@ -27,7 +27,9 @@ static bool is_over(const struct grey_meter *m, uint32_t bar) { return m->over_n
 static bool is_learning(const struct grey_meter *m, double least) { return m->learnt < least; }
 
 static void weigh(struct grey_meter *m, uint32_t i, uint32_t bar_ppm, const double seen[2]) {
-  double bar = bar_ppm / MILLION, p0 = m->usual + bar / 4, p1 = m->usual + bar;
+  /* The usual share is known only so well. */
+  double unsure = 3 * sqrt(m->usual * (1 - m->usual) / m->learnt);
+  double bar = bar_ppm / MILLION, p0 = m->usual + unsure + bar / 4, p1 = p0 + bar * 3 / 4;
   double all = seen[0], bad = seen[1];
   if (p1 > 0.99) p1 = 0.99;
   if (p0 > 0.95 * p1) p0 = 0.95 * p1;
@@ -53,9 +55,11 @@ static void meter(struct grey_meter *m, const struct bars *bars, const double se
     weigh(m, i, bars->ppm[i], seen);
     if (m->score[i] >= THRESHOLD) m->over_ns[i] = now;
     else if (m->over_ns[i] && m->score[i] < THRESHOLD / 4 && now - m->over_ns[i] > CALM_NS) m->over_ns[i] = 0;
-    well &= m->score[i] < THRESHOLD / 2 && !is_over(m, i);
+    well &= m->score[i] < THRESHOLD / 10 && !is_over(m, i);
   }
-  if (well && seen[0] > 0) m->usual += (seen[1] / seen[0] - m->usual) * fmin(1, seen[0] / SLOW);
+  if (!well || seen[0] <= 0) return;
+  m->learnt = fmin(SLOW, m->learnt + seen[0]);
+  m->usual += (seen[1] / seen[0] - m->usual) * fmin(1, seen[0] / m->learnt);
 }
 
 static void delays(struct grey_delays *d, const struct rm_grey *c, const uint64_t *fresh, uint64_t now) {

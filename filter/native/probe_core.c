@@ -2,8 +2,8 @@
  *
  * A track is red after `fall` bad ones in a row and well again after `rise` good ones. Bad is: not seen in time, or, of a
  * probe that is to be blocked, seen. Three things are no evidence against a box: a probe that was never good since it was
- * set up (it is the probe that is wrong), time in which the node itself stood still, and an answer that is missing from
- * both boxes (the host beyond is to blame).
+ * set up (it is the probe that is wrong), time in which the node itself stood still, and what both boxes begin to lose in
+ * the same moment.
  */
 #include <string.h>
 #include "probe_core.h"
@@ -11,6 +11,7 @@
 #define HISTORY 64u      /* probes that "some are lost" is judged by */
 #define SOME 4           /* of them bad: yellow */
 #define FEW 1            /* ... and at most so many: green again */
+#define APART_NS RM_S    /* boxes that fail within this time may share the cause */
 #define EXCUSES 2        /* own stalls give a probe so many times its time more, at most */
 
 static const struct rm_probe *probe_of(const struct probes *s, const struct track *t) {
@@ -83,7 +84,7 @@ static void settle(struct probes *s, struct track *t) {
   if (t->bad_row >= p->fall) {
     bool alone = v->reason == RM_PROBE_LOST || fails_alone(s, t);
     v->light = is_blocked(p) || (t->proven && alone) ? p->failure : RM_LIGHT_YELLOW;
-    v->reason = is_blocked(p) ? RM_PROBE_LEAKED : !t->proven ? RM_PROBE_NEVER : alone ? RM_PROBE_LOST : RM_PROBE_NO_ANSWER;
+    v->reason = is_blocked(p) ? RM_PROBE_LEAKED : !t->proven ? RM_PROBE_NEVER : alone ? RM_PROBE_LOST : RM_PROBE_NEITHER;
   } else if (t->good_row >= p->rise || !failed) {
     some = bad >= SOME || (bad > FEW && v->reason == RM_PROBE_SOME_LOST);
     v->light = some ? RM_LIGHT_YELLOW : RM_LIGHT_GREEN;
@@ -92,16 +93,23 @@ static void settle(struct probes *s, struct track *t) {
   s->changed |= before != v->light;
 }
 
-/* An answer may be missing because of the host beyond, which both boxes share: it is the box's fault only if the other box
- * has brought one since. */
+/* Two boxes that fail in the same moment share a cause: the host beyond, or the node itself. So it is the box's own fault if the
+ * other one has passed a probe since, or had failed long before. Where no host beyond takes part it is believed after
+ * a while as well. */
 static bool fails_alone(const struct probes *s, const struct track *t) {
   uint32_t i = (uint32_t)(t - s->track), probe = track_probe(i), box = track_box(i);
   const struct track *other = &s->track[probe_track(probe, 1 - box, track_side(i))];
-  if (s->probe[probe].expect != RM_PROBE_ANSWERED || !other->in_use) return true;
-  return other->good_sent_ns > t->bad_sent_ns;
+  if (!other->in_use || other->good_sent_ns > t->bad_sent_ns) return true;
+  if (other->bad_sent_ns && t->bad_sent_ns > other->bad_sent_ns + APART_NS) return true;
+  return s->probe[probe].expect == RM_PROBE_SEEN && s->now_ns > t->bad_sent_ns + APART_NS;
 }
 
 static void good(struct probes *s, struct track *t, uint64_t sent_ns) {
+  /* That one was blocked is known late: by then others, sent after it, may have come through. */
+  if (sent_ns < t->bad_sent_ns) {
+    t->lost_bits <<= 1;
+    return;
+  }
   t->good_row++;
   t->bad_row = 0;
   t->bad_sent_ns = t->excused_ns = 0;
@@ -202,9 +210,10 @@ void probes_judge(struct probes *s, const uint64_t seen_ns[RM_SIDES]) {
     struct track *t = &s->track[i];
     if (!t->in_use) continue;
     bool comes_back = probe_of(s, t)->expect == RM_PROBE_ANSWERED;
-    judge_track(s, t, seen_ns[comes_back ? track_side(i) : 1 - track_side(i)]);
-    /* What was put down to the host beyond may turn out to be the box's. */
-    if (comes_back && t->bad_row >= probe_of(s, t)->fall) settle(s, t);
+    s->now_ns = seen_ns[comes_back ? track_side(i) : 1 - track_side(i)];
+    judge_track(s, t, s->now_ns);
+    /* What was put down to both may turn out to be the fault of one. */
+    if (t->bad_row >= probe_of(s, t)->fall) settle(s, t);
   }
 }
 

@@ -63,6 +63,7 @@ struct track {
 struct probes {
   struct rm_probe probe[RM_PROBES];
   uint32_t count;
+  uint64_t now_ns;           /* of the judgement */
   bool changed;              /* something was seen or lost since probes_box() was asked */
   struct track track[RM_TRACKS];
   struct rm_probe_view *view; /* RM_TRACKS of them */
