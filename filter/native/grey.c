@@ -1,7 +1,7 @@
 /* Grey failure in the plane: names and samples packets, looks after their marks, and lets worker 0 judge.
  *
  * What is sampled are packets of flows known to pass, and SYNs. Where the node itself may have lost some (a full port, frames
- * missed, a stall, a switch) everything under way is forgotten rather than held against the box.
+ * missed, a switch) everything under way is forgotten rather than held against the box.
  */
 #include <string.h>
 #include "plane.h"
@@ -11,6 +11,7 @@
 #define FEW 150    /* ... more */
 #define SHIFT_MAX 20u
 #define FIRST_SHIFT 4u
+#define STALL_NS (20 * RM_MS)
 #define LATE_MAX_NS (50 * RM_MS)
 
 static struct grey_counts *counts(struct plane *p) { return &p->crew->grey.counts[p->index]; }
@@ -40,7 +41,8 @@ void grey_command(struct plane *p) {
     reflex_detect(&p->reflex, box, RM_DETECTOR_GREY, (struct said){RM_LIGHT_OFF, 0});
 }
 
-void grey_stall(struct plane *p) { forget(p); }
+/* What came out meanwhile waits to be received, several bursts of it. */
+void grey_stall(struct plane *p) { p->grey.look_ns = p->now + STALL_NS; }
 
 static uint64_t name_of(const struct grey_seen *seen) {
   const uint8_t *transport = seen->frame + seen->peek->transport_offset;
@@ -150,16 +152,21 @@ static void tick(struct plane *p) {
   gather(p, &fresh);
   for (uint32_t s = 0; s < RM_SIDES; s++) adapt(p, s, fresh.entered[s]);
   grey_judge(&g->judge, &g->command, &fresh, serving(p), p->now);
-  for (uint32_t box = 0; box < RM_BOXES; box++)
-    reflex_detect(&p->reflex, box, RM_DETECTOR_GREY, grey_said(&g->judge, &g->command, box, p->now));
+  for (uint32_t box = 0; box < RM_BOXES; box++) {
+    struct said said = grey_said(&g->judge, &g->command, box, p->now);
+    /* A box that loses some is better than none. */
+    bool only = (int)box == serving(p) && !p->board->live.box[1 - box].alive;
+    if (said.light == RM_LIGHT_RED && only) said.light = RM_LIGHT_YELLOW;
+    reflex_detect(&p->reflex, box, RM_DETECTOR_GREY, said);
+  }
   grey_show(&g->judge, p->board->live.grey);
   show_counts(p);
 }
 
 void grey_turn(struct plane *p) {
   struct greying *g = &p->grey;
-  if (p->now - g->look_ns < LOOK_NS) return;
-  g->look_ns = p->now;
+  if (p->now < g->look_ns) return;
+  g->look_ns = p->now + LOOK_NS;
   look(p);
   if (p->index || p->now - g->tick_ns < RM_GREY_TICK_NS) return;
   g->tick_ns = p->now;

@@ -26,7 +26,7 @@ struct greying {
 void grey_command(struct plane *p);
 /* Each turn while it is on. */
 void grey_turn(struct plane *p);
-/* The node stood still: what is under way says nothing. */
+/* The node stood still: what is under way has more time. */
 void grey_stall(struct plane *p);
 /* A frame from outside goes into the serving box by its port of `side`; one came out there. */
 void grey_put(struct plane *p, uint32_t side, const struct grey_seen *seen);

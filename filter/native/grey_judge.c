@@ -8,8 +8,8 @@
 #include "probe_core.h"
 #include "grey_core.h"
 
-#define THRESHOLD 20.0   /* e^20 packets between false alarms, if losses were independent */
-#define BURST 6          /* a tick adds a sixth of it at most */
+#define THRESHOLD 16.0   /* e^16 packets between false alarms, if losses were independent */
+#define BURST 5          /* a tick adds a fifth of it at most */
 #define FADE 0.995       /* of a score in a tick: without traffic it is forgotten in a minute */
 #define CALM_NS (3 * RM_S)
 #define LEARN 2000.0     /* samples before anything is judged */
