@@ -25,6 +25,7 @@ import {
   listBoxes,
   listEvents,
   listFlows,
+  listProbes,
   reportCheck,
   reportFindings,
   showStatus,
@@ -79,6 +80,8 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
       return ask((node) => listFlows(node, options, terminal));
     case "bfd":
       return ask((node) => showBfd(node, options, terminal));
+    case "probe":
+      return ask((node) => listProbes(node, options, terminal));
     case "events":
       return ask((node) => listEvents(node, options, terminal));
     case "switchover":

@@ -21,9 +21,11 @@ import {
   DRILL,
   FAILOVER,
   FILTER,
+  GREY,
   LOG,
   NODE,
   PLANE,
+  PROBE,
   REDUNDANT,
   RULE,
   SWITCH,
@@ -31,11 +33,12 @@ import {
 } from "./config_keys.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
+import { type Probe, probeOf } from "./config_probes.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";
 import type { SwitchSettings } from "./failover/external/settings.ts";
 import { ALL_ROLES, type BaseRole, type Box, BOXES, type Role, ROLES, rolesOfBox } from "./view.ts";
 
-export type { FilterRule, Port, Problem };
+export type { FilterRule, Port, Probe, Problem };
 
 const BYTES_PER_MBIT = 125_000;
 
@@ -71,6 +74,8 @@ export interface Config {
   readonly bfd: readonly BfdSession[];
   /** External ones. */
   readonly switches: readonly SwitchSettings[];
+  readonly probes: readonly Probe[];
+  readonly grey: Values<typeof GREY>;
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly drill: Values<typeof DRILL>;
   readonly api: { readonly socket: string };
@@ -176,6 +181,8 @@ function build(shape: Shape): Config {
     switches: elements(shape, "switch").map((path) =>
       switchSettings(section(shape, path, SWITCH), failover.deadPolicy)
     ),
+    probes: elements(shape, "probe").map((path) => probeOf(section(shape, path, PROBE))),
+    grey: section(shape, "grey", GREY),
     capture: captureOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
     api: { socket: socketOf(shape) },

@@ -12,6 +12,7 @@ import { FAILOVER, PORTS, REDUNDANT_MAX, RULE, RULES_MAX } from "./config_keys.t
 import { checks, silence, votes } from "./config_checks_failover.ts";
 import { switches } from "./config_external.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
+import { probeChecks } from "./config_probes.ts";
 import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
 
 export interface Checked {
@@ -37,6 +38,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
     drill,
     rules,
     switches,
+    probeChecks,
   ];
   for (const check of all) {
     check(view);

@@ -15,6 +15,7 @@ import { CHECK } from "./config_keys_check.ts";
 import { DAMPING, SILENCE, VOTES } from "./config_keys_votes.ts";
 import { SWITCH } from "./config_keys_external.ts";
 import { SWITCHING } from "./config_keys_switching.ts";
+import { GREY, PROBE } from "./config_keys_probe.ts";
 import { PLANE } from "./config_plane.ts";
 import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
 
@@ -293,7 +294,7 @@ export const FAILOVER = {
   ...SWITCHING,
 } as const satisfies Keys;
 
-export { BFD, CAPTURE, CHECK, DAMPING, DRILL, SWITCH, VOTES };
+export { BFD, CAPTURE, CHECK, DAMPING, DRILL, GREY, PROBE, SWITCH, VOTES };
 
 export const API = {
   socket: {
@@ -361,6 +362,12 @@ export const SECTIONS: readonly Section[] = [
     "Questions to a box itself: is it there? What they are worth: `failover.votes.check`.",
   ),
   list("bfd", BFD, "Sessions of BFD (RFC 5880, 5881, 5883) with boxes that speak it."),
+  list(
+    "probe",
+    PROBE,
+    "Frames of the node's own that go through the boxes, any number of them up to 16. What they find moves the traffic.",
+  ),
+  section("grey", GREY, "Loss, delay and repetition of real traffic through the serving box."),
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
   section("drill", DRILL, "Canaries: connections of the node's own through the box that does not serve."),
   section("api", API, "The local API that the command line uses."),

@@ -7,6 +7,7 @@ import type { Board } from "../filter/board.ts";
 import { DETECTOR, type Detector, LIGHT } from "../filter/names.ts";
 import { bfdReason } from "./bfd_view.ts";
 import { FAULT, type Fault, FAULT_TEXT } from "./failover/check.ts";
+import { greyDetail, probeDetail } from "./probe_view.ts";
 import type { DetectorView, Light } from "./view.ts";
 
 const NS_PER_MS = 1e6;
@@ -70,6 +71,8 @@ interface Said {
 }
 
 function detectorReason(board: Board, { detector, light, detail }: Said): string {
+  if (light !== "green" && detector === "probe") return probeDetail(board, detail);
+  if (light !== "green" && detector === "grey") return greyDetail(detail);
   if (detector === "bfd") return bfdReason(detail, light, board);
   if (detector === "check" && light !== "green") {
     const { index, fault } = readCheckDetail(detail);

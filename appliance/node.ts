@@ -29,6 +29,9 @@ import { writeLastPath } from "./last_path.ts";
 import { readLeft } from "./members.ts";
 import { Orders } from "./orders.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
+import { writeGrey, writeProbes } from "./probe_command.ts";
+import { readProbeFrame } from "./probe_files.ts";
+import { readProbes } from "./probe_view.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
 import { NodeExternals } from "./node_externals.ts";
@@ -42,7 +45,16 @@ import {
   specsOf,
   withExternals,
 } from "./node_views.ts";
-import type { Box, EventView, FlowView, NodeControl, NodeStatus, OrderResult, Path } from "./view.ts";
+import type {
+  Box,
+  EventView,
+  FlowView,
+  NodeControl,
+  NodeStatus,
+  OrderResult,
+  Path,
+  ProbeListing,
+} from "./view.ts";
 
 const TICK_MS = 10;
 const JUDGE_EVERY = 10;
@@ -203,6 +215,10 @@ export class Node implements NodeControl {
     writeReflexes(map.board, this.#config);
     writeLeftBoxes(map.board, readLeft(this.#config));
     writeBfd(map.board, map.publish, this.#config.bfd, this.#bfdKeys);
+    writeGrey(map.board, this.#config.grey);
+    for (const fault of writeProbes(map.board, map.publish, this.#config.probes, readProbeFrame)) {
+      this.say("error", fault);
+    }
     return writeRules(map.board, map.publish, rules, this.#config.filter);
   }
 
@@ -340,6 +356,11 @@ export class Node implements NodeControl {
 
   events({ after, limit }: { after: number; limit: number }): readonly EventView[] {
     return this.#journal.since(after, limit);
+  }
+
+  probes(): ProbeListing {
+    const board = this.#keeper.map?.board;
+    return board === undefined ? { probes: [], traffic: [] } : readProbes(board, this.#now());
   }
 
   switchover({ force, box = null }: { force: boolean; box?: string | null }): Promise<OrderResult> {

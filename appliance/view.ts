@@ -12,6 +12,8 @@ import {
   type Detector,
   type EventKind,
   PATH,
+  type ProbeExpect,
+  type ProbeKind,
   ROLE,
 } from "../filter/names.ts";
 
@@ -321,6 +323,56 @@ export interface FlowView {
   readonly binding: string;
 }
 
+/** One probe, one way through one box. */
+export interface ProbeView {
+  readonly name: string;
+  readonly kind: ProbeKind;
+  readonly expect: ProbeExpect;
+  readonly box: Box;
+  /** `up` goes in on the client side. */
+  readonly direction: "up" | "down";
+  /** off: there is nothing to say so far. */
+  readonly light: Light | "off";
+  readonly reason: string;
+  readonly sent: number;
+  readonly seen: number;
+  readonly lost: number;
+  /** Of the lost ones, those that came later. */
+  readonly late: number;
+  /** Those given more time because the node itself stood still. */
+  readonly excused: number;
+  /** Time through the box; null: none came. */
+  readonly delayUs:
+    | { readonly min: number; readonly p50: number; readonly p99: number; readonly max: number }
+    | null;
+  /** Time since the last one came; null: none did. */
+  readonly ageMs: number | null;
+}
+
+/** What real traffic shows of the box that serves, one way. Shares 0..1, of the last second; `usual` is what was learnt. */
+export interface TrafficView {
+  readonly direction: "up" | "down";
+  /** too-little: nothing is judged yet; changed: the box alters packets so that they are not known again. */
+  readonly state: "judged" | "too-little" | "changed";
+  readonly sampled: number;
+  readonly lost: number;
+  readonly loss: Measured;
+  readonly openings: Measured;
+  readonly repeats: Measured;
+  /** Medians. */
+  readonly delayUs: Measured;
+}
+
+export interface Measured {
+  readonly now: number;
+  readonly usual: number;
+}
+
+export interface ProbeListing {
+  readonly probes: readonly ProbeView[];
+  readonly traffic: readonly TrafficView[];
+}
+
 export interface OrderResult {
   readonly ok: boolean;
   readonly path: Path;
@@ -422,6 +474,8 @@ export interface NodeControl {
   leave(options: { box: string }): Promise<OrderResult>;
   /** Validates and takes over a changed configuration; problems leave the old one in force. */
   reload(): Promise<{ ok: boolean; text: string }>;
+  /** Probes through the boxes, and what real traffic shows. */
+  probes(): ProbeListing;
   readonly captures: CaptureControl;
   readonly drills: DrillControl;
 }

@@ -109,6 +109,9 @@ export const COUNTER = [
   "replay_unknown",
   "guarded",
   "announced",
+  "probe_taken",
+  "probe_stray",
+  "probe_unsent",
 ] as const;
 /** Of a BFD session, as on the wire (RFC 5880, 4.1). */
 export const BFD_STATE = ["admin_down", "down", "init", "up"] as const;
@@ -148,6 +151,31 @@ export const BFD_DISCARD = [
 ] as const;
 /** Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to one. */
 export const TAP = ["copy", "in", "out"] as const;
+/** Frames of the node's own through the boxes. */
+export const PROBE_KIND = ["icmp", "udp", "tcp", "raw"] as const;
+/** What is to become of them. */
+export const PROBE_EXPECT = ["seen", "answered", "blocked"] as const;
+/** Why a probe has its light. */
+export const PROBE_REASON = [
+  "well",
+  "lost",
+  "some_lost",
+  "never",
+  "leaked",
+  "neither",
+  "no_mac",
+] as const;
+/** Why traffic through a box is grey. */
+export const GREY_REASON = [
+  "well",
+  "loss_low",
+  "loss",
+  "loss_high",
+  "one_way",
+  "openings",
+  "repeats",
+  "delay",
+] as const;
 /** Classes of flows for ageing. */
 export const AGE = ["tcp_opening", "tcp", "tcp_closing", "udp", "icmp", "other"] as const;
 
@@ -184,6 +212,10 @@ export const LIMIT = {
   workers: 16,
   bfd_sessions: 16,
   bfd_key_bytes: 20,
+  probes: 16,
+  probe_bytes: 1536,
+  probe_ports: 32,
+  delays: 64,
 } as const;
 /** Beginning of the capture file, "RMXC". */
 export const CAPTURE_MAGIC = 0x43584d52;
@@ -199,6 +231,8 @@ export type Why = (typeof WHY)[number];
 export type Parse = (typeof PARSE)[number];
 export type Nature = (typeof NATURE)[number];
 export type Age = (typeof AGE)[number];
+export type ProbeKind = (typeof PROBE_KIND)[number];
+export type ProbeExpect = (typeof PROBE_EXPECT)[number];
 export type Detector = (typeof DETECTOR)[number];
 export type BfdState = (typeof BFD_STATE)[number];
 export type BfdDiag = (typeof BFD_DIAG)[number];

@@ -11,6 +11,7 @@ import type { Invocation, Options } from "./arguments.ts";
 import { NodeSilentError, type RemoteNode } from "./client.ts";
 import { EXIT, type Exit } from "./commands.ts";
 import { type Painter, painter } from "./paint.ts";
+import { renderProbes } from "./probe_text.ts";
 import { ratesBetween, renderBoxes, renderEvents, renderFlows, renderStatus } from "./text.ts";
 
 /** Where words go, and what time it is. */
@@ -114,6 +115,12 @@ export async function changeMember(
   if (result.ok) terminal.out(`${result.text}\n`);
   else terminal.err(`Cannot let ${box} ${change}: ${result.text}\n`);
   return result.ok ? EXIT.ok : EXIT.failed;
+}
+
+export async function listProbes(node: RemoteNode, options: Options, terminal: Terminal): Promise<Exit> {
+  const listing = await node.probes();
+  terminal.out(options.flag("json") ? toJson(listing) : renderProbes(listing, painter(terminal.colours)));
+  return EXIT.ok;
 }
 
 const ORDERS = { switchover: "switch over", failback: "fail back", reload: "reload" } as const;

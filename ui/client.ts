@@ -14,6 +14,7 @@ import type {
   FlowView,
   NodeStatus,
   OrderResult,
+  ProbeListing,
 } from "../appliance/view.ts";
 
 /** `NodeControl`, from afar. */
@@ -21,6 +22,7 @@ export interface RemoteNode {
   status(): Promise<NodeStatus>;
   flows(options: { limit: number; side?: string; text?: string }): Promise<readonly FlowView[]>;
   events(options: { after: number; limit: number }): Promise<readonly EventView[]>;
+  probes(): Promise<ProbeListing>;
   /** A refusal of the node is a result that is not ok, never an error. */
   order(name: "switchover" | "failback", options: { force: boolean; box?: string }): Promise<OrderResult>;
   member(change: "join" | "leave", box: string): Promise<OrderResult>;
@@ -70,6 +72,7 @@ export function connectNode(socket: string): RemoteNode {
     },
     order: async (name, options) => carriedOut(await ask("POST", `/api/v1/${name}`, options), socket),
     member: async (change, box) => carriedOut(await ask("POST", `/api/v1/boxes/${change}`, { box }), socket),
+    probes: async () => told(await ask("GET", "/api/v1/probes"), socket) as unknown as ProbeListing,
     reload: async () => {
       const answer = await ask("POST", "/api/v1/reload");
       if (answer.status === 422) return { ok: false, text: String(answer.body.detail) };

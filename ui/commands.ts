@@ -8,6 +8,7 @@
 import { boxCommands } from "./commands_box.ts";
 import { captureCommands } from "./commands_capture.ts";
 import { drillCommands } from "./commands_drill.ts";
+import { probeCommand } from "./commands_probe.ts";
 import { EXPORT_FORMATS } from "../filter/export.ts";
 import { PRESETS } from "../filter/rule.ts";
 
@@ -197,6 +198,7 @@ export const COMMANDS: readonly Command[] = [
     examples: [{ line: "remediate events --limit 5", help: "The last five." }],
     exits: { 0: "listed", ...UNREACHABLE },
   },
+  probeCommand({ remote: REMOTE, json: JSON_OPTION, exits: { 0: "listed", ...UNREACHABLE } }),
   {
     name: "bfd",
     summary: "Show the BFD sessions with the boxes",

@@ -157,12 +157,46 @@ enum rm_counter {
   RM_COUNT_REPLAY_UNKNOWN,   /* ... that were not: the box changes such frames too much to tell which came out */
   RM_COUNT_GUARDED,          /* drop: a box that had just begun to serve would have ended a connection that lives */
   RM_COUNT_ANNOUNCED,        /* addresses told to the network after a switch */
+  RM_COUNT_PROBE_TAKEN,      /* probes of the node's own that came out of a box and were held back */
+  RM_COUNT_PROBE_STRAY,      /* other frames for the address that probes are sent from, held back */
+  RM_COUNT_PROBE_UNSENT,     /* probes not made: no buffer, or no address of the box is known */
   RM_COUNTERS
 };
 
 /* Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to a port. */
 enum rm_tap { RM_TAP_COPY, RM_TAP_IN, RM_TAP_OUT, RM_TAPS };
 
+enum rm_probe_kind { RM_PROBE_ICMP, RM_PROBE_UDP, RM_PROBE_TCP, RM_PROBE_RAW, RM_PROBE_KINDS };
+/* What is to become of a probe: it comes out on the other side, a host beyond answers it, or it does not come out. */
+enum rm_probe_expect { RM_PROBE_SEEN, RM_PROBE_ANSWERED, RM_PROBE_BLOCKED, RM_PROBE_EXPECTS };
+/* Why a probe has its light; in the detail of the detector: reason << 16 | side << 8 | number of the probe. */
+enum rm_probe_reason {
+  RM_PROBE_WELL,
+  RM_PROBE_LOST,      /* so many in a row */
+  RM_PROBE_SOME_LOST,
+  RM_PROBE_NEVER,     /* none has come through so far: no evidence against the box */
+  RM_PROBE_LEAKED,    /* came out and should not */
+  RM_PROBE_NEITHER,   /* through neither box since the same moment: something that they share is to blame */
+  RM_PROBE_NO_MAC,    /* not sent, the box's address is not known yet */
+  RM_PROBE_REASONS
+};
+/* Why traffic through a box is grey; in the detail: reason << 16 | side where it goes in << 8. */
+enum rm_grey_reason {
+  RM_GREY_WELL,
+  RM_GREY_LOSS_LOW,  /* above the lowest of the three bars, and so on */
+  RM_GREY_LOSS,
+  RM_GREY_LOSS_HIGH,
+  RM_GREY_ONE_WAY,   /* most is lost one way and nothing the other */
+  RM_GREY_OPENINGS,  /* new connections fail, old ones are well */
+  RM_GREY_REPEATS,   /* a wave of retransmissions */
+  RM_GREY_DELAY,
+  RM_GREY_REASONS
+};
+
+#define RM_PROBES 16
+#define RM_PROBE_BYTES 1536 /* of a probe's frame */
+#define RM_PROBE_PORTS 32   /* of each box in turn, where a host answers: it may still know the last one */
+#define RM_DELAYS 64        /* places of a histogram of delays, two for each doubling from 1024 ns on */
 #define RM_SPEC_BYTES 112
 #define RM_NAME_BYTES 32
 #define RM_ERROR_BYTES 256

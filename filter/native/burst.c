@@ -188,9 +188,12 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   uint32_t state =
       k->plain ? rm_quiet(&p->table[side], k, rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len, p->now, false) : 0;
   struct rm_flow *waiting = NULL;
+  uint32_t passing = b->passing.frames;
   if (state == 0) v = judge_outer(p, side, b, i, &waiting);
   else if (state & RM_HOT_PASSES) note_passing(b, k->slot);
   int box = serving(p);
+  if (__builtin_expect(p->grey.on, 0) && k->plain)
+    grey_put(p, side, &(struct grey_seen){rte_pktmbuf_mtod(m, uint8_t *), k, b->passing.frames != passing});
   if (box >= 0) {
     if (v.why != RM_WHY_NONE) copy_to_standbys(p, side, m, v);
     if (waiting) return hold_frame(p, side, m, seed_claim(side, slot_of(p, side, waiting), waiting));
@@ -231,6 +234,7 @@ bool burst_outer(struct plane *p, uint32_t side) {
   }
   receive(p, &p->port[role_outer(side)], &b);
   if (b.n == 0) return false;
+  if (__builtin_expect(p->probe.beyond, 0)) b.n = probe_take_outer(p, side, b.frame, b.n);
   if (__builtin_expect(waits, 0)) {
     pause_keep(p, side, b.frame, b.n);
     return true;
@@ -277,6 +281,8 @@ static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16
   }
   if (__builtin_expect(p->keeps, 0) && !replay_out(p, role, m, k)) return rte_pktmbuf_free(m);
   if ((int)box == serving(p)) {
+    if (__builtin_expect(p->grey.on, 0) && k->plain)
+      grey_got(p, side, &(struct grey_seen){rte_pktmbuf_mtod(m, uint8_t *), k, true});
     if (alive) note_out(p, side);
     p->live->box[box].out_packets++;
   } else {
@@ -311,6 +317,7 @@ bool burst_box(struct plane *p, uint32_t role) {
   if (__builtin_expect(p->bfd.roles >> role & 1, 0)) b.n = bfd_sift(p, role, b.frame, b.n);
   hear(p); /* the path, puts and SYNs that led to these frames were told before them */
   drain_first(p, role);
+  if (__builtin_expect(p->probe.takes, 0)) b.n = probe_take(p, role, b.frame, b.n);
   bool passes = (int)box == serving(p) || drains(p, box);
   if (passes) peek(p, role_side(role), &b);
   for (uint16_t i = 0; i < b.n; i++) {

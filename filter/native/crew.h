@@ -13,6 +13,8 @@
 #define RM_CREW_H
 #include "crossing.h"
 #include "once.h"
+#include "grey_core.h"
+#include "probe.h"
 #include "reflex.h"
 
 #define RM_SWALLOWS 32768u /* seed frames expected to come out of a box, in sets of RM_SWALLOW_WAYS */
@@ -63,6 +65,8 @@ struct crew {
   struct trace_log *log[RM_WORKERS];
   struct rm_once once;
   uint64_t ending[RM_ENDINGS];    /* resets and errors that went into a box: number 32, time 31, side 1 (guard.c) */
+  struct probe_common probe;
+  struct grey_common grey;
 };
 
 /* What a worker keeps for its next report, and what worker 0 has taken of the others'. */
@@ -99,6 +103,8 @@ void crew_hear(struct plane *p);
 void crew_report(struct plane *p);
 /* Worker 0: judge by the reflexes what everybody has seen, and publish the path. */
 void crew_judge(struct plane *p);
+/* For how long the slowest worker of a side has not looked whether something came out. */
+uint64_t crew_unseen_ns(const struct plane *p, uint32_t side);
 
 /* sum.c: worker 0 adds up what all have counted. */
 void crew_sum(struct plane *p);

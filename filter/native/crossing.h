@@ -18,7 +18,8 @@ enum message_kind {
   MESSAGE_LINK,      /* the kernel takes nothing for port `slot` */
   MESSAGE_FRAME,     /* send `pointer`, a frame, out of port `slot` */
   MESSAGE_SEED,      /* play the next step of `pointer`, a seed */
-  MESSAGE_BFD        /* `pointer`, a frame that port `slot` received, is for a BFD session */
+  MESSAGE_BFD,       /* `pointer`, a frame that port `slot` received, is for a BFD session */
+  MESSAGE_PROBE      /* a probe of track `slot` was seen: {seq, ns, how} */
 };
 
 struct message {

@@ -145,6 +145,28 @@ static void describe_live(struct describe *d) {
   NAMED("copied", live.rule, RM_RULES);
 }
 
+#define PROBE(member) EACH("probe", command.probe, member, RM_PROBES)
+#define PROBE_FRAME(member) EACH("probe_frame", command.probe_frame, member, RM_PROBES * RM_SIDES)
+#define PROBE_VIEW(member) EACH("probed", live.probe, member, RM_PROBES * RM_BOXES * RM_SIDES)
+#define GREY(member) EACH("grey", live.grey, member, RM_SIDES)
+
+static void describe_probes(struct describe *d) {
+  ONE(command, probe_generation), ONE(command, probe_count);
+  PROBE(name), PROBE(kind), PROBE(expect), PROBE(failure), PROBE(ways), PROBE(boxes), PROBE(own), PROBE(fall);
+  PROBE(rise), PROBE(interval_ns), PROBE(timeout_ns), PROBE(addr);
+  PROBE_FRAME(bytes), PROBE_FRAME(token_at), PROBE_FRAME(sum_at), PROBE_FRAME(mac_given), PROBE_FRAME(mark_at);
+  PROBE_FRAME(mark_bytes), PROBE_FRAME(frame);
+  PROBE_VIEW(light), PROBE_VIEW(reason), PROBE_VIEW(sent), PROBE_VIEW(seen), PROBE_VIEW(lost), PROBE_VIEW(late);
+  PROBE_VIEW(excused), PROBE_VIEW(sent_ns), PROBE_VIEW(seen_ns), PROBE_VIEW(delay_ns_min), PROBE_VIEW(delay_ns_max);
+  PROBE_VIEW(delay);
+  ONE(command, grey.on), ONE(command, grey.act), ONE(command, grey.loss_low), ONE(command, grey.loss);
+  ONE(command, grey.loss_high), ONE(command, grey.openings), ONE(command, grey.repeats);
+  ONE(command, grey.delay_times), ONE(command, grey.delay_ns), ONE(command, grey.wait_ns), ONE(command, grey.hold_ns);
+  GREY(sampled), GREY(lost), GREY(openings), GREY(openings_lost), GREY(segments), GREY(repeats), GREY(loss);
+  GREY(loss_usual), GREY(openings_loss), GREY(openings_usual), GREY(repeat), GREY(repeat_usual), GREY(delay_ns);
+  GREY(delay_ns_usual), GREY(learning), GREY(blind);
+}
+
 static void describe_workers(struct describe *d) {
   ONE(live, workers), ONE(live, bypass);
   EACH("worker", live.worker, cpu, RM_WORKERS);
@@ -223,7 +245,8 @@ static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "tx_full", "mirror_full", "blocked", "shadow", "drained", "arp_answered", "arp_unknown", "seeded",
     "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls",
     "flow_evicted_live", "handover_full", "crossing_full", "seed_held", "paused", "injected", "inject_refused",
-    "replayed", "replay_seen", "replay_dropped", "replay_unknown", "guarded", "announced"};
+    "replayed", "replay_seen", "replay_dropped", "replay_unknown", "guarded", "announced", "probe_taken",
+    "probe_stray", "probe_unsent"};
 static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "keepalive", "first",
                                               "payload", "ack", "fragment", "bytes", "turn", "sample", "all"};
 static const char *const PARSE_NAME[RM_PARSES] = {
@@ -251,6 +274,7 @@ void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
   describe_command(&d);
   describe_port(&d);
   describe_live(&d);
+  describe_probes(&d);
   describe_workers(&d);
   describe_event(&d);
   describe_bfd(&d);

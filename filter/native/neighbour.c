@@ -117,27 +117,48 @@ static bool advertise(struct rte_mbuf *m, const struct rm_packet *packet, const 
   return true;
 }
 
-/* Answer a request that the standby sent on `role`. Returns true when the frame was turned into the answer
- * and queued; otherwise the caller still owns it. */
-bool neighbour_answer(struct plane *p, uint32_t role, struct rte_mbuf *m) {
-  struct rm_packet packet;
-  uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), ip[16];
-  if (rm_parse(frame, m->pkt_len, &packet) != RM_PARSE_NEIGHBOUR) return false;
-  announce_learn(p, role, frame, &packet);
-  bool arp = is_arp(frame, &packet);
-  uint8_t *body = frame + (arp ? packet.ip_offset : packet.transport_offset);
+/* A request for an address, and for which one. */
+struct request { struct rte_mbuf *m; struct rm_packet packet; uint8_t *frame, *body, ip[16]; bool arp; };
+
+static bool is_request(struct rte_mbuf *m, struct request *r) {
+  uint8_t *frame = r->frame = rte_pktmbuf_mtod(m, uint8_t *), *ip = r->ip;
+  r->m = m;
+  if (rm_parse(frame, m->pkt_len, &r->packet) != RM_PARSE_NEIGHBOUR) return false;
+  const struct rm_packet packet = r->packet;
+  bool arp = r->arp = is_arp(frame, &packet);
+  uint8_t *body = r->body = frame + (arp ? packet.ip_offset : packet.transport_offset);
   if (arp && body[7] == ARP_REQUEST && memcmp(body + 14, body + 24, 4) != 0) map4(ip, body + 24);
   else if (!arp && packet.transport_offset && body[0] == SOLICITATION &&
            m->pkt_len >= packet.transport_offset + 24u && (frame[packet.ip_offset + 8] | frame[packet.ip_offset + 9]))
     memcpy(ip, body + 8, 16);
   else return false; /* announcements and duplicate address detection are not for the network */
-  struct neighbour *n = find(p, role_side(role), ip);
-  if (!n->used || memcmp(n->ip, ip, 16) != 0) return count(p, RM_COUNT_ARP_UNKNOWN, 1, 0), false;
+  return true;
+}
+
+static bool reply(struct plane *p, uint32_t role, const struct request *r, const uint8_t from[6]) {
+  struct rte_mbuf *m = r->m;
   uint8_t mac[6];
-  memcpy(mac, n->mac, 6);
-  if (arp) arp_reply(frame, body, mac);
-  else if (!advertise(m, &packet, mac)) return false;
+  memcpy(mac, from, 6);
+  if (r->arp) arp_reply(r->frame, r->body, mac);
+  else if (!advertise(m, &r->packet, mac)) return false;
   count(p, RM_COUNT_ARP_ANSWERED, 1, 0);
   port_queue(p, role, m, false);
   return true;
+}
+
+/* Answer a request that the standby sent on `role`. Returns true when the frame was turned into the answer
+ * and queued; otherwise the caller still owns it. */
+bool neighbour_answer(struct plane *p, uint32_t role, struct rte_mbuf *m) {
+  struct request r;
+  bool asks = is_request(m, &r);
+  if (r.packet.verdict == RM_PARSE_NEIGHBOUR) announce_learn(p, role, r.frame, &r.packet);
+  if (!asks) return false;
+  struct neighbour *n = find(p, role_side(role), r.ip);
+  if (!n->used || memcmp(n->ip, r.ip, 16) != 0) return count(p, RM_COUNT_ARP_UNKNOWN, 1, 0), false;
+  return reply(p, role, &r, n->mac);
+}
+
+bool neighbour_answer_own(struct plane *p, uint32_t role, struct rte_mbuf *m, const uint8_t mac[6]) {
+  struct request r;
+  return is_request(m, &r) && probe_owns(p, role_side(role), r.ip) && reply(p, role, &r, mac);
 }

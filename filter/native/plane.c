@@ -200,6 +200,8 @@ static void housekeep(struct plane *p) {
   take_rules(p);
   standby_refresh(p);
   bfd_take_orders(p);
+  probe_command(p);
+  grey_command(p);
   p->live->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
   plane_priority(p, p->live->cpu_ns);
   count_filter(p);
@@ -216,7 +218,7 @@ static void set_poll(struct plane *p, enum rm_poll poll) {
   __atomic_store_n(&p->board->live.worker[p->index].poll, poll, __ATOMIC_RELAXED);
 }
 
-static long nap_us(const struct plane *p) {
+static long idle_us(const struct plane *p) {
   for (uint32_t r = 0; r < p->roles; r++)
     if (p->port[r].receives && p->port[r].fd < 0) return NAP_US; /* BFD is content with that */
   if (p->reflex.moving) return NAP_US;
@@ -225,8 +227,15 @@ static long nap_us(const struct plane *p) {
   return p->bfd.roles ? bfd_nap_us(p, us) : us;
 }
 
+static long nap_us(const struct plane *p) {
+  long us = idle_us(p), probing = p->probe.count ? probe_nap_us(p) : us;
+  return probing < us ? probing : us;
+}
+
 /* The node itself stood still. */
 static void note_stall(struct plane *p, uint64_t lost_ns) {
+  if (p->probe.count) probes_excuse(&p->probe.probes, lost_ns);
+  if (p->grey.on) grey_stall(p);
   if (p->index == 0) return reflex_own_stall(&p->reflex, lost_ns);
   p->tally.stall_ns = lost_ns;
   p->tally.stalls++;
@@ -300,6 +309,8 @@ bool plane_turn(struct plane *p) {
   if (p->held_count) hold_release(p);
   if (p->index == 0) inject_frames(p);
   if (p->bfd.roles && p->index == 0) bfd_turn(p);
+  if (p->probe.count) probe_turn(p);
+  if (p->grey.on) grey_turn(p);
   for (uint32_t role = 0; role < p->roles; role++) port_flush(p, &p->port[role]);
   if (p->index == 0) {
     reflex_order(&p->reflex);
@@ -338,7 +349,7 @@ int plane_start(struct plane *p) {
     set_clock(worker, clock_ns(CLOCK_MONOTONIC));
     if (make_tables(worker) < 0) return -1;
   }
-  if (ports_open(p, 0, p->roles) < 0 || link_open(p) < 0) return -1;
+  if (ports_open(p, 0, p->roles) < 0 || link_open(p) < 0 || probe_open(p) < 0) return -1;
   for (uint32_t i = 0; i < p->crew->workers; i++) {
     if (replay_open(p->crew->worker[i]) < 0) return -1;
     standby_refresh(p->crew->worker[i]);

@@ -13,6 +13,7 @@
 #include "carrier.h"
 #include "crew.h"
 #include "filter.h"
+#include "grey.h"
 #include "reflex.h"
 
 #define RM_BURST 64
@@ -115,6 +116,8 @@ struct plane {
   struct neighbour neighbour[RM_SIDES][RM_NEIGHBOURS];
   struct addresses addresses[RM_SIDES];
   uint32_t announced_switch, announcements; /* number of the switch, and how often the network was told of it */
+  struct probing probe;
+  struct greying grey;
 };
 
 static inline uint32_t role_outer(uint32_t side) { return side == RM_SIDE_UP ? RM_UPSTREAM : RM_DOWNSTREAM; }
@@ -212,6 +215,8 @@ bool propagate_hides(const struct plane *p, const struct port *port);
 void neighbour_take(struct plane *p, const struct message *said);
 void neighbour_learn(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet);
 bool neighbour_answer(struct plane *p, uint32_t role, struct rte_mbuf *frame);
+/* The same, if a box asks for an address of the node's own; `mac` is the answer. */
+bool neighbour_answer_own(struct plane *p, uint32_t role, struct rte_mbuf *frame, const uint8_t mac[6]);
 
 /* announce.c: a frame came out of a box by `role` that says who has which address. */
 void announce_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);

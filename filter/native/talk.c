@@ -34,6 +34,7 @@ static void take(struct plane *p, uint32_t from, const struct message *said) {
     case MESSAGE_FRAME: return port_queue(p, said->slot, said->pointer, false);
     case MESSAGE_SEED: return seed_go_on(p, said->pointer);
     case MESSAGE_BFD: return bfd_take(p, said->slot, said->pointer);
+    case MESSAGE_PROBE: return probe_hear(p, said);
   }
 }
 
@@ -186,7 +187,7 @@ void crew_hear(struct plane *p) {
 }
 
 /* For how long the slowest worker of a side has not looked whether something came out. */
-static uint64_t unseen_ns(const struct plane *p, uint32_t side) {
+uint64_t crew_unseen_ns(const struct plane *p, uint32_t side) {
   uint64_t slowest = 0;
   for (uint32_t queue = 0; queue < p->crew->queues; queue++) {
     uint32_t i = crew_worker(p->crew, side, queue);
@@ -211,7 +212,7 @@ void crew_judge(struct plane *p) {
   if (p->crew->workers == 1) return reflex_judge(r);
   uint64_t moved[RM_SIDES] = {0}, to[RM_SIDES];
   /* When each looked is read before what it saw. */
-  for (uint32_t s = 0; s < RM_SIDES; s++) moved[s] = unseen_ns(p, 1 - s);
+  for (uint32_t s = 0; s < RM_SIDES; s++) moved[s] = crew_unseen_ns(p, 1 - s);
   fold(p);
   for (uint32_t s = 0; s < RM_SIDES; s++) {
     struct way *w = &r->way[s];

@@ -4,7 +4,7 @@
  * The node is used as a person would: a configuration file, `scripts/remediate run`, and questions through
  * the command line. Nothing here knows its insides.
  */
-import type { EventView, NodeStatus } from "../../appliance/view.ts";
+import type { EventView, NodeStatus, ProbeListing } from "../../appliance/view.ts";
 import type { Lab } from "./engine.ts";
 import { bridgeScript } from "./plan.ts";
 import { end, type RunResult, sleep, tryRun } from "./process.ts";
@@ -17,13 +17,14 @@ export interface NodeOptions {
   readonly preset: "nat" | "firewall" | "lb" | "none";
   /** Lines of rules of one's own, TOML. @default none */
   readonly rules?: readonly string[];
+  /** Sections at the end of the configuration, TOML lines. @default none */
+  readonly more?: readonly string[];
   /** @default the node's own */
   readonly silenceMs?: number;
   /** Workers of the plane. @default 1 */
   readonly cores?: number;
   /** Lines for [failover], and what follows them, TOML. */
   readonly failover?: readonly string[];
-  readonly more?: readonly string[];
 }
 
 /** Configuration of the node for a lab, TOML. `directory` holds its state and its sockets; `core`: of the plane. */
@@ -131,6 +132,10 @@ export class LabNode {
   /** A command as a person would type it, without --config. */
   command(argv: readonly string[]): Promise<RunResult> {
     return this.#ask([...argv]);
+  }
+
+  probes(): Promise<ProbeListing> {
+    return this.#json(["probe"]);
   }
 
   /** Ends control in order; the plane, if it lives on, ends with the lab. */

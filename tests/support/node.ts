@@ -11,6 +11,7 @@ import {
   type EventView,
   type NodeStatus,
   type OrderResult,
+  type ProbeListing,
   type Role,
   ROLES,
 } from "../../appliance/view.ts";
@@ -193,6 +194,11 @@ export class TestNode {
   /** The journal, oldest first. */
   events(): Promise<readonly EventView[]> {
     return this.#remote.events({ after: 0, limit: 1000 });
+  }
+
+  /** Probes, and what traffic shows. */
+  probes(): Promise<ProbeListing> {
+    return this.#remote.probes();
   }
 
   /** What a failed test wants to know: where frames went, and what happened. */

@@ -13,6 +13,7 @@ import type {
   NodeStatus,
   OrderResult,
   PortView,
+  ProbeListing,
   Role,
 } from "../../../appliance/view.ts";
 import { ROLES } from "../../../appliance/view.ts";
@@ -151,6 +152,35 @@ export const CAPTURE_LISTING: CaptureListing = {
   }],
 };
 
+export const PROBE_LISTING: ProbeListing = {
+  probes: [{
+    name: "web",
+    kind: "tcp",
+    expect: "seen",
+    box: "primary",
+    direction: "up",
+    light: "yellow",
+    reason: "comes through in part",
+    sent: 100,
+    seen: 95,
+    lost: 5,
+    late: 1,
+    excused: 2,
+    delayUs: { min: 20, p50: 31, p99: 90, max: 120 },
+    ageMs: 2,
+  }],
+  traffic: [{
+    direction: "up",
+    state: "judged",
+    sampled: 5000,
+    lost: 50,
+    loss: { now: 0.01, usual: 0 },
+    openings: { now: 0, usual: 0.1 },
+    repeats: { now: 0, usual: 0 },
+    delayUs: { now: 40, usual: 38 },
+  }],
+};
+
 export interface FakeNode extends NodeControl {
   /** Every call as "name JSON". */
   readonly calls: string[];
@@ -188,6 +218,10 @@ export function fakeNode(): FakeNode {
     events(options) {
       note("events", options);
       return [eventView(1), eventView(2), eventView(3)].slice(0, options.limit);
+    },
+    probes() {
+      note("probes");
+      return PROBE_LISTING;
     },
     switchover(options) {
       note("switchover", options);

@@ -1,0 +1,85 @@
+/** Grey failure on real traffic through real boxes: a share of packets lost one way is found and named; a good box is left alone. */
+import assert from "node:assert/strict";
+import { dirname } from "node:path";
+import type { NodeStatus } from "../../appliance/view.ts";
+import { Lab } from "../../scripts/lab/engine.ts";
+import { programs } from "../../scripts/lab/native.ts";
+import { LabNode } from "../../scripts/lab/node.ts";
+import { sleep } from "../../scripts/lab/process.ts";
+import { startServers } from "../../scripts/lab/servers.ts";
+import { hotReplica } from "../../scripts/lab/topology.ts";
+
+const TOP = dirname(dirname(import.meta.dirname!));
+const LOOKS = 100;
+const LOOK_MS = 100;
+/** 5,000 datagrams a second, each answered. */
+const INTERVAL_US = "200";
+
+async function until(node: LabNode, what: string, is: (status: NodeStatus) => boolean): Promise<NodeStatus> {
+  for (let look = 0;; look++) {
+    const status = await node.status();
+    if (is(status)) return status;
+    if (look === LOOKS) {
+      throw new Error(`Cannot see ${what}: ${JSON.stringify([status.boxes, await node.probes()])}`);
+    }
+    await sleep(LOOK_MS);
+  }
+}
+
+const grey = ({ boxes }: NodeStatus, box: 0 | 1) =>
+  boxes[box]!.detectors.find(({ detector }) => detector === "grey");
+
+for (
+  const [kind, way, words, act, cores] of [
+    ["firewall", "in", "traffic from the clients loses packets", true, 1],
+    ["nat", "out", "traffic from the servers loses packets", false, 1],
+    ["nat", "in", "traffic from the clients loses packets", true, 2],
+  ] as const
+) {
+  Deno.test(`a ${kind} that loses 5 % of what enters by ${way} is found, by ${cores} core(s), and left ${act ? "" : "only "}if told so`, async () => {
+    await using lab = await Lab.up(hotReplica({ kind, clients: 1, servers: 1, serverMbit: null }));
+    const built = await programs(TOP);
+    const node = await LabNode.start(lab, {
+      top: TOP,
+      preset: "nat",
+      cores,
+      more: ["[grey]", `act = ${act}`, "delay_ms = 0"],
+    });
+    try {
+      await startServers(lab, built);
+      lab.start("c1", [built.probe, "send", "10.2.0.11", "7001", INTERVAL_US, "40000"]);
+      await until(node, "a green primary", (status) => grey(status, 0)?.light === "green");
+      const drop = [
+        "nft",
+        "insert",
+        "rule",
+        "inet",
+        "box",
+        "forward",
+        "iifname",
+        way,
+        "numgen",
+        "random",
+        "mod",
+        "100",
+        "<",
+        "5",
+        "drop",
+      ];
+      await lab.exec("primary", drop);
+      const light = act ? "red" : "yellow";
+      const status = await until(
+        node,
+        `a ${light} primary`,
+        (status) => grey(status, 0)?.light === light && grey(status, 0)!.reason === words,
+      );
+      assert.equal(status.path, act ? "redundant" : "primary");
+      const causes = (await node.events()).filter(({ kind }) => kind === "switch").map(({ cause }) => cause);
+      assert.deepEqual(causes, act ? ["grey"] : []);
+      const { traffic } = await node.probes();
+      assert.ok(traffic.every(({ sampled }) => sampled > 1000), JSON.stringify(traffic));
+    } finally {
+      await node.stop();
+    }
+  });
+}
