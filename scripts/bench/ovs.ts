@@ -114,7 +114,8 @@ export class OpenVSwitch {
   }
 
   #flows(command: string, ...more: string[]): Promise<string> {
-    return run(["ovs-ofctl", command, `unix:${this.#directory}/${BRIDGE}.mgmt`, ...more]);
+    const options = more.filter((word) => word.startsWith("-")), rest = more.filter((w) => !w.startsWith("-"));
+    return run(["ovs-ofctl", ...options, command, `unix:${this.#directory}/${BRIDGE}.mgmt`, ...rest]);
   }
 
   /**
@@ -134,6 +135,26 @@ export class OpenVSwitch {
       await this.#configure(["--", ...ports, "--", ...make, "--", "set", "Bridge", BRIDGE, "mirrors=@m"]);
     }
     await this.#tell(["revalidator/purge"]);
+  }
+
+  /** Adds a group, in OpenFlow 1.3's words. */
+  async addGroup(group: string): Promise<void> {
+    await this.#flows("add-group", "-OOpenFlow13", group);
+  }
+
+  /** Flows that need OpenFlow 1.3, for instance because they name a group. */
+  async addFlow(flow: string): Promise<void> {
+    await this.#flows("add-flow", "-OOpenFlow13", flow);
+  }
+
+  /** Settings of the interface of a port, in the words of `ovs-vsctl set`. */
+  async setInterface(name: string, settings: readonly string[]): Promise<void> {
+    await this.#configure(["set", "Interface", name, ...settings]);
+  }
+
+  /** One column of an interface, as `ovs-vsctl` prints it. */
+  async interfaceColumn(name: string, column: string): Promise<string> {
+    return (await this.#configure(["get", "Interface", name, column])).trim();
   }
 
   async ports(): Promise<Map<number, PortCount>> {

@@ -5,6 +5,7 @@
  * the command line. Nothing here knows its insides.
  */
 import type { EventView, NodeStatus } from "../../appliance/view.ts";
+import { connectNode, type RemoteNode } from "../../ui/client.ts";
 import type { Lab } from "./engine.ts";
 import { bridgeScript } from "./plan.ts";
 import { end, sleep, tryRun } from "./process.ts";
@@ -19,6 +20,9 @@ export interface NodeOptions {
   readonly rules?: readonly string[];
   /** @default the node's own */
   readonly silenceMs?: number;
+  /** Further lines of [failover], and tables behind it. @default none */
+  readonly failover?: readonly string[];
+  readonly more?: readonly string[];
   /** Workers of the plane. @default 1 */
   readonly cores?: number;
 }
@@ -26,7 +30,7 @@ export interface NodeOptions {
 /** Configuration of the node for a lab, TOML. `directory` holds its state and its sockets; `core`: of the plane. */
 export function nodeConfig(
   directory: string,
-  options: Pick<NodeOptions, "preset" | "rules" | "silenceMs" | "cores">,
+  options: Omit<NodeOptions, "top">,
   core: number | null = null,
 ): string {
   const ports = Object.entries(NODE_INTERFACES).map(([role, name]) => `${role} = "af_packet:${name}"`);
@@ -43,7 +47,10 @@ export function nodeConfig(
     "[filter]",
     `preset = "${options.preset}"`,
     ...(options.rules ?? []),
-    ...(options.silenceMs === undefined ? [] : ["[failover]", `silence_ms = ${options.silenceMs}`]),
+    "[failover]",
+    ...(options.silenceMs === undefined ? [] : [`silence_ms = ${options.silenceMs}`]),
+    ...(options.failover ?? []),
+    ...(options.more ?? []),
   ].join("\n") + "\n";
 }
 
@@ -112,6 +119,11 @@ export class LabNode {
     // 4: the node answers and says that it is degraded, which after a failure it is.
     if (code !== 0 && code !== 4) throw new Error(`Cannot ask the node for ${argv[0]}: ${stderr.trim()}`);
     return JSON.parse(stdout) as T;
+  }
+
+  /** Its API, for questions that are asked often or are in a hurry. The caller closes it. */
+  connect(): RemoteNode {
+    return connectNode(`${this.lab.directory}/run/control.sock`);
   }
 
   status(): Promise<NodeStatus> {
