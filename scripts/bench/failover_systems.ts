@@ -4,7 +4,7 @@
  * Ours and Open vSwitch stand between two boxes with the same addresses; keepalived runs in the boxes. Every
  * program lives in a namespace of the lab, with files of its own, and ends with it.
  */
-import { BFD_SIDES, bfdScript, birdConfig, SWITCH_MAC, switchBfd } from "../lab/bird.ts";
+import { BFD_RULE, BFD_SIDES, birdConfig, switchBfd, switchNeighbours } from "../lab/bird.ts";
 import { Lab } from "../lab/engine.ts";
 import type { Lifetime } from "../lab/lifetime.ts";
 import type { Programs } from "../lab/native.ts";
@@ -83,7 +83,8 @@ async function startSwitch(lab: Lab): Promise<Standing> {
   for (const box of lab.topology.boxes) {
     const config = `${lab.directory}/${box.name}-bird.conf`;
     await Deno.writeTextFile(config, birdConfig());
-    await lab.script(box.name, bfdScript(box));
+    await lab.exec(box.name, ["nft", BFD_RULE]);
+    await lab.script(box.name, switchNeighbours(box));
     const own = ["-s", `${config}.ctl`, "-P", `${config}.pid`];
     lab.startNode(box.name, ["bird", "-f", "-c", config, ...own], `${box.name}-bird.log`).unref();
   }
@@ -96,9 +97,12 @@ async function startSwitch(lab: Lab): Promise<Standing> {
   }
   for (const group of GROUPS) await ovs.addGroup(group);
   for (const flow of FLOWS) await ovs.addFlow(flow);
-  const up = () => untilUp(ovs, names.slice(2));
-  await up();
-  return { lab, peer: NODE_NS, node: null, restore: up, stop: () => Promise.resolve() };
+  await untilUp(ovs, names.slice(2));
+  const restore = async () => {
+    await lab.script("primary", switchNeighbours(lab.topology.boxes[0]!));
+    await untilUp(ovs, names.slice(2));
+  };
+  return { lab, peer: NODE_NS, node: null, restore, stop: () => Promise.resolve() };
 }
 
 async function startPair(lab: Lab, advertMs: number, carry: boolean): Promise<Standing> {

@@ -33,10 +33,12 @@ export function birdConfig(): string {
   ].join("\n") + "\n";
 }
 
-/** For `sh -e` in the box: BFD is let in, and the switch's MAC is known, so that nobody asks. */
-export function bfdScript(box: Box): string {
+/** For `nft` in the box. */
+export const BFD_RULE = "add rule inet box input udp dport 3784 accept";
+
+/** For `sh -e` in the box: the switch's MAC, which nobody answers for. Lost with the link, even if permanent. */
+export function switchNeighbours(box: Box): string {
   return [
-    "nft add rule inet box input udp dport 3784 accept",
     `ip neigh replace ${BFD_SIDES.in.node} lladdr ${SWITCH_MAC} dev ${box.inside} nud permanent`,
     `ip neigh replace ${BFD_SIDES.out.node} lladdr ${SWITCH_MAC} dev ${box.outside} nud permanent`,
   ].join("\n") + "\n";
@@ -51,8 +53,9 @@ export function switchBfd(side: BfdSide): string[] {
     bfd_src_ip: side.node,
     bfd_dst_ip: side.box,
     bfd_local_src_mac: SWITCH_MAC,
-    bfd_local_dst_mac: SWITCH_MAC,
-    bfd_remote_dst_mac: side.boxMac,
+    // Of what is sent, and of what is taken for BFD when it comes.
+    bfd_local_dst_mac: side.boxMac,
+    bfd_remote_dst_mac: SWITCH_MAC,
   };
   return Object.entries(settings).map(([key, value]) => `bfd:${key}=${JSON.stringify(value)}`);
 }

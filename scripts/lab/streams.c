@@ -258,9 +258,10 @@ static int by_value(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-/* Longest time without an arrival that ends after the event; without an event, of all. */
+/* Longest time without an arrival that ends after the event; without an event, of all. When the last was sent, the next
+ * arrival would have been due. */
 static uint64_t longest_gap(const struct run *r, const struct stream *s, bool down) {
-  uint64_t *at = calloc(s->sent + 1u, sizeof *at), gap = 0;
+  uint64_t *at = calloc(s->sent + 2u, sizeof *at), gap = 0;
   uint32_t n = 0;
   if (!at) die("allocate memory");
   for (uint32_t i = 0; i < s->sent; i++) {
@@ -268,6 +269,7 @@ static uint64_t longest_gap(const struct run *r, const struct stream *s, bool do
     if (ns) at[n++] = ns;
   }
   qsort(at, n, sizeof *at, by_value);
+  if (s->sent && s->mark[s->sent - 1].sent > (n ? at[n - 1] : 0)) at[n++] = s->mark[s->sent - 1].sent;
   for (uint32_t i = 1; i < n; i++)
     if (at[i] >= r->event_ns && at[i] - at[i - 1] > gap) gap = at[i] - at[i - 1];
   free(at);
