@@ -9,7 +9,14 @@ import { Lab } from "../lab/engine.ts";
 import type { Lifetime } from "../lab/lifetime.ts";
 import type { Programs } from "../lab/native.ts";
 import { LabNode, type NodeOptions } from "../lab/node.ts";
-import { conntrackdConfig, keepalivedConfig, notifyScript, PAIR, pairRules, pairTopology } from "../lab/pair.ts";
+import {
+  conntrackdConfig,
+  keepalivedConfig,
+  notifyScript,
+  PAIR,
+  pairRules,
+  pairTopology,
+} from "../lab/pair.ts";
 import { sleep } from "../lab/process.ts";
 import { PATH_MARK, runStreams } from "../lab/streams.ts";
 import { hotReplica, NODE_INTERFACES, NODE_NS } from "../lab/topology.ts";
@@ -49,7 +56,9 @@ async function startOurs(lab: Lab, kit: Kit, silenceMs: number | undefined): Pro
     node,
     restore: async () => {
       const { ok, text } = await api.order("failback", { force: true });
-      if (!ok && (await api.status()).path !== "primary") throw new Error(`Cannot put the path back: ${text}`);
+      if (!ok && (await api.status()).path !== "primary") {
+        throw new Error(`Cannot put the path back: ${text}`);
+      }
     },
     stop: async () => {
       api.close();
@@ -162,7 +171,9 @@ export async function settle(standing: Standing, kit: Kit): Promise<void> {
   for (let tries = 0; tries < SETTLE_TRIES; tries++) {
     const { streams } = await runStreams(standing.lab, kit.programs, streamsOf(100));
     if (streams.every((one) => one.sent > 0 && one.lost + one.otherBefore === 0)) return;
-    last = streams.map((one) => `${one.lost} of ${one.sent} lost, ${one.otherBefore} by the other path`).join("; ");
+    last = streams.map((one) => `${one.lost} of ${one.sent} lost, ${one.otherBefore} by the other path`).join(
+      "; ",
+    );
     await sleep(50);
   }
   throw new Error(`Cannot settle the traffic on the primary: ${last}; see ${standing.lab.directory}`);

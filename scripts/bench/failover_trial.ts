@@ -57,7 +57,11 @@ async function prepare(standing: Standing, death: Death): Promise<StreamEvent> {
 }
 
 /** Runs one trial and mends everything after it. */
-export async function trial(standing: Standing, kit: Kit, cell: Pick<Cell, "death" | "afterMs">): Promise<Trial> {
+export async function trial(
+  standing: Standing,
+  kit: Kit,
+  cell: Pick<Cell, "death" | "afterMs">,
+): Promise<Trial> {
   const { lab } = standing;
   const event = await prepare(standing, cell.death);
   const untilMs = event.kind === "at" ? event.wallS * 1_000 - Date.now() : BEFORE_MS;

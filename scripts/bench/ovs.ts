@@ -114,7 +114,8 @@ export class OpenVSwitch {
   }
 
   #flows(command: string, ...more: string[]): Promise<string> {
-    const options = more.filter((word) => word.startsWith("-")), rest = more.filter((w) => !w.startsWith("-"));
+    const options = more.filter((word) => word.startsWith("-")),
+      rest = more.filter((w) => !w.startsWith("-"));
     return run(["ovs-ofctl", ...options, command, `unix:${this.#directory}/${BRIDGE}.mgmt`, ...rest]);
   }
 

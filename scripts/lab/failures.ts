@@ -94,7 +94,9 @@ export function recoveryAction(failure: Failure, box: Box): Action {
     const names = { "link-in": [box.inside], "link-out": [box.outside] }[failure as string];
     return links(names ?? [box.inside, box.outside], "up");
   }
-  if (failure.startsWith("silent") || failure === "grey") return { argv: ["nft", "delete", "table", "netdev", "dead"] };
+  if (failure.startsWith("silent") || failure === "grey") {
+    return { argv: ["nft", "delete", "table", "netdev", "dead"] };
+  }
   if (failure === "forwarding") {
     const find = "nft -a list chain inet box forward | sed -n 's/.*\"dead\" # handle //p'";
     return { argv: ["sh", "-c", `nft delete rule inet box forward handle $(${find})`] };

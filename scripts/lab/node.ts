@@ -135,9 +135,9 @@ export class LabNode {
   }
 
   /** Ends control in order; the plane, if it lives on, ends with the lab. */
-  async stop(): Promise<void> {
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
     if (this.#exit) return;
-    end(this.child, "SIGTERM");
+    end(this.child, signal);
     const deadline = Date.now() + 3_000;
     while (!this.#exit && Date.now() < deadline) await sleep(20);
   }
