@@ -33,7 +33,7 @@ const TOP = decodeURIComponent(new URL("../..", import.meta.url).pathname).repla
 /** Turns of all systems; a lab costs seconds. */
 const ROUNDS_MAX = 4;
 const ORDERED = { times: 50, everyMs: 250 } as const;
-const DEATHS = { times: 20, everyMs: 700 } as const;
+const DEATHS = { times: 20, everyMs: 1_000 } as const;
 
 interface Found {
   readonly rows: readonly Row[];

@@ -33,6 +33,7 @@ export function plannedBars({ base, ordered, deaths }: Planned): Bar[] {
   const bars: Bar[] = [];
   if (ordered) {
     bars.push(
+      zeroBar("planned switches there was no time for", ordered.leftOut),
       zeroBar("planned switches, datagrams lost", above(sum(ordered, "lost"), sum(base, "lost"))),
       zeroBar("planned switches, datagrams out of order", sum(ordered, "reordered")),
       zeroBar("planned switches, datagrams twice", sum(ordered, "duplicates")),
@@ -47,6 +48,7 @@ export function plannedBars({ base, ordered, deaths }: Planned): Bar[] {
   }
   if (deaths) {
     bars.push(
+      zeroBar("cycles of failing and coming back there was no time for", deaths.leftOut),
       zeroBar("cycles of failing and coming back, resets", above(resets(deaths), resets(base))),
       zeroBar("cycles of failing and coming back, connections that hang", above(deaths.hung, base.hung)),
     );

@@ -26,6 +26,8 @@ export interface TcpCount {
 
 export interface PlannedRun {
   readonly switches: number;
+  /** Of what was to be done, what there was no time for. */
+  readonly leftOut: number;
   readonly seconds: number;
   readonly small: WrkReport;
   readonly bulk: WrkReport;
@@ -48,6 +50,8 @@ const MBIT = 40;
 const WARM_MS = 1_000;
 /** After the last switch: a connection that lives has answered again. */
 const TAIL_MS = 4_000;
+/** A slow machine may take so many times as long as planned. */
+const ROOM = 1.25;
 const FAILURE_MS = 250;
 
 async function tcpCount(lab: Lab, hosts: readonly string[]): Promise<TcpCount> {
@@ -81,19 +85,20 @@ async function order(api: RemoteNode, name: "switchover" | "failback"): Promise<
   if (!ok) throw new Error(`Cannot order a ${name}: ${text}`);
 }
 
-/** Carries the disturbance out, on time whatever each takes. Returns when the last one was, by the wall clock. */
-async function disturb(stand: Stand, how: Disturbance, { times, everyMs }: PlannedPlan): Promise<number> {
+/** Carries the disturbance out, on time whatever each takes. Ends when the load is about to. */
+async function disturb(stand: Stand, how: Disturbance, { times, everyMs }: PlannedPlan) {
   const api = stand.node.connect();
   const start = Date.now();
-  let lastMs = start;
+  let lastMs = start, done = 0;
   try {
-    for (let time = 0; time < times; time++) {
+    for (let time = 0; time < times && Date.now() < start + ROOM * times * everyMs; time++) {
       if (how === "ordered") await order(api, time % 2 === 0 ? "switchover" : "failback");
       if (how === "deaths") await dieAndReturn(stand, api, time);
       lastMs = Date.now();
+      done = time + 1;
       await sleep(Math.max(0, start + (time + 1) * everyMs - lastMs));
     }
-    return lastMs;
+    return { lastMs, done };
   } finally {
     api.close();
   }
@@ -101,7 +106,7 @@ async function disturb(stand: Stand, how: Disturbance, { times, everyMs }: Plann
 
 async function loaded(stand: Stand, how: Disturbance, plan: PlannedPlan): Promise<PlannedRun> {
   const { lab, node, kit } = stand;
-  const seconds = Math.ceil((plan.times * plan.everyMs + WARM_MS + TAIL_MS) / 1_000);
+  const seconds = Math.ceil((ROOM * plan.times * plan.everyMs + WARM_MS + TAIL_MS) / 1_000);
   const web = (from: string, to: string, connections: number, object: string) => {
     const url = `http://${addressOf(lab, to)}/${object}`;
     const words = ["--threads", "1", "--connections", String(connections), "--duration", `${seconds}s`];
@@ -123,7 +128,7 @@ async function loaded(stand: Stand, how: Disturbance, plan: PlannedPlan): Promis
   running.catch(() => {}); // Awaited below; a load may fail while switches are still ordered.
   await sleep(WARM_MS);
   const startedMs = Date.now() - WARM_MS;
-  const lastMs = await disturb(stand, how, plan);
+  const { lastMs, done } = await disturb(stand, how, plan);
   const [small, bulk, { streams }] = await running;
   const after = await tcpCount(lab, ["c1", "s1", "c2", "s2"]);
   await sleep(150); // nginx writes its log every 100 ms
@@ -131,6 +136,7 @@ async function loaded(stand: Stand, how: Disturbance, plan: PlannedPlan): Promis
   const { switches } = await node.status();
   return {
     switches,
+    leftOut: plan.times - done,
     seconds,
     small,
     bulk,
