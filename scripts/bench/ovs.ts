@@ -33,12 +33,16 @@ export interface SwitchOptions {
   readonly kind: keyof typeof SWITCH_PROGRAM;
   readonly core: number;
   readonly ports: readonly SwitchPort[];
+  /** Namespace of the lab it stands in. @default the node's */
+  readonly ns?: string;
 }
 
 export class OpenVSwitch {
+  readonly #ns: string;
   readonly #directory: string;
   private constructor(readonly lab: Lab, readonly options: SwitchOptions) {
-    this.#directory = `${lab.directory}/ovs`;
+    this.#ns = options.ns ?? NODE_NS;
+    this.#directory = `${lab.directory}/ovs-${this.#ns}`;
   }
 
   /** Starts the switch with its ports and no flow at all. @throws Error with what it said */
@@ -60,7 +64,7 @@ export class OpenVSwitch {
     const directory = this.#directory;
     await run(["ovsdb-tool", "create", `${directory}/conf.db`, SCHEMA]);
     const argv = ["ovsdb-server", `${directory}/conf.db`, `--remote=punix:${directory}/db.sock`];
-    this.lab.startNode(NODE_NS, [...argv, `--unixctl=${directory}/db.ctl`], "ovsdb.log").unref();
+    this.lab.startNode(this.#ns, [...argv, `--unixctl=${directory}/db.ctl`], `ovsdb-${this.#ns}.log`).unref();
     await this.#configure(["--no-wait", "init"]);
   }
 
@@ -78,7 +82,7 @@ export class OpenVSwitch {
     const names = ["RUN", "LOG", "DB"].map((name) => `OVS_${name}DIR=${directory}`);
     const argv = ["env", ...names, SWITCH_PROGRAM[kind], `unix:${directory}/db.sock`];
     const own = [`--pidfile=${directory}/switch.pid`, `--unixctl=${directory}/switch.ctl`];
-    this.lab.startNode(NODE_NS, [...place, ...argv, ...own], "ovs.log").unref();
+    this.lab.startNode(this.#ns, [...place, ...argv, ...own], `ovs-${this.#ns}.log`).unref();
     await this.#configure(["add-br", BRIDGE, "--", "set", "Bridge", BRIDGE, "datapath_type=netdev"]);
     // Without a flow and without learning nothing passes before it is told to.
     await this.#configure(["set-fail-mode", BRIDGE, "secure"]);
@@ -105,7 +109,7 @@ export class OpenVSwitch {
   }
 
   #logEnd(): string {
-    const text = Deno.readTextFileSync(`${this.lab.directory}/ovs.log`).trim();
+    const text = Deno.readTextFileSync(`${this.lab.directory}/ovs-${this.#ns}.log`).trim();
     return text.split("\n").slice(-4).join("; ");
   }
 
