@@ -17,15 +17,20 @@ export const FEATURES: readonly Feature[] = [
   {
     name: "probes through the box",
     failover: [],
-    more: ["[[probe]]", 'name = "through"', 'kind = "udp"', "every_ms = 2", "misses = 5"],
+    // At its defaults, both ways; the address on the client side is the node's own.
+    more: ["[[probe]]", 'name = "through"', 'kind = "udp"', 'from = "10.1.0.250"', 'to = "10.2.0.11"'],
   },
   {
     name: "BFD to the box",
     failover: [],
-    more: ["[[bfd]]", 'box = "primary"', 'side = "up"', 'peer = "10.1.0.1"', 'local = "10.1.0.201"'],
+    more: [
+      ...["[[bfd]]", 'name = "inside"', 'box = "primary"', 'side = "up"'],
+      ...['peer = "10.1.0.1"', 'local = "10.1.0.201"'],
+    ],
   },
-  { name: "grey failure", failover: [], more: ["[grey]", "act = true"] },
-  { name: "hold ring", failover: ["hold_ring_ms = 50"], more: [] },
+  // The trial loses 5 %, so what is red begins below it.
+  { name: "grey failure", failover: [], more: ["[grey]", "act = true", "loss_percent = 3"] },
+  { name: "hold ring", failover: ["hold_ring_ms = 30"], more: [] },
 ];
 
 export interface Features {
