@@ -5,6 +5,7 @@
  * Results go to standard output, progress to standard error. Needs root for namespaces.
  */
 import { dirname } from "node:path";
+import { reasonOf } from "../../appliance/reason.ts";
 import { Lifetime } from "../lab/lifetime.ts";
 import { programs } from "../lab/native.ts";
 import { sweep } from "../lab/registry.ts";
@@ -22,7 +23,7 @@ import { type Options, parseOptions, USAGE } from "./failover_options.ts";
 import { plannedRun } from "./failover_planned.ts";
 import { plotFailover } from "./failover_plot.ts";
 import { type Quiet, quietHours } from "./failover_quiet.ts";
-import { countBars, LEGEND, peerBars, type Row, table, timeBars } from "./failover_report.ts";
+import { countBars, LEGEND, missingBar, peerBars, type Row, table, timeBars } from "./failover_report.ts";
 import { type Kit, withSystem } from "./failover_systems.ts";
 import { type Trial, trial } from "./failover_trial.ts";
 import { type Load, loadBetween, loadText, look } from "./load.ts";
@@ -37,6 +38,8 @@ const DEATHS = { times: 20, everyMs: 1_000 } as const;
 
 interface Found {
   readonly rows: readonly Row[];
+  /** Turns that could not be finished, with the reason. */
+  readonly leftOut: readonly string[];
   readonly planned: Planned | null;
   readonly quiet: Quiet | null;
   readonly features: Features;
@@ -73,9 +76,10 @@ async function runCells(
   });
 }
 
-/** All trials, systems in turns. A system that cannot be brought up ends the bench: a silent gap would look like a row. */
-async function measureTrials(options: Options, kit: Kit): Promise<Row[]> {
+/** All trials, systems in turns. What was measured is kept when a turn fails, and the failure is told as a missed bar. */
+async function measureTrials(options: Options, kit: Kit): Promise<Pick<Found, "rows" | "leftOut">> {
   const wanted = cells(options);
+  const leftOut: string[] = [];
   const found = new Map(wanted.map((cell) => [cell, [] as Trial[]]));
   const rounds = Math.min(ROUNDS_MAX, options.trials);
   for (let round = 0; round < rounds; round++) {
@@ -83,15 +87,22 @@ async function measureTrials(options: Options, kit: Kit): Promise<Row[]> {
       const mine = wanted.filter((cell) => cell.system === system);
       if (mine.length === 0) continue;
       say(`round ${round + 1} of ${rounds}: ${SYSTEM_TEXT[system]} ...`);
-      await runCells(mine, kit, { round, rounds }, found);
+      try {
+        await runCells(mine, kit, { round, rounds }, found);
+      } catch (error) {
+        if (kit.lifetime.ending) throw error;
+        leftOut.push(`${SYSTEM_TEXT[system]}, round ${round + 1}: ${reasonOf(error)}`);
+        say(leftOut.at(-1)!);
+      }
     }
   }
-  return wanted.map((cell) => ({
+  const rows = wanted.map((cell) => ({
     system: cell.system,
     death: cell.death,
     afterMs: cell.afterMs,
     trials: found.get(cell)!,
   }));
+  return { rows, leftOut };
 }
 
 async function measurePlanned(options: Options, kit: Kit): Promise<Planned | null> {
@@ -111,15 +122,15 @@ async function measure(options: Options, lifetime: Lifetime): Promise<Found> {
   for (const { name } of features.missing) say(`not available: ${name}`);
   const kit: Kit = { top: TOP, programs: await programs(TOP), lifetime, node: features.node };
   const from = look();
-  const rows = await measureTrials(options, kit);
+  const { rows, leftOut } = await measureTrials(options, kit);
   const planned = await measurePlanned(options, kit);
   const isQuiet = "quiet-hours".includes(options.only);
   if (isQuiet) say(`quiet hours, ${options.quietS} s ...`);
   const quiet = isQuiet ? await quietHours(kit, options.quietS) : null;
-  return { rows, planned, quiet, features, load: loadBetween(from, look()) };
+  return { rows, leftOut, planned, quiet, features, load: loadBetween(from, look()) };
 }
 
-function barsOf({ rows, planned, quiet, features }: Found): Bar[] {
+function barsOf({ rows, leftOut, planned, quiet, features }: Found): Bar[] {
   const hasHold = features.there.some(({ name }) => name === "hold ring");
   return [
     ...timeBars(rows),
@@ -128,6 +139,7 @@ function barsOf({ rows, planned, quiet, features }: Found): Bar[] {
     ...(planned ? plannedBars(planned) : []),
     ...(quiet ? quietBars(quiet) : []),
     ...featureBars(features.missing),
+    ...leftOut.map(missingBar),
   ];
 }
 
