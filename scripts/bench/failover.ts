@@ -48,9 +48,9 @@ interface Found {
 
 const say = (text: string) => console.error(text);
 
-function trialText({ switchMs, gapMs, lostProbe, lostFast, before }: Trial): string {
+function trialText({ switchMs, gapMs, lostProbe, lostFast, elsewhere }: Trial): string {
   const time = switchMs === null ? "nothing switched" : `${switchMs.toFixed(2)} ms`;
-  const early = before === 0 ? "" : `; ${before} datagrams were lost or elsewhere before it`;
+  const early = elsewhere === 0 ? "" : `; ${elsewhere} datagrams went elsewhere before it`;
   return `${time}, gap ${gapMs.toFixed(1)} ms, lost ${lostProbe} and ${lostFast}${early}`;
 }
 

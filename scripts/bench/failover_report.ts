@@ -24,7 +24,7 @@ export function quantile(values: readonly number[], share: number): number {
 
 /** Trials in which the traffic was where it belonged when the box died. */
 export function sound(row: Row): readonly Trial[] {
-  return row.trials.filter((trial) => trial.before === 0);
+  return row.trials.filter((trial) => trial.elsewhere === 0);
 }
 
 export function switchTimes(row: Row): number[] {

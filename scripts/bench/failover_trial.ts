@@ -20,8 +20,10 @@ export interface Trial {
   readonly lostFast: number;
   readonly duplicates: number;
   readonly reordered: number;
-  /** Before the event: lost, or by the other path. To be zero; a false switch shows here. */
-  readonly before: number;
+  /** By the other path before the event: a false switch. */
+  readonly elsewhere: number;
+  /** Lost though they were sent well before the event: a machine that is late by more than that. */
+  readonly lostBefore: number;
   /** Datagrams the sender itself was too late for. */
   readonly late: number;
 }
@@ -39,7 +41,8 @@ function judge({ streams: [probe, fast], noticedNs, eventNs }: StreamsReport): T
     lostFast: fast.lost,
     duplicates: probe.duplicates + fast.duplicates,
     reordered: probe.reordered + fast.reordered,
-    before: probe.lostBefore + fast.lostBefore + probe.otherBefore + fast.otherBefore,
+    elsewhere: probe.otherBefore + fast.otherBefore,
+    lostBefore: probe.lostBefore + fast.lostBefore,
     late: probe.late + fast.late,
   };
 }

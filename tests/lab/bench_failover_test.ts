@@ -70,7 +70,7 @@ Deno.test("a trial of a silent death and one of grey loss begin at the second th
     assert.notEqual(silent.switchMs, null);
     const grey = await trial(standing, all, { death: "grey", afterMs: 500 });
     assert.ok(grey.lostFast > 0);
-    assert.deepEqual([silent.before, grey.before], [0, 0]);
+    assert.deepEqual([silent.elsewhere, grey.elsewhere], [0, 0]);
   });
 });
 

@@ -47,7 +47,8 @@ function trial(switchMs: number | null, more: Partial<Trial> = {}): Trial {
     lostFast: 20,
     duplicates: 0,
     reordered: 0,
-    before: 0,
+    elsewhere: 0,
+    lostBefore: 0,
     late: 0,
     ...more,
   };
@@ -83,7 +84,7 @@ Deno.test("quantile() is the smallest value that a share does not exceed", () =>
 
 Deno.test("summary() takes a trial without a switch for infinite, and leaves out one that began wrong", () => {
   const found = summary(
-    row("remediate", "silent", [trial(5), trial(null), trial(0.1, { before: 3 }), trial(7)]),
+    row("remediate", "silent", [trial(5), trial(null), trial(0.1, { elsewhere: 3 }), trial(7)]),
   );
   assert.deepEqual([found.p50Ms, found.maxMs, found.falseSwitches], [7, Infinity, 1]);
   const text = table([row("ovs", "silent", [trial(null)])]);
