@@ -80,6 +80,7 @@ function cellsOf(row: Row): string[] {
     ...[found.gapP50Ms, found.gapMaxMs].map((ms) => time(ms, Infinity)),
     ...[found.lostProbe, found.lostFast, found.duplicates, found.reordered].map(whole),
     String(found.falseSwitches),
+    [...new Set(row.trials.map((trial) => trial.cause))].filter((cause) => cause !== null).join(", ") || "-",
   ];
 }
 
@@ -87,7 +88,7 @@ function cellsOf(row: Row): string[] {
 export function table(rows: readonly Row[]): string {
   const head = [
     ...["death", "system", "trials", "p50 ms", "p99 ms", "max ms", "gap p50", "gap max"],
-    ...["lost 1k/s", "lost 10k/s", "twice", "reordered", "false"],
+    ...["lost 1k/s", "lost 10k/s", "twice", "reordered", "false", "seen by"],
   ];
   const deaths = Object.keys(DEATH_TEXT) as Death[];
   const ordered = deaths.flatMap((death) => rows.filter((row) => row.death === death));
@@ -99,7 +100,7 @@ export const LEGEND =
 Counted: a cut from the moment before the kernel is asked to take both links down; everything else from the first frame
 that is dropped, by a rule that was there before and begins at a full second of the clock. With fewer than 100 trials p99
 is the worst. gap: longest time without an echo at the client. lost: medians of a trial. twice, reordered: of all trials.
-false: trials whose traffic had left the primary before anything happened; they are in no other column.`;
+false: trials whose traffic had left the primary before anything happened; they are in no other column. seen by: what this node says it was.`;
 
 /** The bars on time, for what was measured of ours. */
 export function timeBars(rows: readonly Row[]): Bar[] {

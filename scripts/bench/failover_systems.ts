@@ -38,10 +38,19 @@ export interface Standing {
   readonly peer: string;
   /** Null where the system is not ours. */
   readonly node: LabNode | null;
+  /** Why it has switched, in its own words; null where it does not say, or has not. */
+  why(): Promise<string | null>;
   /** Puts the traffic back on a primary that is well again. */
   restore(): Promise<void>;
   stop(): Promise<void>;
 }
+
+/** Of a system that cannot be asked, and that ends with its lab. */
+const SILENT = {
+  node: null,
+  why: () => Promise.resolve(null),
+  stop: () => Promise.resolve(),
+} as const;
 
 const SERVER = "10.2.0.11";
 const SETTLE_TRIES = 100;
@@ -54,6 +63,10 @@ async function startOurs(lab: Lab, kit: Kit, silenceMs: number | undefined): Pro
     lab,
     peer: NODE_NS,
     node,
+    why: async () => {
+      const { path, lastSwitch } = await api.status();
+      return path === "primary" ? null : lastSwitch?.cause ?? null;
+    },
     restore: async () => {
       const { ok, text } = await api.order("failback", { force: true });
       if (!ok && (await api.status()).path !== "primary") {
@@ -111,7 +124,7 @@ async function startSwitch(lab: Lab): Promise<Standing> {
     await lab.script("primary", switchNeighbours(lab.topology.boxes[0]!));
     await untilUp(ovs, names.slice(2));
   };
-  return { lab, peer: NODE_NS, node: null, restore, stop: () => Promise.resolve() };
+  return { ...SILENT, lab, peer: NODE_NS, restore };
 }
 
 async function startPair(lab: Lab, advertMs: number, carry: boolean): Promise<Standing> {
@@ -132,13 +145,7 @@ async function startPair(lab: Lab, advertMs: number, carry: boolean): Promise<St
     lab.startNode(name, argv, `${name}-keepalived.log`).unref();
   }
   // The primary has the higher priority and takes the addresses back by itself.
-  return {
-    lab,
-    peer: "cbr",
-    node: null,
-    restore: () => Promise.resolve(),
-    stop: () => Promise.resolve(),
-  };
+  return { ...SILENT, lab, peer: "cbr", restore: () => Promise.resolve() };
 }
 
 function start(system: System, lab: Lab, kit: Kit): Promise<Standing> {

@@ -10,6 +10,8 @@ import type { Cell, Death } from "./failover_cells.ts";
 import { type Kit, settle, type Standing, streamsOf } from "./failover_systems.ts";
 
 export interface Trial {
+  /** What the system says it has seen; null: it does not say, or has not switched. */
+  readonly cause: string | null;
   /** From the event to the first frame by the other path; null: none in the time that was waited. */
   readonly switchMs: number | null;
   /** Of a cut link: until the kernel told the far end. */
@@ -31,9 +33,10 @@ export interface Trial {
 const BEFORE_MS = 300;
 const PREPARE_MS = 350;
 
-function judge({ streams: [probe, fast], noticedNs, eventNs }: StreamsReport): Trial {
+function judge({ streams: [probe, fast], noticedNs, eventNs }: StreamsReport, cause: string | null): Trial {
   const firsts = [probe.firstOtherNs, fast.firstOtherNs].filter((ns) => ns > 0);
   return {
+    cause,
     switchMs: firsts.length === 0 ? null : Math.min(...firsts) / 1e6,
     noticedMs: eventNs > 0 && noticedNs > 0 ? noticedNs / 1e6 : null,
     gapMs: Math.max(probe.gapDownNs, fast.gapDownNs) / 1e6,
@@ -69,9 +72,10 @@ export async function trial(
   const event = await prepare(standing, cell.death);
   const untilMs = event.kind === "at" ? event.wallS * 1_000 - Date.now() : BEFORE_MS;
   const report = await runStreams(lab, kit.programs, streamsOf(Math.ceil(untilMs) + cell.afterMs), event);
+  const cause = await standing.why();
   const box = lab.topology.boxes.find((one) => one.name === "primary")!;
   await lab.exec(box.name, recoveryAction(cell.death, box).argv);
   await standing.restore();
   await settle(standing, kit);
-  return judge(report);
+  return judge(report, cause);
 }

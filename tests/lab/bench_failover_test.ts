@@ -68,6 +68,7 @@ Deno.test("a trial of a silent death and one of grey loss begin at the second th
   await withSystem("remediate", all, async (standing) => {
     const silent = await trial(standing, all, { death: "silent", afterMs: 1_000 });
     assert.notEqual(silent.switchMs, null);
+    assert.equal(silent.cause, "silence");
     const grey = await trial(standing, all, { death: "grey", afterMs: 500 });
     assert.ok(grey.lostFast > 0);
     assert.deepEqual([silent.elsewhere, grey.elsewhere], [0, 0]);

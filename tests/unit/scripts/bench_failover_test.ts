@@ -40,6 +40,7 @@ import { topologyProblems } from "../../../scripts/lab/plan.ts";
 
 function trial(switchMs: number | null, more: Partial<Trial> = {}): Trial {
   return {
+    cause: null,
     switchMs,
     noticedMs: null,
     gapMs: (switchMs ?? 300) + 1,
