@@ -65,7 +65,7 @@ async function untilServed(lab: Lab, balancer: Balancer): Promise<void> {
     if ((await lab.tryExec("c1", argv)).code === 0) return;
     await sleep(100);
   }
-  throw new Error(`Cannot get an answer through ${BALANCER_TEXT[balancer]}: see ${lab.directory}`);
+  throw new Error(`Cannot get an answer through ${BALANCER_TEXT[balancer]}`);
 }
 
 /** What a lab of balancers is built from. */

@@ -183,7 +183,7 @@ export async function settle(standing: Standing, kit: Kit): Promise<void> {
     );
     await sleep(50);
   }
-  throw new Error(`Cannot settle the traffic on the primary: ${last}; see ${standing.lab.directory}`);
+  throw new Error(`Cannot settle the traffic on the primary: ${last}`);
 }
 
 /** Brings a system up in a lab of its own and runs `work` with it. */
