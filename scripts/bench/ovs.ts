@@ -34,12 +34,16 @@ export interface SwitchOptions {
   readonly kind: keyof typeof SWITCH_PROGRAM;
   readonly core: number;
   readonly ports: readonly SwitchPort[];
+  /** Namespace of the lab it stands in. @default the node's */
+  readonly ns?: string;
 }
 
 export class OpenVSwitch {
+  readonly #ns: string;
   readonly #directory: string;
   private constructor(readonly lab: Lab, readonly options: SwitchOptions) {
-    this.#directory = `${lab.directory}/ovs`;
+    this.#ns = options.ns ?? NODE_NS;
+    this.#directory = `${lab.directory}/ovs-${this.#ns}`;
   }
 
   /** Starts the switch with its ports and no flow at all. @throws Error with what it said */
@@ -61,7 +65,7 @@ export class OpenVSwitch {
     const directory = this.#directory;
     await run(["ovsdb-tool", "create", `${directory}/conf.db`, SCHEMA]);
     const argv = ["ovsdb-server", `${directory}/conf.db`, `--remote=punix:${directory}/db.sock`];
-    this.lab.startNode(NODE_NS, [...argv, `--unixctl=${directory}/db.ctl`], "ovsdb.log").unref();
+    this.lab.startNode(this.#ns, [...argv, `--unixctl=${directory}/db.ctl`], `ovsdb-${this.#ns}.log`).unref();
     await this.configure(["--no-wait", "init"]);
   }
 
@@ -79,7 +83,7 @@ export class OpenVSwitch {
     const names = ["RUN", "LOG", "DB"].map((name) => `OVS_${name}DIR=${directory}`);
     const argv = ["env", ...names, SWITCH_PROGRAM[kind], `unix:${directory}/db.sock`];
     const own = [`--pidfile=${directory}/switch.pid`, `--unixctl=${directory}/switch.ctl`];
-    this.lab.startNode(NODE_NS, [...place, ...argv, ...own], "ovs.log").unref();
+    this.lab.startNode(this.#ns, [...place, ...argv, ...own], `ovs-${this.#ns}.log`).unref();
     await this.configure([
       "--may-exist",
       "add-br",
@@ -126,7 +130,7 @@ export class OpenVSwitch {
   }
 
   #logEnd(): string {
-    const text = Deno.readTextFileSync(`${this.lab.directory}/ovs.log`).trim();
+    const text = Deno.readTextFileSync(`${this.lab.directory}/ovs-${this.#ns}.log`).trim();
     return text.split("\n").slice(-4).join("; ");
   }
 
@@ -134,9 +138,11 @@ export class OpenVSwitch {
     return run(["ovs-appctl", `--target=${this.#directory}/switch.ctl`, ...argv]);
   }
 
-  /** Words for ovs-ofctl on the bridge. */
+  /** Words for ovs-ofctl on the bridge; options among them come first. */
   flows(command: string, ...more: string[]): Promise<string> {
-    return run(["ovs-ofctl", command, `unix:${this.#directory}/${BRIDGE}.mgmt`, ...more]);
+    const options = more.filter((word) => word.startsWith("-"));
+    const rest = more.filter((word) => !word.startsWith("-"));
+    return run(["ovs-ofctl", ...options, command, `unix:${this.#directory}/${BRIDGE}.mgmt`, ...rest]);
   }
 
   /** The same in OpenFlow 1.3, which knows groups. */
@@ -175,6 +181,26 @@ export class OpenVSwitch {
   /** Starts it again after `stop`. */
   startAgain(): Promise<void> {
     return this.#startSwitch();
+  }
+
+  /** Adds a group, in OpenFlow 1.3's words. */
+  async addGroup(group: string): Promise<void> {
+    await this.groups("add-group", group);
+  }
+
+  /** Flows that need OpenFlow 1.3, for instance because they name a group. */
+  async addFlow(flow: string): Promise<void> {
+    await this.groups("add-flow", flow);
+  }
+
+  /** Settings of the interface of a port, in the words of `ovs-vsctl set`. */
+  async setInterface(name: string, settings: readonly string[]): Promise<void> {
+    await this.configure(["set", "Interface", name, ...settings]);
+  }
+
+  /** One column of an interface, as `ovs-vsctl` prints it. */
+  async interfaceColumn(name: string, column: string): Promise<string> {
+    return (await this.configure(["get", "Interface", name, column])).trim();
   }
 
   async ports(): Promise<Map<number, PortCount>> {

@@ -60,7 +60,8 @@ export interface Bar {
 
 /** How far above its bar a value is: 1 is just met, below 1 missed. */
 export function standing({ value, bar, lessIsBetter = false }: Bar): number {
-  const share = lessIsBetter ? bar / value : value / bar;
+  // Of what must not happen at all, the first is as bad as missing another bar by half.
+  const share = lessIsBetter && bar === 0 ? 1 / (1 + value) : lessIsBetter ? bar / value : value / bar;
   return Number.isNaN(share) ? 0 : share;
 }
 

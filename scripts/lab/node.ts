@@ -5,6 +5,7 @@
  * the command line. Nothing here knows its insides.
  */
 import type { EventView, NodeStatus, ProbeListing } from "../../appliance/view.ts";
+import { connectNode, type RemoteNode } from "../../ui/client.ts";
 import type { Lab } from "./engine.ts";
 import { bridgeScript } from "./plan.ts";
 import { end, type RunResult, sleep, tryRun } from "./process.ts";
@@ -121,6 +122,11 @@ export class LabNode {
     return JSON.parse(stdout) as T;
   }
 
+  /** Its API, for questions that are asked often or are in a hurry. The caller closes it. */
+  connect(): RemoteNode {
+    return connectNode(`${this.lab.directory}/run/control.sock`);
+  }
+
   status(): Promise<NodeStatus> {
     return this.#json(["status"]);
   }
@@ -139,9 +145,9 @@ export class LabNode {
   }
 
   /** Ends control in order; the plane, if it lives on, ends with the lab. */
-  async stop(): Promise<void> {
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
     if (this.#exit) return;
-    end(this.child, "SIGTERM");
+    end(this.child, signal);
     const deadline = Date.now() + 3_000;
     while (!this.#exit && Date.now() < deadline) await sleep(20);
   }

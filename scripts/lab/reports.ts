@@ -30,7 +30,8 @@ export interface ProbeFinding {
 /** Packets in flight when the box dies were sent this long before at most. */
 const FLIGHT_NS = 250_000_000;
 
-function parse<T>(text: string, what: string, keys: readonly string[]): T {
+/** One line of JSON with these keys. Throws SyntaxError when the text is no report. */
+export function parseReport<T>(text: string, what: string, keys: readonly string[]): T {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -46,7 +47,7 @@ function parse<T>(text: string, what: string, keys: readonly string[]): T {
 
 /** Throws SyntaxError when the text is no report. */
 export function parseProbe(text: string): ProbeReport {
-  return parse(text, "probe", ["sent", "received", "losses", "gaps", "rttP50Us", "rttP99Us"]);
+  return parseReport(text, "probe", ["sent", "received", "losses", "gaps", "rttP50Us", "rttP99Us"]);
 }
 
 /** What the probe says about a failure at `failedNs` (CLOCK_MONOTONIC). */
@@ -94,7 +95,7 @@ export interface LongFinding {
 
 /** Throws SyntaxError when the text is no report. */
 export function parseLong(text: string): LongReport {
-  return parse(text, "longflows", ["endedNs", "flows"]);
+  return parseReport(text, "longflows", ["endedNs", "flows"]);
 }
 
 /** Sorts the flows into ok, stuck, broken and corrupt. */

@@ -1,0 +1,198 @@
+/**
+ * Duty: `deno task bench:failover`: every death on every system, switches under TCP load, and quiet hours.
+ *
+ * Systems take turns, round after round, each in a fresh lab: what a neighbour does to the machine falls on all of them.
+ * Results go to standard output, progress to standard error. Needs root for namespaces.
+ */
+import { dirname } from "node:path";
+import { reasonOf } from "../../appliance/reason.ts";
+import { Lifetime } from "../lab/lifetime.ts";
+import { programs } from "../lab/native.ts";
+import { sweep } from "../lab/registry.ts";
+import {
+  featureBars,
+  type Planned,
+  plannedBars,
+  plannedText,
+  quietBars,
+  quietText,
+} from "./failover_bars.ts";
+import { type Cell, cells, cellText, share, SYSTEM_TEXT, SYSTEMS } from "./failover_cells.ts";
+import { type Features, findFeatures } from "./failover_features.ts";
+import { type Options, parseOptions, USAGE } from "./failover_options.ts";
+import { plannedRun } from "./failover_planned.ts";
+import { plotFailover } from "./failover_plot.ts";
+import { type Quiet, quietHours } from "./failover_quiet.ts";
+import { countBars, LEGEND, missingBar, peerBars, type Row, table, timeBars } from "./failover_report.ts";
+import { type Kit, withSystem } from "./failover_systems.ts";
+import { type Trial, trial } from "./failover_trial.ts";
+import { type Load, loadBetween, loadText, look } from "./load.ts";
+import { barText } from "./plane_bars.ts";
+import { type Bar, standing, worstBar } from "./statistics.ts";
+
+const TOP = decodeURIComponent(new URL("../..", import.meta.url).pathname).replace(/\/$/, "");
+/** Turns of all systems; a lab costs seconds. */
+const ROUNDS_MAX = 4;
+const ORDERED = { times: 50, everyMs: 250 } as const;
+const DEATHS = { times: 20, everyMs: 1_000 } as const;
+
+interface Found {
+  readonly rows: readonly Row[];
+  /** Turns that could not be finished, with the reason. */
+  readonly leftOut: readonly string[];
+  readonly planned: Planned | null;
+  readonly quiet: Quiet | null;
+  readonly features: Features;
+  readonly load: Load;
+}
+
+const say = (text: string) => console.error(text);
+
+function trialText({ switchMs, gapMs, lostProbe, lostFast, elsewhere }: Trial): string {
+  const time = switchMs === null ? "nothing switched" : `${switchMs.toFixed(2)} ms`;
+  const early = elsewhere === 0 ? "" : `; ${elsewhere} datagrams went elsewhere before it`;
+  return `${time}, gap ${gapMs.toFixed(1)} ms, lost ${lostProbe} and ${lostFast}${early}`;
+}
+
+async function runCells(
+  mine: readonly Cell[],
+  kit: Kit,
+  turn: { round: number; rounds: number },
+  rows: Map<Cell, Trial[]>,
+) {
+  const { round, rounds } = turn;
+  const due = mine.map((cell) => ({ cell, count: share(cell.trials, round, rounds) })).filter(({ count }) =>
+    count > 0
+  );
+  if (due.length === 0) return;
+  await withSystem(mine[0]!.system, kit, async (standing) => {
+    for (const { cell, count } of due) {
+      for (let index = 0; index < count; index++) {
+        const found = await trial(standing, kit, cell);
+        rows.get(cell)!.push(found);
+        say(`${cellText(cell)}: ${trialText(found)}`);
+      }
+    }
+  });
+}
+
+/** All trials, systems in turns. What was measured is kept when a turn fails, and the failure is told as a missed bar. */
+async function measureTrials(options: Options, kit: Kit): Promise<Pick<Found, "rows" | "leftOut">> {
+  const wanted = cells(options);
+  const leftOut: string[] = [];
+  const found = new Map(wanted.map((cell) => [cell, [] as Trial[]]));
+  const rounds = Math.min(ROUNDS_MAX, options.trials);
+  for (let round = 0; round < rounds; round++) {
+    for (const system of SYSTEMS) {
+      const mine = wanted.filter((cell) => cell.system === system);
+      if (mine.length === 0) continue;
+      say(`round ${round + 1} of ${rounds}: ${SYSTEM_TEXT[system]} ...`);
+      try {
+        await runCells(mine, kit, { round, rounds }, found);
+      } catch (error) {
+        if (kit.lifetime.ending) throw error;
+        leftOut.push(`${SYSTEM_TEXT[system]}, round ${round + 1}: ${reasonOf(error)}`);
+        say(leftOut.at(-1)!);
+      }
+    }
+  }
+  const rows = wanted.map((cell) => ({
+    system: cell.system,
+    death: cell.death,
+    afterMs: cell.afterMs,
+    trials: found.get(cell)!,
+  }));
+  return { rows, leftOut };
+}
+
+async function measurePlanned(options: Options, kit: Kit): Promise<Planned | null> {
+  const wants = (name: string) => name.includes(options.only);
+  const ordered = wants("planned"), deaths = wants("cycles");
+  if (!ordered && !deaths) return null;
+  say("under TCP load, undisturbed ...");
+  const base = await plannedRun(kit, "none", ordered ? ORDERED : DEATHS);
+  if (ordered) say(`under TCP load, ${ORDERED.times} ordered switches ...`);
+  const withOrders = ordered ? await plannedRun(kit, "ordered", ORDERED) : null;
+  if (deaths) say(`under TCP load, ${DEATHS.times} deaths and returns ...`);
+  return { base, ordered: withOrders, deaths: deaths ? await plannedRun(kit, "deaths", DEATHS) : null };
+}
+
+async function measure(options: Options, lifetime: Lifetime): Promise<Found> {
+  const features = await findFeatures(TOP);
+  for (const { name } of features.missing) say(`not available: ${name}`);
+  const kit: Kit = { top: TOP, programs: await programs(TOP), lifetime, node: features.node };
+  const from = look();
+  const { rows, leftOut } = await measureTrials(options, kit);
+  const planned = await measurePlanned(options, kit);
+  const isQuiet = "quiet-hours".includes(options.only);
+  if (isQuiet) say(`quiet hours, ${options.quietS} s ...`);
+  const quiet = isQuiet ? await quietHours(kit, options.quietS) : null;
+  return { rows, leftOut, planned, quiet, features, load: loadBetween(from, look()) };
+}
+
+function barsOf({ rows, leftOut, planned, quiet, features }: Found): Bar[] {
+  const hasHold = features.there.some(({ name }) => name === "hold ring");
+  return [
+    ...timeBars(rows),
+    ...peerBars(rows),
+    ...countBars(rows, hasHold),
+    ...(planned ? plannedBars(planned) : []),
+    ...(quiet ? quietBars(quiet) : []),
+    ...featureBars(features.missing),
+    ...leftOut.map(missingBar),
+  ];
+}
+
+function print(found: Found, bars: readonly Bar[]): void {
+  if (found.rows.length > 0) console.log(`${table(found.rows)}\n\n${LEGEND}\n`);
+  if (found.planned) console.log(`${plannedText(found.planned)}\n`);
+  if (found.quiet) console.log(`${quietText(found.quiet)}\n`);
+  for (const one of bars) console.log(barText(one));
+  console.log(`${loadText(found.load)}, on ${navigator.hardwareConcurrency} processors`);
+}
+
+async function main(options: Options, lifetime: Lifetime): Promise<number> {
+  if (Deno.uid() !== 0) throw new Error("Cannot build a lab of network namespaces: it needs root");
+  await sweep();
+  const found = await measure(options, lifetime);
+  const { rows, planned, quiet } = found;
+  if (rows.length === 0 && !planned && !quiet) {
+    throw new RangeError(`Cannot measure "${options.only}": no name has it`);
+  }
+  const bars = barsOf(found);
+  const ok = bars.every((one) => standing(one) >= 1);
+  if (rows.length > 0) {
+    await Deno.mkdir(dirname(options.plot), { recursive: true });
+    await Deno.writeTextFile(options.plot, plotFailover(rows));
+    say(`The picture is in ${options.plot}.`);
+  }
+  if (options.json) console.log(JSON.stringify({ format: 1, options, ...found, bars, ok }, null, 1));
+  else print(found, bars);
+  const worst = worstBar(bars);
+  if (worst) say(`Worst: ${barText(worst)}`);
+  return options.check && !ok ? 1 : 0;
+}
+
+if (import.meta.main) {
+  if (Deno.args.includes("--help")) {
+    console.log(USAGE);
+    Deno.exit(0);
+  }
+  let options: Options;
+  try {
+    options = parseOptions(Deno.args);
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    Deno.exit(2);
+  }
+  using lifetime = new Lifetime(say);
+  try {
+    Deno.exit(await main(options, lifetime));
+  } catch (error) {
+    // A signal is at work already; what fails now fails because of it.
+    if (lifetime.ending) await new Promise(() => {});
+    if (!(error instanceof Error) || !error.message.startsWith("Cannot ")) throw error;
+    say(error.message);
+    Deno.exit(1);
+  }
+}
