@@ -50,8 +50,12 @@ static bool is_taken(const struct bfd *b, uint32_t discr, uint16_t port) {
   return discr == 0;
 }
 
-static void begin(struct plane *p, struct bfd_run *run, const struct rm_bfd_order *o) {
+bool bfd_has_mac(const struct rm_bfd_order *o) {
   static const uint8_t NONE[6];
+  return memcmp(o->mac, NONE, sizeof NONE) != 0;
+}
+
+static void begin(struct plane *p, struct bfd_run *run, const struct rm_bfd_order *o) {
   memset(run, 0, sizeof *run);
   struct bfd_terms terms = terms_of(o);
   uint64_t r;
@@ -59,7 +63,7 @@ static void begin(struct plane *p, struct bfd_run *run, const struct rm_bfd_orde
   while (is_taken(&p->bfd, (uint32_t)(r >> 32), run->from_port));
   bfd_open(&run->session, &terms, (struct bfd_start){(uint32_t)(r >> 32), random64()}, p->now);
   memcpy(run->mac, o->mac, 6);
-  run->found = memcmp(o->mac, NONE, 6) != 0;
+  run->found = bfd_has_mac(o);
 }
 
 static void place(struct bfd_place *at, const struct rm_bfd_order *o) {
@@ -175,10 +179,8 @@ static struct bfd_way way_of(const struct plane *p, const struct bfd_run *run, c
 
 /* Nobody can be sent to before it is known where it is. A box that was replaced has another MAC. */
 static void ask(struct plane *p, struct bfd_run *run, const struct bfd_place *at) {
-  static const uint8_t NONE[6];
   uint8_t frame[BFD_FRAME_MAX];
-  bool configured = memcmp(run->order.mac, NONE, 6) != 0, up = run->session.state == RM_BFD_UP;
-  if (configured || (run->found && up)) return;
+  if (bfd_has_mac(&run->order) || (run->found && run->session.state == RM_BFD_UP)) return;
   if (run->asked_ns && p->now - run->asked_ns < (run->found ? ASK_AGAIN_NS : ASK_NS)) return;
   run->asked_ns = p->now;
   struct bfd_way way = way_of(p, run, at);
@@ -186,13 +188,18 @@ static void ask(struct plane *p, struct bfd_run *run, const struct bfd_place *at
   bfd_send_frame(p, at->role, frame, bfd_frame_ask(frame, &way));
 }
 
+/* It is known where the peer is, and the port takes frames. */
+static bool can_send(const struct plane *p, const struct bfd_run *run, const struct bfd_place *at) {
+  return run->found && p->port[at->role].view->link;
+}
+
 /* Everything of one session that is due. */
 void bfd_work(struct plane *p, struct bfd_run *run, const struct bfd_place *at) {
   uint8_t packet[BFD_BYTES_MAX], frame[BFD_FRAME_MAX];
   struct rm_bfd_view *view = view_of(p, run);
   size_t n;
-  ask(p, run, at);
-  if (!run->found) return;
+  if (p->port[at->role].view->link) ask(p, run, at);
+  if (!can_send(p, run, at)) return;
   struct bfd_way way = way_of(p, run, at);
   while ((n = bfd_send(&run->session, p->now, packet)) > 0)
     if (bfd_send_frame(p, at->role, frame, bfd_frame_udp(frame, &way, packet, n))) view->sent++;
@@ -257,7 +264,7 @@ void bfd_turn(struct plane *p) {
     bfd_expire(&run->session, p->now, looked);
     bfd_work(p, run, &b->place[i]);
     show(p, run);
-    uint64_t wants = run->found ? bfd_due_ns(&run->session) : due;
+    uint64_t wants = can_send(p, run, &b->place[i]) ? bfd_due_ns(&run->session) : due;
     if (wants < due) due = wants;
   }
   tell(p);

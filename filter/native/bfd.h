@@ -40,6 +40,8 @@ struct bfd {
 
 /* Queue a frame made here; false, and counted: there is no buffer. */
 bool bfd_send_frame(struct plane *p, uint32_t role, const uint8_t *frame, size_t n);
+/* Is the peer's MAC configured? */
+bool bfd_has_mac(const struct rm_bfd_order *o);
 /* Send everything of one session that is due. */
 void bfd_work(struct plane *p, struct bfd_run *run, const struct bfd_place *at);
 /* Take over orders that control has finished writing. */

@@ -42,7 +42,8 @@ static void overhear(struct plane *p, uint32_t role, const struct bfd_frame *f) 
     struct bfd_run *run = &p->bfd.run[i];
     const struct bfd_place *at = &p->bfd.place[i];
     const uint8_t *who = f->kind == BFD_KIND_ASK ? f->source : f->target;
-    if (at->role != role || at->vlan != f->vlan || !run->found || !same(who, at->gateway)) continue;
+    bool known = run->found && !bfd_has_mac(&run->order);
+    if (at->role != role || at->vlan != f->vlan || !known || !same(who, at->gateway)) continue;
     memcpy(run->mac, f->mac, 6);
   }
 }
@@ -131,9 +132,7 @@ static void learn(struct plane *p, uint32_t role, const struct bfd_frame *f, con
   for (uint32_t i = 0; i < p->bfd.count; i++) {
     const struct bfd_place *at = &p->bfd.place[i];
     struct bfd_run *run = &p->bfd.run[i];
-    static const uint8_t NONE[6];
-    if (at->role != role || at->vlan != f->vlan || !same(who, at->gateway)) continue;
-    if (memcmp(run->order.mac, NONE, 6) != 0) continue; /* configured */
+    if (at->role != role || at->vlan != f->vlan || !same(who, at->gateway) || bfd_has_mac(&run->order)) continue;
     memcpy(run->mac, f->mac, 6);
     run->found = true;
     p->bfd.due_ns = 0;

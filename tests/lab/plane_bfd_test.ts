@@ -64,7 +64,7 @@ class Box {
     { ttl = 255, port = 3784, to = LOCAL, from = PEER.ip }: ControlOptions = {},
   ) {
     const ends = [{ ...PEER, ip: from }, { mac: this.mac, ip: to, port }] as const;
-    const payload = packetBytes({ myDiscr: 0x77, desiredTxUs: 300_000, multiplier: 10, ...packet });
+    const payload = packetBytes({ myDiscr: 0x77, desiredTxUs: 300_000, multiplier: 200, ...packet });
     const { type, body } = ip(ends, PROTO.udp, udp(ends, payload));
     body.set([ttl, PROTO.udp, 0, 0], 8);
     new DataView(body.buffer).setUint16(10, internetChecksum(body.subarray(0, 20)));
@@ -129,7 +129,7 @@ Deno.test("a session comes up with a box that has nothing but its packets, and t
   await box.comeUp();
   const status = await node.until("the session up", (status) => session(status).state === "up");
   const { mac, remoteDiscriminator, detectMs, light } = session(status);
-  assert.deepEqual([mac, remoteDiscriminator, detectMs, light], ["02:00:00:00:01:01", 0x77, 3000, "green"]);
+  assert.deepEqual([mac, remoteDiscriminator, detectMs, light], ["02:00:00:00:01:01", 0x77, 60_000, "green"]);
   // What was for the session was no traffic: nothing of it left, nothing counts as the box's work.
   assert.equal(status.boxes[0]!.outPackets, 0);
   assert.equal(status.ports.find(({ role }) => role === "upstream")!.txPackets, 0);
@@ -144,7 +144,10 @@ Deno.test("the node answers for its local address on that port alone, and other 
   await bench.send("primary-in", arp(1, PEER, nobody));
   await bench.send("upstream", arp(1, nobody, { mac: BROADCAST, ip: LOCAL }));
   await bench.settle(WAYS);
-  const arps = bench.taken().filter(({ bytes }) => bytes[12] === 8 && bytes[13] === 6);
+  // The standby hears such questions too.
+  const arps = bench.taken().filter(({ role, bytes }) =>
+    role !== "redundant-in" && bytes[12] === 8 && bytes[13] === 6
+  );
   const seen = arps.map(({ role, bytes }) => `${role} ${bytes[21]} ${[...bytes.subarray(38, 42)].join(".")}`);
   assert.deepEqual(seen.sort(), [
     "primary-in 1 10.1.0.250", // from upstream: not ours to answer there
