@@ -90,7 +90,7 @@ Deno.test({
     assert.ok((await node.order("switchover")).ok);
     await node.until(
       "the redundant box serving",
-      ({ external }) => external[0]!.reason.startsWith("redundant serves"),
+      ({ external }) => external[0]!.reason === "redundant serves; holds what it should",
     );
     const [frame] = Object.values(FROM_CLIENT);
     assert.deepEqual(await arrivals(bench, "upstream", [frame!]), [{ role: "redundant-in", bytes: frame! }]);
