@@ -282,7 +282,7 @@ Deno.test("Externals outlives a switch that says anything at any time", () => {
   const random = new Random(1);
   const { world, fake } = driven();
   let wrong = 0, lost = 0;
-  for (let round = 0; round < 1500; round++) {
+  for (let round = 0; round < 500; round++) {
     const answer = fake.receive;
     // One in a few of its messages is bent; the rest of the conversation goes on around it.
     fake.receive = (bytes) =>
@@ -300,7 +300,7 @@ Deno.test("Externals outlives a switch that says anything at any time", () => {
     fake.receive = answer;
     if (world.view().light !== "green") lost++;
   }
-  assert.ok(wrong > 500 && lost > 50, `${wrong} wrong, ${lost} lost`);
+  assert.ok(wrong > 200 && lost > 20, `${wrong} wrong, ${lost} lost`);
   world.pass(20_000);
   const { light, serving } = world.view();
   assert.equal(light, "green", world.texts().slice(-3).join("\n"));
