@@ -263,16 +263,16 @@ export class Node implements NodeControl {
     const board = this.#keeper.map?.board;
     if (board === undefined) return Promise.resolve(refuse("block", "there is no plane"));
     const path = readPath(board);
+    const view = this.status().boxes.find((one) => one.box === box);
+    if (path !== box && !force && view !== undefined && view.light !== "green") {
+      return Promise.resolve(
+        refuse(path, `the ${box} is not known to be alive: ${view.reason} (--force moves anyway)`),
+      );
+    }
     const unmoved = this.externals.order(box, force);
     if (unmoved !== null) return Promise.resolve(refuse(path, `${unmoved} (--force moves anyway)`));
     if (path === box) {
       return Promise.resolve({ ok: true, path, text: `the ${box} serves already`, tookUs: null });
-    }
-    const view = this.status().boxes.find((one) => one.box === box);
-    if (!force && view !== undefined && view.light !== "green") {
-      return Promise.resolve(
-        refuse(path, `the ${box} is not known to be alive: ${view.reason} (--force moves anyway)`),
-      );
     }
     return this.#order(box);
   }
