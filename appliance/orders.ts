@@ -53,16 +53,16 @@ export class Orders {
     const path = readPath(board), { boxes } = this.#means.config(), views = this.#means.status().boxes;
     const box = word === null ? this.#spare(path, views) : namedBox(boxes, word);
     if (box === null) return Promise.resolve(refuse(path, noBox(boxes, word)));
+    const view = views.find((one) => one.box === box);
+    if (path !== box && !force && view !== undefined && board.number("box.alive", BOXES.indexOf(box)) !== 1) {
+      return Promise.resolve(
+        refuse(path, `the ${box} is not known to be alive: ${view.reason} (--force moves anyway)`),
+      );
+    }
     const unmoved = this.#means.external(box, force);
     if (unmoved !== null) return Promise.resolve(refuse(path, `${unmoved} (--force moves anyway)`));
     if (path === box) {
       return Promise.resolve({ ok: true, path, text: `the ${box} serves already`, tookUs: null });
-    }
-    const view = views.find((one) => one.box === box);
-    if (!force && view !== undefined && board.number("box.alive", BOXES.indexOf(box)) !== 1) {
-      return Promise.resolve(
-        refuse(path, `the ${box} is not known to be alive: ${view.reason} (--force moves anyway)`),
-      );
     }
     return this.order(box, force);
   }

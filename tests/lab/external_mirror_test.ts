@@ -9,6 +9,7 @@ import { PROTO, TCP } from "../../filter/packet.ts";
 import type { Bench } from "../support/bench.ts";
 import {
   arp,
+  type Cast,
   CLIENT4,
   CLIENT6,
   datagram,
@@ -39,8 +40,19 @@ async function arrivals(bench: Bench, role: Role, frames: readonly Uint8Array[])
   return bench.taken();
 }
 
+/** Sorted: Open vSwitch takes a batch flow by flow, so only frames of one flow keep their order. */
 function hex(frames: readonly Uint8Array[]): string[] {
-  return frames.map((frame) => frame.toHex());
+  return frames.map((frame) => frame.toHex()).sort();
+}
+
+/** Open vSwitch keeps a mark of its own in the place of a tag's drop-eligible bit, and sends it as zero. */
+function passed(cast: Cast): Uint8Array[] {
+  return Object.entries(cast).map(([name, frame]) => {
+    if (!name.includes("drop eligible")) return frame;
+    const clear = frame.slice();
+    clear[14] = clear[14]! & 0xef;
+    return clear;
+  });
 }
 
 function stateful(ends: Ends, ends6: Ends): Uint8Array[] {
@@ -77,20 +89,20 @@ Deno.test({
       const all = Object.values(cast);
       const got = await arrivals(bench, outer, all);
       const at = (role: Role) => got.filter((one) => one.role === role).map(({ bytes }) => bytes);
-      assert.deepEqual(hex(at(`primary-${end}`)), hex(all), "all of it, unchanged and in order");
+      assert.deepEqual(hex(at(`primary-${end}`)), hex(passed(cast)), "all of it, unchanged");
       assert.ok(got.every(({ role }) => role === `primary-${end}` || role === `redundant-${end}`));
       const formed = await arrivals(bench, outer, [...stateful(ends, ends6), ...stateless(ends, ends6)]);
       const copies = formed.filter(({ role }) => role === `redundant-${end}`).map(({ bytes }) => bytes);
       assert.deepEqual(hex(copies), hex(stateful(ends, ends6)));
       const fromPrimary = await arrivals(bench, `primary-${end}`, all);
-      assert.deepEqual(hex(fromPrimary.map(({ bytes }) => bytes)), hex(all));
+      assert.deepEqual(hex(fromPrimary.map(({ bytes }) => bytes)), hex(passed(cast)));
       assert.ok(fromPrimary.every(({ role }) => role === outer));
       assert.deepEqual(await arrivals(bench, `redundant-${end}`, all), [], "the standby is heard by nobody");
     }
     assert.ok((await node.order("switchover")).ok);
     await node.until(
       "the redundant box serving",
-      ({ external }) => external[0]!.reason.startsWith("redundant serves"),
+      ({ external }) => external[0]!.reason === "redundant serves; holds what it should",
     );
     const [frame] = Object.values(FROM_CLIENT);
     assert.deepEqual(await arrivals(bench, "upstream", [frame!]), [{ role: "redundant-in", bytes: frame! }]);

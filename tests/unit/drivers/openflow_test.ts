@@ -299,7 +299,7 @@ Deno.test("decode() reads or refuses whatever bytes arrive, and what it read it 
   const random = new Random(20_261_122);
   const seeds = VECTORS.map(([, text]) => hex(text));
   let read = 0, refused = 0;
-  for (let round = 0; round < 60_000; round++) {
+  for (let round = 0; round < 20_000; round++) {
     const bytes = seeds[random.below(seeds.length)]!.slice();
     for (let count = random.below(4); count >= 0; count--) {
       bytes[4 + random.below(bytes.length - 4)] = random.below(256);
@@ -317,7 +317,7 @@ Deno.test("decode() reads or refuses whatever bytes arrive, and what it read it 
     read++;
     assert.deepEqual(decode(encode(message)).body, message.body, cut.toHex());
   }
-  assert.ok(read > 10_000 && refused > 10_000, `${read} read, ${refused} refused`);
+  assert.ok(read > 3_000 && refused > 3_000, `${read} read, ${refused} refused`);
 });
 
 Deno.test("Framer makes the same messages of a stream, however it is cut", () => {
