@@ -93,10 +93,10 @@ static void openings(struct grey_judge_way *w, const struct rm_grey *c, const do
   struct bars bars = {{c->openings}, LEARN_OPENINGS};
   double passed = seen[0] - seen[1];
   w->opened = w->opened * RECENT + passed * (1 - RECENT);
-  double before[1] = {w->openings.score[0]};
+  double before = w->openings.score[0];
   meter(&w->openings, &bars, seen, now);
   bool fewer = w->opened < w->opened_usual / 2;
-  if (!fewer && w->openings.score[0] > before[0]) w->openings.score[0] = before[0];
+  if (!fewer && w->openings.score[0] > before) w->openings.score[0] = before;
   if (w->openings.score[0] < THRESHOLD / 2) w->opened_usual += (passed - w->opened_usual) / 1200;
 }
 
