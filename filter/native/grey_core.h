@@ -14,6 +14,7 @@
 #define RM_MARKS 4096u    /* per direction; at most a half is in use */
 #define RM_WAITING 2048u  /* of one worker */
 #define RM_REPEATS 2048u
+#define RM_ENDS 1024u
 #define RM_GREY_BARS 3u
 
 /* What one worker has counted, by the side where packets went in; worker 0 reads it. Counts of waiting packets are made when
@@ -22,6 +23,7 @@ struct grey_counts {
   uint64_t passed[RM_SIDES], lost[RM_SIDES], openings_passed[RM_SIDES], openings_lost[RM_SIDES];
   uint64_t entered[RM_SIDES]; /* were to be sampled, known again or not */
   uint64_t segments[RM_SIDES], repeats[RM_SIDES];
+  uint64_t ends[RM_SIDES]; /* of flows that end at the box, or are changed by it */
   uint64_t troubles;      /* times the node itself may have lost some */
   uint64_t delay[RM_SIDES][RM_DELAYS];
 } RM_ALIGNED;
@@ -36,8 +38,9 @@ struct grey_common {
 
 /* Marks of one worker and one side that wait for their end, oldest first. */
 struct grey_way {
-  struct { uint64_t ns, mark; uint32_t place; } wait[RM_WAITING];
+  struct { uint64_t ns, mark; uint32_t place, flow; } wait[RM_WAITING];
   uint32_t first, count;
+  struct { uint32_t flow; uint8_t lost; bool passed; } ends[RM_ENDS]; /* where flows end, by their hash */
   uint64_t repeat[RM_REPEATS];
 };
 
@@ -62,8 +65,10 @@ static inline uint64_t grey_name_udp(const uint8_t *udp, uint32_t payload_bytes)
 }
 static inline bool grey_sampled(uint64_t name, uint32_t shift) { return (name & ((1u << shift) - 1)) == 0; }
 
-/* A sampled packet goes in. */
-void grey_in(struct grey_way *w, uint64_t *marks, uint64_t name, bool opening, uint64_t now);
+/* A sampled packet: its name, the hash of its flow, and whether it opens a connection. */
+struct grey_packet { uint64_t name; uint32_t flow; bool opening; };
+/* It goes in. */
+void grey_in(struct grey_way *w, uint64_t *marks, const struct grey_packet *packet, uint64_t now);
 /* A packet came out. Its delay, or UINT64_MAX: it was none of those. */
 uint64_t grey_out(uint64_t *marks, uint64_t name, uint64_t now);
 /* A sampled TCP segment with payload goes in. True: it was sent before. */
@@ -90,6 +95,7 @@ struct grey_delays {
 struct grey_judge_way {
   struct grey_meter loss, openings, repeats;
   struct grey_delays delays;
+  double ends;                 /* packets of late that never come out */
   double opened, opened_usual; /* new connections that pass, in a tick */
 };
 struct grey_judge {

@@ -17,6 +17,8 @@
 #define SLOW 100000.0    /* samples in which the usual share follows */
 #define RECENT 0.95      /* kept of the last moments in a tick: they are a second */
 #define BLIND 0.5        /* more usual loss than this is no loss: the packets were changed */
+#define ENDS_MANY 100.0  /* packets in a second that never come out */
+#define ENDS_MOST 9.0    /* ... and so many times those that do: it is not that they end at the box */
 #define MILLION 1e6
 #define WINDOW_NS (500 * 1000000ull) /* of delays */
 #define WINDOW_MIN 20
@@ -91,10 +93,10 @@ static void openings(struct grey_judge_way *w, const struct rm_grey *c, const do
   struct bars bars = {{c->openings}, LEARN_OPENINGS};
   double passed = seen[0] - seen[1];
   w->opened = w->opened * RECENT + passed * (1 - RECENT);
-  double before[1] = {w->openings.score[0]};
+  double before = w->openings.score[0];
   meter(&w->openings, &bars, seen, now);
   bool fewer = w->opened < w->opened_usual / 2;
-  if (!fewer && w->openings.score[0] > before[0]) w->openings.score[0] = before[0];
+  if (!fewer && w->openings.score[0] > before) w->openings.score[0] = before;
   if (w->openings.score[0] < THRESHOLD / 2) w->opened_usual += (passed - w->opened_usual) / 1200;
 }
 
@@ -103,6 +105,7 @@ static void judge_way(struct grey_judge_way *w, const struct rm_grey *c, const s
   struct bars loss = {{c->loss_low, c->loss, c->loss_high}, LEARN}, repeats = {{c->repeats}, LEARN};
   double lost[2] = {(double)(f->passed[side] + f->lost[side]), (double)f->lost[side]};
   double opened[2] = {(double)(f->openings_passed[side] + f->openings_lost[side]), (double)f->openings_lost[side]};
+  w->ends = w->ends * RECENT + (double)f->ends[side];
   double sent[2] = {(double)f->segments[side], (double)f->repeats[side]};
   meter(&w->loss, &loss, lost, now);
   meter(&w->repeats, &repeats, sent, now);
@@ -139,6 +142,7 @@ void grey_judge(struct grey_judge *j, const struct rm_grey *command, const struc
 }
 
 static bool is_blind(const struct grey_judge_way *w) {
+  if (w->ends > ENDS_MANY && w->ends > ENDS_MOST * w->loss.all) return true;
   return !is_learning(&w->loss, LEARN) && w->loss.usual > BLIND;
 }
 

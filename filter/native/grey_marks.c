@@ -7,6 +7,7 @@
 #include "grey_core.h"
 
 #define REPEAT_TICKS (4000000u) /* about four seconds */
+#define ENOUGH 3 /* lost packets of a flow */
 #define TICKS 0xffffffu
 #define OPENING (1ull << 24)
 
@@ -14,13 +15,13 @@ static uint32_t place_of(uint64_t name) { return (uint32_t)(name >> 12) & (RM_MA
 static uint64_t ticks(uint64_t ns) { return ns >> 10 & TICKS; }
 static uint64_t tag_of(uint64_t name) { return name >> 25 << 25; }
 
-void grey_in(struct grey_way *w, uint64_t *marks, uint64_t name, bool opening, uint64_t now) {
-  uint64_t *at = &marks[place_of(name)], tag = tag_of(name);
+void grey_in(struct grey_way *w, uint64_t *marks, const struct grey_packet *packet, uint64_t now) {
+  uint64_t name = packet->name, *at = &marks[place_of(name)], tag = tag_of(name);
   if (tag == 0 || w->count == RM_WAITING || __atomic_load_n(at, __ATOMIC_RELAXED) != 0) return;
-  uint64_t mark = tag | (opening ? OPENING : 0) | ticks(now);
+  uint64_t mark = tag | (packet->opening ? OPENING : 0) | ticks(now);
   __atomic_store_n(at, mark, __ATOMIC_RELEASE);
   uint32_t last = (w->first + w->count++) % RM_WAITING;
-  w->wait[last].ns = now, w->wait[last].mark = mark, w->wait[last].place = place_of(name);
+  w->wait[last].ns = now, w->wait[last].mark = mark, w->wait[last].place = place_of(name), w->wait[last].flow = packet->flow;
 }
 
 uint64_t grey_out(uint64_t *marks, uint64_t name, uint64_t now) {
@@ -43,11 +44,23 @@ static bool clear(uint64_t *marks, uint32_t place, uint64_t mark) {
 
 static void add(uint64_t *count) { __atomic_store_n(count, *count + 1, __ATOMIC_RELAXED); }
 
+/* A flow of which one packet after the other is lost, and none ever came out, ends at the box: somebody talks to the box
+ * itself. */
+static bool ends_here(struct grey_way *w, uint32_t flow, bool lost) {
+  uint32_t i = flow % RM_ENDS;
+  if (w->ends[i].flow != flow) w->ends[i].flow = flow, w->ends[i].lost = 0, w->ends[i].passed = false;
+  if (!lost) w->ends[i].passed = true;
+  if (w->ends[i].passed) return false;
+  if (w->ends[i].lost < ENOUGH) w->ends[i].lost++;
+  return w->ends[i].lost >= ENOUGH;
+}
+
 void grey_settle(struct grey_way *w, uint64_t *marks, struct grey_counts *c, uint32_t side, uint64_t before_ns) {
   while (w->count && w->wait[w->first].ns < before_ns) {
     uint64_t mark = w->wait[w->first].mark;
     bool lost = clear(marks, w->wait[w->first].place, mark);
     if (mark & OPENING) add(lost ? &c->openings_lost[side] : &c->openings_passed[side]);
+    else if (ends_here(w, w->wait[w->first].flow, lost)) add(&c->ends[side]);
     else add(lost ? &c->lost[side] : &c->passed[side]);
     w->first = (w->first + 1) % RM_WAITING;
     w->count--;

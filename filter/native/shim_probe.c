@@ -29,7 +29,7 @@ RM_EXPORT uint64_t rm_probe_recognise(struct rm_probe_sim *s, const uint8_t *fra
 RM_EXPORT uint32_t rm_probe_is_raw(struct rm_probe_sim *s, uint32_t place, const uint8_t *frame, uint32_t bytes);
 RM_EXPORT uint32_t rm_probe_reset_of(uint8_t *frame, uint32_t bytes);
 RM_EXPORT uint64_t rm_grey_name(const uint8_t *transport, uint32_t payload_bytes, uint32_t tcp);
-RM_EXPORT void rm_grey_in(struct rm_probe_sim *s, uint64_t name, uint32_t opening, uint64_t now);
+RM_EXPORT void rm_grey_in(struct rm_probe_sim *s, uint64_t name, uint32_t flow, uint64_t now);
 RM_EXPORT uint32_t rm_grey_repeats(struct rm_probe_sim *s, uint64_t name, uint64_t now);
 RM_EXPORT uint32_t rm_grey_out(struct rm_probe_sim *s, uint64_t name, uint64_t now);
 RM_EXPORT uint64_t rm_grey_tick(struct rm_probe_sim *s, int32_t serving, uint32_t box, uint64_t now);
@@ -100,8 +100,9 @@ uint64_t rm_grey_name(const uint8_t *transport, uint32_t payload_bytes, uint32_t
   return tcp ? grey_name_tcp(transport, payload_bytes) : grey_name_udp(transport, payload_bytes);
 }
 
-void rm_grey_in(struct rm_probe_sim *s, uint64_t name, uint32_t opening, uint64_t now) {
-  grey_in(&s->way, s->common.mark[0], name, opening != 0, now);
+/* Flow 0: it opens one. */
+void rm_grey_in(struct rm_probe_sim *s, uint64_t name, uint32_t flow, uint64_t now) {
+  grey_in(&s->way, s->common.mark[0], &(struct grey_packet){name, flow, flow == 0}, now);
 }
 
 /* A segment with payload: counted, and whether it was sent before. */

@@ -4,6 +4,7 @@ import { Random } from "../../filter/random.ts";
 import { ProbeBench } from "./probes.ts";
 
 const TICK_MS = 50;
+const FLOWS = 20;
 
 interface Traffic {
   /** Packets of connections that pass, and new ones, in each millisecond. */
@@ -44,7 +45,7 @@ class Scene implements Disposable {
     const name = again ?? this.#fresh();
     this.#sent.push(name);
     if (this.#sent.length > 1000) this.#sent.splice(0, 500);
-    bench.greyIn(name);
+    bench.greyIn(name, 1 + random.below(FLOWS));
     bench.greyRepeats(name);
     if (!random.chance(loss)) this.#under.push({ name, atMs: bench.nowMs + delayMs() });
   }
@@ -56,7 +57,7 @@ class Scene implements Disposable {
       for (let i = 0; i < traffic.packets; i++) this.#packet(traffic);
       for (let i = 0; i < (traffic.openings ?? 0); i++) {
         const name = this.#fresh();
-        bench.greyIn(name, true);
+        bench.greyIn(name, 0);
         if (!this.#random.chance(traffic.openingsLoss ?? 0)) {
           this.#under.push({ name, atMs: bench.nowMs + 1 });
         }
@@ -152,6 +153,17 @@ Deno.test("new connections that fail while old ones are well are a full table; a
   assert.deepEqual([...told.keys()], [
     `red: ${FROM_CLIENTS} does not let new connections through, old ones are well`,
   ]);
+});
+
+Deno.test("talk with the box itself is no loss", async () => {
+  using scene = await Scene.open(["act = true"]);
+  scene.run(3000, PLAIN);
+  const { bench } = scene;
+  for (let i = 1; i <= 2000; i++) {
+    // One in six packets; it is answered by the box, and never comes out.
+    bench.greyIn(BigInt.asUintN(64, BigInt(i) * 0xd6e8feb86659fd93n) | 1n, 1000);
+    assert.deepEqual([...scene.run(1, PLAIN).keys()], []);
+  }
 });
 
 Deno.test("a wave of retransmissions is told", async () => {

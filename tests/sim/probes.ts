@@ -32,7 +32,7 @@ const SYMBOLS = {
   rm_probe_reset_of: { parameters: ["buffer", "u32"], result: "u32" },
   // transport, payload bytes, tcp
   rm_grey_name: { parameters: ["buffer", "u32", "u32"], result: "u64" },
-  // sim, name, opening, now
+  // sim, name, flow, now
   rm_grey_in: { parameters: ["pointer", "u64", "u32", "u64"], result: "void" },
   rm_grey_repeats: { parameters: ["pointer", "u64", "u64"], result: "u32" },
   rm_grey_out: { parameters: ["pointer", "u64", "u64"], result: "u32" },
@@ -200,8 +200,9 @@ export class ProbeBench implements Disposable {
   greyName(transport: Uint8Array<ArrayBuffer>, payloadBytes: number, isTcp: boolean): bigint {
     return this.#library.symbols.rm_grey_name(transport, payloadBytes, isTcp ? 1 : 0);
   }
-  greyIn(name: bigint, opening = false): void {
-    this.#library.symbols.rm_grey_in(this.#sim, name, opening ? 1 : 0, this.#now());
+  /** Of a flow, by number; 0: it opens one. */
+  greyIn(name: bigint, flow: number): void {
+    this.#library.symbols.rm_grey_in(this.#sim, name, flow, this.#now());
   }
   greyRepeats(name: bigint): boolean {
     return this.#library.symbols.rm_grey_repeats(this.#sim, name, this.#now()) === 1;

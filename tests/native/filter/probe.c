@@ -81,7 +81,7 @@ static uint64_t greys(uint32_t rounds) {
   for (uint32_t i = 0; i < rounds; i++) {
     uint64_t name = (uint64_t)chance(1u << 30) << 34 | (uint64_t)chance(1u << 30) << 8 | chance(256);
     now += chance(300000);
-    grey_in(&way, common.mark[0], name, chance(10) == 0, now);
+    grey_in(&way, common.mark[0], &(struct grey_packet){name, chance(50), chance(10) == 0}, now);
     if (chance(3)) grey_out(common.mark[0], name, now + chance(100000));
     common.counts[0].repeats[0] += grey_repeats(&way, chance(2) ? name : 7ull << 40, now);
     common.counts[0].segments[0]++;
@@ -90,7 +90,7 @@ static uint64_t greys(uint32_t rounds) {
     grey_settle(&way, common.mark[0], &common.counts[0], 0, now - c.wait_ns);
     struct grey_counts fresh = common.counts[0];
     memset(&common.counts[0], 0, sizeof common.counts[0]);
-    grey_judge(&judge, &c, &fresh, chance(200) == 0 ? (int)chance(3) - 1 : judge.serving, now);
+    grey_judge(&judge, &c, &fresh, chance(100) == 0 ? (int)chance(3) - 1 : i ? judge.serving : 0, now);
     grey_show(&judge, view);
     lights += grey_said(&judge, &c, chance(RM_BOXES), now).light;
   }

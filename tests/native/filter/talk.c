@@ -31,6 +31,7 @@ void pair_take(struct plane *p, uint32_t from, const struct message *said) { (vo
 void neighbour_take(struct plane *p, const struct message *said) { (void)p, (void)said; }
 void seed_go_on(struct plane *p, struct seed *s) { (void)p, (void)s; }
 void bfd_take(struct plane *p, uint32_t role, struct rte_mbuf *frame) { (void)p, (void)role, (void)frame; }
+void probe_hear(struct plane *p, const struct message *said) { (void)p, (void)said; }
 void crew_wake(struct crew *of, uint32_t index) { (void)of, (void)index; }
 uint32_t crew_worker(const struct crew *of, uint32_t side, uint32_t queue) { return (void)of, 2 * queue + side; }
 
