@@ -207,6 +207,7 @@ static void housekeep(struct plane *p) {
   count_worker(p);
   if (p->index) return;
   propagate_tick(p);
+  p->board->live.bypass = bypass_tick(&p->bypass, p->board->command.bypass == RM_BYPASS_ON, p->now);
   p->board->live.draining = p->now < p->reflex.drain_until;
   if (p->crew->workers > 1) crew_sum(p);
 }
@@ -338,6 +339,7 @@ int plane_start(struct plane *p) {
   for (uint32_t i = 0; i < p->crew->workers; i++) take_rules(p->crew->worker[i]);
   bool link[RM_BOXES][RM_SIDES];
   for (uint32_t r = RM_PRIMARY_IN; r < RM_ROLES; r++) link[role_of_box(r)][role_side(r)] = p->port[r].view->link;
+  bypass_find(p);
   p->reflex.board = p->board;
   set_clock(p, clock_ns(CLOCK_MONOTONIC));
   reflex_open(&p->reflex, link);
@@ -382,6 +384,7 @@ RM_EXPORT int32_t rm_plane_run(void *board, void *capture) {
   prctl(PR_SET_TIMERSLACK, 1);
   setpriority(PRIO_PROCESS, 0, -20); /* of this thread; the loop sleeps when idle, so it starves nobody */
   if (plane_start(p) < 0 || serve(p) < 0) return fail(b);
+  bypass_close(&p->bypass);
   propagate_close(p);
   ports_close(p);
   close(p->netlink);
