@@ -45,12 +45,17 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.automatic", failover.automatic ? 1 : 0);
   board.setNumber("command.votes", 1);
   DETECTOR.forEach((_, i) => board.setNumber("command.weight", 1, i));
-  const holdMs = failover.holdRingMs ?? failover.silenceMs + HOLD_MARGIN_MS;
-  board.setNumber("command.hold_ns", holdMs * NS_PER_MS);
+  board.setNumber("command.hold_ns", holdMs(config) * NS_PER_MS);
   board.setNumber("command.guard_ns", failover.guardMs * NS_PER_MS);
   board.setNumber("command.announce", failover.announce === "auto" ? 1 : 0);
   board.setNumber("command.propagate", PROPAGATE.indexOf(failover.propagateLink));
   board.setNumber("command.bypass", BYPASS.indexOf(failover.bypass === "on_failure" ? "on" : "none"));
+}
+
+/** What it costs is nothing beside a packet socket, and too much to be taken from a fast NIC unasked. */
+function holdMs({ failover, ports }: Config): number {
+  const cheap = ROLES.every((role) => ports[role].kind === "af_packet");
+  return failover.holdRingMs ?? (cheap ? failover.silenceMs + HOLD_MARGIN_MS : 0);
 }
 
 /** All rules, ages and limits of the filter, as one change. Returns the generation that `live.rule_done` reaches with it. */

@@ -113,9 +113,9 @@ function readNamed(board: Board, label: string): CounterView[] {
 function readBox(board: Board, box: Box, ports: readonly PortView[], now: Now): BoxView {
   const i = BOXES.indexOf(box);
   const serving = readPath(board) === box;
-  const down = ports.filter((port) => port.role.startsWith(box) && port.link === "down" && !port.taken).map((port) =>
-    port.role
-  );
+  const down = ports.filter((port) => port.role.startsWith(box) && port.link === "down" && !port.taken).map((
+    port,
+  ) => port.role);
   const silent = board.number("box.silent", i) === 1;
   const detectors = readDetectors(board, i, now);
   const [light, reason]: [Light, string] = down.length > 0

@@ -50,7 +50,10 @@ for (
       );
       assert.equal(status.path, "redundant");
       assert.equal(duplicates, 0);
-      assert.ok(sent - received <= dropped, `${sent - received} lost, of which the kernel dropped ${dropped}`);
+      assert.ok(
+        sent - received <= dropped,
+        `${sent - received} lost, of which the kernel dropped ${dropped}`,
+      );
       assert.ok(counted("replayed") > 0);
     } finally {
       await node.stop();
