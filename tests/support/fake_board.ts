@@ -69,6 +69,7 @@ const FIELDS: readonly Layout[] = [
   ["port.mtu", 4, ROLE.length],
   ["port.mac", 8, ROLE.length],
   ["port.driver", 32, ROLE.length],
+  ["port.taken", 4, ROLE.length],
   ...many("box", 4, ["alive", "silent"], 2),
   ...many("box", 8, ["in_packets", "out_packets"], 2),
   ...many("detection", 4, ["light", "detail"], 2 * DETECTOR.length),

@@ -168,3 +168,14 @@ Deno.test("flowSlots() is the next power of two at which the table is at most ha
   assert.equal(flowSlots(1024), 2048);
   assert.match(warnings("[plane]\nflows_max = 16777216\n")[0]!, /takes 12 GiB/);
 });
+
+Deno.test("parseConfig() refuses a bypass that dead_policy forbids, and warns of a hold ring shorter than silence", () => {
+  assert.deepEqual(reasons('[failover]\ndead_policy = "block"\nbypass = "on_failure"\n'), [
+    'failover.bypass would pass traffic around the boxes, which failover.dead_policy = "block" forbids',
+  ]);
+  assert.deepEqual(warnings("[failover]\nhold_ring_ms = 20\n"), [
+    "failover.hold_ring_ms is not longer than failover.silence_ms (20): what a silent box swallowed first is lost",
+  ]);
+  assert.deepEqual(warnings("[failover]\nhold_ring_ms = 21\n"), []);
+  assert.deepEqual(warnings("[failover]\nhold_ring_ms = 0\n"), []);
+});

@@ -57,6 +57,11 @@ Deno.test("parseConfig() fills in every default when only the ports are given", 
     deadPolicy: "forward",
     failback: "manual",
     failbackAfterS: 60,
+    holdRingMs: null,
+    guardMs: 1000,
+    announce: "auto",
+    propagateLink: "off",
+    bypass: "off",
   });
   assert.equal(config.filter.ages.tcpOpeningS, 120);
 });
