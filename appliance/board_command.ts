@@ -52,14 +52,14 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.automatic", failover.automatic ? 1 : 0);
   writeSilence(board, failover);
   writeVotes(board, failover);
-  writeSwitching(board, failover);
+  writeSwitching(board, config);
   for (const { box, rank } of config.boxes) board.setNumber("command.rank", rank, BOXES.indexOf(box));
 }
 
 /** What a switch does besides moving the path. */
-function writeSwitching(board: Board, failover: Config["failover"]): void {
-  const holdMs = failover.holdRingMs ?? failover.silenceMs + HOLD_MARGIN_MS;
-  board.setNumber("command.hold_ns", holdMs * NS_PER_MS);
+function writeSwitching(board: Board, config: Config): void {
+  const { failover } = config;
+  board.setNumber("command.hold_ns", holdMs(config) * NS_PER_MS);
   board.setNumber("command.guard_ns", failover.guardMs * NS_PER_MS);
   board.setNumber("command.announce", failover.announce === "auto" ? 1 : 0);
   board.setNumber("command.propagate", PROPAGATE.indexOf(failover.propagateLink));
@@ -121,6 +121,12 @@ export function writeCheck(
 /** Boxes that died too often, by their index: they are taken only where there is no other. */
 export function writeSuppressed(board: Board, suppressed: readonly boolean[]): void {
   suppressed.forEach((is, i) => board.setNumber("command.suppressed", is ? 1 : 0, i));
+}
+
+/** What it costs is nothing beside a packet socket, and too much to be taken from a fast NIC unasked. */
+function holdMs({ failover, ports }: Config): number {
+  const cheap = ALL_ROLES.every((role) => (ports[role]?.kind ?? "af_packet") === "af_packet");
+  return failover.holdRingMs ?? (cheap ? failover.silenceMs + HOLD_MARGIN_MS : 0);
 }
 
 /** All rules, ages and limits of the filter, as one change. Returns the generation that `live.rule_done` reaches with it. */

@@ -258,11 +258,7 @@ function describe(event: Omit<EventView, "text">): string {
       return `${moved}; the old box was last seen ${ms} ms before, at most ${event.lostPackets} packets lost in it`;
     }
     case "link":
-      if (event.cause === "propagation") {
-        return event.after === "up"
-          ? `the node lets the link of ${event.subject} up again`
-          : `the node takes the link of ${event.subject} down, because another is lost`;
-      }
+      if (event.cause === "propagation") return `the node sets the link of ${event.subject} ${event.after}`;
       return `link of ${event.subject} is ${event.after}`;
     case "box":
       return `${event.subject} is ${event.after} (${event.cause})`;

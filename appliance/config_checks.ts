@@ -195,6 +195,16 @@ function failover(view: View): void {
   if (view.is("failover.failback", "manual") && view.shape.given.has("failover.failback_after_s")) {
     view.warning("failover.failback_after_s", 'has no effect while failover.failback is "manual"');
   }
+  if (view.is("failover.bypass", "on_failure") && view.is("failover.dead_policy", "block")) {
+    const reason = 'would pass traffic around the boxes, which failover.dead_policy = "block" forbids';
+    view.problem("failover.bypass", reason, '"off"');
+  }
+  const hold = view.number("failover.hold_ring_ms");
+  if (hold !== null && hold > 0 && silence !== null && hold <= silence) {
+    const reason =
+      `is not longer than failover.silence_ms (${silence}): what a silent box swallowed first is lost`;
+    view.warning("failover.hold_ring_ms", reason);
+  }
   const after = view.number("failover.failback_after_s");
   const holdUp = view.number("failover.hold_up_ms");
   const backByItself = view.is("failover.failback", "automatic");

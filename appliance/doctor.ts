@@ -100,6 +100,9 @@ function lookAtPlane(config: Config | null): { fault: string | null; held: boole
   return { fault, held };
 }
 
+/** 82599 Bypass, as sysfs writes it: the one adapter whose relay the plane knows. */
+const INTEL_BYPASS = "0x8086:0x155d";
+
 async function lookAtPort(port: Port, interfaces: ReadonlySet<string>): Promise<PortFacts> {
   switch (port.kind) {
     case "af_xdp":
@@ -109,9 +112,15 @@ async function lookAtPort(port: Port, interfaces: ReadonlySet<string>): Promise<
     case "pci": {
       const device = `/sys/bus/pci/devices/${port.target}`;
       const driver = await Deno.readLink(`${device}/driver`).catch(() => null);
+      const [vendor, model] = await Promise.all(
+        ["vendor", "device"].map((name) =>
+          Deno.readTextFile(`${device}/${name}`).then((text) => text.trim(), () => "")
+        ),
+      );
       return {
         kind: "pci",
         exists: await isThere(device),
+        relay: `${vendor}:${model}` === INTEL_BYPASS,
         driver: driver?.split("/").at(-1) ?? null,
         interfaces: await list(`${device}/net`),
       };

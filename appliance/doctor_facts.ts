@@ -28,6 +28,8 @@ export interface PciFacts {
   readonly exists: boolean;
   /** The kernel driver it is bound to. */
   readonly driver: string | null;
+  /** It is an adapter with a bypass relay between its two ports. */
+  readonly relay?: boolean;
   /** The kernel's interfaces on it. */
   readonly interfaces: readonly string[];
 }

@@ -17,7 +17,32 @@ const DPDK_DRIVERS = ["vfio-pci", "uio_pci_generic", "igb_uio"];
 
 export function examinePorts(facts: Facts, config: Config): Finding[] {
   const found = configuredRoles(config).flatMap((role) => examinePort(facts, config, role));
-  return [...found, ...mtus(facts, config)];
+  return [...found, ...relay(facts, config), ...mtus(facts, config)];
+}
+
+/** The relay joins the two ports of one adapter, so both outside ports have to be on it. */
+function relay(facts: Facts, config: Config): Finding[] {
+  if (config.failover.bypass === "off") return [];
+  const outside = ["upstream", "downstream"] as const;
+  const without = outside.filter((role) => {
+    const seen = facts.ports.get(role);
+    return seen?.kind !== "pci" || seen.relay !== true;
+  });
+  const slot = (role: Role) => config.ports[role]!.target.split(".")[0];
+  if (without.length > 0) {
+    const text = `${without.join(" and ")} have no bypass relay that the node knows (Intel 82599 Bypass).`;
+    return [warn("bypass", text, 'failover.bypass = "off", or such an adapter')];
+  }
+  if (slot("upstream") === slot("downstream")) {
+    return [ok("bypass", "The NIC joins upstream and downstream when the plane fails.")];
+  }
+  return [
+    warn(
+      "bypass",
+      "upstream and downstream are on two adapters: a relay joins ports of one.",
+      "use both ports of one",
+    ),
+  ];
 }
 
 function examinePort(facts: Facts, config: Config, role: Role): Finding[] {

@@ -208,6 +208,7 @@ static void housekeep(struct plane *p) {
   count_worker(p);
   if (p->index) return;
   propagate_tick(p);
+  p->board->live.bypass = bypass_tick(&p->bypass, p->board->command.bypass == RM_BYPASS_ON, p->now);
   p->board->live.draining = p->now < p->reflex.drain_until;
   if (p->crew->workers > 1) crew_sum(p);
 }
@@ -357,6 +358,7 @@ int plane_start(struct plane *p) {
   }
   bool link[RM_BOXES][RM_SIDES] = {{false}};
   for (uint32_t r = RM_PRIMARY_IN; r < p->roles; r++) link[role_of_box(r)][role_side(r)] = p->port[r].view->link;
+  bypass_find(p);
   p->reflex.board = p->board;
   set_clock(p, clock_ns(CLOCK_MONOTONIC));
   reflex_open(&p->reflex, role_of_box(p->roles), link);
@@ -401,6 +403,7 @@ RM_EXPORT int32_t rm_plane_run(void *board, void *capture) {
   prctl(PR_SET_TIMERSLACK, 1);
   setpriority(PRIO_PROCESS, 0, -20); /* of this thread; the loop sleeps when idle, so it starves nobody */
   if (plane_start(p) < 0 || serve(p) < 0) return fail(b);
+  bypass_close(&p->bypass);
   propagate_close(p);
   ports_close(p, 0, p->roles);
   close(p->netlink);

@@ -9,6 +9,7 @@
 #include <rte_mbuf.h>
 #include <pthread.h>
 #include "bfd.h"
+#include "bypass.h"
 #include "capture.h"
 #include "carrier.h"
 #include "crew.h"
@@ -102,6 +103,7 @@ struct plane {
   struct port port[RM_ROLES];
   struct rte_mempool *pool;
   int netlink;
+  struct bypass bypass;     /* of the NIC that has upstream */
   bool real_time;           /* scheduled before everything else */
   uint64_t priority_ns, priority_cpu_ns;
   uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns;
@@ -210,6 +212,9 @@ void propagate_tick(struct plane *p);
 void propagate_close(struct plane *p);
 /* The node itself took this link down, or has just let it up: it says nothing about a box. */
 bool propagate_hides(const struct plane *p, const struct port *port);
+
+/* bypass_ixgbe.c: when the ports are open. */
+void bypass_find(struct plane *p);
 
 /* neighbour.c */
 void neighbour_take(struct plane *p, const struct message *said);

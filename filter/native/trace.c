@@ -16,47 +16,59 @@ static inline uint64_t mix(uint64_t a, uint64_t b) {
   return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Of 16-bit words as they lie in memory, modulo 2^16 - 1. */
-static inline uint32_t fold_sum(uint64_t sum) { return (uint32_t)(sum % 0xffff); }
+/* Of 16-bit words as they lie in memory, modulo 2^16 - 1; a sum that is no more than 2^48. */
+static inline uint32_t fold_sum(uint64_t sum) {
+  sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return sum >= 0xffff ? (uint32_t)sum - 0xffff : (uint32_t)sum;
+}
 
 /* What a checksum would be of the rest, without the words that sum to `without`. */
 static inline uint32_t rest_sum(uint16_t checksum, uint64_t without) {
   return fold_sum((uint64_t)(uint16_t)~checksum + 0xffff - fold_sum(without));
 }
 
-static uint64_t addresses_sum(const uint8_t *frame, const struct place *at) {
+static inline uint64_t addresses_sum(const uint8_t *frame, const struct place *at) {
   const uint8_t *a = frame + at->ip + (at->ipv6 ? 8 : 12);
+  if (!at->ipv6) return (uint64_t)load32(a) + load32(a + 4);
   uint64_t sum = 0;
-  for (uint32_t i = 0; i < (at->ipv6 ? 32u : 8u); i += 4) sum += load32(a + i);
+  for (uint32_t i = 0; i < 32; i += 4) sum += load32(a + i);
   return sum;
 }
 
 /* Up to `most` bytes from `from` on. */
-static uint64_t mix_bytes(const uint8_t *frame, uint32_t from, const struct place *at, uint32_t most) {
+static __attribute__((noinline)) uint64_t mix_bytes(const uint8_t *frame, uint32_t from, const struct place *at, uint32_t most) {
   uint64_t h = at->end - from;
   uint32_t end = at->end - from > most ? from + most : at->end;
   for (; from + 8 <= end; from += 8) h = mix(h, load64(frame + from));
+  if (from == end) return h;
   uint64_t last = 0;
-  memcpy(&last, frame + from, end - from);
+  while (from < end) last = last << 8 | frame[from++];
   return mix(h, last);
 }
 
-static uint64_t print_tcp(const uint8_t *frame, const struct place *at, uint32_t payload_bytes) {
+/* The first sixteen bytes of a payload. */
+static inline uint64_t mix_start(const uint8_t *frame, uint32_t from, const struct place *at) {
+  if (__builtin_expect(at->end - from < 16, 0)) return mix_bytes(frame, from, at, 16);
+  return mix(load64(frame + from), load64(frame + from + 8));
+}
+
+static inline uint64_t print_tcp(const uint8_t *frame, const struct place *at, uint32_t payload_bytes) {
   const uint8_t *t = frame + at->transport;
   uint64_t rest = (uint64_t)payload_bytes << 8 | (t[13] & 0x3f); /* without the bits of congestion */
   return mix(load64(t + 4), rest);
 }
 
-static uint64_t print_udp(const uint8_t *frame, const struct place *at, uint32_t payload_bytes) {
+static inline uint64_t print_udp(const uint8_t *frame, const struct place *at, uint32_t payload_bytes) {
   const uint8_t *t = frame + at->transport;
   uint16_t checksum = load16(t + 6);
   if (checksum == 0) return mix_bytes(frame, at->transport + 8, at, WHOLE_BYTES);
   uint64_t sum = rest_sum(checksum, addresses_sum(frame, at) + load32(t));
   /* The sum alone is sixteen bits, and of counters in the payload it tells little. */
-  return mix(mix_bytes(frame, at->transport + 8, at, 16), sum << 32 | payload_bytes);
+  return mix(mix_start(frame, at->transport + 8, at), sum << 32 | payload_bytes);
 }
 
-static uint64_t print_icmp(const uint8_t *frame, const struct place *at) {
+static __attribute__((noinline)) uint64_t print_icmp(const uint8_t *frame, const struct place *at) {
   const uint8_t *t = frame + at->transport;
   uint64_t without = load16(t + 4) + (at->ipv6 ? addresses_sum(frame, at) : 0);
   uint64_t head = (uint64_t)load16(t) << 16 | load16(t + 6);
@@ -64,18 +76,19 @@ static uint64_t print_icmp(const uint8_t *frame, const struct place *at) {
 }
 
 /* Protocols that a NAT leaves alone but for addresses; SCTP's ports and checksum stand before byte 12. */
-static uint64_t print_other(const uint8_t *frame, const struct place *at) {
+static __attribute__((noinline)) uint64_t print_other(const uint8_t *frame, const struct place *at) {
   uint32_t from = at->transport + (at->proto == 132 && !at->fragment && at->end >= at->transport + 12 ? 12 : 0);
   uint64_t h = mix_bytes(frame, from, at, WHOLE_BYTES);
   return at->fragment && !at->ipv6 ? mix(h, load32(frame + at->ip + 4)) : h;
 }
 
 static inline uint16_t end_of(const uint8_t *address, uint32_t bytes, uint16_t port) {
-  uint64_t h = bytes == 4 ? load32(address) : mix(load64(address), load64(address + 8));
-  return (uint16_t)(mix(h, port) >> 40);
+  uint64_t h = load32(address);
+  if (bytes == 16) h = load64(address) * 0x9e3779b97f4a7c15ull + load64(address + 8);
+  return (uint16_t)((h << 16 ^ port) * 0xd6e8feb86659fd93ull >> 48);
 }
 
-static void finish(const uint8_t *frame, const struct place *at, uint64_t print, struct rm_trace *out) {
+static inline void finish(const uint8_t *frame, const struct place *at, uint64_t print, struct rm_trace *out) {
   bool ports = !at->fragment && (at->proto == 6 || at->proto == 17 || at->proto == 132);
   uint32_t bytes = at->ipv6 ? 16 : 4;
   const uint8_t *a = frame + at->ip + (at->ipv6 ? 8 : 12), *t = frame + at->transport;
@@ -86,7 +99,7 @@ static void finish(const uint8_t *frame, const struct place *at, uint64_t print,
   out->to = end_of(a + bytes, bytes, ports ? load16(t + 2) : 0);
 }
 
-static bool find_place(const uint8_t *frame, uint32_t bytes, struct place *at, uint32_t *payload_bytes) {
+static __attribute__((noinline)) bool find_place(const uint8_t *frame, uint32_t bytes, struct place *at, uint32_t *payload_bytes) {
   struct rm_packet p;
   uint8_t verdict = rm_parse(frame, bytes, &p);
   if (verdict != RM_PARSE_FLOW && verdict != RM_PARSE_FRAGMENT) return false;
@@ -118,6 +131,6 @@ bool rm_trace(const uint8_t *frame, uint32_t bytes, const struct rm_peek *k, uin
                    : at.proto == 17                                            ? print_udp(frame, &at, payload_bytes)
                    : (at.proto == 1 || at.proto == 58) && at.end >= at.transport + 8 ? print_icmp(frame, &at)
                                                                                : print_other(frame, &at);
-  finish(frame, &at, mix(print ^ secret, at.proto), out);
+  finish(frame, &at, (print ^ at.proto) * (secret | 1), out);
   return true;
 }

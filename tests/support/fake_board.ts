@@ -83,6 +83,7 @@ const FIELDS: readonly Layout[] = [
   ["port.mtu", 4, ROLE.length],
   ["port.mac", 8, ROLE.length],
   ["port.driver", 32, ROLE.length],
+  ["port.taken", 4, ROLE.length],
   ...many("box", 4, ["alive", "silent", "member"], BOX.length),
   ["live.forgiven", 4, BOX.length],
   ...many("box", 8, ["in_packets", "out_packets"], BOX.length),

@@ -218,3 +218,14 @@ Deno.test("parseConfig() tells what each kind of check needs and cannot use", ()
   const twice = `[[check]]\nname = "a"\n${address}`;
   assert.match(reasons(twice + twice)[0]!, /is the name of check\[0\] as well/);
 });
+
+Deno.test("parseConfig() refuses a bypass that dead_policy forbids, and warns of a hold ring shorter than silence", () => {
+  assert.deepEqual(reasons('[failover]\ndead_policy = "block"\nbypass = "on_failure"\n'), [
+    'failover.bypass would pass traffic around the boxes, which failover.dead_policy = "block" forbids',
+  ]);
+  assert.deepEqual(warnings("[failover]\nhold_ring_ms = 20\n"), [
+    "failover.hold_ring_ms is not longer than failover.silence_ms (20): what a silent box swallowed first is lost",
+  ]);
+  assert.deepEqual(warnings("[failover]\nhold_ring_ms = 21\n"), []);
+  assert.deepEqual(warnings("[failover]\nhold_ring_ms = 0\n"), []);
+});

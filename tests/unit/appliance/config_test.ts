@@ -74,6 +74,11 @@ Deno.test("parseConfig() fills in every default when only the ports are given", 
       lastBox: "proven",
     },
     damping: { halfLifeS: 900, suppressAbove: 2000, reuseBelow: 750, suppressSMax: 3600 },
+    holdRingMs: null,
+    guardMs: 1000,
+    announce: "auto",
+    propagateLink: "off",
+    bypass: "off",
   });
   assert.equal(config.filter.ages.tcpOpeningS, 120);
 });

@@ -216,3 +216,16 @@ Deno.test("examine() tells of planes that run, its own and others", () => {
   assert.deepEqual(own.filter(({ level }) => level !== "ok"), []);
   assert.match(only(examine(facts({ otherPlanes: [812] }), SOFT)).fix!, /kill 812$/);
 });
+
+Deno.test("examine() says whether a NIC has a relay that joins upstream and downstream", () => {
+  const on = '[failover]\nbypass = "on_failure"\n';
+  const hard = config((_, index) => `0000:03:00.${index}`, on);
+  const apart = config((_, index) => `0000:0${index}:00.0`, on);
+  const relay: PciFacts = { ...PCI, relay: true };
+  assert.match(only(examine(facts({}, PCI), hard)).text, /upstream and downstream have no bypass relay/);
+  assert.match(only(examine(facts({}, relay), apart)).text, /on two adapters/);
+  const good = examine(facts({}, relay), hard);
+  assert.deepEqual(good.filter(({ level }) => level !== "ok"), []);
+  assert.ok(good.some(({ topic }) => topic === "bypass"));
+  assert.ok(!examine(facts({}, PCI), HARD).some(({ topic }) => topic === "bypass"));
+});

@@ -37,6 +37,8 @@ const TABLE: readonly (readonly [string, string, string, readonly string[]])[] =
   ["rm_light", "light_", "lights", names.LIGHT],
   ["rm_event_kind", "event_", "event_kinds", names.EVENT_KIND],
   ["rm_cause", "cause_", "causes", names.CAUSE],
+  ["rm_propagate", "propagate_", "propagates", names.PROPAGATE],
+  ["rm_bypass", "bypass_", "bypasses", names.BYPASS],
   ["rm_why", "why_", "whys", names.WHY],
   ["rm_nature", "nature_", "natures", names.NATURE],
   ["rm_parse", "parse_", "parses", names.PARSE],
