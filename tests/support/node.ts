@@ -7,6 +7,7 @@
 import { type Config, parseConfig } from "../../appliance/config.ts";
 import { boardPath } from "../../appliance/paths.ts";
 import {
+  ALL_ROLES,
   type Box,
   type EventView,
   type NodeStatus,
@@ -34,6 +35,8 @@ export interface NodeSettings {
   readonly ports?: Partial<Readonly<Record<Role, string>>>;
   /** @default "none" */
   readonly preset?: string;
+  /** Further redundant boxes, by lines of their tables beside their ports. @default none */
+  readonly further?: readonly (readonly string[])[];
   /** Workers of the plane. @default 1, or REMEDIATE_CORES, with which every test runs on so many */
   readonly cores?: number;
   /** Lines for [plane], [filter], [failover], and what follows them. */
@@ -62,6 +65,11 @@ export function nodeToml(directory: string, settings: NodeSettings = {}): string
     `runtime_directory = "${directory}/run"`,
     "[ports]",
     ...ROLES.map((role) => `${role.replace("-", "_")} = "${port(role)}"`),
+    ...(settings.further ?? []).flatMap((lines, i) => [
+      "[[redundant]]",
+      ...[`in = "${port(ALL_ROLES[6 + 2 * i]!)}"`, `out = "${port(ALL_ROLES[7 + 2 * i]!)}"`],
+      ...lines,
+    ]),
     "[plane]",
     ...plane.filter((line) => !given.includes(line.split(" ")[0])),
     ...(settings.plane ?? []),
