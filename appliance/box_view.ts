@@ -66,7 +66,7 @@ function judgeBox(
   if (is.down.length > 0) return ["red", `no link on ${is.down.join(" and ")}`];
   if (is.silent) return ["red", "frames went in and none came out"];
   if (!is.alive && is.outvoted !== null) return ["red", is.outvoted];
-  if (!is.member) return ["yellow", "it has left: no copies, and it does not take over"];
+  if (!is.member) return ["yellow", "has left: no copies, and it does not take over"];
   if (is.alive) return ["green", is.serving ? "links up, serving" : "links up, standing by"];
   return ["yellow", "links up, not proven since it returned or joined"];
 }
@@ -92,7 +92,8 @@ export function judgeNode(
   const spares = boxes.filter((box) => !box.serving);
   const bad = spares.filter((box) => box.light !== "green");
   if (bad.length > 0) {
-    const why = bad.map((box) => `${box.box} has ${box.reason}`).join("; ");
+    const why = bad.map((box) => `${box.box} ${box.member ? "has" : ""} ${box.reason}`.replace("  ", " "))
+      .join("; ");
     return ["yellow", bad.length === spares.length ? `no spare: ${why}` : `a spare is missing: ${why}`];
   }
   const by = spares.map((box) => called(box.box)).join(" and ");
