@@ -22,6 +22,7 @@ import { readLeft } from "./members.ts";
 import { Orders } from "./orders.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { reasonOf } from "./reason.ts";
+import { stageText } from "./stages.ts";
 import { VERSION } from "./version.ts";
 import { absentStatus, namesOf, planeEvent, specsOf } from "./node_views.ts";
 import type { EventView, FlowView, NodeControl, NodeStatus, OrderResult } from "./view.ts";
@@ -39,6 +40,8 @@ export interface NodeOptions {
   /** The text `config` was made from, and its file: `reload` reads it again. */
   readonly configText: string;
   readonly configPath: string;
+  /** Which stage of that file this is. @default the first */
+  readonly stage?: string | null;
   readonly log: Log;
 }
 
@@ -266,11 +269,14 @@ export class Node implements NodeControl {
   }
 
   async reload(): Promise<{ ok: boolean; text: string }> {
-    const { configPath } = this.#options;
+    const { configPath, stage = null } = this.#options;
     const refusal = (text: string) => ({ ok: false, text });
-    const text = await Deno.readTextFile(configPath).catch((error: Error) => error);
-    if (text instanceof Error) return refusal(`${configPath} cannot be read: ${reasonOf(text)}`);
-    const { config, problems } = parseConfig(text, configPath, { matchFault });
+    const whole = await Deno.readTextFile(configPath).catch((error: Error) => error);
+    if (whole instanceof Error) return refusal(`${configPath} cannot be read: ${reasonOf(whole)}`);
+    const judged = parseConfig(whole, configPath, { matchFault });
+    const text = judged.config === undefined ? whole : stageText(whole, stage);
+    if (text === null) return refusal(`${configPath} has no stage "${stage}" any more`);
+    const { config, problems } = text === whole ? judged : parseConfig(text, configPath, { matchFault });
     if (config === undefined) return refusal(problems.map(describeProblem).join("\n"));
     const before = this.#config, added = addedRoles(before, config);
     const fixed = nodeFixed(before, config).filter((key) => !added.some((role) => portKey(role) === key));
@@ -308,6 +314,8 @@ function makeDirectory(path: string): void {
 export interface RunOptions extends NodeOptions {
   /** Starts whatever people talk to the node by, before it forwards. */
   readonly serve: (control: NodeControl) => Promise<{ close(): Promise<void> }>;
+  /** Ends control alone, as SIGTERM does. */
+  readonly stop?: AbortSignal;
 }
 
 /**
@@ -324,6 +332,7 @@ export async function runNode(options: RunOptions): Promise<number> {
     withPlane = true;
     stop.abort();
   };
+  options.stop?.addEventListener("abort", onTerm);
   Deno.addSignalListener("SIGTERM", onTerm);
   Deno.addSignalListener("SIGINT", onInt);
   try {

@@ -48,6 +48,8 @@ struct port {
   int fd;            /* readable when frames wait; -1: only polling tells */
   int interface;     /* index of the kernel interface whose carrier counts; 0: none */
   uint16_t dpdk;     /* DPDK port id */
+  bool dials, answered; /* a memif client, which may have to call again; its server took the last call */
+  uint64_t dialed_ns;
   uint16_t rx_queue, tx_queue, tx_queues; /* of it: this worker's own, and how many there are to send by */
   uint16_t queued;
   uint64_t refused_ns; /* since when the kernel takes no frame at all; 0: it does */
