@@ -108,7 +108,9 @@ Deno.test("order says who takes over: the third box before the second", async ()
   await using wire = await Wire.up(3);
   const node = await TestNode.start(wire, { failover: ["hold_up_ms = 100"], further: [["order = 50"]] });
   await wire.link("primary-out", "down");
-  await node.until("the third box serving", ({ path }) => path === "redundant-2");
+  // The path is on the board at once, events reach the journal a moment later.
+  await node.until("the switch in the journal", ({ lastSwitch }) => lastSwitch !== null);
+  assert.equal((await node.status()).path, "redundant-2");
   assert.deepEqual(moves(await node.events()), ["primary > redundant-2 (link)"]);
 });
 
