@@ -78,6 +78,8 @@ export interface Config {
   readonly grey: Values<typeof GREY>;
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly drill: Values<typeof DRILL>;
+  /** Names of the stages behind this one; stages.ts makes their configurations. */
+  readonly stages: readonly string[];
   readonly api: { readonly socket: string };
   readonly log: Values<typeof LOG>;
 }
@@ -101,6 +103,8 @@ export interface Parsed {
    * Socket of the API as far as the text says, even when other keys are wrong. Absent: the text is no TOML.
    */
   readonly socket?: string;
+  /** The runtime directory likewise. */
+  readonly runtime?: string;
 }
 
 /**
@@ -123,7 +127,7 @@ export function parseConfig(
   const checked = crossCheck(shape, judges.matchFault ?? (() => null));
   const problems = [...shape.problems, ...checked.problems].sort(byPlace);
   const warnings = [...checked.warnings].sort(byPlace);
-  const told = { problems, warnings, socket: socketOf(shape) };
+  const told = { problems, warnings, socket: socketOf(shape), runtime: runtimeOf(shape) };
   return problems.length > 0 ? told : { ...told, config: build(shape) };
 }
 
@@ -185,6 +189,7 @@ function build(shape: Shape): Config {
     grey: section(shape, "grey", GREY),
     capture: captureOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
+    stages: elements(shape, "stage").map((path) => String(shape.values.get(`${path}.name`))),
     api: { socket: socketOf(shape) },
     log: section(shape, "log", LOG),
   };
@@ -200,9 +205,12 @@ function section<T extends Keys>(shape: Shape, path: string, keys: T): Values<T>
   return Object.fromEntries(entries) as Values<T>;
 }
 
-function socketOf({ values }: Shape): string {
-  const runtime = values.get("node.runtime_directory") ?? NODE.runtime_directory.default;
-  return String(values.get("api.socket") ?? `${runtime}/control.sock`);
+function runtimeOf({ values }: Shape): string {
+  return String(values.get("node.runtime_directory") ?? NODE.runtime_directory.default);
+}
+
+function socketOf(shape: Shape): string {
+  return String(shape.values.get("api.socket") ?? `${runtimeOf(shape)}/control.sock`);
 }
 
 function captureOf(shape: Shape, stateDirectory: string): Config["capture"] {

@@ -33,6 +33,7 @@ import { writeGrey, writeProbes } from "./probe_command.ts";
 import { readProbeFrame } from "./probe_files.ts";
 import { readProbes } from "./probe_view.ts";
 import { reasonOf } from "./reason.ts";
+import { stageText } from "./stages.ts";
 import { VERSION } from "./version.ts";
 import { NodeExternals } from "./node_externals.ts";
 import {
@@ -69,6 +70,8 @@ export interface NodeOptions {
   /** The text `config` was made from, and its file: `reload` reads it again. */
   readonly configText: string;
   readonly configPath: string;
+  /** Which stage of that file this is. @default the first */
+  readonly stage?: string | null;
   readonly log: Log;
 }
 
@@ -380,11 +383,14 @@ export class Node implements NodeControl {
   }
 
   async reload(): Promise<{ ok: boolean; text: string }> {
-    const { configPath } = this.#options;
+    const { configPath, stage = null } = this.#options;
     const refusal = (text: string) => ({ ok: false, text });
-    const text = await Deno.readTextFile(configPath).catch((error: Error) => error);
-    if (text instanceof Error) return refusal(`${configPath} cannot be read: ${reasonOf(text)}`);
-    const { config, problems } = parseConfig(text, configPath, { matchFault });
+    const whole = await Deno.readTextFile(configPath).catch((error: Error) => error);
+    if (whole instanceof Error) return refusal(`${configPath} cannot be read: ${reasonOf(whole)}`);
+    const judged = parseConfig(whole, configPath, { matchFault });
+    const text = judged.config === undefined ? whole : stageText(whole, stage);
+    if (text === null) return refusal(`${configPath} has no stage "${stage}" any more`);
+    const { config, problems } = text === whole ? judged : parseConfig(text, configPath, { matchFault });
     if (config === undefined) return refusal(problems.map(describeProblem).join("\n"));
     const before = this.#config, added = addedRoles(before, config);
     const fixed = nodeFixed(before, config).filter((key) => !added.some((role) => portKey(role) === key));

@@ -76,7 +76,13 @@ const SOCKET: Option = {
   help: "The API of the node to talk to, instead of the one that --config names.",
 };
 const JSON_OPTION: Option = { name: "json", help: "Print JSON for machines instead of text for people." };
-const REMOTE = [CONFIG, SOCKET];
+const STAGE: Option = {
+  name: "stage",
+  value: "NAME",
+  help:
+    "The stage of the chain to talk to. Without it the first; of text `status`, `box list` and `reload` all.",
+};
+const REMOTE = [CONFIG, SOCKET, STAGE];
 const FORCE: Option = { name: "force", help: "Do it although the other box is not known to be alive." };
 const INPUT = { 2: "bad arguments" } as const;
 const POLICY: readonly Option[] = [

@@ -226,7 +226,7 @@ export function renderBoxes(boxes: readonly BoxView[]): string {
   const rows = boxes.map((box) => [
     box.box,
     box.name === box.box ? "-" : box.name,
-    box.member ? duty(box) : "away",
+    duty(box),
     box.light,
     count(box.inPackets),
     count(box.outPackets),

@@ -51,6 +51,7 @@ static int start_eal(struct plane *p) {
   ARG("--no-telemetry");
   ARG("--log-level=lib.*:error");
   ARG("--log-level=pmd.*:error");
+  ARG("--log-level=pmd.net.memif:critical"); /* each call to a server that is not there would be a line */
   if (s->core != RM_NO_CPU) ARG("--lcores=0@%u", s->core);
   else ARG("--lcores=0@(0-%ld)", cores - 1);
   if (!s->huge) {

@@ -56,6 +56,8 @@ struct port {
   int fd;            /* readable when frames wait; -1: only polling tells */
   int interface;     /* index of the kernel interface whose carrier counts; 0: none */
   uint16_t dpdk;     /* DPDK port id */
+  bool dials, answered; /* a memif client, which may have to call again; its server took the last call */
+  uint64_t dialed_ns;
   uint16_t rx_queue, tx_queue, tx_queues; /* of it: this worker's own, and how many there are to send by */
   uint16_t queued;
   uint64_t asked_ns;   /* when the kernel was last asked why it takes no frame */

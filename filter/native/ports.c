@@ -47,7 +47,7 @@ static int port_open(struct plane *p, uint32_t role) {
     snprintf(reason, sizeof reason, "%s", p->board->header.error);
     return plane_fail(p, "Cannot open port %s (%s): %.160s", ROLE_NAME[role], spec, reason);
   }
-  port->driver = driver;
+  if (!port->driver) port->driver = driver;
   return 0;
 }
 

@@ -9,7 +9,7 @@ import { connectNode, type RemoteNode } from "../../ui/client.ts";
 import type { Lab } from "./engine.ts";
 import { bridgeScript } from "./plan.ts";
 import { end, type RunResult, sleep, tryRun } from "./process.ts";
-import { NODE_INTERFACES, NODE_NS } from "./topology.ts";
+import { FURTHER_INTERFACES, NODE_INTERFACES, NODE_NS } from "./topology.ts";
 
 export interface NodeOptions {
   /** Top of the checkout. */
@@ -26,6 +26,17 @@ export interface NodeOptions {
   readonly cores?: number;
   /** Lines for [failover], and what follows them, TOML. */
   readonly failover?: readonly string[];
+  /** As the lab has. @default 2 */
+  readonly boxes?: number;
+}
+
+function further(count: number): string[] {
+  const names = Object.values(FURTHER_INTERFACES);
+  return Array.from({ length: count }, (_, i) => [
+    "[[redundant]]",
+    `in = "af_packet:${names[2 * i]}"`,
+    `out = "af_packet:${names[2 * i + 1]}"`,
+  ]).flat();
 }
 
 /** Configuration of the node for a lab, TOML. `directory` holds its state and its sockets; `core`: of the plane. */
@@ -42,6 +53,7 @@ export function nodeConfig(
     `runtime_directory = "${directory}/run"`,
     "[ports]",
     ...ports,
+    ...further((options.boxes ?? 2) - 2),
     "[plane]",
     `cores = ${options.cores ?? 1}`,
     ...(core === null ? [] : [`core = ${core}`]),

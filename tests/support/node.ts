@@ -7,6 +7,7 @@
 import { type Config, parseConfig } from "../../appliance/config.ts";
 import { boardPath } from "../../appliance/paths.ts";
 import {
+  ALL_ROLES,
   type Box,
   type EventView,
   type NodeStatus,
@@ -35,6 +36,10 @@ export interface NodeSettings {
   readonly ports?: Partial<Readonly<Record<Role, string>>>;
   /** @default "none" */
   readonly preset?: string;
+  /** Further redundant boxes, by lines of their tables beside their ports. @default none */
+  readonly further?: readonly (readonly string[])[];
+  /** Lines before [plane]: tables of stages. */
+  readonly stages?: readonly string[];
   /** Workers of the plane. @default 1, or REMEDIATE_CORES, with which every test runs on so many */
   readonly cores?: number;
   /** Lines for [plane], [filter], [failover], and what follows them. */
@@ -63,6 +68,12 @@ export function nodeToml(directory: string, settings: NodeSettings = {}): string
     `runtime_directory = "${directory}/run"`,
     "[ports]",
     ...ROLES.map((role) => `${role.replace("-", "_")} = "${port(role)}"`),
+    ...(settings.further ?? []).flatMap((lines, i) => [
+      "[[redundant]]",
+      ...[`in = "${port(ALL_ROLES[6 + 2 * i]!)}"`, `out = "${port(ALL_ROLES[7 + 2 * i]!)}"`],
+      ...lines,
+    ]),
+    ...(settings.stages ?? []),
     "[plane]",
     ...plane.filter((line) => !given.includes(line.split(" ")[0])),
     ...(settings.plane ?? []),
@@ -153,6 +164,13 @@ export class TestNode {
     await Deno.writeTextFile(this.configPath, nodeToml(this.directory, settings));
     const argv = [binary(), "reload", "--config", this.configPath];
     return await tryRun(inNamespace(this.wire.lab.ns(NODE_NS), argv), { timeoutMs: UNTIL_MS_MAX });
+  }
+
+  /** A client of one of its stages, until the wire ends. */
+  stage(name: string): RemoteNode {
+    const remote = connectNode(`${this.directory}/run/${name}/control.sock`);
+    this.wire.atEnd(() => Promise.resolve(remote.close()));
+    return remote;
   }
 
   /** The board of the running plane, as control has it; until the wire ends. */
