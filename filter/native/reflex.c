@@ -290,21 +290,25 @@ static void judge_members(struct reflex *r) {
   }
 }
 
-static int choose_silent(struct reflex *r) {
+/* `alone`: no other is on its way back, so an outvoted one will do. */
+static int choose_silent(struct reflex *r, bool alone) {
   int best = -1;
   for (uint32_t box = 0; box < r->boxes; box++) {
     const struct box_state *b = &r->box[box];
-    if (!b->silent || !links(b) || b->proven_ns || !is_in(b)) continue;
+    if (!b->silent || !links(b) || b->proven_ns || !is_in(b) || (b->outvoted && !alone)) continue;
     if (r->now - b->silent_ns <= RETRY * command(r)->hold_up_ns || !steady(r, b)) continue;
     if (best < 0 || command(r)->rank[box] < command(r)->rank[best]) best = (int)box;
   }
   return best;
 }
 
-/* With no box alive: the best of those without a fault for the hold-up, or a silent one worth another try. */
+/* With no box alive: one without a fault for the hold-up; while none is on its way back also a doubtful one, or a silent
+ * one worth another try. */
 static void judge_return(struct reflex *r) {
-  int box = choose(r, (struct wish){.except = -1, .least = WORTH_DOUBT, .steady = true});
-  if (box < 0) box = choose_silent(r);
+  int box = choose(r, (struct wish){.except = -1, .least = WORTH_LITTLE, .steady = true});
+  bool alone = choose(r, (struct wish){.except = -1, .least = WORTH_LITTLE}) < 0;
+  if (box < 0 && alone) box = choose(r, (struct wish){.except = -1, .least = WORTH_DOUBT, .steady = true});
+  if (box < 0) box = choose_silent(r, alone);
   if (box < 0) return;
   r->box[box].silent = false;
   publish(r, (uint32_t)box, RM_CAUSE_RETURN);
@@ -337,6 +341,7 @@ void reflex_order(struct reflex *r) {
   if (is) { /* else a box without ports */
     if (box) {
       r->box[to].silent = false;
+      votes_tally(r, to); /* who is red now, not who was when last counted */
       if (command(r)->order_force) r->box[to].forgiven = r->box[to].red;
       votes_tally(r, to);
       publish(r, to, RM_CAUSE_ORDER);

@@ -7,7 +7,7 @@ import type { Box, Path } from "../../appliance/view.ts";
 import { BOXES, PATHS } from "../../appliance/view.ts";
 import { writeMember, writeOrder } from "../../appliance/board_command.ts";
 import { DETECTOR, type Detector, LIGHT } from "../../filter/names.ts";
-import { eventsSince, nameEvent } from "./oracle.ts";
+import { eventsSince, nameEvent } from "./events.ts";
 import { type BoxIndex, buildLibrary, Reflex, type Side } from "./reflex.ts";
 import { MS, PLAIN, type Settings, writeSettings } from "./settings.ts";
 
