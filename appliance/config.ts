@@ -24,6 +24,7 @@ import {
   RULE,
   VOTES,
 } from "./config_keys.ts";
+import { SILENCE_MS_MIN } from "./config_keys_votes.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";
@@ -56,7 +57,9 @@ export interface Config {
     readonly rules: readonly FilterRule[];
     readonly ages: Values<typeof AGES>;
   };
-  readonly failover: Values<typeof FAILOVER> & {
+  readonly failover: Omit<Values<typeof FAILOVER>, "silenceMsMin"> & {
+    /** 0: silence is not learnt. */
+    readonly silenceMsMin: number;
     readonly votes: Values<typeof VOTES>;
     readonly damping: Values<typeof DAMPING>;
   };
@@ -158,11 +161,7 @@ function build(shape: Shape): Config {
       rules: [...own, ...PRESETS[filter.preset]],
       ages: section(shape, "filter.ages", AGES),
     },
-    failover: {
-      ...section(shape, "failover", FAILOVER),
-      votes: section(shape, "failover.votes", VOTES),
-      damping: section(shape, "failover.damping", DAMPING),
-    },
+    failover: failoverOf(shape),
     checks: Array.from(
       { length: shape.lists.get("check") ?? 0 },
       (_, index) => section(shape, `check[${index}]`, CHECK),
@@ -181,6 +180,17 @@ function section<T extends Keys>(shape: Shape, path: string, keys: T): Values<T>
 function socketOf({ values }: Shape): string {
   const runtime = values.get("node.runtime_directory") ?? NODE.runtime_directory.default;
   return String(values.get("api.socket") ?? `${runtime}/control.sock`);
+}
+
+function failoverOf(shape: Shape): Config["failover"] {
+  const failover = section(shape, "failover", FAILOVER);
+  const least = shape.given.has("failover.silence_ms") ? 0 : SILENCE_MS_MIN;
+  return {
+    ...failover,
+    silenceMsMin: failover.silenceMsMin ?? least,
+    votes: section(shape, "failover.votes", VOTES),
+    damping: section(shape, "failover.damping", DAMPING),
+  };
 }
 
 function captureOf(shape: Shape, stateDirectory: string): Config["capture"] {

@@ -75,6 +75,7 @@ const FIELDS: readonly Layout[] = [
   ...many("detection", 4, ["light", "detail"], BOX.length * DETECTOR.length),
   ...many("detection", 8, ["since_ns", "seen_ns"], BOX.length * DETECTOR.length),
   ["live.forgiven", 4, BOX.length],
+  ["usual.bar_ns", 8, 2 * BOX.length],
   ...named("counter", COUNTER.length),
   ...named("why", WHY.length),
   ...named("shed", WHY.length),
