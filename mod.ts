@@ -19,8 +19,10 @@ import { EXPORT_FORMATS } from "./filter/export.ts";
 import { type Preset, PRESETS } from "./filter/rule.ts";
 import { type Invocation, parseArguments } from "./ui/arguments.ts";
 import {
+  changeMember,
   findingText,
   giveOrder,
+  listBoxes,
   listEvents,
   listFlows,
   reportCheck,
@@ -80,7 +82,14 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "failback":
     case "reload": {
       const order = command.name;
-      return ask((node) => giveOrder(node, order, options, terminal));
+      return ask((node) => giveOrder(node, order, invocation, terminal));
+    }
+    case "box list":
+      return ask((node) => listBoxes(node, options, terminal));
+    case "box join":
+    case "box leave": {
+      const change = command.name === "box join" ? "join" : "leave";
+      return ask((node) => changeMember(node, change, invocation.arguments[0] ?? "", terminal));
     }
     case "filter export":
       return writeExport(invocation, terminal);
@@ -164,9 +173,9 @@ async function goodConfig(
 async function run(invocation: Invocation, terminal: Terminal): Promise<number> {
   const loaded = await goodConfig(invocation, terminal);
   if (loaded === null) return EXIT.input;
-  const { config } = loaded;
+  const stages = await stagesOf(loaded);
   const { preflight } = await import("./appliance/doctor.ts");
-  const faults = await preflight(config);
+  const faults = (await Promise.all(stages.map(({ config }) => preflight(config)))).flat();
   for (const fault of faults) terminal.err(findingText(fault, painter(false)));
   if (faults.length > 0 && !invocation.options.flag("force")) {
     terminal.err(
@@ -175,15 +184,39 @@ async function run(invocation: Invocation, terminal: Terminal): Promise<number> 
     return EXIT.plane;
   }
   const { runNode } = await import("./appliance/node_run.ts");
-  return await runNode({
-    config,
-    configText: loaded.text,
-    configPath: loaded.path,
-    log: (level, text, more, how) => {
-      const line = logLine({ level, text, more }, how, terminal.now());
-      if (line !== null) terminal.err(line);
-    },
-    serve: (control) => serveApi(makeApi(control), config.api.socket),
+  // Stages live and end together: who cannot go on lets the others' planes forward.
+  const stop = new AbortController();
+  const ends = await Promise.all(stages.map(async ({ stage, config, text }) => {
+    const code = await runNode({
+      config,
+      configText: text,
+      configPath: loaded.path,
+      stage,
+      log: (level, said, more, how) => {
+        const line = logLine(
+          { level, text: stage === null ? said : `${stage}: ${said}`, more },
+          how,
+          terminal.now(),
+        );
+        if (line !== null) terminal.err(line);
+      },
+      serve: (control) => serveApi(makeApi(control), config.api.socket),
+      stop: stop.signal,
+    });
+    if (code !== EXIT.ok) stop.abort();
+    return code;
+  }));
+  return Math.max(...ends);
+}
+
+/** The configuration of each stage, the first one first. @throws Error with one sentence */
+async function stagesOf(loaded: Loaded & { config: Config }) {
+  const { stageText } = await import("./appliance/stages.ts");
+  return [null, ...loaded.config.stages].map((stage) => {
+    const text = stageText(loaded.text, stage) ?? "";
+    const { config, problems } = text === loaded.text ? loaded : parseConfig(text, loaded.path);
+    if (config !== undefined) return { stage, config, text };
+    throw new Error(`Cannot run stage ${stage ?? "one"}: ${problems.map(describeProblem).join("; ")}`);
   });
 }
 
@@ -254,7 +287,17 @@ async function doctor(invocation: Invocation, terminal: Terminal): Promise<numbe
   }
   if (config === null && !excused) return EXIT.input;
   const { consult } = await import("./appliance/doctor.ts");
-  return reportFindings(await consult(config), options.flag("json"), terminal);
+  const findings = [...await consult(config)];
+  // Of a further stage only its boxes are its own.
+  for (
+    const { stage, config: one } of config === null || "fault" in loaded
+      ? []
+      : (await stagesOf({ ...loaded, config })).slice(1)
+  ) {
+    const own = (await consult(one)).filter(({ topic }) => /^port (primary|redundant)/.test(topic));
+    findings.push(...own.map((finding) => ({ ...finding, topic: `${stage} ${finding.topic}` })));
+  }
+  return reportFindings(findings, options.flag("json"), terminal);
 }
 
 /** A configuration that is missing or wrong must not hide the node that still runs with the old one. */
@@ -263,21 +306,40 @@ async function withNode(
   terminal: Terminal,
   how: (node: RemoteNode) => Promise<Exit>,
 ): Promise<number> {
-  let socket = invocation.options.text("socket");
-  if (socket === null) {
-    const loaded = await load(invocation);
-    if ("fault" in loaded && (invocation.options.given("config") || !loaded.absent)) {
-      terminal.err(`${loaded.fault}\n`);
-      return EXIT.input;
+  const { options } = invocation;
+  const loaded = options.given("socket") ? null : await load(invocation);
+  if (loaded !== null && "fault" in loaded && (options.given("config") || !loaded.absent)) {
+    terminal.err(`${loaded.fault}\n`);
+    return EXIT.input;
+  }
+  const known = loaded === null || "fault" in loaded ? [] : loaded.config?.stages ?? [];
+  const stage = options.text("stage");
+  if (stage !== null && !known.includes(stage)) {
+    terminal.err(`Cannot ask stage "${stage}": there is ${known.length === 0 ? "none" : known.join(", ")}\n`);
+    return EXIT.input;
+  }
+  const main = loaded === null || "fault" in loaded ? DEFAULT_SOCKET : loaded.socket ?? DEFAULT_SOCKET;
+  const runtime = loaded === null || "fault" in loaded ? "" : loaded.runtime;
+  const socketOf = (name: string | null) =>
+    options.text("socket") ?? (name === null ? main : `${runtime}/${name}/control.sock`);
+  const asked = stage === null && asksAll(invocation) ? [null, ...known] : [stage];
+  let worst: number = EXIT.ok;
+  for (const name of asked) {
+    const node = connectNode(socketOf(name));
+    try {
+      if (name !== asked[0]) terminal.out("\n");
+      worst = Math.max(worst, await how(node));
+    } finally {
+      node.close();
     }
-    socket = "fault" in loaded ? DEFAULT_SOCKET : loaded.socket ?? DEFAULT_SOCKET;
   }
-  const node = connectNode(socket);
-  try {
-    return await how(node);
-  } finally {
-    node.close();
-  }
+  return worst;
+}
+
+/** What a person asks of the whole chain. A machine that reads JSON names the stage. */
+function asksAll({ command, options }: Invocation): boolean {
+  if (command.name === "reload") return true;
+  return ["status", "box list"].includes(command.name) && !options.flag("json") && !options.flag("watch");
 }
 
 function version({ options }: Invocation, terminal: Terminal): number {

@@ -21,7 +21,7 @@ export type Publish = (field: string, value: number) => void;
 
 /** What is fixed for the life of a plane. `huge`: whether to use hugepages. */
 export function writeSetup(board: Board, config: Config, huge: boolean): void {
-  ALL_ROLES.forEach((role, i) => board.setText("setup.spec", config.ports[role]?.spec ?? "", i));
+  writePorts(board, config.ports);
   board.setNumber("setup.frame_bytes_max", config.plane.frameBytesMax);
   board.setNumber("setup.huge", huge ? 1 : 0);
   board.setNumber("setup.memory_mib", config.plane.memoryMib);
@@ -135,10 +135,21 @@ export function writeRules(
   return generation;
 }
 
-/** Make a box leave, or join again. Takes effect within a turn. */
-export function writeMember(board: Board, box: Box, joins: boolean): void {
-  const bit = 1 << BOXES.indexOf(box), left = board.number("command.left");
-  board.setNumber("command.left", joins ? left & ~bit : left | bit);
+/** Who has left: these and no others. Takes effect within a turn. */
+export function writeLeftBoxes(board: Board, left: readonly Box[]): void {
+  board.setNumber("command.left", left.reduce((bits, box) => bits | 1 << BOXES.indexOf(box), 0));
+}
+
+/** Have the plane open further ports. Returns the number that `live.open_done` reaches when it has tried. */
+export function writeFurtherPorts(board: Board, publish: Publish, ports: Config["ports"]): number {
+  const sequence = (board.number("command.open_sequence") + 1) >>> 0;
+  writePorts(board, ports);
+  publish("command.open_sequence", sequence);
+  return sequence;
+}
+
+export function writePorts(board: Board, ports: Config["ports"]): void {
+  ALL_ROLES.forEach((role, i) => board.setText("setup.spec", ports[role]?.spec ?? "", i));
 }
 
 /**

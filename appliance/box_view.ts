@@ -80,8 +80,8 @@ function judgeBox(is: Verdict): [Light, string] {
   if (!is.alive && is.outvoted !== null) {
     return ["red", is.serving ? `${is.outvoted}; serves on, there is no better one` : is.outvoted];
   }
-  if (!is.member) return ["yellow", "it has left: no copies, and it does not take over"];
-  if (!is.alive) return ["yellow", "links up, not proven since it returned"];
+  if (!is.member) return ["yellow", "has left: no copies, and it does not take over"];
+  if (!is.alive) return ["yellow", "links up, not proven since it returned or joined"];
   if (is.forced && is.outvoted !== null) return ["yellow", `serves by force, though ${is.outvoted}`];
   const well = is.serving ? "links up, serving" : "links up, standing by";
   // No good spare, however well it looks.
@@ -114,7 +114,8 @@ export function judgeNode(
   const spares = boxes.filter((box) => !box.serving);
   const bad = spares.filter((box) => box.light !== "green");
   if (bad.length > 0) {
-    const why = bad.map((box) => `${box.box} has ${box.reason}`).join("; ");
+    const why = bad.map((box) => `${box.box} ${box.member ? "has" : ""} ${box.reason}`.replace("  ", " "))
+      .join("; ");
     return ["yellow", bad.length === spares.length ? `no spare: ${why}` : `a spare is missing: ${why}`];
   }
   const by = spares.map((box) => called(box.box)).join(" and ");

@@ -66,6 +66,8 @@ export interface Config {
   /** Questions to the boxes themselves, in the order of the file. */
   readonly checks: readonly CheckConfig[];
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
+  /** Names of the stages behind this one; stages.ts makes their configurations. */
+  readonly stages: readonly string[];
   readonly api: { readonly socket: string };
   readonly log: Values<typeof LOG>;
 }
@@ -89,6 +91,8 @@ export interface Parsed {
    * Socket of the API as far as the text says, even when other keys are wrong. Absent: the text is no TOML.
    */
   readonly socket?: string;
+  /** The runtime directory likewise. */
+  readonly runtime?: string;
 }
 
 /**
@@ -111,7 +115,7 @@ export function parseConfig(
   const checked = crossCheck(shape, judges.matchFault ?? (() => null));
   const problems = [...shape.problems, ...checked.problems].sort(byPlace);
   const warnings = [...checked.warnings].sort(byPlace);
-  const told = { problems, warnings, socket: socketOf(shape) };
+  const told = { problems, warnings, socket: socketOf(shape), runtime: runtimeOf(shape) };
   return problems.length > 0 ? told : { ...told, config: build(shape) };
 }
 
@@ -167,6 +171,10 @@ function build(shape: Shape): Config {
       (_, index) => section(shape, `check[${index}]`, CHECK),
     ),
     capture: captureOf(shape, node.stateDirectory),
+    stages: Array.from(
+      { length: shape.lists.get("stage") ?? 0 },
+      (_, i) => String(shape.values.get(`stage[${i}].name`)),
+    ),
     api: { socket: socketOf(shape) },
     log: section(shape, "log", LOG),
   };
@@ -177,9 +185,12 @@ function section<T extends Keys>(shape: Shape, path: string, keys: T): Values<T>
   return Object.fromEntries(entries) as Values<T>;
 }
 
-function socketOf({ values }: Shape): string {
-  const runtime = values.get("node.runtime_directory") ?? NODE.runtime_directory.default;
-  return String(values.get("api.socket") ?? `${runtime}/control.sock`);
+function runtimeOf({ values }: Shape): string {
+  return String(values.get("node.runtime_directory") ?? NODE.runtime_directory.default);
+}
+
+function socketOf(shape: Shape): string {
+  return String(shape.values.get("api.socket") ?? `${runtimeOf(shape)}/control.sock`);
 }
 
 function failoverOf(shape: Shape): Config["failover"] {

@@ -6,7 +6,7 @@
  */
 import { BOX, FLOW_BYTES } from "../filter/names.ts";
 import { type FilterRule, PRESETS } from "../filter/rule.ts";
-import { FAILOVER, PORTS, REDUNDANT_MAX, RULE, RULES_MAX } from "./config_keys.ts";
+import { FAILOVER, PORTS, REDUNDANT_MAX, RULE, RULES_MAX, STAGES_MAX } from "./config_keys.ts";
 import { checks, silence, votes } from "./config_checks_failover.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
 import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
@@ -24,6 +24,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
     const check of [
       portsApart,
       boxes,
+      stages,
       directories,
       cores,
       failover,
@@ -67,10 +68,12 @@ export class View {
 
   /** Paths of the keys that hold ports. */
   ports(): string[] {
-    const further = Array.from({ length: this.count("redundant") }, (_, i) => `redundant[${i}]`);
+    const each = (list: string, keys: readonly string[]) =>
+      Array.from({ length: this.count(list) }, (_, i) => keys.map((key) => `${list}[${i}].${key}`)).flat();
     return [
       ...Object.keys(PORTS).map((key) => `ports.${key}`),
-      ...further.flatMap((at) => [`${at}.in`, `${at}.out`]),
+      ...each("redundant", ["in", "out"]),
+      ...each("stage", ["primary_in", "primary_out", "redundant_in", "redundant_out"]),
     ];
   }
 
@@ -120,6 +123,25 @@ function portsApart(view: View): void {
         'hugepages = "auto"',
       );
     }
+  }
+}
+
+function stages(view: View): void {
+  const tables = view.count("stage"), cores = view.number("plane.cores") ?? 1;
+  if (tables > STAGES_MAX) view.problem("stage", `are too many: ${tables}`, `at most ${STAGES_MAX}`);
+  if (tables > 0 && cores > 2) {
+    view.problem("plane.cores", "is more than 2, and stages are joined by ports with one queue", "1 or 2");
+  }
+  const taken = new Map<string, number>();
+  for (let index = 0; index < tables; index++) {
+    const name = view.text(`stage[${index}].name`);
+    const first = name === null ? undefined : taken.get(name);
+    if (first !== undefined) {
+      view.problem(`stage[${index}].name`, `is the name of stage[${first}] as well`, "a name of its own");
+    } else if (name === "capture") {
+      view.problem(`stage[${index}].name`, "is a directory of the node's own", "another name");
+    }
+    if (name !== null && first === undefined) taken.set(name, index);
   }
 }
 

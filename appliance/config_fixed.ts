@@ -20,7 +20,7 @@ export function planeFixed(before: Config, after: Config): string[] {
 }
 
 /** "ports.primary_in", "redundant[0].out". */
-function portKey(role: Role): string {
+export function portKey(role: Role): string {
   const place = ALL_ROLES.indexOf(role) - ROLES.length;
   if (place < 0) return `ports.${role.replace("-", "_")}`;
   return `redundant[${Math.floor(place / 2)}].${role.endsWith("-in") ? "in" : "out"}`;
@@ -28,6 +28,11 @@ function portKey(role: Role): string {
 
 /** Of the section [capture], what the plane takes its memory by. */
 const CAPTURE_MEMORY: readonly string[] = ["bufferMib", "snapBytes"];
+
+/** Ports of boxes that come after those there were before. */
+export function addedRoles(before: Config, after: Config): Role[] {
+  return ALL_ROLES.filter((role) => before.ports[role] === undefined && after.ports[role] !== undefined);
+}
 
 function changed<T extends object>(before: T, after: T): string[] {
   return (Object.keys(before) as (keyof T & string)[]).filter((key) => before[key] !== after[key]);

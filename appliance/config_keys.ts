@@ -5,18 +5,17 @@
  * declared here once, with its type, bounds, default and help, or it does not exist. Names carry their unit
  * last.
  */
-import { BOX, LIMIT } from "../filter/names.ts";
-import type { Preset } from "../filter/rule.ts";
+import { LIMIT } from "../filter/names.ts";
 import { type Keys, pathFault } from "./config_key.ts";
 import { CAPTURE } from "./config_keys_capture.ts";
 import { CHECK } from "./config_keys_check.ts";
 import { DAMPING, SILENCE, VOTES } from "./config_keys_votes.ts";
+import { KINDS, PORTS, REDUNDANT, STAGE } from "./config_keys_ports.ts";
 import { PLANE } from "./config_plane.ts";
-import { isPort, parsePort, PORT_FORM, SOCKET_BYTES_MAX } from "./config_ports.ts";
+import { SOCKET_BYTES_MAX } from "./config_ports.ts";
 
-export { PLANE };
-
-const KINDS = ["nat", "lb", "firewall", "ids", "ids-full"] as const satisfies readonly Preset[];
+export { PLANE, PORTS, REDUNDANT, STAGE };
+export { REDUNDANT_MAX, STAGES_MAX } from "./config_keys_ports.ts";
 
 export const RULES_MAX = LIMIT.rules;
 const RULE_NAME_BYTES_MAX = LIMIT.name_bytes - 1;
@@ -43,54 +42,6 @@ export const NODE = {
     fault: (text) => pathFault(text, 80),
     help:
       "Where the sockets of a running node and the configuration it goes by are. May be empty after a reboot.",
-  },
-} as const satisfies Keys;
-
-function portKey(example: string, help: string) {
-  return {
-    type: "text",
-    required: true,
-    default: null,
-    form: PORT_FORM,
-    fault: portFault,
-    example,
-    help,
-  } as const;
-}
-
-export const PORTS = {
-  upstream: portKey("0000:03:00.0", "The port towards the clients."),
-  downstream: portKey("0000:03:00.1", "The port towards the servers."),
-  primary_in: portKey("0000:04:00.0", "The port to the client side of the primary."),
-  primary_out: portKey("0000:04:00.1", "The port to the server side of the primary."),
-  redundant_in: portKey("0000:05:00.0", "The port to the client side of the redundant box."),
-  redundant_out: portKey("0000:05:00.1", "The port to the server side of the redundant box."),
-} as const satisfies Keys;
-
-export const REDUNDANT_MAX = BOX.length - 2;
-
-export const REDUNDANT = {
-  name: {
-    type: "text",
-    default: null,
-    absent: "`redundant-2` for the first table, `redundant-3` for the second",
-    example: "fw-c",
-    form: "1 to 31 letters, digits, dots, dashes and underscores, beginning with a letter or digit",
-    fault: (text) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,30}$/.test(text) ? null : "is no name",
-    help: "What people call the box. Commands take this name and the one it has by its place.",
-  },
-  in: portKey("0000:06:00.0", "The port to its client side."),
-  out: portKey("0000:06:00.1", "The port to its server side."),
-  order: {
-    type: "integer",
-    min: 1,
-    max: 1000,
-    default: null,
-    absent: "200 for the first table, 300 for the second",
-    example: "200",
-    help:
-      "Who takes over when the box that serves dies: of those alive, without a fault for `failover.hold_up_ms`, " +
-      "the one with the lowest number. The primary has 0, the redundant box of `[ports]` 100.",
   },
 } as const satisfies Keys;
 
@@ -332,6 +283,17 @@ export const SECTIONS: readonly Section[] = [
     ),
     list: true,
   },
+  {
+    ...section(
+      "stage",
+      STAGE,
+      "Further boxes in the way, behind those of `[ports]` as seen from the clients: a firewall, then an IDS, then a " +
+        "NAT. Each stage has a primary and a redundant box of its own, and fails over by itself. It has a plane of " +
+        "its own, joined to the one before by shared memory, and the rest of this file in common with it: `[filter]` " +
+        "but for `preset`, and all of `[plane]`, memory included. `remediate --stage NAME` asks it.",
+    ),
+    list: true,
+  },
   section("plane", PLANE, "The packet process. A change takes effect when the plane starts again."),
   section("filter", FILTER, "Which packets are copied to the standby."),
   {
@@ -379,9 +341,4 @@ function bytes(help: string, other?: string) {
 
 function age(seconds: number, what: string) {
   return { type: "integer", min: 1, max: 604800, default: seconds, help: `${what}.` } as const;
-}
-
-function portFault(text: string): string | null {
-  const found = parsePort(text);
-  return isPort(found) ? null : found.reason;
 }

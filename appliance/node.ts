@@ -10,7 +10,7 @@ import { BOX as BOXES, LIGHT } from "../filter/names.ts";
 import { type Native, openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import { readAccepted, writeAccepted } from "./accepted.ts";
-import { writeCheck, writeOrder, writeReflexes, writeRules, writeSuppressed } from "./board_command.ts";
+import { writeCheck, writeLeftBoxes, writeReflexes, writeRules, writeSuppressed } from "./board_command.ts";
 import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
 import { Captures } from "./captures.ts";
 import { Checks } from "./checks.ts";
@@ -20,17 +20,19 @@ import { checkDetail } from "./detector_view.ts";
 import { Flaps } from "./failover/flaps.ts";
 import { judgePoint, POINT_START, type PointState } from "./failover/point.ts";
 import { Journal } from "./journal.ts";
-import { nodeFixed, planeFixed } from "./config_fixed.ts";
+import { addedRoles, nodeFixed, planeFixed, portKey } from "./config_fixed.ts";
 import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
+import { readLeft } from "./members.ts";
+import { Orders } from "./orders.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { reasonOf } from "./reason.ts";
+import { stageText } from "./stages.ts";
 import { VERSION } from "./version.ts";
 import { absentStatus, dampingEvent, namesOf, planeEvent, specsOf } from "./node_views.ts";
-import type { Box, EventView, FlowView, NodeControl, NodeStatus, OrderResult, Path } from "./view.ts";
+import type { Box, EventView, FlowView, NodeControl, NodeStatus, OrderResult } from "./view.ts";
 
 const TICK_MS = 10;
 const JUDGE_EVERY = 10;
-const ORDER_MS_MAX = 2000;
 const STOP_MS_MAX = 3000;
 
 type Level = "info" | "warn" | "error";
@@ -42,6 +44,8 @@ export interface NodeOptions {
   /** The text `config` was made from, and its file: `reload` reads it again. */
   readonly configText: string;
   readonly configPath: string;
+  /** Which stage of that file this is. @default the first */
+  readonly stage?: string | null;
   readonly log: Log;
 }
 
@@ -51,13 +55,13 @@ export class Node implements NodeControl {
   readonly #journal: Journal;
   readonly #options: NodeOptions;
   readonly captures: Captures;
+  readonly #orders: Orders;
   #config: Config;
   #point: PointState = POINT_START;
   readonly #flaps = new Flaps();
   readonly #checks: Checks;
   #cpu: { ns: readonly number[]; atNs: number; shares: readonly number[] } = { ns: [], atNs: 0, shares: [] };
   #reviving = false;
-  #ordering: Promise<unknown> = Promise.resolve();
 
   constructor(options: NodeOptions) {
     const { config } = options;
@@ -80,6 +84,12 @@ export class Node implements NodeControl {
     this.#checks = new Checks({
       reach: (question) => this.#native.reach(question),
       tell: (text, light) => this.say(light === "green" ? "info" : "warn", text),
+    });
+    this.#orders = new Orders({
+      map: () => this.#keeper.map,
+      config: () => this.#config,
+      status: () => this.status(),
+      monoNs: () => this.#native.monoNs(),
     });
     this.captures = new Captures({
       config,
@@ -161,6 +171,7 @@ export class Node implements NodeControl {
     if (map === null) return 0;
     const rules = this.#config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
     writeReflexes(map.board, this.#config);
+    writeLeftBoxes(map.board, readLeft(this.#config));
     return writeRules(map.board, map.publish, rules, this.#config.filter);
   }
 
@@ -211,7 +222,7 @@ export class Node implements NodeControl {
       Date.now(),
     );
     this.#point = verdict.state;
-    if (verdict.order !== null) void this.#order(verdict.order);
+    if (verdict.order !== null) void this.#orders.order(verdict.order);
   }
 
   /** With each look, also where nothing has changed: what is not repeated goes stale, as it must when control is gone. */
@@ -285,73 +296,43 @@ export class Node implements NodeControl {
     return this.#journal.since(after, limit);
   }
 
-  switchover({ force }: { force: boolean }): Promise<OrderResult> {
-    return this.#moveTo("redundant", force);
+  switchover({ force, box = null }: { force: boolean; box?: string | null }): Promise<OrderResult> {
+    return this.#orders.moveTo(box, force);
   }
 
   failback({ force }: { force: boolean }): Promise<OrderResult> {
-    return this.#moveTo("primary", force);
+    return this.#orders.moveTo("primary", force);
   }
 
-  #moveTo(box: Box, force: boolean): Promise<OrderResult> {
-    const board = this.#keeper.map?.board;
-    if (board === undefined) return Promise.resolve(refuse("block", "there is no plane"));
-    const path = readPath(board);
-    if (path === box) {
-      return Promise.resolve({ ok: true, path, text: `the ${box} serves already`, tookUs: null });
-    }
-    const view = this.status().boxes.find((one) => one.box === box);
-    if (!force && view !== undefined && board.number("box.alive", BOXES.indexOf(box)) !== 1) {
-      return Promise.resolve(
-        refuse(path, `the ${box} is not known to be alive: ${view.reason} (--force moves anyway)`),
-      );
-    }
-    return this.#order(box, force);
+  join({ box }: { box: string }): Promise<OrderResult> {
+    return this.#orders.member(box, true);
   }
 
-  /** One order at a time; the plane answers within a turn. */
-  #order(path: Path, force = false): Promise<OrderResult> {
-    const run = this.#ordering.then(() => this.#carryOut(path, force));
-    this.#ordering = run.catch(() => {});
-    return run;
-  }
-
-  async #carryOut(path: Path, force: boolean): Promise<OrderResult> {
-    const map = this.#keeper.map;
-    if (map === null) return refuse("block", "there is no plane");
-    const startNs = Number(this.#native.monoNs());
-    const sequence = writeOrder(map.board, map.publish, path, force);
-    if (!await this.#answers("live.order_done", sequence)) {
-      return refuse(readPath(map.board), "the plane did not carry out the order in time");
-    }
-    const now = readPath(map.board);
-    // Its own stamp, not the time until we looked.
-    const tookUs = Math.max(0, (map.board.number("live.path_since_ns") - startNs) / 1000);
-    if (now !== path) return refuse(now, `the plane moved on to ${now} at once: the ${path} is not alive`);
-    return { ok: true, path: now, text: `traffic goes by the ${now} box`, tookUs };
-  }
-
-  /** Wait until the plane has written a number back. False: not in time. */
-  async #answers(field: string, number: number): Promise<boolean> {
-    const until = Date.now() + ORDER_MS_MAX;
-    while (this.#keeper.map !== null && this.#keeper.map.board.number(field) !== number) {
-      if (Date.now() > until) return false;
-      await delay(1);
-    }
-    return true;
+  leave({ box }: { box: string }): Promise<OrderResult> {
+    return this.#orders.member(box, false);
   }
 
   async reload(): Promise<{ ok: boolean; text: string }> {
-    const { configPath } = this.#options;
+    const { configPath, stage = null } = this.#options;
     const refusal = (text: string) => ({ ok: false, text });
-    const text = await Deno.readTextFile(configPath).catch((error: Error) => error);
-    if (text instanceof Error) return refusal(`${configPath} cannot be read: ${reasonOf(text)}`);
-    const { config, problems } = parseConfig(text, configPath, { matchFault });
+    const whole = await Deno.readTextFile(configPath).catch((error: Error) => error);
+    if (whole instanceof Error) return refusal(`${configPath} cannot be read: ${reasonOf(whole)}`);
+    const judged = parseConfig(whole, configPath, { matchFault });
+    const text = judged.config === undefined ? whole : stageText(whole, stage);
+    if (text === null) return refusal(`${configPath} has no stage "${stage}" any more`);
+    const { config, problems } = text === whole ? judged : parseConfig(text, configPath, { matchFault });
     if (config === undefined) return refusal(problems.map(describeProblem).join("\n"));
-    const fixed = nodeFixed(this.#config, config);
+    const before = this.#config, added = addedRoles(before, config);
+    const fixed = nodeFixed(before, config).filter((key) => !added.some((role) => portKey(role) === key));
     if (fixed.length > 0) {
       return refusal(`${fixed.join(", ")} cannot change while the node runs: stop it and start it again`);
     }
+    const others = added.filter((role) => config.ports[role]?.kind !== "af_packet").map(portKey);
+    if (others.length > 0) {
+      return refusal(`${others.join(", ")} cannot be opened while the node runs: only af_packet ports can`);
+    }
+    const closed = added.length === 0 ? null : await this.#orders.openPorts(before, config);
+    if (closed !== null) return refusal(closed);
     try {
       writeAccepted(config, text);
     } catch (error) {
@@ -360,7 +341,7 @@ export class Node implements NodeControl {
     this.#config = config;
     this.captures.configure(config);
     this.#checks.configure(config.checks);
-    const taken = await this.#answers("live.rule_done", this.#command());
+    const taken = await this.#orders.answers("live.rule_done", this.#command());
     return taken
       ? { ok: true, text: "the new configuration is in force" }
       : refusal("the plane did not take over the rules in time");
@@ -373,8 +354,4 @@ function makeDirectory(path: string): void {
   } catch (cause) {
     throw new Error(`Cannot make the directory ${path}: ${reasonOf(cause)}`, { cause });
   }
-}
-
-function refuse(path: Path, text: string): OrderResult {
-  return { ok: false, path, text, tookUs: null };
 }

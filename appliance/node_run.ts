@@ -9,6 +9,8 @@ import type { NodeControl } from "./view.ts";
 export interface RunOptions extends NodeOptions {
   /** Starts whatever people talk to the node by, before it forwards. */
   readonly serve: (control: NodeControl) => Promise<{ close(): Promise<void> }>;
+  /** Ends control alone, as SIGTERM does. */
+  readonly stop?: AbortSignal;
 }
 
 /**
@@ -25,6 +27,7 @@ export async function runNode(options: RunOptions): Promise<number> {
     withPlane = true;
     stop.abort();
   };
+  options.stop?.addEventListener("abort", onTerm);
   Deno.addSignalListener("SIGTERM", onTerm);
   Deno.addSignalListener("SIGINT", onInt);
   try {

@@ -32,6 +32,11 @@ export function journalPath(config: Config): string {
   return `${config.node.stateDirectory}/events.jsonl`;
 }
 
+/** Which boxes have left. */
+export function membersPath(config: Config): string {
+  return `${config.node.stateDirectory}/boxes.json`;
+}
+
 function encodeDash(character: string): string {
   return character === "-" ? "%2d" : "%25";
 }

@@ -5,8 +5,9 @@
  */
 import { openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
-import { writeReflexes, writeRules, writeSetup } from "./board_command.ts";
+import { writeLeftBoxes, writeReflexes, writeRules, writeSetup } from "./board_command.ts";
 import type { Config } from "./config.ts";
+import { readLeft } from "./members.ts";
 import { boardPath, capturePath } from "./paths.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
@@ -51,6 +52,7 @@ async function prepare(config: Config) {
   const map = native.createBoard(boardPath(config), { slots: config.plane.flowSlots, version: VERSION });
   writeSetup(map.board, config, huge);
   writeReflexes(map.board, config);
+  writeLeftBoxes(map.board, readLeft(config));
   writeRules(map.board, map.publish, rules, config.filter);
   try {
     map.makeCapture(capturePath(config), config.plane.cores);

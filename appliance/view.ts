@@ -276,10 +276,17 @@ export interface NodeControl {
   flows(options: { limit: number; side?: "upstream" | "downstream"; text?: string }): readonly FlowView[];
   /** Events with a sequence above `after`, oldest first, at most `limit`. */
   events(options: { after: number; limit: number }): readonly EventView[];
-  /** Moves the traffic to the redundant box. Refused (ok false) when it is not alive, unless forced. */
-  switchover(options: { force: boolean }): Promise<OrderResult>;
+  /**
+   * Moves the traffic to a box, by either of its names; to the first spare if none is named. Refused (ok false) when it is
+   * not alive, unless forced.
+   */
+  switchover(options: { force: boolean; box?: string }): Promise<OrderResult>;
   /** Moves the traffic back to the primary. */
   failback(options: { force: boolean }): Promise<OrderResult>;
+  /** A box joins: it gets copies, and may be chosen when it has been there for the hold-up. */
+  join(options: { box: string }): Promise<OrderResult>;
+  /** A box leaves. Refused while it serves. */
+  leave(options: { box: string }): Promise<OrderResult>;
   /** Validates and takes over a changed configuration; problems leave the old one in force. */
   reload(): Promise<{ ok: boolean; text: string }>;
   readonly captures: CaptureControl;

@@ -11,6 +11,7 @@ import {
   type CaptureAnswer,
   type NodeControl,
   type NodeStatus,
+  type OrderResult,
   type Role,
 } from "../appliance/view.ts";
 
@@ -37,6 +38,9 @@ const ROUTES: Readonly<Record<string, "GET" | "POST">> = {
   "/api/v1/capture": "GET",
   "/api/v1/capture/kept": "GET",
   "/api/v1/capture/files": "GET",
+  "/api/v1/boxes": "GET",
+  "/api/v1/boxes/join": "POST",
+  "/api/v1/boxes/leave": "POST",
   "/api/v1/switchover": "POST",
   "/api/v1/failback": "POST",
   "/api/v1/reload": "POST",
@@ -64,13 +68,7 @@ export function makeApi(control: NodeControl): Hono {
     return c.json({ events: control.events({ after, limit }) });
   });
   addCaptures(app, control);
-  for (const order of ["switchover", "failback"] as const) {
-    app.post(`/api/v1/${order}`, async (c) => {
-      const result = await control[order](await forceOf(c));
-      if (!result.ok) throw new Refused(409, "The order was not carried out", result.text, { result });
-      return c.json(result);
-    });
-  }
+  addOrders(app, control);
   app.post("/api/v1/reload", async (c) => {
     await bodyOf(c, []);
     const result = await control.reload();
@@ -80,6 +78,30 @@ export function makeApi(control: NodeControl): Hono {
   app.notFound(noRoute);
   app.onError(failed);
   return app;
+}
+
+function addOrders(app: Hono, control: NodeControl): void {
+  const carriedOut = (c: Context, result: OrderResult) => {
+    if (!result.ok) throw new Refused(409, "The order was not carried out", result.text, { result });
+    return c.json(result);
+  };
+  app.get("/api/v1/boxes", (c) => {
+    query(c, []);
+    return c.json({ boxes: control.status().boxes });
+  });
+  app.post("/api/v1/switchover", async (c) => {
+    const body = await bodyOf(c, ["force", "box"]);
+    const box = "box" in body ? { box: boxOf(body) } : {};
+    return carriedOut(c, await control.switchover({ ...forceOf(body), ...box }));
+  });
+  app.post("/api/v1/failback", async (c) => {
+    return carriedOut(c, await control.failback(forceOf(await bodyOf(c, ["force"]))));
+  });
+  for (const change of ["join", "leave"] as const) {
+    app.post(`/api/v1/boxes/${change}`, async (c) => {
+      return carriedOut(c, await control[change]({ box: boxOf(await bodyOf(c, ["box"])) }));
+    });
+  }
 }
 
 function addCaptures(app: Hono, { captures }: NodeControl): void {
@@ -135,9 +157,12 @@ export function readyFault(status: NodeStatus): string | null {
   const ill = healthFault(status);
   if (ill !== null) return ill;
   if (status.path === "wire") return "traffic passes by both boxes";
-  const dead = status.boxes.find((box) => box.light === "red");
-  if (dead) return `the ${dead.box} is not alive: ${dead.reason}`;
-  return status.boxes.length < 2 ? "there is no second box" : null;
+  const serving = status.boxes.find((box) => box.serving),
+    spares = status.boxes.filter((box) => !box.serving);
+  const dead = [serving, ...spares].find((box) => box?.light === "red");
+  const ready = serving?.light !== "red" && spares.some((box) => box.light !== "red" && box.member);
+  if (ready) return null;
+  return dead ? `the ${dead.box} is not alive: ${dead.reason}` : "there is no second box";
 }
 
 function health(c: Context, fault: string | null): Response {
@@ -211,8 +236,14 @@ function sideOf(text: string | undefined): "upstream" | "downstream" | undefined
   throw bad(`The parameter "side" is "${text}"; accepted: "upstream" or "downstream"`);
 }
 
-async function forceOf(c: Context): Promise<{ force: boolean }> {
-  const { force = false } = await bodyOf(c, ["force"]);
+function boxOf({ box }: Readonly<Record<string, unknown>>): string {
+  if (typeof box !== "string" || box === "") {
+    throw bad(`"box" is ${JSON.stringify(box)}; accepted: the name of a box`);
+  }
+  return box;
+}
+
+function forceOf({ force = false }: Readonly<Record<string, unknown>>): { force: boolean } {
   if (typeof force !== "boolean") throw bad(`"force" is ${JSON.stringify(force)}; accepted: true or false`);
   return { force };
 }

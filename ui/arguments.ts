@@ -168,7 +168,7 @@ function readValue(option: Option, value: string | undefined): string | number |
 
 function countArguments(command: Command, positionals: readonly string[]): string | null {
   const missing = command.arguments[positionals.length];
-  if (missing) return `Cannot run "${command.name}": ${missing.name} is missing`;
+  if (missing && !missing.optional) return `Cannot run "${command.name}": ${missing.name} is missing`;
   const extra = positionals[command.arguments.length];
   return extra === undefined ? null : `Cannot run "${command.name}": it takes no argument "${extra}"`;
 }

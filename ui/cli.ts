@@ -7,11 +7,11 @@ import { describeProblem, type Parsed } from "../appliance/config.ts";
 import type { Finding } from "../appliance/doctor_finding.ts";
 import type { NodeStatus } from "../appliance/view.ts";
 import { LIMIT_MAX } from "./api.ts";
-import type { Options } from "./arguments.ts";
+import type { Invocation, Options } from "./arguments.ts";
 import { NodeSilentError, type RemoteNode } from "./client.ts";
 import { EXIT, type Exit } from "./commands.ts";
 import { type Painter, painter } from "./paint.ts";
-import { ratesBetween, renderEvents, renderFlows, renderStatus } from "./text.ts";
+import { ratesBetween, renderBoxes, renderEvents, renderFlows, renderStatus } from "./text.ts";
 
 /** Where words go, and what time it is. */
 export interface Terminal {
@@ -97,17 +97,36 @@ export async function listEvents(node: RemoteNode, options: Options, terminal: T
   return EXIT.ok;
 }
 
+/** Every box with what it is called, whether it is a member, and what it does. */
+export async function listBoxes(node: RemoteNode, options: Options, terminal: Terminal): Promise<Exit> {
+  const { boxes } = await node.status();
+  terminal.out(options.flag("json") ? toJson(boxes) : renderBoxes(boxes));
+  return EXIT.ok;
+}
+
+export async function changeMember(
+  node: RemoteNode,
+  change: "join" | "leave",
+  box: string,
+  terminal: Terminal,
+): Promise<Exit> {
+  const result = await node.member(change, box);
+  if (result.ok) terminal.out(`${result.text}\n`);
+  else terminal.err(`Cannot let ${box} ${change}: ${result.text}\n`);
+  return result.ok ? EXIT.ok : EXIT.failed;
+}
+
 const ORDERS = { switchover: "switch over", failback: "fail back", reload: "reload" } as const;
 
 export async function giveOrder(
   node: RemoteNode,
   order: "switchover" | "failback" | "reload",
-  options: Options,
+  { options, arguments: [box] }: Invocation,
   terminal: Terminal,
 ): Promise<Exit> {
   const result = order === "reload"
     ? await node.reload()
-    : await node.order(order, { force: options.flag("force") });
+    : await node.order(order, { force: options.flag("force"), ...(box !== undefined && { box }) });
   if (result.ok) terminal.out(`${result.text}\n`);
   else terminal.err(`Cannot ${ORDERS[order]}: ${result.text}\n`);
   return result.ok ? EXIT.ok : EXIT.failed;

@@ -13,7 +13,8 @@ export interface RemoteNode {
   flows(options: { limit: number; side?: string; text?: string }): Promise<readonly FlowView[]>;
   events(options: { after: number; limit: number }): Promise<readonly EventView[]>;
   /** A refusal of the node is a result that is not ok, never an error. */
-  order(name: "switchover" | "failback", options: { force: boolean }): Promise<OrderResult>;
+  order(name: "switchover" | "failback", options: { force: boolean; box?: string }): Promise<OrderResult>;
+  member(change: "join" | "leave", box: string): Promise<OrderResult>;
   reload(): Promise<{ ok: boolean; text: string }>;
   /** The ring of captured frames. */
   captureFiles(): Promise<CaptureListing>;
@@ -55,11 +56,8 @@ export function connectNode(socket: string): RemoteNode {
       const answer = await ask("GET", `/api/v1/events?after=${after}&limit=${limit}`);
       return told(answer, socket).events as EventView[];
     },
-    order: async (name, options) => {
-      const answer = await ask("POST", `/api/v1/${name}`, options);
-      if (answer.status === 409) return answer.body.result as OrderResult;
-      return told(answer, socket) as unknown as OrderResult;
-    },
+    order: async (name, options) => carriedOut(await ask("POST", `/api/v1/${name}`, options), socket),
+    member: async (change, box) => carriedOut(await ask("POST", `/api/v1/boxes/${change}`, { box }), socket),
     reload: async () => {
       const answer = await ask("POST", "/api/v1/reload");
       if (answer.status === 422) return { ok: false, text: String(answer.body.detail) };
@@ -129,6 +127,12 @@ async function* piecesOf(
       cause: error,
     });
   }
+}
+
+/** A refusal of the node is a result too. */
+function carriedOut(answer: Answer, socket: string): OrderResult {
+  if (answer.status === 409) return answer.body.result as OrderResult;
+  return told(answer, socket) as unknown as OrderResult;
 }
 
 /** The body of a good answer; a refusal is thrown in the node's words. */

@@ -5,6 +5,7 @@
  * the help does not tell, and nothing is told that is not accepted.
  */
 
+import { boxCommands } from "./commands_box.ts";
 import { captureCommands } from "./commands_capture.ts";
 import { EXPORT_FORMATS } from "../filter/export.ts";
 import { PRESETS } from "../filter/rule.ts";
@@ -36,6 +37,8 @@ export interface Option {
 
 export interface Argument {
   readonly name: string;
+  /** It may be left out, with all behind it. */
+  readonly optional?: true;
   readonly help: string;
 }
 
@@ -71,7 +74,13 @@ const SOCKET: Option = {
   help: "The API of the node to talk to, instead of the one that --config names.",
 };
 const JSON_OPTION: Option = { name: "json", help: "Print JSON for machines instead of text for people." };
-const REMOTE = [CONFIG, SOCKET];
+const STAGE: Option = {
+  name: "stage",
+  value: "NAME",
+  help:
+    "The stage of the chain to talk to. Without it the first; of text `status`, `box list` and `reload` all.",
+};
+const REMOTE = [CONFIG, SOCKET, STAGE];
 const FORCE: Option = { name: "force", help: "Do it although the other box is not known to be alive." };
 const INPUT = { 2: "bad arguments" } as const;
 const POLICY: readonly Option[] = [
@@ -193,11 +202,15 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "switchover",
-    summary: "Move the traffic to the redundant box",
-    text: "Refused when the redundant box is not alive, unless forced.",
-    arguments: [],
+    summary: "Move the traffic to a redundant box",
+    text:
+      "Without BOX to the first that is alive, by `order`. Refused when the box is not alive, unless forced.",
+    arguments: [{ name: "BOX", optional: true, help: "By either of its names: `remediate box list`." }],
     options: [...REMOTE, FORCE],
-    examples: [{ line: "remediate switchover", help: "Before the primary is maintained." }],
+    examples: [
+      { line: "remediate switchover", help: "Before the primary is maintained." },
+      { line: "remediate switchover redundant-2", help: "To a box of your choice." },
+    ],
     exits: { 0: "the traffic is there", ...UNREACHABLE },
   },
   {
@@ -209,11 +222,12 @@ export const COMMANDS: readonly Command[] = [
     examples: [{ line: "remediate failback", help: "After the primary has returned." }],
     exits: { 0: "the traffic is there", ...UNREACHABLE },
   },
+  ...boxCommands({ remote: REMOTE, json: JSON_OPTION, exits: { 0: "done", ...UNREACHABLE } }),
   {
     name: "reload",
     summary: "Make the node take over its changed configuration",
     text: "With any problem in it the old one stays in force. Ports, directories and what is in " +
-      "[plane] cannot be changed that way.",
+      "[plane] cannot be changed that way, but a further [[redundant]] box with af_packet ports can come.",
     arguments: [],
     options: REMOTE,
     examples: [{ line: "remediate check && remediate reload", help: "Check, then take over." }],

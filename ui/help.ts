@@ -29,7 +29,7 @@ export function overview(version: string): string {
 
 /** `remediate COMMAND --help`. */
 export function commandHelp(command: Command): string {
-  const words = command.arguments.map(({ name }) => ` ${name}`).join("");
+  const words = command.arguments.map(({ name, optional }) => optional ? ` [${name}]` : ` ${name}`).join("");
   const lines = [
     ...wrap(`remediate ${command.name}: ${command.summary}`, { width: WIDTH }),
     "",

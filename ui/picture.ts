@@ -11,6 +11,8 @@ const INNER = ["primary-in", "primary-out", "redundant-in", "redundant-out"] as 
 /** Columns, counted from inside the left edge, at which the inner ports leave the node. */
 const LEGS = [7, 20, 35, 49] as const;
 const INSIDE = 57;
+/** Boxes in the drawing itself. */
+const DRAWN = 2;
 const MARGIN = " ".repeat(11);
 
 export function drawNode(status: NodeStatus, paint: Painter): string[] {
@@ -26,15 +28,23 @@ export function drawNode(status: NodeStatus, paint: Painter): string[] {
     `${MARGIN} ${atLegs(legs, " ").trimEnd()}`,
     `${MARGIN} ${boxes(legs)}`,
     captions(status, paint),
+    ...further(status, paint),
   ];
+}
+
+/** Boxes for which there is no room beside the two. */
+function further(status: NodeStatus, paint: Painter): string[] {
+  return status.boxes.slice(DRAWN).map((view) =>
+    `${MARGIN} ${" ".repeat(LEGS[0])}${view.box}: ${paint.light(view.light, `${duty(view)}, ${view.light}`)}`
+  );
 }
 
 /** What the legs of a box carry: "#" traffic, ":" copies, "|" nothing. */
 function carries(status: NodeStatus, box: Box): string {
   if (status.path === box) return "#";
-  const serves = status.path === "primary" || status.path === "redundant";
+  const serves = status.boxes.some((one) => one.serving);
   const view = viewOf(status, box);
-  return serves && view !== undefined && view.light !== "red" ? ":" : "|";
+  return serves && view?.member && view.light !== "red" ? ":" : "|";
 }
 
 function outerPorts(status: NodeStatus): string {
@@ -73,6 +83,7 @@ function captions(status: NodeStatus, paint: Painter): string {
 /** What a box does now, in a word. */
 export function duty(view: BoxView): string {
   if (view.serving) return "serving";
+  if (!view.member) return "away";
   return view.light === "red" ? "out" : "standby";
 }
 

@@ -5,6 +5,7 @@
  * matters.
  */
 import type {
+  BoxView,
   CounterView,
   DampingView,
   DetectorView,
@@ -80,7 +81,8 @@ function facts(status: NodeStatus, nowMs: number): string[] {
   );
   for (const box of status.boxes) {
     const passed = `${count(box.inPackets)} packets in, ${count(box.outPackets)} out`;
-    rows.push([box.box, `${box.light}, ${duty(box)}: ${box.reason}; ${passed}`]);
+    const called = box.name === box.box ? "" : `${box.name}: `;
+    rows.push([box.box, `${called}${box.light}, ${duty(box)}: ${box.reason}; ${passed}`]);
     for (const one of box.detectors) if (tells(one)) rows.push(["", detectorFacts(one)]);
     if (box.damping !== null) rows.push(["", dampingFacts(box.damping, nowMs)]);
   }
@@ -208,6 +210,21 @@ export function renderFlows(flows: readonly FlowView[]): string {
     flow.binding === "" ? "-" : flow.binding,
   ]);
   return table([head, ...rows], [5, 6, 7, 8]).join("\n") + "\n";
+}
+
+export function renderBoxes(boxes: readonly BoxView[]): string {
+  if (boxes.length === 0) return "No boxes: there is no plane.\n";
+  const head = ["BOX", "NAME", "IS", "LIGHT", "PACKETS IN", "OUT", "REASON"];
+  const rows = boxes.map((box) => [
+    box.box,
+    box.name === box.box ? "-" : box.name,
+    duty(box),
+    box.light,
+    count(box.inPackets),
+    count(box.outPackets),
+    box.reason,
+  ]);
+  return table([head, ...rows], [4, 5]).join("\n") + "\n";
 }
 
 export function renderEvents(events: readonly EventView[]): string {

@@ -118,6 +118,8 @@ struct rm_command {
    * ranks go by their number. */
   uint32_t left;                /* bit of each enum rm_box */
   uint32_t rank[RM_BOXES];
+  /* Ports of further boxes, opened while the plane runs: setup.spec first, then this. */
+  uint32_t open_sequence;
 } RM_ALIGNED;
 
 struct rm_port {
@@ -202,6 +204,8 @@ struct rm_live {
   struct rm_usual usual[RM_BOXES * RM_SIDES];             /* by box, then side */
   uint32_t forgiven[RM_BOXES];          /* bits of red detectors that a forced order has overruled */
   uint32_t against[RM_BOXES];           /* votes that count against each box */
+  uint32_t open_done;                   /* last open_sequence carried out */
+  uint32_t open_failed;                 /* 1: no port of it was kept, header.error says why */
 } RM_ALIGNED;
 
 /* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */

@@ -43,7 +43,7 @@ static int add_worker(struct crew *crew, struct plane *p, uint32_t index) {
   p->crew = crew;
   p->index = index;
   p->queue = index / 2;
-  p->roles = ports_count(&p->board->setup);
+  p->roles = crew->roles;
   for (uint32_t side = 0; side < RM_SIDES; side++) {
     p->has[side] = alone || side == index % 2;
     p->entries[side] = (struct rm_flow *)((char *)p->board + p->board->header.flow_offset[side]);
@@ -79,6 +79,7 @@ int crew_open(struct plane *first) {
   crew->workers = first->board->live.workers = cores;
   crew->queues = cores == 1 ? 1 : cores / 2;
   crew->claim = claim;
+  crew->roles = ports_count(s);
   if (add_worker(crew, first, 0) < 0) return -1;
   for (uint32_t i = 1; i < cores; i++) {
     struct plane *p = zeroed(sizeof *p);

@@ -52,6 +52,8 @@ struct crew {
   struct report report[RM_WORKERS];
   struct bed bed[RM_WORKERS];
   uint64_t last_seed_ns RM_ALIGNED;
+  uint32_t roles RM_ALIGNED;      /* ports that all may use, of enum rm_role the first so many */
+  bool opening;                   /* worker 0: a thread opens more of them */
   uint32_t *claim;                /* by slot of the client side's entry: number of the switch * 2, + 1 when done */
   struct swallow swallow[RM_SWALLOWS];
 };

@@ -88,6 +88,7 @@ static void describe_command(struct describe *d) {
   ONE(command, silence_ns_min), ONE(command, silence_ns_max), ONE(command, silence_learn_ns);
   ONE(command, left);
   MANY(command, rank, RM_BOXES);
+  ONE(command, open_sequence);
 }
 
 static void describe_port(struct describe *d) {
@@ -130,6 +131,7 @@ static void describe_live(struct describe *d) {
   EACH("usual", live.usual, bar_ns, RM_BOXES * RM_SIDES);
   MANY(live, forgiven, RM_BOXES);
   MANY(live, against, RM_BOXES);
+  ONE(live, open_done), ONE(live, open_failed);
   NAMED("counter", live.counter, RM_COUNTERS);
   NAMED("why", live.why, RM_WHYS);
   NAMED("shed", live.shed, RM_WHYS);

@@ -51,6 +51,7 @@ static int start_eal(struct plane *p) {
   ARG("--no-telemetry");
   ARG("--log-level=lib.*:error");
   ARG("--log-level=pmd.*:error");
+  ARG("--log-level=pmd.net.memif:critical"); /* each call to a server that is not there would be a line */
   if (s->core != RM_NO_CPU) ARG("--lcores=0@%u", s->core);
   else ARG("--lcores=0@(0-%ld)", cores - 1);
   if (!s->huge) {
@@ -192,6 +193,7 @@ static void housekeep(struct plane *p) {
   }
   if (p->now - p->last_refresh_ns < REFRESH_NS) return;
   p->last_refresh_ns = p->now;
+  grow(p);
   ports_refresh(p);
   capture_clock(&p->capture);
   take_rules(p);
@@ -326,7 +328,7 @@ int plane_start(struct plane *p) {
     set_clock(worker, clock_ns(CLOCK_MONOTONIC));
     if (make_tables(worker) < 0) return -1;
   }
-  if (ports_open(p) < 0 || link_open(p) < 0) return -1;
+  if (ports_open(p, 0, p->roles) < 0 || link_open(p) < 0) return -1;
   for (uint32_t i = 0; i < p->crew->workers; i++) standby_refresh(p->crew->worker[i]), take_rules(p->crew->worker[i]);
   bool link[RM_BOXES][RM_SIDES] = {{false}};
   for (uint32_t r = RM_PRIMARY_IN; r < p->roles; r++) link[role_of_box(r)][role_side(r)] = p->port[r].view->link;
@@ -374,7 +376,7 @@ RM_EXPORT int32_t rm_plane_run(void *board, void *capture) {
   prctl(PR_SET_TIMERSLACK, 1);
   setpriority(PRIO_PROCESS, 0, -20); /* of this thread; the loop sleeps when idle, so it starves nobody */
   if (plane_start(p) < 0 || serve(p) < 0) return fail(b);
-  ports_close(p);
+  ports_close(p, 0, p->roles);
   close(p->netlink);
   b->header.state = RM_STATE_STOPPED;
   rte_eal_cleanup();

@@ -48,6 +48,8 @@ struct port {
   int fd;            /* readable when frames wait; -1: only polling tells */
   int interface;     /* index of the kernel interface whose carrier counts; 0: none */
   uint16_t dpdk;     /* DPDK port id */
+  bool dials, answered; /* a memif client, which may have to call again; its server took the last call */
+  uint64_t dialed_ns;
   uint16_t rx_queue, tx_queue, tx_queues; /* of it: this worker's own, and how many there are to send by */
   uint16_t queued;
   uint64_t refused_ns; /* since when the kernel takes no frame at all; 0: it does */
@@ -158,8 +160,9 @@ void plane_priority(struct plane *p, uint64_t cpu_ns);
 
 /* ports.c */
 uint32_t ports_count(const struct rm_setup *setup);
-int ports_open(struct plane *p);
-void ports_close(struct plane *p);
+/* Of all workers; roles from `from` to before `to`. */
+int ports_open(struct plane *first, uint32_t from, uint32_t to);
+void ports_close(struct plane *first, uint32_t from, uint32_t to);
 void ports_refresh(struct plane *p);
 void port_flush(struct plane *p, struct port *port);
 /* Queue a frame; the port owns it from here. `copy`: it is a mirror copy or a seed. */
@@ -210,6 +213,9 @@ bool seed_expected(const struct plane *p);
 void hold_frame(struct plane *p, uint32_t side, struct rte_mbuf *frame, uint32_t claim);
 bool hold_has(const struct plane *p, uint32_t claim);
 void hold_release(struct plane *p);
+
+/* grow.c: ports of further boxes while the plane runs; now and then. */
+void grow(struct plane *p);
 
 /* standby.c: who gets copies, and what they may cost; now and then, and with new rules. */
 void standby_refresh(struct plane *p);

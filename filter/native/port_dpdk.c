@@ -14,6 +14,8 @@
 #include "plane.h"
 
 #define DESCRIPTORS 1024
+#define DIAL_NS (100 * RM_MS)     /* between two calls to a memif server that is not there */
+#define PATIENCE_NS (2 * RM_S)    /* for one that has taken the call */
 
 struct kind { const char *prefix, *device; };
 static const struct kind KINDS[] = {{"af_xdp:", "net_af_xdp"}, {"memif:", "net_memif"}, {"tap:", "net_tap"},
@@ -129,6 +131,9 @@ static int configure(struct plane *p, struct port *port, const char *spec) {
   if (e < 0) return plane_fail(p, "configure: %s", rte_strerror(-e));
   if (make_queues(p, port) < 0) return -1;
   e = rte_eth_dev_start(id);
+  port->dials = strncmp(spec, "memif:", 6) == 0 && !strstr(spec, ",role=server");
+  port->answered = e >= 0;
+  if (e < 0 && port->dials) return 0; /* the other end is not there yet, which is a link that is down */
   if (e < 0) return plane_fail(p, "start: %s", rte_strerror(-e));
   return 0;
 }
@@ -148,6 +153,22 @@ static void read_link(struct port *port) {
   if (port->interface == 0 && up != (port->view->link == 1)) link_set(port->plane, port, up);
 }
 
+static const struct port_driver port_waiting;
+
+/* Use it while its link is up. A memif client that has lost its server calls it again, which stops the device for a
+ * moment: by then no worker has used it for long. */
+static void follow_link(struct port *port, uint64_t now) {
+  const struct port *first = port->first ? port->first : port;
+  if (!first->dials) return;
+  port->driver = port->view->link ? &port_dpdk : &port_waiting;
+  if (port->first || port->view->link) return;
+  uint64_t since = port->plane->board->live.port[port->role].link_ns, wait = port->answered ? PATIENCE_NS : DIAL_NS;
+  if (now - since < DIAL_NS || now - port->dialed_ns < wait) return;
+  rte_eth_dev_stop(port->dpdk);
+  port->answered = rte_eth_dev_start(port->dpdk) == 0;
+  port->dialed_ns = now;
+}
+
 /* A worker without a transmit queue lets the one that receives from the port send for it. */
 static void use_queues(struct plane *p, struct port *port, const struct port *first) {
   port->dpdk = first->dpdk;
@@ -157,12 +178,17 @@ static void use_queues(struct plane *p, struct port *port, const struct port *fi
   else port->sender = crew_worker(p->crew, role_side(port->role), p->queue);
 }
 
+static void wait_for_link(struct port *port, const struct port *first) {
+  if (first->dials) port->driver = &port_waiting;
+}
+
 static int dpdk_open(struct plane *p, struct port *port, const char *spec) {
   struct rte_ether_addr mac;
   uint16_t mtu;
-  if (port->first) return use_queues(p, port, port->first), 0;
+  if (port->first) return use_queues(p, port, port->first), wait_for_link(port, port->first), 0;
   if (find_device(p, port, spec) < 0 || configure(p, port, spec) < 0) return -1;
   use_queues(p, port, port);
+  wait_for_link(port, port);
   rte_eth_promiscuous_enable(port->dpdk);
   rte_eth_allmulticast_enable(port->dpdk);
   pass_pause_frames(port->dpdk);
@@ -183,7 +209,7 @@ static uint16_t dpdk_send(struct port *port, struct rte_mbuf **frames, uint16_t 
 
 static void dpdk_refresh(struct port *port, uint64_t now) {
   struct rte_eth_stats s;
-  (void)now;
+  follow_link(port, now);
   if (port->first) return;
   read_link(port);
   if (rte_eth_stats_get(port->dpdk, &s) == 0) port->view->rx_missed = s.imissed + s.ierrors + s.rx_nombuf;
@@ -196,3 +222,8 @@ static void dpdk_close(struct port *port) {
 }
 
 const struct port_driver port_dpdk = {"dpdk", dpdk_open, NULL, dpdk_receive, dpdk_send, dpdk_refresh, dpdk_close};
+
+static uint16_t nothing(struct port *port, struct rte_mbuf **frames, uint16_t n) { return (void)port, (void)frames, (void)n, 0; }
+
+/* The same without its link: nothing comes, and nothing is taken. */
+static const struct port_driver port_waiting = {"dpdk", dpdk_open, NULL, nothing, nothing, dpdk_refresh, dpdk_close};

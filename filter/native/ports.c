@@ -46,7 +46,7 @@ static int port_open(struct plane *p, uint32_t role) {
     snprintf(reason, sizeof reason, "%s", p->board->header.error);
     return plane_fail(p, "Cannot open port %s (%s): %.160s", ROLE_NAME[role], spec, reason);
   }
-  port->driver = driver;
+  if (!port->driver) port->driver = driver;
   return 0;
 }
 
@@ -65,9 +65,9 @@ uint32_t ports_count(const struct rm_setup *s) {
   return roles;
 }
 
-int ports_open(struct plane *first) {
+int ports_open(struct plane *first, uint32_t from, uint32_t to) {
   const struct crew *crew = first->crew;
-  for (uint32_t r = 0; r < first->roles; r++) {
+  for (uint32_t r = from; r < to; r++) {
     for (uint32_t i = 0; i < crew->workers; i++)
       if (port_open(crew->worker[i], r) < 0) return -1;
     for (uint32_t i = 0; i < crew->workers; i++) {
@@ -79,11 +79,12 @@ int ports_open(struct plane *first) {
   return 0;
 }
 
-void ports_close(struct plane *first) {
+void ports_close(struct plane *first, uint32_t from, uint32_t to) {
   for (uint32_t i = first->crew->workers; i-- > 0;)
-    for (uint32_t r = 0; r < first->roles; r++) {
+    for (uint32_t r = from; r < to; r++) {
       struct port *port = &first->crew->worker[i]->port[r];
       if (port->driver) port->driver->close(port);
+      port->driver = NULL;
     }
 }
 

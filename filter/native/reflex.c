@@ -145,6 +145,13 @@ void reflex_open(struct reflex *r, uint32_t boxes, const bool link[RM_BOXES][RM_
   r->board->live.path = r->path;
 }
 
+void reflex_add(struct reflex *r, const bool link[RM_SIDES]) {
+  uint32_t box = r->boxes++;
+  struct box_state *b = &r->box[box];
+  *b = (struct box_state){.link = {link[0], link[1]}, .links_up_ns = r->now};
+  view(r, box)->present = 1;
+}
+
 void reflex_put(struct reflex *r, uint32_t side, const struct put *put) {
   struct way *w = &r->way[side];
   if (reflex_serving(r) < 0) return; /* on wire and block nothing is put into a box */

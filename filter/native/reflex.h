@@ -67,6 +67,8 @@ static inline int reflex_serving(const struct reflex *r) { return r->path < RM_B
 
 /* Start from the links as they are, with the first so many boxes; chooses the first path without an event. */
 void reflex_open(struct reflex *r, uint32_t boxes, const bool link[RM_BOXES][RM_SIDES]);
+/* One more box, that joins now. */
+void reflex_add(struct reflex *r, const bool link[RM_SIDES]);
 /* Frames of connections known to pass, put in one after the other. */
 struct put { uint32_t frames, flow, other; }; /* slots of two of their flows, which may be the same */
 /* They went into the serving box on `side`. */

@@ -8,7 +8,7 @@ import type { EventView, NodeStatus } from "../../appliance/view.ts";
 import type { Lab } from "./engine.ts";
 import { bridgeScript } from "./plan.ts";
 import { end, sleep, tryRun } from "./process.ts";
-import { NODE_INTERFACES, NODE_NS } from "./topology.ts";
+import { FURTHER_INTERFACES, NODE_INTERFACES, NODE_NS } from "./topology.ts";
 
 export interface NodeOptions {
   /** Top of the checkout. */
@@ -23,12 +23,23 @@ export interface NodeOptions {
   readonly cores?: number;
   /** Lines at the end of the configuration. @default none */
   readonly more?: readonly string[];
+  /** As the lab has. @default 2 */
+  readonly boxes?: number;
+}
+
+function further(count: number): string[] {
+  const names = Object.values(FURTHER_INTERFACES);
+  return Array.from({ length: count }, (_, i) => [
+    "[[redundant]]",
+    `in = "af_packet:${names[2 * i]}"`,
+    `out = "af_packet:${names[2 * i + 1]}"`,
+  ]).flat();
 }
 
 /** Configuration of the node for a lab, TOML. `directory` holds its state and its sockets; `core`: of the plane. */
 export function nodeConfig(
   directory: string,
-  options: Pick<NodeOptions, "preset" | "rules" | "silenceMs" | "cores" | "more">,
+  options: Pick<NodeOptions, "preset" | "rules" | "silenceMs" | "cores" | "boxes" | "more">,
   core: number | null = null,
 ): string {
   const ports = Object.entries(NODE_INTERFACES).map(([role, name]) => `${role} = "af_packet:${name}"`);
@@ -39,6 +50,7 @@ export function nodeConfig(
     `runtime_directory = "${directory}/run"`,
     "[ports]",
     ...ports,
+    ...further((options.boxes ?? 2) - 2),
     "[plane]",
     `cores = ${options.cores ?? 1}`,
     ...(core === null ? [] : [`core = ${core}`]),

@@ -4,6 +4,7 @@
  * A lab is a set of network namespaces joined by veth pairs. Nothing here runs a command: plan.ts turns
  * the data into scripts and engine.ts runs them, so a new experiment is a new object and not a new shell script.
  */
+import { BOXES } from "../../appliance/view.ts";
 import type { Box } from "./boxes.ts";
 
 /** Token bucket on what leaves an interface. */
@@ -77,9 +78,19 @@ export const FURTHER_INTERFACES = {
   "redundant-3-out": "r3out",
 } as const;
 
+/** Both interfaces of each box, in the order of their numbers. */
+const BOX_INTERFACES: readonly (readonly [string, string])[] = [
+  [NODE_INTERFACES.primary_in, NODE_INTERFACES.primary_out],
+  [NODE_INTERFACES.redundant_in, NODE_INTERFACES.redundant_out],
+  [FURTHER_INTERFACES["redundant-2-in"], FURTHER_INTERFACES["redundant-2-out"]],
+  [FURTHER_INTERFACES["redundant-3-in"], FURTHER_INTERFACES["redundant-3-out"]],
+];
+
 export interface HotReplicaOptions {
   readonly clients?: number;
   readonly servers?: number;
+  /** From 2 to 4: the primary and redundant ones. @default 2 */
+  readonly boxes?: number;
   readonly kind?: Box["kind"];
   /** Port choice of a NAT. @default "preserve" */
   readonly ports?: "preserve" | "random" | "fully-random";
@@ -111,7 +122,7 @@ function client(index: number, collide: boolean): Namespace {
   return { name: `c${index + 1}`, sysctls, routes: [{ to: "default", via: "10.1.0.1" }] };
 }
 
-/** Both boxes carry the same addresses on both sides: a hot replica, so no neighbour learns anything new. */
+/** All boxes carry the same addresses on both sides: a hot replica, so no neighbour learns anything new. */
 function boxLinks(name: string, inside: string, outside: string): Link[] {
   return [
     {
@@ -147,8 +158,8 @@ function uplink(ns: string, name: string): Link {
 }
 
 /**
- * Clients c1.. (10.1.0.11 on) and servers s1.. (10.2.0.11 on), the node between them, and two boxes that look the
- * same from outside. Throws RangeError for more than five clients (the port slices end there) or nine servers.
+ * Clients c1.. (10.1.0.11 on) and servers s1.. (10.2.0.11 on), the node between them, and boxes that look
+ * the same from outside. Throws RangeError for more than five clients (the port slices end there) or nine servers.
  */
 export function hotReplica(options: HotReplicaOptions = {}): Topology {
   const { clients = 5, servers = 3, kind = "nat", serverMbit = 200, collide = false } = options;
@@ -156,6 +167,8 @@ export function hotReplica(options: HotReplicaOptions = {}): Topology {
   if (servers < 1 || servers > 9) throw new RangeError(`Cannot make ${servers} servers: between 1 and 9 fit`);
   const { ports = "preserve", input = "drop" } = options;
   const box = (name: string): Box => ({ name, kind, inside: "in", outside: "out", ports, input });
+  // A namespace has no hyphen in its name.
+  const boxes = BOXES.slice(0, options.boxes ?? 2).map((name) => box(name.replaceAll("-", "")));
   const rate = serverRate(serverMbit);
   const names = (letter: string, count: number) =>
     Array.from({ length: count }, (_, index) => `${letter}${index + 1}`);
@@ -167,20 +180,18 @@ export function hotReplica(options: HotReplicaOptions = {}): Topology {
       ...clientNames.map((_, index) => client(index, collide)),
       { name: "cbr", bridges: ["br"] },
       { name: NODE_NS },
-      { name: "primary" },
-      { name: "redundant" },
+      ...boxes.map(({ name }) => ({ name })),
       { name: "sbr", bridges: ["br"] },
       ...serverNames.map((name) => ({ name, routes: [{ to: "default", via: "10.2.0.1" }] })),
     ],
     links: [
       ...clientNames.map((name) => hostLink(name, "cbr", 1)),
       uplink("cbr", NODE_INTERFACES.upstream),
-      ...boxLinks("primary", NODE_INTERFACES.primary_in, NODE_INTERFACES.primary_out),
-      ...boxLinks("redundant", NODE_INTERFACES.redundant_in, NODE_INTERFACES.redundant_out),
+      ...boxes.flatMap(({ name }, index) => boxLinks(name, ...BOX_INTERFACES[index]!)),
       uplink("sbr", NODE_INTERFACES.downstream),
       ...serverNames.map((name) => hostLink(name, "sbr", 2, rate ? { rate } : {})),
     ],
-    boxes: [box("primary"), box("redundant")],
+    boxes,
     servers: serverNames.flatMap((ns): Server[] => SERVER_KINDS.map((program) => ({ ns, kind: program }))),
   };
 }

@@ -77,7 +77,7 @@ Deno.test("a tap port gives the kernel an interface whose frames go through the 
   const bench = await wire.bench();
   await TestNode.start(wire, { ...QUIET, ports: { upstream: "tap:tapup" } });
   await wire.lab.script(NODE_NS, "ip link set dev tapup up");
-  const kernel = new Bench(inNamespace(wire.lab.ns(NODE_NS), [wire.frames, "bench", "tapup"]));
+  const kernel = new Bench(inNamespace(wire.lab.ns(NODE_NS), [wire.programs.frames, "bench", "tapup"]));
   wire.atEnd(() => kernel.end());
   await kernel.ready();
   const [there, back] = [FROM_CLIENT["QinQ, 0x88a8 outside 0x8100"]!, FROM_SERVER["VLAN"]!];

@@ -4,7 +4,7 @@
  * A step is a turn of the plane (filter/native/plane.c): clock, frames from outside, frames from the boxes, order and
  * judgement, links. Where a frame goes, the world asks the reflexes. `log` tells what happened, for people.
  */
-import { writeMember } from "../../appliance/board_command.ts";
+import { writeLeftBoxes } from "../../appliance/board_command.ts";
 import { BOX, PATH } from "../../filter/names.ts";
 import type { Random } from "../../filter/random.ts";
 import { SimBox } from "./box.ts";
@@ -243,7 +243,8 @@ export class World {
   }
 
   setMember(box: BoxIndex, joins: boolean): void {
-    writeMember(this.#reflex.board, BOX[box]!, joins);
+    const left = this.indices.filter((one) => one === box ? !joins : !this.isMember(one));
+    writeLeftBoxes(this.#reflex.board, left.map((one) => BOX[one]!));
     this.say(() => `${BOX[box]} ${joins ? "joins" : "leaves"}`);
   }
 

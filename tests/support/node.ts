@@ -6,7 +6,15 @@
  */
 import { type Config, parseConfig } from "../../appliance/config.ts";
 import { boardPath } from "../../appliance/paths.ts";
-import { type EventView, type NodeStatus, type OrderResult, type Role, ROLES } from "../../appliance/view.ts";
+import {
+  ALL_ROLES,
+  type Box,
+  type EventView,
+  type NodeStatus,
+  type OrderResult,
+  type Role,
+  ROLES,
+} from "../../appliance/view.ts";
 import type { MappedBoard, Native } from "../../filter/dpdk.ts";
 import { compileFilter } from "../../filter/pcap_filter.ts";
 import type { CompiledRule } from "../../filter/rule.ts";
@@ -27,6 +35,10 @@ export interface NodeSettings {
   readonly ports?: Partial<Readonly<Record<Role, string>>>;
   /** @default "none" */
   readonly preset?: string;
+  /** Further redundant boxes, by lines of their tables beside their ports. @default none */
+  readonly further?: readonly (readonly string[])[];
+  /** Lines before [plane]: tables of stages. */
+  readonly stages?: readonly string[];
   /** Workers of the plane. @default 1, or REMEDIATE_CORES, with which every test runs on so many */
   readonly cores?: number;
   /** Lines for [plane], [filter], [failover], and what follows them. */
@@ -55,6 +67,12 @@ export function nodeToml(directory: string, settings: NodeSettings = {}): string
     `runtime_directory = "${directory}/run"`,
     "[ports]",
     ...ROLES.map((role) => `${role.replace("-", "_")} = "${port(role)}"`),
+    ...(settings.further ?? []).flatMap((lines, i) => [
+      "[[redundant]]",
+      ...[`in = "${port(ALL_ROLES[6 + 2 * i]!)}"`, `out = "${port(ALL_ROLES[7 + 2 * i]!)}"`],
+      ...lines,
+    ]),
+    ...(settings.stages ?? []),
     "[plane]",
     ...plane.filter((line) => !given.includes(line.split(" ")[0])),
     ...(settings.plane ?? []),
@@ -147,6 +165,13 @@ export class TestNode {
     return await tryRun(inNamespace(this.wire.lab.ns(NODE_NS), argv), { timeoutMs: UNTIL_MS_MAX });
   }
 
+  /** A client of one of its stages, until the wire ends. */
+  stage(name: string): RemoteNode {
+    const remote = connectNode(`${this.directory}/run/${name}/control.sock`);
+    this.wire.atEnd(() => Promise.resolve(remote.close()));
+    return remote;
+  }
+
   /** The board of the running plane, as control has it; until the wire ends. */
   board(native: Native): MappedBoard {
     const map = native.openBoard(this.boardPath);
@@ -201,8 +226,12 @@ export class TestNode {
     ].join("\n");
   }
 
-  order(name: "switchover" | "failback", force = false): Promise<OrderResult> {
-    return this.#remote.order(name, { force });
+  order(name: "switchover" | "failback", force = false, box?: Box): Promise<OrderResult> {
+    return this.#remote.order(name, { force, ...(box && { box }) });
+  }
+
+  member(change: "join" | "leave", box: string): Promise<OrderResult> {
+    return this.#remote.member(change, box);
   }
 
   reload(): Promise<{ ok: boolean; text: string }> {

@@ -4,7 +4,7 @@
  * Who holds an end is up to the test: a bench that plays every neighbour and both boxes, or transparent boxes and a
  * load. Two namespaces and six veth pairs come up in a fraction of a second.
  */
-import { type Box, type Role, ROLES } from "../../appliance/view.ts";
+import { ALL_ROLES, type Box, type Role } from "../../appliance/view.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
 import { inNamespace } from "../../scripts/lab/process.ts";
 import { records, sweep } from "../../scripts/lab/registry.ts";
@@ -28,16 +28,16 @@ export function worldEnd(role: Role): string {
   return `w${nodeEnd(role)}`;
 }
 
-const TOPOLOGY: Topology = {
+const topology = (roles: readonly Role[]): Topology => ({
   name: "wire",
   ipv6: false, // of the kernel: nothing but our own frames may be on the wires
   namespaces: [{ name: NODE_NS }, { name: WORLD }],
-  links: ROLES.map((role) => ({
+  links: roles.map((role) => ({
     ends: [{ ns: NODE_NS, name: nodeEnd(role) }, { ns: WORLD, name: worldEnd(role) }],
   })),
   boxes: [],
   servers: [],
-};
+});
 
 export interface LoadReport {
   readonly sent: number;
@@ -139,14 +139,20 @@ export function machineDrops(): number {
 export class Wire {
   readonly #ends: (() => Promise<void>)[] = [];
 
-  private constructor(readonly lab: Lab, readonly frames: string, readonly loader: string) {}
+  private constructor(
+    readonly lab: Lab,
+    readonly roles: readonly Role[],
+    readonly programs: { readonly frames: string; readonly loader: string },
+  ) {}
 
-  static async up(): Promise<Wire> {
+  /** For a node with so many boxes. */
+  static async up(boxes = 2): Promise<Wire> {
     await sweep();
     removeStaleBoards();
-    const lab = await Lab.up(TOPOLOGY);
+    const roles = ALL_ROLES.slice(0, 2 + 2 * boxes);
+    const lab = await Lab.up(topology(roles));
     try {
-      const wire = new Wire(lab, await program("frames"), await program("load"));
+      const wire = new Wire(lab, roles, { frames: await program("frames"), loader: await program("load") });
       await wire.setMtu(MTU);
       return wire;
     } catch (error) {
@@ -158,7 +164,7 @@ export class Wire {
   /** Of all interfaces. */
   async setMtu(mtu: number): Promise<void> {
     const script = (end: (role: Role) => string) =>
-      ROLES.map((role) => `ip link set dev ${end(role)} mtu ${mtu}`).join("\n");
+      this.roles.map((role) => `ip link set dev ${end(role)} mtu ${mtu}`).join("\n");
     await this.lab.script(NODE_NS, script(nodeEnd));
     await this.lab.script(WORLD, script(worldEnd));
   }
@@ -175,7 +181,7 @@ export class Wire {
   }
 
   async bench(): Promise<Bench> {
-    const argv = [this.frames, "bench", ...ROLES.map(worldEnd)];
+    const argv = [this.programs.frames, "bench", ...this.roles.map(worldEnd)];
     const bench = new Bench(inNamespace(this.lab.ns(WORLD), argv));
     this.atEnd(() => bench.end());
     await bench.ready();
@@ -183,7 +189,7 @@ export class Wire {
   }
 
   async box(box: Box): Promise<TransparentBox> {
-    const child = this.#lines([this.frames, "box", worldEnd(`${box}-in`), worldEnd(`${box}-out`)]);
+    const child = this.#lines([this.programs.frames, "box", worldEnd(`${box}-in`), worldEnd(`${box}-out`)]);
     await child.line();
     return new TransparentBox(child);
   }
@@ -192,7 +198,7 @@ export class Wire {
     const ends = [worldEnd("upstream"), worldEnd("downstream")];
     const standby = [worldEnd("redundant-in"), worldEnd("redundant-out")];
     const child = this.#lines([
-      this.loader,
+      this.programs.loader,
       ...ends,
       String(perSecond),
       String(flows),

@@ -70,6 +70,31 @@ Deno.test("readStatus() gives one verdict, the worst news first", () => {
   }
 });
 
+Deno.test("readStatus() tells of three boxes which spare is missing, and names a box as it is configured", () => {
+  const further = { "redundant-2-in": "af_packet:a", "redundant-2-out": "af_packet:b" };
+  const around = {
+    ...AROUND,
+    specs: { ...AROUND.specs, ...further },
+    names: { "redundant-2": "fw-c" },
+  } as const;
+  const fake = running().set("port.link", 1, 6).set("port.link", 1, 7).set("box.alive", 1, 2).set(
+    "box.member",
+    1,
+    2,
+  );
+  const read = () => readStatus(fake.board, NOW, around);
+  const { light, reason, boxes, ports } = read();
+  assert.deepEqual([light, reason], [
+    "green",
+    "the primary serves, the redundant box and redundant-2 stand by",
+  ]);
+  assert.deepEqual([boxes.map(({ name }) => name), ports.length], [["primary", "redundant", "fw-c"], 8]);
+  fake.set("box.member", 0, 2).set("box.alive", 0, 2);
+  assert.match(read().reason, /^a spare is missing: redundant-2 has left: no copies/);
+  fake.set("box.member", 1, 2).set("port.link", 0, 7).set("port.link", 0, 4);
+  assert.match(read().reason, /^no spare: .*no link on redundant-in; .*no link on redundant-2-out$/);
+});
+
 Deno.test("readStatus() tells which box serves and why a box is not green", () => {
   const fake = running().set("live.path", 1).set("port.link", 0, 3).set("box.in_packets", 7, 1);
   const { boxes } = status(fake);

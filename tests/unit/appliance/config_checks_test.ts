@@ -1,6 +1,7 @@
 /** Keys against each other: what the second pass refuses, warns of, and leaves alone. */
 import assert from "node:assert/strict";
-import { type Config, parseConfig, type Parsed } from "../../../appliance/config.ts";
+import { type Config, configuredRoles, parseConfig, type Parsed } from "../../../appliance/config.ts";
+import { addedRoles, planeFixed } from "../../../appliance/config_fixed.ts";
 import { flowSlots } from "../../../appliance/config_checks.ts";
 
 const ROLES = ["upstream", "downstream", "primary_in", "primary_out", "redundant_in", "redundant_out"];
@@ -38,6 +39,57 @@ Deno.test("parseConfig() refuses one port in two roles, however it is written", 
     ],
   );
   assert.equal(reasons("", { primary_in: "pcap:/a", redundant_in: "pcap:/a" }).length, 1);
+});
+
+const box = (i: number, more = "") =>
+  `[[redundant]]\nin = "af_packet:f${i}"\nout = "af_packet:g${i}"\n${more}\n`;
+
+Deno.test("parseConfig() gives boxes names and ranks, and further ones ports by their place", () => {
+  assert.deepEqual(good("").boxes, [
+    { box: "primary", name: "primary", rank: 0 },
+    { box: "redundant", name: "redundant", rank: 100 },
+  ]);
+  const config = good(box(0, 'name = "fw-c"') + box(1, "order = 7"));
+  assert.deepEqual(config.boxes.slice(2), [
+    { box: "redundant-2", name: "fw-c", rank: 200 },
+    { box: "redundant-3", name: "redundant-3", rank: 7 },
+  ]);
+  assert.deepEqual(configuredRoles(config).slice(6).map((role) => [role, config.ports[role]!.spec]), [
+    ["redundant-2-in", "af_packet:f0"],
+    ["redundant-2-out", "af_packet:g0"],
+    ["redundant-3-in", "af_packet:f1"],
+    ["redundant-3-out", "af_packet:g1"],
+  ]);
+});
+
+Deno.test("parseConfig() refuses boxes too many, names that are taken, and ports that are", () => {
+  assert.deepEqual(reasons(box(0) + box(1) + box(2)), ["redundant are too many: 3"]);
+  assert.deepEqual(reasons(box(0, 'name = "a"') + box(1, 'name = "a"')), [
+    "redundant[1].name is the name of redundant[0] as well",
+  ]);
+  assert.deepEqual(reasons(box(0, 'name = "redundant"')), [
+    "redundant[0].name is the name of a box by its place",
+  ]);
+  assert.deepEqual(reasons(box(0, 'name = "redundant-2"')), []);
+  assert.deepEqual(reasons('[[redundant]]\nin = "af_packet:p2"\nout = "af_packet:g"\n'), [
+    "redundant[0].in holds interface p2, which is already ports.primary_in",
+  ]);
+  assert.deepEqual(reasons('[[redundant]]\nin = "af_packet:x"\n'), ["redundant[0].out is missing"]);
+  assert.match(
+    reasons('[[redundant]]\nin = "gen:flows=0"\nout = "null"\n[plane]\ncores = 4\n')[0]!,
+    /^redundant\[0\].in has one/,
+  );
+});
+
+Deno.test("planeFixed() and addedRoles() tell a box that came from one that changed", () => {
+  const before = good(""), after = good(box(0)), other = good(box(1));
+  assert.deepEqual(addedRoles(before, after), ["redundant-2-in", "redundant-2-out"]);
+  assert.deepEqual(planeFixed(before, after), ["redundant[0].in", "redundant[0].out"]);
+  assert.deepEqual([addedRoles(after, other), planeFixed(after, other)], [[], [
+    "redundant[0].in",
+    "redundant[0].out",
+  ]]);
+  assert.deepEqual([addedRoles(after, before), planeFixed(after, good(box(0, "order = 7")))], [[], []]);
 });
 
 Deno.test("parseConfig() lets several roles be null", () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { makeApi } from "../../../ui/api.ts";
 import type { CaptureAnswer } from "../../../appliance/view.ts";
-import { CAPTURE_LISTING, type FakeNode, fakeNode, nodeStatus } from "./fake_node.ts";
+import { boxView, CAPTURE_LISTING, type FakeNode, fakeNode, nodeStatus } from "./fake_node.ts";
 
 interface Answer {
   readonly status: number;
@@ -181,6 +181,24 @@ Deno.test("makeApi() is healthy while the plane runs and is seen, and traffic pa
   assert.match(refused(await health({ plane }), 503), /the plane is failed/);
 });
 
+Deno.test("makeApi() lists boxes, lets them join and leave, and refuses a body without the name of one", async () => {
+  const node = fakeNode();
+  const send = (path: string, body: object) => ask(node, path, post(JSON.stringify(body)));
+  const listed = (await ask(node, "/api/v1/boxes")).body as { boxes: { box: string }[] };
+  assert.deepEqual(listed.boxes.map(({ box }) => box), ["primary", "redundant"]);
+  assert.equal((await send("/api/v1/boxes/join", { box: "fw-c" })).status, 200);
+  assert.match(refused(await send("/api/v1/boxes/leave", {}), 400), /"box" is undefined/);
+  assert.match(refused(await send("/api/v1/switchover", { box: "" }), 400), /"box" is ""/);
+  assert.equal((await send("/api/v1/switchover", { box: "redundant-2" })).status, 200);
+  node.result = { ok: false, path: "primary", text: "it serves", tookUs: null };
+  assert.match(refused(await send("/api/v1/boxes/leave", { box: "primary" }), 409), /it serves/);
+  assert.deepEqual(node.calls.filter((call) => call !== "status"), [
+    'join {"box":"fw-c"}',
+    'switchover {"force":false,"box":"redundant-2"}',
+    'leave {"box":"primary"}',
+  ]);
+});
+
 Deno.test("makeApi() is ready only when it is safe to fail over to the other box", async () => {
   const node = fakeNode();
   const ready = async (view: Partial<typeof node.view>) => {
@@ -194,6 +212,9 @@ Deno.test("makeApi() is ready only when it is safe to fail over to the other box
     refused(await ready({ boxes: [primary!, dead] }), 503),
     /redundant is not alive: its link is down/,
   );
+  const third = boxView("redundant-2"), away = boxView("redundant-2", { member: false, light: "yellow" });
+  assert.equal((await ready({ boxes: [primary!, dead, third] })).status, 200);
+  assert.equal((await ready({ boxes: [primary!, dead, away] })).status, 503);
   assert.match(refused(await ready({ boxes: [primary!] }), 503), /no second box/);
   assert.match(refused(await ready({ path: "wire" }), 503), /passes by both/);
   assert.match(refused(await ready({ freshMs: 1500 }), 503), /not seen the plane/);

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { parseConfig } from "../../../appliance/config.ts";
 import { type Invocation, type Options, parseArguments } from "../../../ui/arguments.ts";
 import {
+  changeMember,
   giveOrder,
+  listBoxes,
   listEvents,
   listFlows,
   reportCheck,
@@ -12,7 +14,7 @@ import {
   type Terminal,
 } from "../../../ui/cli.ts";
 import { NodeSilentError, type RemoteNode } from "../../../ui/client.ts";
-import { type FakeNode, fakeNode, nodeStatus, NOW_MS } from "./fake_node.ts";
+import { boxView, type FakeNode, fakeNode, nodeStatus, NOW_MS } from "./fake_node.ts";
 
 interface Screen extends Terminal {
   stdout: string;
@@ -52,6 +54,7 @@ function remote(control: FakeNode): RemoteNode {
     flows: (options) => Promise.resolve(control.flows(options as Parameters<FakeNode["flows"]>[0])),
     events: (options) => Promise.resolve(control.events(options)),
     order: (name, options) => control[name](options),
+    member: (change, box) => control[change]({ box }),
     reload: () => control.reload(),
     captureFiles: () => Promise.resolve(control.captures.list()),
     capture: () => Promise.reject(new Error("not asked for")),
@@ -59,8 +62,12 @@ function remote(control: FakeNode): RemoteNode {
   };
 }
 
+function invocation(line: string): Invocation {
+  return parseArguments(line.split(" ")) as Invocation;
+}
+
 function options(line: string): Options {
-  return (parseArguments(line.split(" ")) as Invocation).options;
+  return invocation(line).options;
 }
 
 Deno.test("showStatus() ends with 4 when the node is not green", async () => {
@@ -120,17 +127,57 @@ Deno.test("listEvents() shows the last ones", async () => {
 Deno.test("giveOrder() says what came of it: good news to stdout, refusals to stderr with 1", async () => {
   const control = fakeNode();
   const done = screen();
-  assert.equal(await giveOrder(remote(control), "switchover", options("switchover --force"), done), 0);
+  assert.equal(await giveOrder(remote(control), "switchover", invocation("switchover --force"), done), 0);
   assert.equal(done.stdout, "traffic goes by the redundant box\n");
   control.result = { ok: false, path: "primary", text: "it is not alive", tookUs: null };
   const refused = screen();
-  assert.equal(await giveOrder(remote(control), "failback", options("failback"), refused), 1);
+  assert.equal(await giveOrder(remote(control), "failback", invocation("failback"), refused), 1);
   assert.equal(refused.stderr, "Cannot fail back: it is not alive\n");
   control.reloaded = { ok: false, text: "c.toml:3: a problem" };
   const reload = screen();
-  assert.equal(await giveOrder(remote(control), "reload", options("reload"), reload), 1);
+  assert.equal(await giveOrder(remote(control), "reload", invocation("reload"), reload), 1);
   assert.equal(reload.stderr, "Cannot reload: c.toml:3: a problem\n");
-  assert.deepEqual(control.calls, ['switchover {"force":true}', 'failback {"force":false}', "reload"]);
+  assert.equal(
+    await giveOrder(remote(control), "switchover", invocation("switchover redundant-2"), screen()),
+    1,
+  );
+  assert.deepEqual(control.calls, [
+    'switchover {"force":true}',
+    'failback {"force":false}',
+    "reload",
+    'switchover {"force":false,"box":"redundant-2"}',
+  ]);
+});
+
+Deno.test("listBoxes() shows each box with its names and its duty, those that left as away", async () => {
+  const control = fakeNode();
+  const away = boxView("redundant-2", {
+    name: "fw-c",
+    member: false,
+    light: "yellow",
+    reason: "it has left",
+  });
+  control.view = nodeStatus({ boxes: [...control.view.boxes, away] });
+  const terminal = screen();
+  assert.equal(await listBoxes(remote(control), options("box list"), terminal), 0);
+  const lines = terminal.stdout.trim().split("\n").map((line) => line.trim().split(/ {2,}/));
+  assert.deepEqual(lines.slice(1), [
+    ["primary", "-", "serving", "green", "5,000", "4,990", "links up"],
+    ["redundant", "-", "standby", "green", "120", "110", "links up"],
+    ["redundant-2", "fw-c", "away", "yellow", "120", "110", "it has left"],
+  ]);
+});
+
+Deno.test("changeMember() says what came of it, and names the box where it is refused", async () => {
+  const control = fakeNode();
+  control.result = { ok: true, path: "primary", text: "the redundant-2 joined", tookUs: null };
+  const done = screen(), refused = screen();
+  assert.equal(await changeMember(remote(control), "join", "fw-c", done), 0);
+  assert.equal(done.stdout, "the redundant-2 joined\n");
+  control.result = { ok: false, path: "primary", text: "it serves", tookUs: null };
+  assert.equal(await changeMember(remote(control), "leave", "primary", refused), 1);
+  assert.equal(refused.stderr, "Cannot let primary leave: it serves\n");
+  assert.deepEqual(control.calls, ['join {"box":"fw-c"}', 'leave {"box":"primary"}']);
 });
 
 Deno.test("reportCheck() prints a line per problem and ends with 2, or says that all is good", () => {

@@ -190,6 +190,14 @@ export function fakeNode(): FakeNode {
       note("failback", options);
       return Promise.resolve(this.result);
     },
+    join(options) {
+      note("join", options);
+      return Promise.resolve(this.result);
+    },
+    leave(options) {
+      note("leave", options);
+      return Promise.resolve(this.result);
+    },
     reload() {
       note("reload");
       return Promise.resolve(this.reloaded);

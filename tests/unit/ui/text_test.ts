@@ -4,7 +4,7 @@ import { painter } from "../../../ui/paint.ts";
 import { ratesBetween, renderEvents, renderFlows, renderStatus } from "../../../ui/text.ts";
 import { drawNode } from "../../../ui/picture.ts";
 import type { WorkerView } from "../../../appliance/view.ts";
-import { eventView, flowView, nodeStatus, NOW_MS, portView } from "./fake_node.ts";
+import { boxView, eventView, flowView, nodeStatus, NOW_MS, portView } from "./fake_node.ts";
 
 const PLAIN = painter(false);
 
@@ -48,6 +48,18 @@ Deno.test("drawNode() shows traffic that passes by both boxes, and traffic that 
   const block = picture({ path: "block", boxes });
   assert.equal(block[1], " clients --| upstream up                               up downstream |-- servers");
   assert.equal(block[4], "           +-------|------------|--------------|-------------|-------+");
+});
+
+Deno.test("drawNode() lists further boxes below, and copies to the two while one of them serves", () => {
+  const boxes = nodeStatus().boxes.map((box) => ({ ...box, serving: false }));
+  const third = boxView("redundant-2", { serving: true });
+  const away = boxView("redundant-3", { member: false, light: "yellow" });
+  const lines = picture({ path: "redundant-2", boxes: [...boxes, third, away] });
+  assert.equal(lines[4], "           +-------:------------:--------------:-------------:-------+");
+  assert.deepEqual(lines.slice(8), [
+    "                   redundant-2: serving, green",
+    "                   redundant-3: away, yellow",
+  ]);
 });
 
 Deno.test("drawNode() keeps its shape without a plane and with a long name", () => {

@@ -1,0 +1,166 @@
+/**
+ * Orders to the plane: who serves, who is a member, which ports to open. One at a time, each answered or refused.
+ *
+ * The plane answers within a turn by writing a number back. What is refused here is refused in a sentence that says
+ * what would help.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { MappedBoard } from "../filter/dpdk.ts";
+import { writeFurtherPorts, writeLeftBoxes, writeOrder, writePorts } from "./board_command.ts";
+import { readPath } from "./board_view.ts";
+import type { BoxConfig, Config } from "./config.ts";
+import { readLeft, writeLeft } from "./members.ts";
+import { type Box, BOXES, type BoxView, type NodeStatus, type OrderResult, type Path } from "./view.ts";
+
+const ORDER_MS_MAX = 2000;
+/** Opening a port waits for the kernel. */
+const OPEN_MS_MAX = 10_000;
+
+export interface OrderMeans {
+  /** The board of the living plane; null: there is none. */
+  readonly map: () => MappedBoard | null;
+  readonly config: () => Config;
+  readonly status: () => NodeStatus;
+  readonly monoNs: () => bigint;
+}
+
+/** The box that people mean by a word: its name by its place, or the one the configuration gives it. */
+export function namedBox(boxes: readonly BoxConfig[], word: string): Box | null {
+  return boxes.find(({ box, name }) => box === word || name === word)?.box ?? null;
+}
+
+/** Where a switchover that names no box leads: of the spares the first by rank that is green, else the first. */
+export function chooseSpare(views: readonly BoxView[], boxes: readonly BoxConfig[]): Box {
+  const spares = boxes.filter(({ box }) => box !== "primary").toSorted((a, b) => a.rank - b.rank);
+  const green = spares.find(({ box }) => views.some((view) => view.box === box && view.light === "green"));
+  return (green ?? spares[0])?.box ?? "redundant";
+}
+
+export class Orders {
+  readonly #means: OrderMeans;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(means: OrderMeans) {
+    this.#means = means;
+  }
+
+  /** Move the traffic to a box, by a person's word; null: to the spare that comes first. */
+  moveTo(word: string | null, force: boolean): Promise<OrderResult> {
+    const board = this.#means.map()?.board;
+    if (board === undefined) return Promise.resolve(refuse("block", "there is no plane"));
+    const path = readPath(board), { boxes } = this.#means.config(), views = this.#means.status().boxes;
+    const box = word === null ? this.#spare(path, views) : namedBox(boxes, word);
+    if (box === null) return Promise.resolve(refuse(path, noBox(boxes, word)));
+    if (path === box) {
+      return Promise.resolve({ ok: true, path, text: `the ${box} serves already`, tookUs: null });
+    }
+    const view = views.find((one) => one.box === box);
+    if (!force && view !== undefined && board.number("box.alive", BOXES.indexOf(box)) !== 1) {
+      return Promise.resolve(
+        refuse(path, `the ${box} is not known to be alive: ${view.reason} (--force moves anyway)`),
+      );
+    }
+    return this.order(box, force);
+  }
+
+  #spare(path: Path, views: readonly BoxView[]): Box {
+    const serving = BOXES.find((box) => box === path);
+    return serving !== undefined && serving !== "primary"
+      ? serving
+      : chooseSpare(views, this.#means.config().boxes);
+  }
+
+  /** One order at a time; the plane answers within a turn. `force` overrules the detectors that are red by then. */
+  order(path: Path, force = false): Promise<OrderResult> {
+    return this.#next(() => this.#carryOut(path, force));
+  }
+
+  #next<T>(run: () => Promise<T>): Promise<T> {
+    const mine = this.#last.then(run);
+    this.#last = mine.catch(() => {});
+    return mine;
+  }
+
+  async #carryOut(path: Path, force: boolean): Promise<OrderResult> {
+    const map = this.#means.map();
+    if (map === null) return refuse("block", "there is no plane");
+    const startNs = Number(this.#means.monoNs());
+    const sequence = writeOrder(map.board, map.publish, path, force);
+    if (!await this.answers("live.order_done", sequence)) {
+      return refuse(readPath(map.board), "the plane did not carry out the order in time");
+    }
+    const now = readPath(map.board);
+    // Its own stamp, not the time until we looked.
+    const tookUs = Math.max(0, (map.board.number("live.path_since_ns") - startNs) / 1000);
+    if (now !== path) return refuse(now, `the plane moved on to ${now} at once: the ${path} is not alive`);
+    return { ok: true, path: now, text: `traffic goes by the ${now} box`, tookUs };
+  }
+
+  /** Wait until the plane has written a number back. False: not in time. */
+  async answers(field: string, number: number, msMax = ORDER_MS_MAX, index = 0): Promise<boolean> {
+    const until = Date.now() + msMax;
+    for (;;) {
+      const map = this.#means.map();
+      if (map === null || map.board.number(field, index) === number) return true;
+      if (Date.now() > until) return false;
+      await delay(1);
+    }
+  }
+
+  /** Let a box join or leave, for good. */
+  member(word: string, joins: boolean): Promise<OrderResult> {
+    return this.#next(() => this.#changeMember(word, joins));
+  }
+
+  async #changeMember(word: string, joins: boolean): Promise<OrderResult> {
+    const { boxes, failover } = this.#means.config();
+    const board = this.#means.map()?.board;
+    if (board === undefined) return refuse("block", "there is no plane");
+    const path = readPath(board), box = namedBox(boxes, word);
+    const result = (ok: boolean, text: string): OrderResult => ({ ok, path, text, tookUs: null });
+    if (box === null) return refuse(path, noBox(boxes, word));
+    const left = readLeft(this.#means.config());
+    if (left.includes(box) !== joins) {
+      return result(true, `the ${box} has ${joins ? "joined" : "left"} already`);
+    }
+    if (!joins && path === box) {
+      return refuse(
+        path,
+        `the ${box} serves: move the traffic first, with \`remediate switchover\` or \`failback\``,
+      );
+    }
+    const fresh = joins ? left.filter((one) => one !== box) : [...left, box];
+    writeLeft(this.#means.config(), fresh);
+    writeLeftBoxes(board, fresh);
+    if (!await this.answers("box.member", joins ? 1 : 0, ORDER_MS_MAX, BOXES.indexOf(box))) {
+      return refuse(path, "the plane did not take it over in time");
+    }
+    const warm = failover.holdUpMs / 1000;
+    return result(
+      true,
+      joins
+        ? `the ${box} joined: it gets copies, and takes over when it has been there for ${warm} s`
+        : `the ${box} left: it gets no copies and does not take over`,
+    );
+  }
+
+  /** Have the plane open the ports of further boxes. Null: they are open; else why not. */
+  async openPorts(before: Config, after: Config): Promise<string | null> {
+    const map = this.#means.map();
+    if (map === null) return "there is no plane";
+    const sequence = writeFurtherPorts(map.board, map.publish, after.ports);
+    const done = await this.answers("live.open_done", sequence, OPEN_MS_MAX);
+    if (done && map.board.number("live.open_failed") === 0) return null;
+    writePorts(map.board, before.ports);
+    return done ? map.board.text("header.error") : "the plane did not open the ports in time";
+  }
+}
+
+function noBox(boxes: readonly BoxConfig[], word: string | null): string {
+  const names = boxes.map(({ box, name }) => box === name ? box : `${box} (${name})`);
+  return `there is no box "${word}": there are ${names.join(", ")}`;
+}
+
+function refuse(path: Path, text: string): OrderResult {
+  return { ok: false, path, text, tookUs: null };
+}

@@ -1,0 +1,172 @@
+/**
+ * More than two boxes: each standby gets its own copies, the next in order takes over, boxes come and go under load.
+ *
+ * Boxes are transparent here, or a bench plays them; real ones with state stand in lab_boxes_test.ts.
+ */
+import assert from "node:assert/strict";
+import type { EventView, Role } from "../../appliance/view.ts";
+import { FROM_CLIENT } from "../support/cast.ts";
+import { TestNode } from "../support/node.ts";
+import { machineDrops, Wire } from "../support/wire.ts";
+
+const PER_SECOND = 5_000;
+/** A box that a busy machine does not let run is late, and none of that is what is tested here. */
+const PATIENT = ["silence_ms = 1000", "drain_ms = 200", "hold_up_ms = 300"];
+const SOON = ["silence_ms = 30", "drain_ms = 5", "hold_up_ms = 100"];
+
+const told = (events: readonly EventView[], kind: EventView["kind"]) =>
+  events.filter((event) => event.kind === kind);
+const moves = (events: readonly EventView[]) =>
+  told(events, "switch").map(({ before, after, cause }) => `${before} > ${after} (${cause})`);
+
+async function threeBoxes(wire: Wire) {
+  const [primary, redundant] = [await wire.box("primary"), await wire.box("redundant")];
+  return { primary, redundant, third: await wire.box("redundant-2") };
+}
+
+Deno.test("each standby gets copies of its own, one that has left gets none, and one that joins again does", async () => {
+  await using wire = await Wire.up(3);
+  const node = await TestNode.start(wire, { further: [['name = "fw-c"']] });
+  const bench = await wire.bench();
+  const arp = FROM_CLIENT["ARP request"]!;
+  const seenAt = async (standbys: readonly Role[]) => {
+    await bench.settle([["upstream", "primary-in", ...standbys]]);
+    bench.taken();
+    await bench.send("upstream", arp);
+    await bench.settle([["upstream", "primary-in", ...standbys]]);
+    return bench.taken().map(({ role }) => role).sort();
+  };
+  const both = ["primary-in", "redundant-2-in", "redundant-in"];
+  assert.deepEqual(await seenAt(["redundant-in", "redundant-2-in"]), both);
+  assert.match((await node.member("leave", "fw-c")).text, /^the redundant-2 left/);
+  const without = await node.until("copies for one", ({ boxes }) => boxes[2]?.member === false);
+  assert.equal(without.light, "yellow");
+  await bench.send("upstream", arp); // whatever is still copied by a worker that has not heard
+  await seenAt(["redundant-in"]);
+  assert.deepEqual(await seenAt(["redundant-in"]), ["primary-in", "redundant-in"]);
+  assert.ok((await node.member("join", "redundant-2")).ok);
+  await node.until("all good", ({ light }) => light === "green");
+  assert.deepEqual(await seenAt(["redundant-in", "redundant-2-in"]), both);
+  const { ports } = await node.status();
+  assert.ok(ports.find(({ role }) => role === "redundant-2-in")!.mirroredPackets > 0);
+  const members = told(await node.events(), "member").map(({ subject, after }) => `${subject} ${after}`);
+  assert.deepEqual(members, ["redundant-2 left", "redundant-2 joined"]);
+});
+
+for (const cores of [1, 2]) {
+  Deno.test(`the primary dies, then the box that took over: traffic ends up with the third, on ${cores} cores`, async () => {
+    await using wire = await Wire.up(3);
+    const boxes = await threeBoxes(wire);
+    const node = await TestNode.start(wire, { cores, failover: SOON, further: [[]] });
+    const load = await wire.load(PER_SECOND);
+    await load.more(500);
+    await wire.link("primary-in", "down");
+    await node.until("the redundant box serving", ({ path }) => path === "redundant");
+    await load.more(500);
+    await boxes.redundant.mode("drop");
+    const last = await node.until("the third box serving", ({ path }) => path === "redundant-2");
+    await load.more(500);
+    assert.equal(last.boxes[2]!.serving, true);
+    assert.deepEqual(moves(await node.events()), [
+      "primary > redundant (link)",
+      "redundant > redundant-2 (silence)",
+    ]);
+    const report = await load.stop();
+    assert.deepEqual([report.duplicated, report.foreign], [0, 0]);
+    console.log(
+      `two deaths: ${report.lost} of ${report.sent} lost, gap ${(report.gapUs / 1000).toFixed(1)} ms`,
+    );
+  });
+
+  Deno.test(`boxes join, leave and take turns under load without a frame lost, on ${cores} cores`, async () => {
+    await using wire = await Wire.up(3);
+    await threeBoxes(wire);
+    const node = await TestNode.start(wire, { cores, preset: "nat", failover: PATIENT, further: [[]] });
+    const drops = machineDrops();
+    const load = await wire.load(PER_SECOND, { flows: 16 });
+    for (let round = 0; round < 3; round++) {
+      await load.more(300);
+      assert.ok((await node.member("leave", "redundant")).ok);
+      const past = await node.order("switchover");
+      assert.deepEqual([past.ok, past.path], [true, "redundant-2"], past.text);
+      await load.more(300);
+      assert.ok((await node.member("join", "redundant")).ok);
+      await node.until("the redundant box warm", ({ boxes }) => boxes[1]!.light === "green");
+      const back = await node.order("switchover", false, "redundant");
+      assert.deepEqual([back.ok, back.path], [true, "redundant"], back.text);
+      await load.more(300);
+      assert.ok((await node.order("failback")).ok);
+    }
+    const { lost, reordered, duplicated, foreign, sent } = await load.stop();
+    const ours = Math.max(0, lost - (machineDrops() - drops));
+    console.log(`${lost} lost, ${reordered} reordered, ${duplicated} doubled of ${sent}`);
+    assert.deepEqual({ ours, duplicated, foreign }, { ours: 0, duplicated: 0, foreign: 0 });
+  });
+}
+
+Deno.test("order says who takes over: the third box before the second", async () => {
+  await using wire = await Wire.up(3);
+  const node = await TestNode.start(wire, { failover: ["hold_up_ms = 100"], further: [["order = 50"]] });
+  await wire.link("primary-out", "down");
+  await node.until("the third box serving", ({ path }) => path === "redundant-2");
+  assert.deepEqual(moves(await node.events()), ["primary > redundant-2 (link)"]);
+});
+
+Deno.test("who has left stays away over restarts of control and of the plane, and does not take over", async () => {
+  await using wire = await Wire.up(3);
+  const node = await TestNode.start(wire, { failover: ["hold_up_ms = 100"], further: [[]] });
+  const serving = await node.member("leave", "primary");
+  assert.deepEqual([serving.ok, /serves: move the traffic first/.test(serving.text)], [false, true]);
+  const unknown = await node.member("leave", "fw-d");
+  assert.match(unknown.text, /there is no box "fw-d": there are primary, redundant, redundant-2/);
+  assert.ok((await node.member("leave", "redundant")).ok);
+  await node.endControl("SIGTERM");
+  await node.startControl();
+  assert.equal((await node.status()).boxes[1]!.member, false);
+  await node.endControl("SIGINT");
+  await node.startControl();
+  assert.equal((await node.status()).boxes[1]!.member, false);
+  const refused = await node.order("switchover", false, "redundant");
+  assert.match(refused.text, /redundant is not known to be alive: has left/);
+  await wire.link("primary-in", "down");
+  await node.until("the third box serving", ({ path }) => path === "redundant-2");
+});
+
+for (const cores of [1, 2]) {
+  Deno.test(`a further box comes by reload under load, without a frame lost, on ${cores} cores`, async () => {
+    await using wire = await Wire.up(3);
+    await threeBoxes(wire);
+    const settings = { cores, preset: "nat", failover: PATIENT };
+    const node = await TestNode.start(wire, settings);
+    const drops = machineDrops();
+    const load = await wire.load(PER_SECOND, { flows: 16 });
+    await load.more(300);
+    const nothing = { ports: { "redundant-2-in": "null", "redundant-2-out": "null" } };
+    const refused = await node.reconfigure({ ...settings, ...nothing, further: [[]] });
+    assert.match(
+      refused.stderr,
+      /redundant\[0\].in, redundant\[0\].out cannot be opened while the node runs/,
+    );
+    const missing = { ports: { "redundant-2-out": "af_packet:nobody" } };
+    const failed = await node.reconfigure({ ...settings, ...missing, further: [[]] });
+    assert.match(
+      failed.stderr,
+      /Cannot open port redundant-2-out \(af_packet:nobody\): there is no interface nobody/,
+    );
+    assert.equal((await node.status()).boxes.length, 2);
+    const taken = await node.reconfigure({ ...settings, further: [['name = "fw-c"']] });
+    assert.equal(taken.code, 0, taken.stderr);
+    const grown = await node.until(
+      "three good boxes",
+      ({ boxes, light }) => boxes.length === 3 && light === "green",
+    );
+    assert.equal(grown.boxes[2]!.name, "fw-c");
+    const moved = await node.order("switchover", false, "redundant-2");
+    assert.deepEqual([moved.ok, moved.path], [true, "redundant-2"], moved.text);
+    await load.more(300);
+    const { lost, duplicated, foreign, sent } = await load.stop();
+    const ours = Math.max(0, lost - (machineDrops() - drops));
+    console.log(`a box more: ${lost} of ${sent} lost`);
+    assert.deepEqual({ ours, duplicated, foreign }, { ours: 0, duplicated: 0, foreign: 0 });
+  });
+}

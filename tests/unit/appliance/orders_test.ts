@@ -1,0 +1,29 @@
+/** Which box people mean, and where a switchover leads that names none. */
+import assert from "node:assert/strict";
+import type { BoxConfig } from "../../../appliance/config.ts";
+import { chooseSpare, namedBox } from "../../../appliance/orders.ts";
+import { boxView } from "../ui/fake_node.ts";
+
+const BOXES: readonly BoxConfig[] = [
+  { box: "primary", name: "primary", rank: 0 },
+  { box: "redundant", name: "redundant", rank: 100 },
+  { box: "redundant-2", name: "fw-c", rank: 50 },
+];
+
+Deno.test("namedBox() takes both names of a box, and no other word", () => {
+  assert.equal(namedBox(BOXES, "fw-c"), "redundant-2");
+  assert.equal(namedBox(BOXES, "redundant-2"), "redundant-2");
+  assert.equal(namedBox(BOXES, "primary"), "primary");
+  assert.equal(namedBox(BOXES, "fw"), null);
+});
+
+Deno.test("chooseSpare() is the first green one by rank, and never the primary", () => {
+  const views = [boxView("primary"), boxView("redundant"), boxView("redundant-2")];
+  assert.equal(chooseSpare(views, BOXES), "redundant-2");
+  const dead = boxView("redundant-2", { light: "red" });
+  assert.equal(chooseSpare([...views.slice(0, 2), dead], BOXES), "redundant");
+  assert.equal(
+    chooseSpare([boxView("primary"), boxView("redundant", { light: "red" }), dead], BOXES),
+    "redundant-2",
+  );
+});

@@ -1,0 +1,41 @@
+/** Commands on the boxes of a node: a part of the table in commands.ts. */
+import type { Command, Option } from "./commands.ts";
+
+const BOX = { name: "BOX", help: "By either of its names, as `remediate box list` tells them." } as const;
+
+export function boxCommands(
+  shared: { readonly remote: readonly Option[]; readonly json: Option; readonly exits: Command["exits"] },
+): Command[] {
+  const { remote, json, exits } = shared;
+  return [
+    {
+      name: "box list",
+      summary: "List the boxes: who serves, who stands by, who is away",
+      text: "Each has the name of its place and the one that the configuration gives it.",
+      arguments: [],
+      options: [...remote, json],
+      examples: [{ line: "remediate box list", help: "All of them." }],
+      exits,
+    },
+    {
+      name: "box join",
+      summary: "Let a box join: it gets copies, and takes over when it is warm",
+      text:
+        "Copies begin at once; it is chosen when it has been there for failover.hold_up_ms. That lasts over " +
+        "restarts.",
+      arguments: [BOX],
+      options: remote,
+      examples: [{ line: "remediate box join redundant-2", help: "After it was mended." }],
+      exits,
+    },
+    {
+      name: "box leave",
+      summary: "Let a box leave: it gets no copies and does not take over",
+      text: "Refused while it serves. That lasts over restarts, until it joins.",
+      arguments: [BOX],
+      options: remote,
+      examples: [{ line: "remediate box leave redundant-2", help: "Before it is maintained." }],
+      exits,
+    },
+  ];
+}
