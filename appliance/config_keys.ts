@@ -312,7 +312,7 @@ export const SECTIONS: readonly Section[] = [
     ...section(
       "check",
       CHECK,
-      "Questions to a box itself: is it there? What they are worth: `failover.votes.check`.",
+      "Questions to a box itself (of the first stage in a chain): is it there? What they are worth: `failover.votes.check`.",
     ),
     list: true,
   },

@@ -45,7 +45,7 @@ function table(value: unknown): Table {
 
 /** Stage `index`, 0 being the first. */
 function project(root: Table, stages: readonly Table[], index: number): Table {
-  const { stage: _, redundant, api, ...rest } = root;
+  const { stage: _, redundant, check, api, ...rest } = root;
   const node = table(root.node), ports = table(root.ports), plane = table(root.plane);
   const runtime = String(node.runtime_directory ?? NODE.runtime_directory.default),
     state = String(node.state_directory ?? NODE.state_directory.default);
@@ -54,6 +54,8 @@ function project(root: Table, stages: readonly Table[], index: number): Table {
   const last = index === stages.length;
   const projected: Table = {
     ...rest,
+    // Checks name boxes of the node's own ports, which are those of the first stage.
+    ...(index === 0 && check !== undefined && { check }),
     ports: {
       upstream: index === 0 ? ports.upstream : link(index, "client"),
       downstream: last ? ports.downstream : link(index + 1, "server"),
