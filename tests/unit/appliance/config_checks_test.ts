@@ -270,6 +270,7 @@ Deno.test("parseConfig() tells what each kind of check needs and cannot use", ()
   }
   assert.deepEqual(of('address = "2001:db8::1"'), []);
   assert.match(of(`${address}timeout_ms = 2000`)[0]!, /timeout_ms is longer than interval_ms/);
+  assert.match(of(`${address}box = "redundant-2"`)[0]!, /is no box of this node/);
   const twice = `[[check]]\nname = "a"\n${address}`;
   assert.match(reasons(twice + twice)[0]!, /is the name of check\[0\] as well/);
 });
