@@ -31,6 +31,7 @@ import {
   SWITCH,
   VOTES,
 } from "./config_keys.ts";
+import { SILENCE_MS_MIN } from "./config_keys_votes.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
 import { type Probe, probeOf } from "./config_probes.ts";
@@ -65,7 +66,9 @@ export interface Config {
     readonly rules: readonly FilterRule[];
     readonly ages: Values<typeof AGES>;
   };
-  readonly failover: Values<typeof FAILOVER> & {
+  readonly failover: Omit<Values<typeof FAILOVER>, "silenceMsMin"> & {
+    /** 0: silence is not learnt. */
+    readonly silenceMsMin: number;
     readonly votes: Values<typeof VOTES>;
     readonly damping: Values<typeof DAMPING>;
   };
@@ -161,7 +164,7 @@ function build(shape: Shape): Config {
   const node = section(shape, "node", NODE);
   const plane = section(shape, "plane", PLANE);
   const filter = section(shape, "filter", FILTER);
-  const failover = section(shape, "failover", FAILOVER);
+  const { deadPolicy } = section(shape, "failover", FAILOVER);
   const own = elements(shape, "filter.rules").map((path) => ruleAt(shape, path));
   return {
     node,
@@ -175,15 +178,11 @@ function build(shape: Shape): Config {
       rules: [...own, ...PRESETS[filter.preset]],
       ages: section(shape, "filter.ages", AGES),
     },
-    failover: {
-      ...failover,
-      votes: section(shape, "failover.votes", VOTES),
-      damping: section(shape, "failover.damping", DAMPING),
-    },
+    failover: failoverOf(shape),
     checks: elements(shape, "check").map((path) => section(shape, path, CHECK)),
     bfd: elements(shape, "bfd").map((path) => bfdSession(section(shape, path, BFD))),
     switches: elements(shape, "switch").map((path) =>
-      switchSettings(section(shape, path, SWITCH), failover.deadPolicy)
+      switchSettings(section(shape, path, SWITCH), deadPolicy)
     ),
     probes: elements(shape, "probe").map((path) => probeOf(section(shape, path, PROBE))),
     grey: section(shape, "grey", GREY),
@@ -211,6 +210,17 @@ function runtimeOf({ values }: Shape): string {
 
 function socketOf(shape: Shape): string {
   return String(shape.values.get("api.socket") ?? `${runtimeOf(shape)}/control.sock`);
+}
+
+function failoverOf(shape: Shape): Config["failover"] {
+  const failover = section(shape, "failover", FAILOVER);
+  const least = shape.given.has("failover.silence_ms") ? 0 : SILENCE_MS_MIN;
+  return {
+    ...failover,
+    silenceMsMin: failover.silenceMsMin ?? least,
+    votes: section(shape, "failover.votes", VOTES),
+    damping: section(shape, "failover.damping", DAMPING),
+  };
 }
 
 function captureOf(shape: Shape, stateDirectory: string): Config["capture"] {

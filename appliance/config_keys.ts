@@ -318,7 +318,7 @@ export const SECTIONS: readonly Section[] = [
   list(
     "check",
     CHECK,
-    "Questions to a box itself: is it there? What they are worth: `failover.votes.check`.",
+    "Questions to a box itself (of the first stage in a chain): is it there? What they are worth: `failover.votes.check`.",
   ),
   list("bfd", BFD, "Sessions of BFD (RFC 5880, 5881, 5883) with boxes that speak it."),
   list(

@@ -5,6 +5,9 @@
  */
 import type { Keys } from "./config_key.ts";
 
+/** Of learnt silence, where `silence_ms` is not given. */
+export const SILENCE_MS_MIN = 6;
+
 const LAST_BOX_SILENCES = 10;
 const LAST_BOX_MS = 200;
 
@@ -20,7 +23,9 @@ export const SILENCE = {
     min: 1,
     max: 60000,
     zero: "nothing is learnt",
-    default: 6,
+    default: null,
+    absent: "6, or 0 where `silence_ms` is given: who chooses a time is taken at their word",
+    example: "6",
     help:
       "Where output is dense and never pauses, silence is judged earlier: after four times the longest silence " +
       "that is usual there, and never before this.",

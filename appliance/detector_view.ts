@@ -34,11 +34,20 @@ export function readDetectors(board: Board, box: number, now: Told): DetectorVie
       light,
       reason: detector === "check" && now.check !== undefined
         ? now.check
-        : detectorReason(board, { detector, light, detail: board.number("detection.detail", i) }),
+        : detectorReason(board, { detector, light, detail: board.number("detection.detail", i) }) +
+          (detector === "silence" && light === "green" ? readBars(board, box) : ""),
       sinceMs: ago("detection.since_ns"),
       ageMs: ago("detection.seen_ns"),
     }];
   });
+}
+
+/** After how long a silence the box that serves is judged, each way, as learnt; empty for one that does not serve. */
+function readBars(board: Board, box: number): string {
+  const ms = [0, 1].map((side) => board.number("usual.bar_ns", 2 * box + side) / NS_PER_MS);
+  if (board.number("live.path") !== box || ms.includes(0)) return "";
+  const [up, down] = ms.map((bar) => bar.toFixed(1));
+  return `; silence is judged after ${up} ms from the clients, ${down} ms from the servers`;
 }
 
 /** Why a box is dead that has links and passes frames; null: no detector is against it. */

@@ -74,7 +74,7 @@ export class Orders {
       : chooseSpare(views, this.#means.config().boxes);
   }
 
-  /** One order at a time; the plane answers within a turn. */
+  /** One order at a time; the plane answers within a turn. `force` overrules the detectors that are red by then. */
   order(path: Path, force = false): Promise<OrderResult> {
     return this.#next(() => this.#carryOut(path, force));
   }

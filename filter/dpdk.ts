@@ -79,7 +79,7 @@ async function reach(library: Library, question: ReachQuestion): Promise<number>
   // Held until the answer: the call reads them on another thread.
   const address = text(question.address), device = text(question.device);
   const code = await library.symbols.rm_reach(REACH.indexOf(kind), address, port, device, timeoutMs);
-  return address.length > 0 && device.length > 0 ? -code : 0;
+  return address.length > 0 && device.length > 0 ? Math.abs(code) : 0;
 }
 
 /** A mapped board. `publish` stores a word so that everything written before it is seen before it. */

@@ -6,6 +6,7 @@
  */
 import type {
   BoxView,
+  CheckView,
   CounterView,
   DampingView,
   DetectorView,
@@ -86,6 +87,8 @@ function facts(status: NodeStatus, nowMs: number): string[] {
     const called = box.name === box.box ? "" : `${box.name}: `;
     rows.push([box.box, `${called}${box.light}, ${duty(box)}: ${box.reason}; ${passed}`]);
     for (const one of box.detectors) if (tells(one)) rows.push(["", detectorFacts(one)]);
+    const checks = status.checks.filter((check) => check.box === box.box);
+    if (checks.length > 0) rows.push(["", `checks: ${checks.map(checkFacts).join(", ")}`]);
     if (box.damping !== null) rows.push(["", dampingFacts(box.damping, nowMs)]);
   }
   rows.push(...externalFacts(status.external, nowMs));
@@ -118,6 +121,11 @@ function detectorFacts({ detector, light, reason, sinceMs, ageMs }: DetectorView
   const since = sinceMs === null ? "" : ` for ${duration(sinceMs)}`;
   const age = ageMs === null ? "" : `, looked ${duration(ageMs)} ago`;
   return `${detector}: ${light}${since}${age}: ${reason}`;
+}
+
+/** Why the worst one fails stands with the detector. */
+function checkFacts({ name, light, excused }: CheckView): string {
+  return `${name} ${light}${excused > 0 ? ` (${count(excused)} excused)` : ""}`;
 }
 
 function dampingFacts({ points, suppressed, untilMs }: DampingView, nowMs: number): string {

@@ -36,36 +36,42 @@ static bool better(const struct reflex *r, int box, int than) {
   return command(r)->rank[box] < command(r)->rank[than];
 }
 
-int reflex_choose(const struct reflex *r, int except) {
+struct wish { int except; enum worth least; bool steady; };
+
+static int choose(const struct reflex *r, struct wish wish) {
   int best = -1;
   for (int box = 0; box < (int)r->boxes; box++) {
-    if (box == except || !may_serve(&r->box[box]) || box_worth(r, (uint32_t)box) == WORTH_NOTHING) continue;
+    const struct box_state *b = &r->box[box];
+    if (box == wish.except || !may_serve(b) || box_worth(r, (uint32_t)box) < wish.least) continue;
+    if (wish.steady && !steady(r, b)) continue;
     if (better(r, box, best)) best = box;
   }
   return best;
 }
 
-bool reflex_has_other(const struct reflex *r, uint32_t box) {
-  int other = reflex_choose(r, (int)box);
-  return other >= 0 && box_worth(r, (uint32_t)other) > WORTH_DOUBT;
+int reflex_choose(const struct reflex *r, int except) {
+  return choose(r, (struct wish){.except = except, .least = WORTH_DOUBT});
 }
 
-/* Silent for so long that it is worth another try. */
-static bool is_due(const struct reflex *r, const struct box_state *b) {
-  return b->silent && box_links(b) && b->proven_ns == 0 && r->now - b->silent_ns > RETRY * command(r)->hold_up_ns;
+bool reflex_has_other(const struct reflex *r, uint32_t box) {
+  return choose(r, (struct wish){.except = (int)box, .least = WORTH_LITTLE}) >= 0;
+}
+
+/* Silent for so long that it is worth another try. `alone`: no other is on its way back, so an outvoted one will do. */
+static int choose_silent(const struct reflex *r, bool alone) {
+  int best = -1;
+  for (int box = 0; box < (int)r->boxes; box++) {
+    const struct box_state *b = &r->box[box];
+    if (!b->silent || !box_links(b) || b->proven_ns || !may_serve(b) || (b->outvoted && !alone)) continue;
+    if (r->now - b->silent_ns <= RETRY * command(r)->hold_up_ns || !steady(r, b)) continue;
+    if (best < 0 || command(r)->rank[box] < command(r)->rank[best]) best = box;
+  }
+  return best;
 }
 
 int reflex_choose_return(const struct reflex *r) {
-  int best = -1;
-  enum worth most = WORTH_NOTHING;
-  for (int box = 0; box < (int)r->boxes; box++) {
-    const struct box_state *b = &r->box[box];
-    if (!may_serve(b) || !steady(r, b)) continue;
-    enum worth is = is_due(r, b) ? WORTH_DOUBT : box_worth(r, (uint32_t)box);
-    if (is == WORTH_NOTHING || is < most) continue;
-    if (is == most && command(r)->rank[box] >= command(r)->rank[best]) continue;
-    best = box;
-    most = is;
-  }
-  return best;
+  int box = choose(r, (struct wish){.except = -1, .least = WORTH_LITTLE, .steady = true});
+  bool alone = choose(r, (struct wish){.except = -1, .least = WORTH_LITTLE}) < 0;
+  if (box < 0 && alone) box = choose(r, (struct wish){.except = -1, .least = WORTH_DOUBT, .steady = true});
+  return box < 0 ? choose_silent(r, alone) : box;
 }

@@ -85,7 +85,8 @@ enum worth box_worth(const struct reflex *r, uint32_t box);
 int reflex_choose(const struct reflex *r, int except);
 /* Is there another box that is alive and may serve? */
 bool reflex_has_other(const struct reflex *r, uint32_t box);
-/* With no box alive: the best of those without a fault for the hold-up, or a silent one worth another try; -1: none. */
+/* With no box alive: one without a fault for the hold-up; while none is on its way back also a doubtful one, or a silent
+ * one worth another try. -1: none. */
 int reflex_choose_return(const struct reflex *r);
 
 /* The box that serves, or -1 on wire and block. */

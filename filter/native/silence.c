@@ -8,7 +8,7 @@
 
 #define MARGIN 4       /* times what is usual */
 #define STEADY 10      /* a way without a pause for this part of the time to learn is steady */
-#define FORGET 64      /* part of what is remembered that goes each second: half of it in 44 */
+#define FORGET 256     /* part of what is remembered that goes each second: half of it in three minutes */
 #define FORGET_S_MAX 4096
 
 static void forget(struct learnt *l, uint64_t now) {

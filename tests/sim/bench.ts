@@ -7,9 +7,10 @@ import type { Box, Path } from "../../appliance/view.ts";
 import { BOXES, PATHS } from "../../appliance/view.ts";
 import { writeLeftBoxes, writeOrder } from "../../appliance/board_command.ts";
 import { DETECTOR, type Detector, LIGHT } from "../../filter/names.ts";
-import { eventsSince, nameEvent } from "./oracle.ts";
+import { eventsSince, nameEvent } from "./events.ts";
 import { type BoxIndex, buildLibrary, Reflex, type Side } from "./reflex.ts";
 import { MS, PLAIN, type Settings, writeSettings } from "./settings.ts";
+import { type Voter, VOTERS } from "./votes.ts";
 
 type BoxName = Box;
 const indexOf = (box: BoxName) => BOXES.indexOf(box) as BoxIndex;
@@ -72,12 +73,14 @@ export class Bench implements Disposable {
     this.reflex.detect(indexOf(box), detector, light);
   }
   /** So many votes are needed; detectors that are not named have none, and none lasts longer than `staleMs`. */
-  votes(needed: number, weights: Partial<Record<Detector, number>>, staleMs = 0): void {
-    this.reflex.board.setNumber("command.votes", needed);
-    DETECTOR.forEach((detector, i) => {
-      this.reflex.board.setNumber("command.weight", weights[detector] ?? 0, i);
-      this.reflex.board.setNumber("command.stale_ns", staleMs * MS, i);
-    });
+  votes(needed: number, weights: Partial<Record<Voter, number>>, staleMs = 0): void {
+    const of = (value: (voter: Voter) => number) =>
+      Object.fromEntries(VOTERS.map((voter) => [voter, value(voter)])) as Record<Voter, number>;
+    this.set({ needed, weights: of((voter) => weights[voter] ?? 0), staleNs: of(() => staleMs * MS) });
+  }
+  /** Who takes traffic from a box that has no other beside it, and after how long. */
+  last(voters: readonly Voter[], ms: number): void {
+    this.set({ lastBox: voters, lastNs: ms * MS });
   }
   /** Who takes over first: the lowest. */
   rank(box: BoxName, rank: number): void {
@@ -89,12 +92,6 @@ export class Bench implements Disposable {
   member(box: BoxName, isIn: boolean): void {
     const left = BOXES.filter((one) => one === box ? !isIn : this.hasLeft(one));
     writeLeftBoxes(this.reflex.board, left);
-  }
-  /** Who takes traffic from a box that has no other beside it, and after how long. */
-  last(detectors: readonly Detector[], ms: number): void {
-    const bits = detectors.reduce((sum, one) => sum | 1 << DETECTOR.indexOf(one), 0);
-    this.reflex.board.setNumber("command.last_mask", bits);
-    this.reflex.board.setNumber("command.last_ns", ms * MS);
   }
   suppress(box: BoxName, is: boolean): void {
     this.reflex.board.setNumber("command.suppressed", is ? 1 : 0, indexOf(box));

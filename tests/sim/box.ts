@@ -25,6 +25,11 @@ export class SimBox {
   readonly link: [boolean, boolean] = [true, true];
   /** By the side where frames enter. */
   readonly passes: [boolean, boolean] = [true, true];
+  /** For itself, when it is asked; it may pass frames and not answer, and the other way round. */
+  answers = true;
+  /** A grey box loses one frame in so many; 0: none. */
+  losesOneIn = 0;
+  #passed = 0;
   /** The last moment it was not well, in time the node was awake; -1: always was. */
   faultyNs = -1;
   /** When to lose the next single frame, and how long not to lose another. */
@@ -41,7 +46,7 @@ export class SimBox {
 
   /** Call at every moment something may have changed. */
   look(awakeNs: number): void {
-    if (!this.well) this.faultyNs = awakeNs;
+    if (!this.well || this.losesOneIn > 0) this.faultyNs = awakeNs;
   }
 
   accept(nowNs: number, { side, flow, frames }: Emerged): void {
@@ -51,7 +56,12 @@ export class SimBox {
       this.#dropNs = nowNs + this.dropEveryNs;
       rest--;
     }
-    if (rest === 0) return;
+    if (this.losesOneIn > 0) {
+      const before = Math.floor(this.#passed / this.losesOneIn);
+      this.#passed += rest;
+      rest -= Math.floor(this.#passed / this.losesOneIn) - before;
+    }
+    if (rest <= 0) return;
     this.#held.push({ dueNs: nowNs + this.delayNs, side: side === 0 ? 1 : 0, flow, frames: rest });
   }
 

@@ -5,9 +5,11 @@
  * The oracle's claims are made of these; a fact here never asks why, only when.
  */
 import type { Board } from "../../filter/board.ts";
+import { LIGHT } from "../../filter/names.ts";
 import { boxesOf, type BoxIndex, type Side } from "./reflex.ts";
 import { type Settings, STEP_NS_MAX } from "./settings.ts";
 import type { Arrival } from "./traffic.ts";
+import { type Done, type Lamp, type Voter, Votes } from "./votes.ts";
 import type { Witness } from "./world.ts";
 
 /** Traffic into one side since that way last worked. */
@@ -41,10 +43,12 @@ export class Facts implements Witness {
   readonly stilledNs: [number, number] = [0, 0];
   /** The shortest silence that was asked for since then. */
   readonly silenceNsMin: [number, number] = [Infinity, Infinity];
+  readonly votes: Votes;
   stalls = 0;
   /** Link changes told since the last turn was checked. */
   toldChanges = 0;
   readonly #board: Board;
+  readonly #checkNs: number[] = [0, 0, 0, 0];
   readonly #run: [Run, Run] = [newRun(), newRun()];
   #turnFrames: [number, number] = [0, 0];
   #nowNs: number;
@@ -54,6 +58,7 @@ export class Facts implements Witness {
     this.#board = board;
     const each = <T>(value: T) => links.map(() => value);
     this.told = links.map(([a, b]) => [a, b]);
+    this.votes = new Votes(links.length);
     this.linksUpNs = each(nowNs);
     this.silentNs = each(-1);
     this.lastSilentNs = each(-1);
@@ -73,17 +78,34 @@ export class Facts implements Witness {
   silent(box: BoxIndex): boolean {
     return this.#board.number("box.silent", box) === 1;
   }
-  /** By links as told and the verdict of silence. */
+  outvoted(box: BoxIndex): boolean {
+    return this.votes.count(box).outvoted;
+  }
+  /** Its votes prove for long enough that nothing passes. */
+  proven(box: BoxIndex, lastNs: number): boolean {
+    const { provenNs } = this.votes.count(box);
+    return provenNs >= 0 && this.#nowNs - provenNs >= lastNs;
+  }
+  /** By links as told, the verdict of silence, and the votes. */
   works(box: BoxIndex): boolean {
-    return this.linked(box) && !this.silent(box);
+    return this.linked(box) && !this.silent(box) && !this.outvoted(box);
+  }
+  /** 3: alive, 2: but suppressed, 1: outvoted, and better than none, 0: dead, or none of those that may take over. */
+  worth(box: BoxIndex, lastNs: number): number {
+    if (!this.member[box] || this.joinedNs[box]! >= 0 || !this.linked(box) || this.silent(box)) return 0;
+    if (this.outvoted(box)) return this.proven(box, lastNs) ? 0 : 1;
+    return this.#board.number("command.suppressed", box) === 1 ? 2 : 3;
   }
   /** And one of those that may take over. */
   alive(box: BoxIndex): boolean {
     return this.works(box) && this.member[box]! && this.joinedNs[box]! < 0;
   }
+  lastFaultNs(box: BoxIndex): number {
+    return Math.max(this.linksUpNs[box]!, this.lastSilentNs[box]!, this.votes.count(box).outvotedNs);
+  }
   /** Without a fault for the hold-up. */
   steady(box: BoxIndex, holdUpNs: number): boolean {
-    return this.#nowNs - Math.max(this.linksUpNs[box]!, this.lastSilentNs[box]!) >= holdUpNs;
+    return this.#nowNs - this.lastFaultNs(box) >= holdUpNs;
   }
   /** Since when there has been evidence enough of a dead way under dense traffic; -1: there is not. */
   evidenceNs(side: Side): number {
@@ -112,7 +134,14 @@ export class Facts implements Witness {
     this.#forget(way);
     this.outSinceSilent[way] += frames;
   }
+  /** Votes are counted anew with every light that changes, so that what does not last is no proof. */
+  said(box: BoxIndex, { voter, light }: { voter: Voter; light: Lamp }, settings: Settings): void {
+    const before = this.votes.light(box, voter);
+    this.votes.said(box, voter, { light, atNs: this.#nowNs });
+    if (light !== before) this.votes.judgeBox(box, settings, this.#nowNs);
+  }
   stalled(lostNs: number): void {
+    this.votes.stood(lostNs);
     this.stalls++;
     this.stilledNs[0] += lostNs;
     this.stilledNs[1] += lostNs;
@@ -124,6 +153,21 @@ export class Facts implements Witness {
     this.toldChanges++;
     if (!before && this.linked(box)) this.linksUpNs[box] = this.#nowNs;
     this.#note(box);
+  }
+
+  /** Count the votes as the plane did in this turn. `from`: the path before it, `done`: an order it carried out. */
+  count(settings: Settings, { from, done }: { from: number; done: Done | null }): void {
+    if (done !== null) this.votes.ordered(done, from, { settings, nowNs: this.#nowNs });
+    for (const box of this.boxes) this.#hearCheck(box);
+    this.votes.judge(settings, this.#nowNs);
+  }
+
+  /** Control writes when it looks; the plane takes what is new. */
+  #hearCheck(box: BoxIndex): void {
+    const seenNs = this.#board.number("check.seen_ns", box);
+    if (seenNs === this.#checkNs[box]) return;
+    this.#checkNs[box] = seenNs;
+    this.votes.said(box, "check", { light: LIGHT[this.#board.number("check.light", box)]!, atNs: seenNs });
   }
 
   /** After a turn's judgement: `moved` means that the path is another one. */

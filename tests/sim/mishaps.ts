@@ -21,6 +21,10 @@ export interface Temper {
   readonly member: number;
   readonly settings: number;
   readonly controlDies: number;
+  /** A detector falls dumb. */
+  readonly dumb: number;
+  /** A detector sees ghosts, a box answers no longer, or loses frames. */
+  readonly doubt: number;
 }
 
 const CALM: Temper = {
@@ -33,6 +37,8 @@ const CALM: Temper = {
   member: 0,
   settings: 0.01,
   controlDies: 0.003,
+  dumb: 0.005,
+  doubt: 0,
 };
 const TEMPERS: readonly Temper[] = [
   CALM,
@@ -45,6 +51,7 @@ const TEMPERS: readonly Temper[] = [
     stall: 0.02,
     member: 0.02,
     settings: 0.005,
+    doubt: 0.02,
   },
   { ...CALM, name: "links", link: 0.06, both: 0.01, member: 0.01, stall: 0.01, settings: 0.002 },
   { ...CALM, name: "silence", silence: 0.03, both: 0.01, stall: 0.01, settings: 0.002 },
@@ -57,8 +64,19 @@ const TEMPERS: readonly Temper[] = [
     order: 0.05,
     member: 0.05,
     controlDies: 0.02,
+    doubt: 0.05,
   },
-  { ...CALM, name: "rare", link: 0.004, silence: 0.006, stall: 0.003, order: 0, settings: 0 },
+  {
+    ...CALM,
+    name: "doubts",
+    doubt: 0.06,
+    dumb: 0.02,
+    link: 0.004,
+    silence: 0.004,
+    both: 0.002,
+    controlDies: 0.01,
+  },
+  { ...CALM, name: "rare", link: 0.004, silence: 0.006, doubt: 0.004, stall: 0.003, order: 0, settings: 0 },
 ];
 
 export function chooseTemper(random: Random): Temper {
@@ -78,8 +96,11 @@ export function happen(world: World, temper: Temper): void {
   if (random.chance(temper.link)) flap(world);
   if (random.chance(temper.silence)) hush(world);
   if (random.chance(temper.both)) dieTogether(world);
-  if (random.chance(temper.settings)) world.change(chooseSettings(random, world.limits));
+  if (random.chance(temper.doubt)) doubt(world);
+  if (random.chance(temper.dumb)) deafen(world);
   if (!world.control.alive(world.nowNs)) return;
+  if (random.chance(temper.controlDies)) world.control.doom(random.below(40));
+  if (random.chance(temper.settings)) world.change(chooseSettings(random, world.limits));
   if (random.chance(temper.order)) order(world);
   if (random.chance(temper.member)) member(world);
   if (random.chance(temper.controlDies)) {
@@ -99,6 +120,31 @@ function flap(world: World): void {
   const up = down && random.chance(0.8);
   const sides: readonly Side[] = random.pick([[0], [1], [0, 1], [1, 0]]);
   for (const side of sides) world.setLink(box, side, up);
+}
+
+/** What detectors see, or believe to see, besides a box that passes nothing. */
+function doubt(world: World): void {
+  const { random } = world;
+  const box = anyBox(world), one = world.boxes[box]!;
+  switch (random.below(3)) {
+    case 0:
+      one.answers = !one.answers || random.chance(0.2);
+      return world.say(() => `${BOX[box]}: ${one.answers ? "answers" : "does not answer"}`);
+    case 1:
+      one.losesOneIn = one.losesOneIn > 0 ? 0 : random.pick([2, 20, 100]);
+      return world.say(() =>
+        `${BOX[box]}: loses ${one.losesOneIn ? `one frame in ${one.losesOneIn}` : "nothing"}`
+      );
+    default: {
+      const what = world.detectors?.trouble(random, "ghost", world.nowNs);
+      if (what !== undefined) world.say(() => what);
+    }
+  }
+}
+
+function deafen(world: World): void {
+  const what = world.detectors?.trouble(world.random, "dumb", world.nowNs);
+  if (what !== undefined) world.say(() => what);
 }
 
 function hush(world: World): void {

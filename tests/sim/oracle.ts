@@ -5,16 +5,10 @@
  * from Facts, and what the reflexes did from the board alone.
  */
 import type { Board } from "../../filter/board.ts";
-import {
-  BOX as BOX_NAMES,
-  CAUSE,
-  type Cause,
-  COUNTER,
-  EVENT_KIND,
-  type EventKind,
-  PATH as PATHS,
-} from "../../filter/names.ts";
+import { BOX as BOX_NAMES, COUNTER, PATH as PATHS } from "../../filter/names.ts";
+import { eventsSince, nameEvent, type SeenEvent } from "./events.ts";
 import { Facts } from "./facts.ts";
+import { checkBlame, checkDoubtful, checkVotes, isVoter, type Sight } from "./oracle_votes.ts";
 import type { BoxIndex } from "./reflex.ts";
 import { EXCUSES, LAST_BOX, MS, STEP_NS_MAX } from "./settings.ts";
 import type { World } from "./world.ts";
@@ -33,46 +27,6 @@ export class BrokenClaim extends Error {
   }
 }
 
-export interface SeenEvent {
-  readonly kind: EventKind;
-  readonly cause: Cause;
-  readonly before: number;
-  readonly after: number;
-  readonly subject: number;
-  readonly order: number;
-}
-
-/** The events above a sequence number, as they stand on the board. */
-export function eventsSince(board: Board, after: number): SeenEvent[] {
-  const last = board.number("live.event_sequence");
-  const size = board.count("event.sequence");
-  const seen: SeenEvent[] = [];
-  for (let sequence = after + 1; sequence <= last; sequence++) {
-    const field = (name: string) => board.number(`event.${name}`, sequence % size);
-    seen.push({
-      kind: EVENT_KIND[field("kind")]!,
-      cause: CAUSE[field("cause")]!,
-      before: field("before"),
-      after: field("after"),
-      subject: field("subject"),
-      order: field("order"),
-    });
-  }
-  return seen;
-}
-
-export function nameEvent(event: SeenEvent): string {
-  if (event.kind === "switch") {
-    const order = event.order === 0 ? "" : ` ${event.order}`;
-    return `switch ${PATHS[event.before]} -> ${PATHS[event.after]} (${event.cause}${order})`;
-  }
-  if (event.kind === "box") {
-    return `${BOX_NAMES[event.subject]} ${event.after ? "alive" : "dead"} (${event.cause})`;
-  }
-  if (event.kind === "member") return `${BOX_NAMES[event.subject]} ${event.after ? "joined" : "left"}`;
-  return event.kind;
-}
-
 export class Oracle {
   readonly facts: Facts;
   readonly #world: World;
@@ -84,6 +38,7 @@ export class Oracle {
   #alive: boolean[];
   #switchesLost = 0;
   #orders = 0;
+  #done = 0;
 
   constructor(world: World, board: Board) {
     this.#world = world;
@@ -100,6 +55,7 @@ export class Oracle {
     const events = eventsSince(this.#board, this.#sequence);
     const lost = this.#board.number("counter.packets", LOST) - this.#lost;
     const switches = events.filter((event) => event.kind === "switch");
+    const ordered = this.#count(path);
     this.#checkChain(path, switches, lost);
     this.#checkBoxes(events, lost);
     for (const event of switches) this.#checkCause(event);
@@ -107,12 +63,44 @@ export class Oracle {
       if (event.kind === "box" && event.cause === "silence") this.#checkSilence(event.subject as BoxIndex);
     }
     this.#checkCounts(events, lost);
+    this.#leave(path, ordered);
     const moved = this.#board.number("live.switches") > this.#switches;
     this.facts.end(this.#world.settings, moved);
     // Whoever lost the event does not know why traffic left.
     if (!moved || lost === 0) this.#checkServing(path, switches.at(-1));
     this.#remember({ path, events, lost });
     return events;
+  }
+
+  get #sight(): Sight {
+    const { settings, nowNs } = this.#world;
+    const hold = (claim: boolean, otherwise: () => string) => this.#hold(claim, otherwise);
+    return { board: this.#board, facts: this.facts, settings, nowNs, hold };
+  }
+
+  /** Votes of this turn, and the order that came before them. @returns the path that they were counted on */
+  #count(path: number): number {
+    const { control, settings } = this.#world;
+    const sequence = this.#board.number("live.order_done");
+    const order = sequence === this.#done
+      ? undefined
+      : control.orders.find((one) => one.sequence === sequence);
+    this.#done = sequence;
+    const to = order === undefined ? -1 : PATHS.indexOf(order.path);
+    // A box without ports cannot be ordered.
+    const done = order === undefined || (to < WIRE && to >= this.facts.boxes.length)
+      ? null
+      : { path: to, force: order.force };
+    this.facts.count(settings, { from: this.#path, done });
+    const on = done?.path ?? this.#path;
+    // What was overruled stays so until the box is left, which may be in this turn still.
+    if (on === path) checkVotes(this.#sight);
+    return on;
+  }
+
+  /** A reflex has left the box that served. */
+  #leave(path: number, from: number): void {
+    if (path !== from) this.facts.votes.left(from);
   }
 
   #hold(claim: boolean, otherwise: () => string): void {
@@ -196,22 +184,27 @@ export class Oracle {
           () => `${name}, but it has not been up for long`,
         );
       default:
-        return this.#hold(false, () => `${name}: no switch has such a cause`);
+        this.#hold(isVoter(event.cause), () => `${name}: no switch has such a cause`);
+        return checkBlame(event, this.#sight);
     }
   }
 
-  /** Of those that may take over, one without a fault for the hold-up goes first, then the lowest rank. */
+  /** Of those that may take over the one worth most goes first, then one without a fault for the hold-up, then by rank. */
   #checkChoice(event: SeenEvent): void {
     const { facts } = this;
-    const { holdUpNs } = this.#world.settings;
+    const { holdUpNs, lastNs } = this.#world.settings;
     const rank = (box: number) => this.#board.number("command.rank", box);
     const to = event.after as BoxIndex;
-    this.#hold(facts.alive(to), () => `${nameEvent(event)}, which is not alive`);
+    const worth = facts.worth(to, lastNs);
+    const again = event.cause === "return"; // of a box that was silent: it is tried where there is none
+    this.#hold(worth > 0 || again, () => `${nameEvent(event)}, which is dead`);
     for (const box of facts.boxes) {
-      if (box === to || box === event.before || !facts.alive(box)) continue;
-      const better = facts.steady(box, holdUpNs) === facts.steady(to, holdUpNs)
-        ? rank(box) < rank(to) || (rank(box) === rank(to) && box < to)
-        : facts.steady(box, holdUpNs);
+      if (box === to || box === event.before || facts.worth(box, lastNs) < Math.max(1, worth)) continue;
+      if (again && !facts.steady(box, holdUpNs)) continue;
+      const better =
+        facts.worth(box, lastNs) > worth || facts.steady(box, holdUpNs) === facts.steady(to, holdUpNs)
+          ? rank(box) < rank(to) || (rank(box) === rank(to) && box < to)
+          : facts.steady(box, holdUpNs);
       this.#hold(!better, () => `${nameEvent(event)}, though ${BOX_NAMES[box]} comes first`);
     }
   }
@@ -232,8 +225,10 @@ export class Oracle {
       nowNs - facts.outNs[way] -
       Math.min(facts.stilledNs[way], EXCUSES * Math.min(settings.silenceNs, facts.silenceNsMin[way]))
     );
+    const { silenceNs, silenceNsMin } = settings;
+    const least = silenceNsMin > 0 ? Math.min(silenceNsMin, silenceNs) / silenceNs : 1;
     this.#hold(
-      Math.max(...quiet) >= this.#barNs(box),
+      Math.max(...quiet) >= this.#barNs(box, this.#alive) * least,
       () =>
         `${name} judged silent, its ways were quiet for ${
           quiet.join(" and ")
@@ -267,10 +262,15 @@ export class Oracle {
     const { facts } = this;
     const { settings, nowNs } = this.#world;
     if (!settings.automatic) return;
+    // No frame is dropped for want of a box but where the policy, or a person, says so.
+    const ordered = moved?.cause === "order" || moved === undefined;
+    const policy = path < WIRE || ordered || PATHS[path] === settings.deadPath;
+    this.#hold(policy, () => `${PATHS[path]}, though the policy is ${settings.deadPath}`);
     if (path < WIRE) {
       const box = path as BoxIndex;
       this.#hold(facts.linked(box), () => `${BOX_NAMES[box]} serves without a link`);
       this.#hold(!facts.silent(box), () => `${BOX_NAMES[box]} serves though judged silent`);
+      checkDoubtful(box, this.#sight);
       const stays = facts.member[box]! || facts.boxes.every((other) => other === box || !facts.alive(other));
       this.#hold(stays, () => `${BOX_NAMES[box]} serves though it has left`);
       return this.#checkEvidence(box);
@@ -278,7 +278,11 @@ export class Oracle {
     const justLeft = moved !== undefined && moved.cause !== "order";
     for (const box of facts.boxes) {
       if (justLeft) {
-        this.#hold(!facts.alive(box), () => `left for ${PATHS[path]}, though ${BOX_NAMES[box]} is alive`);
+        const worth = facts.worth(box, settings.lastNs);
+        this.#hold(
+          worth === 0,
+          () => `left for ${PATHS[path]}, though ${BOX_NAMES[box]} is better than none`,
+        );
         continue;
       }
       const up = nowNs - facts.linksUpNs[box]!;
@@ -289,9 +293,9 @@ export class Oracle {
     }
   }
 
-  /** How long silence has to last: a doubtful box is better than none. */
-  #barNs(box: BoxIndex): number {
-    const other = this.facts.boxes.some((one) => one !== box && this.facts.alive(one));
+  /** How long silence has to last: a doubtful box is better than none. `before`: who was alive when silence was judged. */
+  #barNs(box: BoxIndex, before: readonly boolean[] = []): number {
+    const other = this.facts.boxes.some((one) => one !== box && (this.facts.alive(one) || before[one]));
     return this.#world.settings.silenceNs * (other ? 1 : LAST_BOX);
   }
 
@@ -299,9 +303,12 @@ export class Oracle {
   #serves(box: BoxIndex): boolean {
     const { facts } = this;
     const { settings, nowNs } = this.#world;
-    const faultNs = Math.max(facts.linksUpNs[box]!, facts.lastSilentNs[box]!);
     if (!facts.member[box] || facts.joinedNs[box]! >= 0) return false;
-    if (!facts.linked(box) || nowNs - faultNs < settings.holdUpNs) return false;
+    if (!facts.linked(box) || nowNs - facts.lastFaultNs(box) < settings.holdUpNs) return false;
+    if (facts.proven(box, facts.silent(box) ? 0 : settings.lastNs)) return false;
+    if (facts.outvoted(box) && facts.boxes.some((other) => facts.alive(other))) {
+      return false;
+    }
     return !facts.silent(box) || nowNs - facts.silentNs[box]! > RETRY * settings.holdUpNs;
   }
 
@@ -326,7 +333,10 @@ export class Oracle {
     const { control, nowNs } = this.#world;
     this.#hold(control.complaint === null, () => `control's view: ${control.complaint}`);
     for (; this.#orders < control.orders.length; this.#orders++) {
-      if (control.orders[this.#orders]!.by !== "point") continue;
+      const order = control.orders[this.#orders]!;
+      if (order.by !== "point") continue;
+      this.#hold(!order.suppressed, () => "the point ordered failback to a suppressed primary");
+      this.#hold(!order.force, () => "the point forced an order");
       const { failback, failbackAfterMs } = control.point;
       this.#hold(failback === "automatic", () => "the point of failover ordered, failback is manual");
       const since = this.facts.aliveNs[0]!;

@@ -2,7 +2,8 @@
  * One world from its seed, step by step under the oracle, and what a crowd of them has seen.
  */
 import { Random } from "../../filter/random.ts";
-import { BrokenClaim, nameEvent, Oracle } from "./oracle.ts";
+import { nameEvent } from "./events.ts";
+import { BrokenClaim, Oracle } from "./oracle.ts";
 import { chooseTemper, happen, nextTurn } from "./mishaps.ts";
 import type { Reflex } from "./reflex.ts";
 import { World } from "./world.ts";
@@ -43,7 +44,7 @@ function step(
   }
   world.hearLinks(oracle.facts);
   const orders = world.control.orders.length;
-  world.control.tick(world.nowNs);
+  if (world.control.tick(world.nowNs)) world.look();
   if (world.control.orders.length > orders) world.say(() => "the point of failover orders failback");
   oracle.checkControl();
 }

@@ -1,5 +1,5 @@
 /**
- * The point of failover in a crowd of simulated worlds: every claim of the oracle, after each of three million turns.
+ * The point of failover in a crowd of simulated worlds: every claim of the oracle, after each of two million turns.
  *
  * A failure names its seed; `./scripts/deno task sim SEED` replays it. The same task runs longer crowds.
  */
@@ -7,13 +7,17 @@ import assert from "node:assert/strict";
 import { buildLibrary, Reflex } from "./reflex.ts";
 import { simulate, type Tally, tellBroken } from "./simulate.ts";
 
-const SEEDS = 5000;
+const SEEDS = 3000;
 const STEPS = 600;
 
 /** Each must have happened at least so often, else the worlds have become too quiet to prove anything. */
 const SEEN: Readonly<Record<string, number>> = {
   "switch by link": 5000,
   "switch by silence": 500,
+  "switch by probe": 200,
+  "switch by bfd": 100,
+  "switch by grey": 50,
+  "switch by check": 50,
   "switch by order": 1000,
   "switch by return": 1000,
   "failback by the point": 100,

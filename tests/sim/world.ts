@@ -9,18 +9,21 @@ import { BOX, PATH } from "../../filter/names.ts";
 import type { Random } from "../../filter/random.ts";
 import { SimBox } from "./box.ts";
 import { Control } from "./control.ts";
+import { Detectors } from "./detectors.ts";
 import { boxesOf, type BoxIndex, Reflex, type Side } from "./reflex.ts";
 import {
   chooseLimits,
   chooseSettings,
   type Limits,
   MS,
+  readSettings,
   type Settings,
   STEP_NS_MAX,
   US,
   writeSettings,
 } from "./settings.ts";
 import { type Arrival, retryNs, Traffic } from "./traffic.ts";
+import type { Lamp, Voter } from "./votes.ts";
 
 const START_NS = 1000 * 1000 * MS;
 const SIDES = ["client side", "server side"] as const;
@@ -51,6 +54,8 @@ export interface Witness {
   out(side: Side, frames: number): void;
   stalled(lostNs: number): void;
   heard(box: BoxIndex, side: Side, up: boolean): void;
+  /** A detector of the plane has looked. */
+  said(box: BoxIndex, told: { readonly voter: Voter; readonly light: Lamp }, settings: Settings): void;
 }
 
 export class World {
@@ -59,6 +64,8 @@ export class World {
   readonly limits: Limits;
   readonly boxes: readonly SimBox[];
   readonly control: Control;
+  /** Null: this world has none but links and silence. */
+  readonly detectors: Detectors | null;
   readonly log: string[] = [];
   settings: Settings;
   /** Some worlds turn fast, some slowly. */
@@ -101,7 +108,14 @@ export class World {
     this.indices.forEach((i) => reflex.board.setNumber("command.rank", i === 0 ? 0 : random.below(3), i));
     if (!well && random.chance(0.1)) this.#breakLinks();
     const failback = random.chance(0.5) ? "automatic" : "manual";
-    this.control = new Control(reflex, { failback, failbackAfterMs: 10 + random.below(60) }, this.nowNs);
+    const checks = random.chance(0.5);
+    this.control = new Control(reflex, {
+      point: { failback, failbackAfterMs: 10 + random.below(60) },
+      nowNs: this.nowNs,
+      sight: { boxes: this.boxes.length, answers: (box) => checks ? this.boxes[box]!.answers : null },
+      settings: this.settings,
+    });
+    this.detectors = random.chance(0.6) ? new Detectors(random, this.boxes.length, this.nowNs) : null;
     reflex.start(this.nowNs, this.boxes.map((one) => one.link));
     this.#path = reflex.board.number("live.path");
     this.say(() => `starts with ${JSON.stringify({ ...this.settings, ...this.control.point })}`);
@@ -139,6 +153,10 @@ export class World {
     const path = this.#reflex.board.number("live.path");
     for (const arrival of this.#traffic.arrive(before, this.nowNs)) this.#enter(arrival, path, witness);
     for (const box of this.indices) this.#leave(box, path, witness);
+    this.detectors?.look(this.boxes, this.nowNs, (box, voter, light) => {
+      this.#reflex.detect(box, voter, light);
+      witness.said(box, { voter, light }, this.settings);
+    });
     this.#reflex.turn();
     this.#notePath();
   }
@@ -231,8 +249,13 @@ export class World {
   }
 
   change(settings: Settings): void {
-    this.settings = settings;
-    writeSettings(this.#reflex.board, settings);
-    this.say(() => `settings: ${JSON.stringify(settings)}`);
+    const whole = this.control.change(settings, this.nowNs);
+    this.say(() => `settings${whole ? "" : ", control dies over them"}: ${JSON.stringify(settings)}`);
+    this.look();
+  }
+
+  /** Go by what stands on the board, whoever wrote how much of it. */
+  look(): void {
+    this.settings = readSettings(this.#reflex.board);
   }
 }

@@ -89,6 +89,7 @@ const FIELDS: readonly Layout[] = [
   ...many("box", 8, ["in_packets", "out_packets"], BOX.length),
   ...many("detection", 4, ["light", "detail"], BOX.length * DETECTOR.length),
   ...many("detection", 8, ["since_ns", "seen_ns"], BOX.length * DETECTOR.length),
+  ["usual.bar_ns", 8, 2 * BOX.length],
   ...named("counter", COUNTER.length),
   ...named("why", WHY.length),
   ...named("shed", WHY.length),

@@ -236,6 +236,9 @@ Deno.test("parseConfig() refuses votes that nobody has", () => {
 Deno.test("parseConfig() keeps the bounds of silence in order, and lets a default give way", () => {
   assert.deepEqual(reasons("[failover]\nsilence_ms = 5\n"), []);
   assert.deepEqual(reasons("[failover]\nstall_ms = 9\n"), []);
+  assert.equal(good("").failover.silenceMsMin, 6);
+  assert.equal(good("[failover]\nsilence_ms = 300\n").failover.silenceMsMin, 0, "taken at their word");
+  assert.equal(good("[failover]\nsilence_ms = 300\nsilence_ms_min = 50\n").failover.silenceMsMin, 50);
   assert.match(reasons("[failover]\nsilence_ms_min = 5\n")[0]!, /is not longer than failover.stall_ms \(5\)/);
   assert.match(reasons("[failover]\nsilence_ms_min = 30\n")[0]!, /is longer than failover.silence_ms \(20\)/);
   assert.match(
@@ -267,6 +270,7 @@ Deno.test("parseConfig() tells what each kind of check needs and cannot use", ()
   }
   assert.deepEqual(of('address = "2001:db8::1"'), []);
   assert.match(of(`${address}timeout_ms = 2000`)[0]!, /timeout_ms is longer than interval_ms/);
+  assert.match(of(`${address}box = "redundant-2"`)[0]!, /is no box of this node/);
   const twice = `[[check]]\nname = "a"\n${address}`;
   assert.match(reasons(twice + twice)[0]!, /is the name of check\[0\] as well/);
 });

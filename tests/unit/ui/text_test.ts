@@ -202,3 +202,25 @@ Deno.test("renderStatus() tells of each external switch what it holds, since whe
   ]);
   assert.doesNotMatch(shown(), /switches /);
 });
+
+Deno.test("renderStatus() tells checks and points of a box, and why it is suppressed", () => {
+  const untilMs = NOW_MS + 600_000;
+  const primary = boxView("primary", { damping: { points: 2310, suppressed: true, untilMs } });
+  const check = {
+    name: "web",
+    box: "primary",
+    kind: "tcp",
+    target: "192.0.2.1 port 80",
+    light: "red",
+    reason: "web: the connection is refused",
+    ageMs: 10,
+    asked: 20,
+    failed: 5,
+    excused: 2,
+  } as const;
+  const status = nodeStatus({ boxes: [primary, boxView("redundant")], checks: [check] });
+  const text = renderStatus(status, { paint: PLAIN, nowMs: NOW_MS });
+  assert.match(text, /checks: web red \(2 excused\)/);
+  assert.match(text, /suppressed for another 10 min.*2,310 points/);
+  assert.doesNotMatch(shown(), /points|checks/);
+});
