@@ -61,7 +61,6 @@ function project(root: Table, stages: readonly Table[], index: number): Table {
   const projected: Table = {
     ...rest,
     // Checks name boxes of the node's own ports, which are those of the first stage.
-    ...(index === 0 && check !== undefined && { check }),
     ports: {
       upstream: index === 0 ? ports.upstream : link(index, "client"),
       downstream: last ? ports.downstream : link(index + 1, "server"),
