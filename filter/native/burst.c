@@ -13,56 +13,71 @@
 
 struct batch {
   struct rte_mbuf *frame[RM_BURST];
-  struct rm_peek peek[RM_BURST];
-  uint16_t n;
+  struct rm_look look;
+  uint64_t bytes;         /* of all frames */
+  uint64_t odd_packets, odd_bytes; /* of them, those that are not plain */
+  uint16_t n, held;       /* held: of them, those that wait; their places are empty */
   struct put passing;     /* of them, those of flows known to pass */
 };
+_Static_assert(RM_BURST <= RM_LOOK, "a burst is looked at at once");
 
 static void receive(struct plane *p, struct port *port, struct batch *b) {
   b->n = port->driver->receive(port, b->frame, RM_BURST);
   if (b->n == 0) return;
   uint64_t bytes = 0;
   for (uint16_t i = 0; i < b->n; i++) {
-    rte_prefetch0(rte_pktmbuf_mtod(b->frame[i], void *));
+    const uint8_t *data = rte_pktmbuf_mtod(b->frame[i], const uint8_t *);
+    rte_prefetch0(data);
+    b->look.frame[i] = data;
+    b->look.bytes[i] = b->frame[i]->data_len;
     bytes += b->frame[i]->pkt_len;
   }
+  b->look.n = b->n;
+  b->bytes = bytes;
+  b->odd_packets = b->odd_bytes = b->held = 0;
   port->view->rx_packets += b->n;
   port->view->rx_bytes += bytes;
   p->last_packet_ns = p->now;
   capture_frames(p, RM_TAP_IN, port->role, b->frame, b->n);
 }
 
-static void peek(struct plane *p, uint32_t side, struct batch *b) {
+static void look(struct plane *p, uint32_t side, struct batch *b) {
   struct rm_flows *table = &p->table[side];
-  uint64_t plain = 0, bytes = 0;
-  bool inner = p->rules.inner != 0;
   /* The first frame of each flow on a new path has to be looked at. */
   if (__builtin_expect(p->woken[side] != p->reflex.switch_number, 0)) rm_flows_wake(table);
   p->woken[side] = p->reflex.switch_number;
   rm_flows_begin(table, &p->rules, p->now);
-  for (uint16_t i = 0; i < b->n; i++) {
-    struct rm_peek *k = &b->peek[i];
-    rm_peek(table, rte_pktmbuf_mtod(b->frame[i], uint8_t *), b->frame[i]->data_len, inner, k);
-    if (!k->plain) continue;
-    rm_flows_prefetch(table, k->hash);
-    plain++;
-    bytes += b->frame[i]->pkt_len;
-  }
-  uint16_t missed = 0;
-  uint8_t miss[RM_BURST];
+  b->look.inner = p->rules.inner != 0;
+  rm_look(table, &b->look);
+}
+
+/* When the last of the burst was judged. */
+static void count_plain(struct plane *p, const struct batch *b) {
+  p->live->parse[RM_PARSE_FLOW].packets += b->n - b->odd_packets;
+  p->live->parse[RM_PARSE_FLOW].bytes += b->bytes - b->odd_bytes;
+}
+
+/* A frame that does not leave with the others of its burst. */
+static void take_out(struct batch *b, uint16_t i) {
+  b->bytes -= b->frame[i]->pkt_len;
+  b->frame[i] = NULL;
+  b->held++;
+}
+
+static void close_ranks(struct batch *b) {
+  uint16_t n = 0;
   for (uint16_t i = 0; i < b->n; i++)
-    if (b->peek[i].plain && !rm_flows_hint(table, &b->peek[i])) miss[missed++] = (uint8_t)i;
-  for (uint16_t i = 0; i < missed; i++) rm_flows_hint_second(table, &b->peek[miss[i]]);
-  p->live->parse[RM_PARSE_FLOW].packets += plain;
-  p->live->parse[RM_PARSE_FLOW].bytes += bytes;
+    if (b->frame[i]) b->frame[n++] = b->frame[i];
+  b->n = n;
 }
 
 /* The whole parser, for a frame that is not quiet. Returns the hash of its flow, if it has one. */
-static uint64_t parse(struct plane *p, const struct rm_flows *table, const struct batch *b, uint16_t i,
+static uint64_t parse(struct plane *p, const struct rm_flows *table, struct batch *b, uint16_t i,
                       struct rm_packet *packet) {
-  const uint8_t *frame = rte_pktmbuf_mtod(b->frame[i], uint8_t *);
-  uint8_t verdict = (p->rules.inner ? rm_parse_inner : rm_parse)(frame, b->frame[i]->data_len, packet);
-  if (b->peek[i].plain) return b->peek[i].hash;
+  uint8_t verdict = (p->rules.inner ? rm_parse_inner : rm_parse)(b->look.frame[i], b->look.bytes[i], packet);
+  if (b->look.facts[i] & 1) return b->look.hash[i];
+  b->odd_packets++;
+  b->odd_bytes += b->frame[i]->pkt_len;
   p->live->parse[verdict].packets++;
   p->live->parse[verdict].bytes += b->frame[i]->pkt_len;
   return verdict == RM_PARSE_FLOW ? rm_flows_hash(table, packet) : 0;
@@ -97,6 +112,17 @@ static void follow_passage(struct plane *p, uint32_t side, const struct rm_packe
 static void note_passing(struct batch *b, uint32_t slot) {
   if (b->passing.frames++ == 0) b->passing.flow = b->passing.other = slot;
   else if (b->passing.flow != slot) b->passing.other = slot;
+}
+
+/* Quiet frames of flows known to pass: how many, and two of their flows, if there are two. */
+static void note_passes(struct batch *b) {
+  uint64_t left = b->look.passes;
+  b->passing.frames = 0;
+  if (left == 0) return;
+  uint32_t frames = (uint32_t)__builtin_popcountll(left);
+  note_passing(b, b->look.slot[__builtin_ctzll(left)]);
+  while ((left &= left - 1) && b->passing.other == b->passing.flow) b->passing.other = b->look.slot[__builtin_ctzll(left)];
+  b->passing.frames = frames;
 }
 
 /* What was put in so far. It is told before any of it leaves. */
@@ -159,7 +185,6 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
   if (packet.verdict == RM_PARSE_FLOW) {
     struct rm_flow *flow;
     v = rm_decide(table, &p->rules, &packet, hash, frame, p->now, false, &flow);
-    if (p->index) tell_passing(p, side, b); /* a seed sends what is queued */
     if (follow_outer(p, side, frame, &packet, flow)) *waiting = flow;
     if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
   } else if (packet.verdict == RM_PARSE_NEIGHBOUR) {
@@ -172,25 +197,33 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
   return v;
 }
 
+/* A frame from outside that was not done with at a look. */
 static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_t i) {
   struct rte_mbuf *m = b->frame[i];
-  const struct rm_peek *k = &b->peek[i];
+  struct rm_peek k = rm_look_peek(&b->look, i);
   struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
-  uint32_t state =
-      k->plain ? rm_quiet(&p->table[side], k, rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len, p->now, false) : 0;
+  uint32_t state = b->look.again >> i & 1 ? rm_quiet(&p->table[side], &k, b->look.frame[i], m->pkt_len, p->now, false) : 0;
   struct rm_flow *waiting = NULL;
   if (state == 0) v = judge_outer(p, side, b, i, &waiting);
-  else if (state & RM_HOT_PASSES) note_passing(b, k->slot);
+  else if (state & RM_HOT_PASSES) note_passing(b, k.slot);
+  if (serving(p) < 0) return;
+  if (v.why != RM_WHY_NONE) copy_to_standby(p, side, m, v);
+  if (!waiting) return;
+  take_out(b, i);
+  hold_frame(p, side, m, seed_claim(side, slot_of(p, side, waiting), waiting));
+}
+
+/* All leave together, in the order in which they came. */
+static void outer_leave(struct plane *p, uint32_t side, struct batch *b) {
+  if (__builtin_expect(b->held, 0)) close_ranks(b);
   int box = serving(p);
   if (box >= 0) {
-    if (v.why != RM_WHY_NONE) copy_to_standby(p, side, m, v);
-    if (waiting) hold_frame(p, side, m, seed_claim(side, slot_of(p, side, waiting), waiting));
-    else port_queue(p, role_box((uint32_t)box, side), m, false);
+    port_queue_all(p, role_box((uint32_t)box, side), b->frame, b->n, b->bytes);
   } else if (p->reflex.path == RM_PATH_WIRE) {
-    port_queue(p, role_outer(1 - side), m, false);
+    port_queue_all(p, role_outer(1 - side), b->frame, b->n, b->bytes);
   } else {
-    count(p, RM_COUNT_BLOCKED, 1, m->pkt_len);
-    rte_pktmbuf_free(m);
+    count(p, RM_COUNT_BLOCKED, b->n, b->bytes);
+    rte_pktmbuf_free_bulk(b->frame, b->n);
   }
 }
 
@@ -198,11 +231,14 @@ bool burst_outer(struct plane *p, uint32_t side) {
   struct batch b;
   receive(p, &p->port[role_outer(side)], &b);
   if (b.n == 0) return false;
-  b.passing.frames = 0;
-  peek(p, side, &b);
-  for (uint16_t i = 0; i < b.n; i++) outer_frame(p, side, &b, i);
+  b.look.observed = b.look.wary = false;
+  look(p, side, &b);
+  note_passes(&b);
+  for (uint32_t n = 0; n < b.look.todo_count; n++) outer_frame(p, side, &b, b.look.todo[n]);
+  count_plain(p, &b);
   tell_passing(p, side, &b);
   if (serving(p) >= 0) p->live->box[serving(p)].in_packets += b.n;
+  outer_leave(p, side, &b);
   return true;
 }
 
@@ -228,26 +264,40 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
   return true;
 }
 
-/* A frame out of the box that serves, or that served until a moment ago. */
-static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16_t i) {
+/* A frame out of a box that passes that was not done with at a look. */
+static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16_t i, bool *alive) {
   struct rte_mbuf *m = b->frame[i];
-  const struct rm_peek *k = &b->peek[i];
-  uint32_t side = role_side(role), box = role_of_box(role);
-  bool alive = true;
+  struct rm_peek k = rm_look_peek(&b->look, i);
   /* Just after seeds a frame without payload may be part of one, and what the old box still hands over may call for another. */
-  bool asked = seed_expected(p) && (!(k->kind & 1) || (int)box != serving(p));
-  if (!k->plain || asked ||
-      !rm_quiet(&p->table[side], k, rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len, p->now, true)) {
-    if (!judge_passed(p, role, b, i, &alive)) return rte_pktmbuf_free(m);
+  bool asked = b->look.wary && (!(k.kind & 1) || (int)role_of_box(role) != serving(p));
+  *alive = true;
+  if ((b->look.again >> i & 1) && !asked && rm_quiet(&p->table[role_side(role)], &k, b->look.frame[i], m->pkt_len, p->now, true)) return;
+  if (judge_passed(p, role, b, i, alive)) return;
+  take_out(b, i);
+  rte_pktmbuf_free(m);
+}
+
+/* Frames of a box that is no standby, or was none until a moment ago. */
+static void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
+  uint32_t side = role_side(role), box = role_of_box(role), dead = 0;
+  b->look.observed = true;
+  b->look.wary = seed_expected(p);
+  look(p, side, b);
+  for (uint32_t n = 0; n < b->look.todo_count; n++) {
+    bool alive;
+    passed_frame(p, role, b, b->look.todo[n], &alive);
+    dead += !alive && b->frame[b->look.todo[n]];
   }
+  count_plain(p, b);
+  if (b->held) close_ranks(b);
   if ((int)box == serving(p)) {
-    if (alive) note_out(p, side);
-    p->live->box[box].out_packets++;
+    note_out(p, side, b->n - dead);
+    p->live->box[box].out_packets += b->n;
   } else {
-    count(p, RM_COUNT_DRAINED, 1, m->pkt_len);
-    note_drained(p);
+    count(p, RM_COUNT_DRAINED, b->n, b->bytes);
+    note_drained(p, b->n);
   }
-  port_queue(p, role_outer(side), m, false);
+  port_queue_all(p, role_outer(side), b->frame, b->n, b->bytes);
 }
 
 static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
@@ -275,10 +325,7 @@ bool burst_box(struct plane *p, uint32_t role) {
   hear(p); /* the path, puts and SYNs that led to these frames were told before them */
   drain_first(p, role);
   bool passes = (int)box == serving(p) || drains(p, box);
-  if (passes) peek(p, role_side(role), &b);
-  for (uint16_t i = 0; i < b.n; i++) {
-    if (passes) passed_frame(p, role, &b, i);
-    else shadow_frame(p, role, b.frame[i]);
-  }
+  if (passes) burst_passed(p, role, &b);
+  else for (uint16_t i = 0; i < b.n; i++) shadow_frame(p, role, b.frame[i]);
   return true;
 }

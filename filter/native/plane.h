@@ -8,6 +8,7 @@
 #define RM_PLANE_H
 #include <rte_mbuf.h>
 #include <pthread.h>
+#include <string.h>
 #include "capture.h"
 #include "crew.h"
 #include "filter.h"
@@ -50,6 +51,7 @@ struct port {
   uint16_t dpdk;     /* DPDK port id */
   uint16_t rx_queue, tx_queue, tx_queues; /* of it: this worker's own, and how many there are to send by */
   uint16_t queued;
+  uint64_t queued_bytes;
   uint64_t refused_ns; /* since when the kernel takes no frame at all; 0: it does */
   bool yielded;        /* and it was given time to */
   struct rte_mbuf *queue[RM_QUEUE];
@@ -130,13 +132,14 @@ static inline void note_put(struct plane *p, uint32_t side, const struct put *pu
   t->put += put->frames;
   t->untold = t->news = true;
 }
-static inline void note_out(struct plane *p, uint32_t side) {
-  if (__builtin_expect(p->index == 0, 1)) return reflex_out(&p->reflex, side);
-  p->tally.out++;
+static inline void note_out(struct plane *p, uint32_t side, uint32_t frames) {
+  if (__builtin_expect(p->index != 0, 0)) p->tally.out += frames;
+  else for (; frames; frames--) reflex_out(&p->reflex, side);
 }
-static inline void note_drained(struct plane *p) {
+static inline void note_drained(struct plane *p, uint32_t frames) {
+  if (frames == 0) return;
   if (__builtin_expect(p->index == 0, 1)) return reflex_drained(&p->reflex);
-  p->tally.drained++;
+  p->tally.drained += frames;
   p->tally.news = true;
 }
 static inline void note_shadow(struct plane *p, uint32_t box, uint32_t side) {
@@ -167,6 +170,15 @@ static inline void port_queue(struct plane *p, uint32_t role, struct rte_mbuf *f
     port->view->mirrored_bytes += frame->pkt_len;
   }
   port->queue[port->queued++] = frame;
+  port->queued_bytes += frame->pkt_len;
+}
+/* The same for frames of `bytes` bytes in all, which keep their order. */
+static inline void port_queue_all(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, uint16_t n, uint64_t bytes) {
+  struct port *port = &p->port[role];
+  if (__builtin_expect(port->queued + n > RM_QUEUE, 0)) port_flush(p, port);
+  memcpy(port->queue + port->queued, frames, n * sizeof *frames);
+  port->queued = (uint16_t)(port->queued + n);
+  port->queued_bytes += bytes;
 }
 int plane_fail(struct plane *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 extern const struct port_driver port_socket, port_dpdk, port_gen;
