@@ -74,8 +74,8 @@ static void close_ranks(struct batch *b) {
 /* The whole parser, for a frame that is not quiet. Returns the hash of its flow, if it has one. */
 static uint64_t parse(struct plane *p, const struct rm_flows *table, struct batch *b, uint16_t i,
                       struct rm_packet *packet) {
-  uint8_t verdict = (p->rules.inner ? rm_parse_inner : rm_parse)(b->look.frame[i], b->look.bytes[i], packet);
-  if (b->look.facts[i] & 1) return b->look.hash[i];
+  uint8_t verdict = rm_parse_looked(&b->look, i, packet);
+  if (b->look.facts[i] & RM_LOOK_PLAIN) return b->look.hash[i];
   b->odd_packets++;
   b->odd_bytes += b->frame[i]->pkt_len;
   p->live->parse[verdict].packets++;

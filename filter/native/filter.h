@@ -192,10 +192,17 @@ struct rm_look {
   uint64_t hash[RM_LOOK];
   uint32_t slot[RM_LOOK];
   RM_ALIGNED uint32_t payload[RM_LOOK], facts[RM_LOOK]; /* the rest of a struct rm_peek */
-  /* How the frames compare with their flows, for look.c alone. */
+  /* The key: addresses as they lie in memory, numbers of the ports, vlan and protocol; the end that comes first is near. And
+   * how the frames compare with their flows. */
   uint32_t near[RM_LOOK], far[RM_LOOK], ports[RM_LOOK], rest[RM_LOOK];
-  uint32_t expect[RM_LOOK], mask[RM_LOOK], never[RM_LOOK], odd[RM_LOOK];
+  uint32_t expect[RM_LOOK], mask[RM_LOOK], never[RM_LOOK];
 } RM_ALIGNED;
+#define RM_LOOK_PLAIN 1u       /* of facts; without it there is no other */
+#define RM_LOOK_CALM 2u
+#define RM_LOOK_TCP 4u
+#define RM_LOOK_EVERYDAY 8u    /* IPv4 of at least 54 bytes: near, far, ports and rest are its key */
+#define RM_LOOK_KIND_SHIFT 8   /* two bits */
+#define RM_LOOK_AT_SHIFT 16    /* offset of the transport header */
 
 /* Look at look->n frames at once: rm_peek() for each, and all that rm_quiet() does for those that are quiet whatever becomes of
  * the frames before them. The others are for the caller, one after the other: rm_quiet() if `again` says so, and, if
@@ -208,9 +215,12 @@ bool rm_look_wide(void);
 static inline struct rm_peek rm_look_peek(const struct rm_look *l, uint32_t i) {
   uint32_t facts = l->facts[i];
   return (struct rm_peek){.hash = l->hash[i], .slot = l->slot[i], .payload_bytes = l->payload[i],
-                          .transport_offset = (uint16_t)(facts >> 16), .kind = facts >> 8 & 3, .plain = facts & 1,
-                          .calm = facts >> 1 & 1, .tcp = facts >> 2 & 1};
+                          .transport_offset = (uint16_t)(facts >> RM_LOOK_AT_SHIFT), .kind = facts >> RM_LOOK_KIND_SHIFT & 3,
+                          .plain = facts & RM_LOOK_PLAIN, .calm = (facts & RM_LOOK_CALM) != 0, .tcp = (facts & RM_LOOK_TCP) != 0};
 }
+
+/* rm_parse(), or rm_parse_inner(), of a frame that was looked at: what is known already is not worked out again. */
+uint8_t rm_parse_looked(const struct rm_look *l, uint32_t i, struct rm_packet *out);
 
 /* `entries` and `buckets` are zeroed memory of `slots` and `slots` / RM_WAYS elements, aligned to a cache line. */
 void rm_flows_open(struct rm_flows *t, struct rm_flow *entries, struct rm_flow_bucket *buckets, uint32_t slots,

@@ -50,6 +50,8 @@ static inline struct terms terms_of(const struct rm_flows *t, const struct rm_lo
   };
 }
 
+static inline uint32_t dir_of(const struct rm_look *l, uint32_t i) { return l->facts[i] >> (RM_LOOK_KIND_SHIFT + 1) & 1; }
+
 static inline uint64_t mark_of(uint32_t bucket) { return 1ull << (bucket & 63); }
 
 /* Ask for what a packet will need that is not quiet. */
@@ -62,7 +64,7 @@ static inline void want_entry(const struct rm_flows *t, uint32_t slot, uint32_t 
 /* For a packet whose flow is not in its first bucket: it is in its second, or will begin, and most likely in the first. */
 static inline void look_further(const struct rm_flows *t, struct rm_look *l, uint32_t i) {
   uint32_t slot = l->slot[i] = rm_flows_seek(t, l->hash[i]);
-  if (slot != RM_NO_FLOW) return want_entry(t, slot, l->facts[i] >> 9 & 1);
+  if (slot != RM_NO_FLOW) return want_entry(t, slot, dir_of(l, i));
   uint32_t one = first_bucket(t, l->hash[i]), room = ways_with(&t->buckets[one], 0);
   if (!room) return;
   slot = one * RM_WAYS + (uint32_t)__builtin_ctz(room);
@@ -75,10 +77,9 @@ static __attribute__((noinline)) void look_at_others(const struct rm_flows *t, s
   struct terms terms = terms_of(t, l);
   for (uint32_t i = first; i < end; i++) {
     struct rm_peek k;
-    if (!l->odd[i]) continue;
+    if (l->facts[i]) continue;
     rm_peek(t, l->frame[i], l->bytes[i], l->inner, &k);
     l->never[i] = !(k.plain && k.calm) || l->wary;
-    l->facts[i] = 0;
     l->hash[i] = 0;
     if (!k.plain) continue;
     uint32_t quiet = 1u << (RM_HOT_QUIET_SHIFT + k.kind);
@@ -86,7 +87,8 @@ static __attribute__((noinline)) void look_at_others(const struct rm_flows *t, s
     l->expect[i] = terms.expect ^ (quiet | (k.kind & 2 ? RM_HOT_OUTER : 0));
     l->mask[i] = terms.mask | quiet;
     l->payload[i] = k.payload_bytes;
-    l->facts[i] = 1u | (uint32_t)k.calm << 1 | (uint32_t)k.tcp << 2 | (uint32_t)k.kind << 8 | (uint32_t)k.transport_offset << 16;
+    l->facts[i] = RM_LOOK_PLAIN | (k.calm ? RM_LOOK_CALM : 0) | (k.tcp ? RM_LOOK_TCP : 0) |
+                  (uint32_t)k.kind << RM_LOOK_KIND_SHIFT | (uint32_t)k.transport_offset << RM_LOOK_AT_SHIFT;
     __builtin_prefetch(&t->buckets[first_bucket(t, k.hash)]);
   }
 }

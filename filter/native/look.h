@@ -28,8 +28,8 @@ static inline void GATHER(const struct rm_look *l, uint32_t first, struct stretc
 #define lanes_put(to, what) (*(lanes *)(void *)(to) = (what))
 /* The other order of bytes. */
 #define turned(v) ((v) >> 24 | ((v) >> 8 & 0xff00) | ((v) << 8 & 0xff0000) | (v) << 24)
-/* IPv4, with one tag or none, TCP or UDP, eight frames from `at` on. `odd` is not 0 for one that is something else or broken.
- * Comparisons give all bits or none. */
+/* IPv4, with one tag or none, TCP or UDP, eight frames from `at` on; of one that is something else or broken no fact is
+ * known. Comparisons give all bits or none. */
 static inline void WEIGH(struct rm_look *l, const struct stretch *s, uint32_t at, const struct terms *terms) {
   uint32_t i = at % CHUNK;
   lanes type = lanes_at(s->type + i), length = lanes_at(s->length + i), proto = lanes_at(s->proto + i) >> 24;
@@ -53,9 +53,10 @@ static inline void WEIGH(struct rm_look *l, const struct stretch *s, uint32_t at
   lanes_put(l->expect + at, (terms->expect | quiet) ^ (dir & RM_HOT_OUTER));
   lanes_put(l->mask + at, terms->mask | quiet);
   lanes_put(l->never + at, odd | loud | terms->wary);
-  lanes_put(l->odd + at, odd);
   lanes_put(l->payload + at, payload);
-  lanes_put(l->facts + at, 1 | (~loud & 2) | (tcp & 4) | (full & 0x100) | (dir & 0x200) | (34 + (tagged & 4)) << 16);
+  lanes facts = (RM_LOOK_PLAIN | RM_LOOK_EVERYDAY) | (~loud & RM_LOOK_CALM) | (tcp & RM_LOOK_TCP) |
+                (full & 1u << RM_LOOK_KIND_SHIFT) | (dir & 2u << RM_LOOK_KIND_SHIFT) | (34 + (tagged & 4)) << RM_LOOK_AT_SHIFT;
+  lanes_put(l->facts + at, facts & (lanes)(odd == 0));
 }
 
 /* Let pass what is quiet. `touched` marks the buckets of the frames before that are not done with: what they will have
@@ -81,7 +82,7 @@ static inline void SORT(struct rm_flows *t, struct rm_look *l) {
       continue;
     }
     l->todo[todo++] = (uint8_t)i;
-    if (!(l->facts[i] & 1)) {
+    if (!(l->facts[i] & RM_LOOK_PLAIN)) {
       touched = UINT64_MAX;
       l->slot[i] = RM_NO_FLOW;
       continue;
@@ -89,7 +90,7 @@ static inline void SORT(struct rm_flows *t, struct rm_look *l) {
     touched |= mark_of(bucket) | mark_of(second_bucket(t, hash));
     again |= (uint64_t)(before || !hits || (state & RM_HOT_TRACKED) || l->wary) << i;
     if (hits) {
-      want_entry(t, l->slot[i], l->facts[i] >> 9 & 1);
+      want_entry(t, l->slot[i], dir_of(l, i));
       continue;
     }
     l->slot[i] = RM_NO_FLOW;
@@ -107,15 +108,15 @@ static void LOOK(struct rm_flows *t, struct rm_look *l) {
     struct stretch s;
     uint32_t end = first + CHUNK < l->n ? first + CHUNK : l->n;
     GATHER(l, first, &s);
-    uint32_t any = 0;
+    uint32_t all = 1;
     for (uint32_t i = 0; i < CHUNK; i += LANES) WEIGH(l, &s, first + i, &terms);
-    for (uint32_t i = 0; i < CHUNK; i++) any |= first + i < l->n ? l->odd[first + i] : 0;
+    for (uint32_t i = first; i < end; i++) all &= l->facts[i];
     for (uint32_t i = first; i < end; i++) {
       uint64_t hash = hash_of(t, l, i);
       l->hash[i] = hash;
       __builtin_prefetch(&t->buckets[(uint32_t)hash & last]);
     }
-    if (any) look_at_others(t, l, first, end);
+    if (!all) look_at_others(t, l, first, end);
   }
   SORT(t, l);
 }

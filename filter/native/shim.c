@@ -89,7 +89,11 @@ EXPORT void rm_filter_shed(const struct rm_shim *s, uint64_t out[2 * RM_WHYS]) {
 }
 
 /* What the peek and the parser both tell of a frame. */
-static uint32_t compare_peek(const struct rm_shim *s, const struct rm_peek *k, const struct rm_packet *p) {
+static uint32_t compare_peek(const struct rm_shim *s, const struct rm_look *l, uint32_t i, const struct rm_packet *p) {
+  struct rm_peek peek = rm_look_peek(l, i), *k = &peek;
+  struct rm_packet again;
+  rm_parse_looked(l, i, &again);
+  if (memcmp(&again, p, sizeof again) != 0) return 2;
   if (!k->plain) return 0;
   bool calm = !(p->tcp_flags & (RM_TCP_SYN | RM_TCP_FIN | RM_TCP_RST));
   bool same = p->verdict == RM_PARSE_FLOW && k->hash == rm_flows_hash(&s->flows, p) &&
@@ -154,7 +158,7 @@ static void decide_burst(struct rm_shim *s, const uint8_t *bytes, const struct r
   rm_look(&s->flows, &look);
   for (uint32_t i = 0, todo = 0; i < count; i++) {
     struct rm_peek k = rm_look_peek(&look, i);
-    results[i].peek = compare_peek(s, &k, &results[i].packet);
+    results[i].peek = compare_peek(s, &look, i, &results[i].packet);
     if (todo < look.todo_count && look.todo[todo] == i) todo++;
     else tell_quiet(s, &k, &results[i]);
   }
