@@ -41,6 +41,17 @@ static void receive(struct plane *p, struct port *port, struct batch *b) {
   capture_frames(p, RM_TAP_IN, port->role, b->frame, b->n);
 }
 
+/* Ask for the far memory that a SYN needs beside its flow. */
+static inline void foresee(struct plane *p, uint32_t side, const struct batch *b, uint32_t i) {
+  uint32_t facts = b->look.facts[i];
+  const uint8_t *tcp = b->look.frame[i] + (facts >> RM_LOOK_AT_SHIFT);
+  if ((facts & (RM_LOOK_TCP | RM_LOOK_CALM)) != RM_LOOK_TCP || !(tcp[13] & RM_TCP_SYN)) return;
+  uint32_t seq;
+  memcpy(&seq, tcp + 4, sizeof seq);
+  const char *set = (const char *)pair_set(p, b->look.observed ? 1 - side : side, __builtin_bswap32(seq));
+  for (uint32_t at = 0; at < RM_PENDING_WAYS * sizeof(struct pending); at += RM_CACHE_LINE) __builtin_prefetch(set + at, 1);
+}
+
 static void look(struct plane *p, uint32_t side, struct batch *b) {
   struct rm_flows *table = &p->table[side];
   /* The first frame of each flow on a new path has to be looked at. */
@@ -49,6 +60,7 @@ static void look(struct plane *p, uint32_t side, struct batch *b) {
   rm_flows_begin(table, &p->rules, p->now);
   b->look.inner = p->rules.inner != 0;
   rm_look(table, &b->look);
+  for (uint32_t n = 0; n < b->look.todo_count; n++) foresee(p, side, b, b->look.todo[n]);
 }
 
 /* When the last of the burst was judged. */

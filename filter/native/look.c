@@ -35,6 +35,16 @@ static inline uint32_t word_at(const uint8_t *from) {
   memcpy(&word, from, sizeof word);
   return word;
 }
+/* Sixteen frames of which EVERYDAY_BYTES may be read; where one is too short, or none, stands something that is no frame. */
+static inline const uint8_t *const *frames_of(const struct rm_look *l, uint32_t first, const uint8_t *room[CHUNK]) {
+  static const uint8_t nothing[EVERYDAY_BYTES];
+  uint32_t lacking = first + CHUNK > l->n;
+  for (uint32_t i = first; i < first + CHUNK; i++) lacking |= l->bytes[i] < EVERYDAY_BYTES;
+  if (__builtin_expect(!lacking, 1)) return l->frame + first;
+  for (uint32_t i = 0; i < CHUNK; i++)
+    room[i] = first + i < l->n && l->bytes[first + i] >= EVERYDAY_BYTES ? l->frame[first + i] : nothing;
+  return room;
+}
 static inline uint64_t hash_of(const struct rm_flows *t, const struct rm_look *l, uint32_t i) {
   return hash_key4(t, l->near[i], l->far[i], (uint64_t)l->ports[i] << 32 | l->rest[i]);
 }
@@ -52,7 +62,13 @@ static inline struct terms terms_of(const struct rm_flows *t, const struct rm_lo
 
 static inline uint32_t dir_of(const struct rm_look *l, uint32_t i) { return l->facts[i] >> (RM_LOOK_KIND_SHIFT + 1) & 1; }
 
-static inline uint64_t mark_of(uint32_t bucket) { return 1ull << (bucket & 63); }
+/* Places in the table: a byte for each bucket, of those with the same last bits together, and a bit for each way. */
+#define MARKS 256u
+struct marks { uint8_t ways[MARKS]; };
+static inline void mark(struct marks *m, uint32_t bucket, uint32_t ways) { m->ways[bucket % MARKS] |= (uint8_t)ways; }
+static inline uint32_t is_marked(const struct marks *m, uint32_t bucket, uint32_t way) {
+  return m->ways[bucket % MARKS] >> way & 1;
+}
 
 /* Ask for what a packet will need that is not quiet. */
 static inline void want_entry(const struct rm_flows *t, uint32_t slot, uint32_t dir) {

@@ -5,11 +5,9 @@
  */
 
 /* The bytes that matter, word for word. A tag moves all that follows by four. */
-static inline void GATHER(const struct rm_look *l, uint32_t first, struct stretch *s) {
-  static const uint8_t nothing[EVERYDAY_BYTES];
+static inline void GATHER(const uint8_t *const *frames, struct stretch *s) {
   for (uint32_t i = 0; i < CHUNK; i++) {
-    bool whole = first + i < l->n && l->bytes[first + i] >= EVERYDAY_BYTES;
-    const uint8_t *frame = whole ? l->frame[first + i] : nothing;
+    const uint8_t *frame = frames[i];
     s->to[i] = word_at(frame);
     s->to_end[i] = word_at(frame + 4);
     s->type[i] = word_at(frame + 12);
@@ -59,11 +57,12 @@ static inline void WEIGH(struct rm_look *l, const struct stretch *s, uint32_t at
   lanes_put(l->facts + at, facts & (lanes)(odd == 0));
 }
 
-/* Let pass what is quiet. `touched` marks the buckets of the frames before that are not done with: what they will have
- * done to a flow is not known yet, so those behind them are not judged here either. */
+/* Let pass what is quiet. Marked are the places of the frames before that are not done with: what they will have done to a
+ * flow is not known yet, so those behind them are not judged here either. */
 static inline void SORT(struct rm_flows *t, struct rm_look *l) {
   struct rm_flow_bucket *buckets = t->buckets;
-  uint64_t touched = 0, passes = 0, again = 0;
+  uint64_t passes = 0, again = 0;
+  struct marks marks = {{0}};
   uint32_t todo = 0, misses = 0, n = l->n, last = t->slots / RM_WAYS - 1;
   uint32_t tick = (uint32_t)t->tick & RM_HOT_TICK;
   uint8_t missed[RM_LOOK];
@@ -72,7 +71,7 @@ static inline void SORT(struct rm_flows *t, struct rm_look *l) {
     uint32_t bucket = (uint32_t)hash & last;
     struct rm_flow_bucket *b = &buckets[bucket];
     uint32_t hits = WAYS(b, signature_of(hash)), way = (uint32_t)__builtin_ctz(hits | 0x80), state = b->state[way];
-    uint32_t since = (tick - state) & RM_HOT_TICK, before = touched >> (bucket & 63) & 1;
+    uint32_t since = (tick - state) & RM_HOT_TICK, before = is_marked(&marks, bucket, way);
     uint32_t wrong = ((state ^ l->expect[i]) & l->mask[i]) | l->never[i] | before;
     wrong |= (since > t->patience[state >> RM_HOT_AGE_SHIFT & 15]) | !hits;
     l->slot[i] = bucket * RM_WAYS + way;
@@ -83,17 +82,20 @@ static inline void SORT(struct rm_flows *t, struct rm_look *l) {
     }
     l->todo[todo++] = (uint8_t)i;
     if (!(l->facts[i] & RM_LOOK_PLAIN)) {
-      touched = UINT64_MAX;
+      memset(&marks, 0xff, sizeof marks); /* its flow may be any */
       l->slot[i] = RM_NO_FLOW;
       continue;
     }
-    touched |= mark_of(bucket) | mark_of(second_bucket(t, hash));
     again |= (uint64_t)(before || !hits || (state & RM_HOT_TRACKED) || l->wary) << i;
     if (hits) {
+      mark(&marks, bucket, 1u << way);
       want_entry(t, l->slot[i], dir_of(l, i));
+      if (!(l->facts[i] & RM_LOOK_CALM)) want_entry(t, l->slot[i], 1 - dir_of(l, i)); /* what opens or closes concerns both ends */
       continue;
     }
     l->slot[i] = RM_NO_FLOW;
+    mark(&marks, bucket, 0xff); /* wherever it begins */
+    mark(&marks, second_bucket(t, hash), 0xff);
     __builtin_prefetch(&buckets[second_bucket(t, hash)]);
     missed[misses++] = (uint8_t)i;
   }
@@ -107,7 +109,8 @@ static void LOOK(struct rm_flows *t, struct rm_look *l) {
   for (uint32_t first = 0; first < l->n; first += CHUNK) {
     struct stretch s;
     uint32_t end = first + CHUNK < l->n ? first + CHUNK : l->n;
-    GATHER(l, first, &s);
+    const uint8_t *long_enough[CHUNK];
+    GATHER(frames_of(l, first, long_enough), &s);
     uint32_t all = 1;
     for (uint32_t i = 0; i < CHUNK; i += LANES) WEIGH(l, &s, first + i, &terms);
     for (uint32_t i = first; i < end; i++) all &= l->facts[i];

@@ -90,7 +90,7 @@ struct plane {
   bool real_time;           /* scheduled before everything else */
   uint64_t priority_ns, priority_cpu_ns;
   uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns;
-  struct pending pending[RM_SIDES][RM_PENDING];
+  RM_ALIGNED struct pending pending[RM_SIDES][RM_PENDING];
   struct seed seed[RM_SEEDS];
   struct held held[RM_HELD];
   uint32_t held_first, held_count;
@@ -195,6 +195,8 @@ void neighbour_learn(struct plane *p, uint32_t side, const uint8_t *frame, const
 bool neighbour_answer(struct plane *p, uint32_t role, struct rte_mbuf *frame);
 
 /* pair.c: which two entries, one per side, are one connection. */
+/* The places of SYNs with this sequence number, seen on `side`: far memory, to be asked for in time. */
+struct pending *pair_set(struct plane *p, uint32_t side, uint32_t seq);
 void pair_offer(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
 void pair_match(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
 void pair_close(struct plane *p, uint32_t side, const struct rm_flow *flow); /* its other half passes no more */
