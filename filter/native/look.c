@@ -18,7 +18,7 @@ enum { PROTO_TCP = 6, PROTO_UDP = 17 };
 /* Eight numbers that are worked on together. */
 #define LANES 8u
 typedef uint32_t lanes __attribute__((vector_size(4 * LANES)));
-typedef uint8_t lane_bytes __attribute__((vector_size(4 * LANES)));
+typedef uint64_t pairs __attribute__((vector_size(4 * LANES)));
 
 /* Words of a stretch of frames as they lie in memory, each at its offset in a frame without a tag. */
 struct stretch {
@@ -35,16 +35,14 @@ static inline uint32_t word_at(const uint8_t *from) {
   memcpy(&word, from, sizeof word);
   return word;
 }
-/* Sixteen frames of which EVERYDAY_BYTES may be read; where one is too short, or none, stands something that is no frame. */
-static inline const uint8_t *const *frames_of(const struct rm_look *l, uint32_t first, const uint8_t *room[CHUNK]) {
+/* Where a frame is too short for EVERYDAY_BYTES to be read, or there is none, stands something that is no frame. */
+static __attribute__((noinline)) const uint8_t *const *fill(const struct rm_look *l, uint32_t first, const uint8_t *filled[CHUNK]) {
   static const uint8_t nothing[EVERYDAY_BYTES];
-  uint32_t lacking = first + CHUNK > l->n;
-  for (uint32_t i = first; i < first + CHUNK; i++) lacking |= l->bytes[i] < EVERYDAY_BYTES;
-  if (__builtin_expect(!lacking, 1)) return l->frame + first;
   for (uint32_t i = 0; i < CHUNK; i++)
-    room[i] = first + i < l->n && l->bytes[first + i] >= EVERYDAY_BYTES ? l->frame[first + i] : nothing;
-  return room;
+    filled[i] = first + i < l->n && l->bytes[first + i] >= EVERYDAY_BYTES ? l->frame[first + i] : nothing;
+  return filled;
 }
+
 static inline uint64_t hash_of(const struct rm_flows *t, const struct rm_look *l, uint32_t i) {
   return hash_key4(t, l->near[i], l->far[i], (uint64_t)l->ports[i] << 32 | l->rest[i]);
 }
@@ -69,6 +67,16 @@ static inline void mark(struct marks *m, uint32_t bucket, uint32_t ways) { m->wa
 static inline uint32_t is_marked(const struct marks *m, uint32_t bucket, uint32_t way) {
   return m->ways[bucket % MARKS] >> way & 1;
 }
+
+#define lanes_at(from) (*(const lanes *)(const void *)(from))
+#define lanes_put(to, what) (*(lanes *)(void *)(to) = (what))
+/* The other order of bytes. */
+#define turned(v) ((v) >> 24 | ((v) >> 8 & 0xff00) | ((v) << 8 & 0xff0000) | (v) << 24)
+/* Is any bit of a, or of b, set? */
+#define any_of(a, b) ({ \
+  pairs both_ = (pairs)((a) | (b)); \
+  (both_[0] | both_[1] | both_[2] | both_[3]) != 0; \
+})
 
 /* Ask for what a packet will need that is not quiet. */
 static inline void want_entry(const struct rm_flows *t, uint32_t slot, uint32_t dir) {

@@ -22,10 +22,6 @@ static inline void GATHER(const uint8_t *const *frames, struct stretch *s) {
   }
 }
 
-#define lanes_at(from) (*(const lanes *)(const void *)(from))
-#define lanes_put(to, what) (*(lanes *)(void *)(to) = (what))
-/* The other order of bytes. */
-#define turned(v) ((v) >> 24 | ((v) >> 8 & 0xff00) | ((v) << 8 & 0xff0000) | (v) << 24)
 /* IPv4, with one tag or none, TCP or UDP, eight frames from `at` on; of one that is something else or broken no fact is
  * known. Comparisons give all bits or none. */
 static inline void WEIGH(struct rm_look *l, const struct stretch *s, uint32_t at, const struct terms *terms) {
@@ -73,7 +69,8 @@ static inline void SORT(struct rm_flows *t, struct rm_look *l) {
     uint32_t hits = WAYS(b, signature_of(hash)), way = (uint32_t)__builtin_ctz(hits | 0x80), state = b->state[way];
     uint32_t since = (tick - state) & RM_HOT_TICK, before = is_marked(&marks, bucket, way);
     uint32_t wrong = ((state ^ l->expect[i]) & l->mask[i]) | l->never[i] | before;
-    wrong |= (since > t->patience[state >> RM_HOT_AGE_SHIFT & 15]) | !hits;
+    /* The sign is that of "not found" or of "too long ago". */
+    wrong |= ((hits - 1) | (t->patience[state >> RM_HOT_AGE_SHIFT & 15] - since)) & 0x80000000;
     l->slot[i] = bucket * RM_WAYS + way;
     if (__builtin_expect(wrong == 0, 1)) {
       b->state[way] = (state & ~RM_HOT_TICK) | tick | RM_HOT_USED;
@@ -109,17 +106,18 @@ static void LOOK(struct rm_flows *t, struct rm_look *l) {
   for (uint32_t first = 0; first < l->n; first += CHUNK) {
     struct stretch s;
     uint32_t end = first + CHUNK < l->n ? first + CHUNK : l->n;
-    const uint8_t *long_enough[CHUNK];
-    GATHER(frames_of(l, first, long_enough), &s);
-    uint32_t all = 1;
+    const uint8_t *filled[CHUNK], *const *frames = l->frame + first;
+    bool lacking = any_of((lanes)(lanes_at(l->bytes + first) < EVERYDAY_BYTES),
+                          (lanes)(lanes_at(l->bytes + first + LANES) < EVERYDAY_BYTES));
+    if (__builtin_expect(lacking | (first + CHUNK > l->n), 0)) frames = fill(l, first, filled);
+    GATHER(frames, &s);
     for (uint32_t i = 0; i < CHUNK; i += LANES) WEIGH(l, &s, first + i, &terms);
-    for (uint32_t i = first; i < end; i++) all &= l->facts[i];
     for (uint32_t i = first; i < end; i++) {
       uint64_t hash = hash_of(t, l, i);
       l->hash[i] = hash;
       __builtin_prefetch(&t->buckets[(uint32_t)hash & last]);
     }
-    if (!all) look_at_others(t, l, first, end);
+    if (any_of((lanes)(lanes_at(l->facts + first) == 0), (lanes)(lanes_at(l->facts + first + LANES) == 0))) look_at_others(t, l, first, end);
   }
   SORT(t, l);
 }
