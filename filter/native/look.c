@@ -17,7 +17,7 @@ enum { PROTO_TCP = 6, PROTO_UDP = 17 };
 
 /* Eight numbers that are worked on together. */
 #define LANES 8u
-typedef uint32_t lanes __attribute__((vector_size(4 * LANES)));
+typedef uint32_t lanes __attribute__((vector_size(4 * LANES), may_alias));
 typedef uint64_t pairs __attribute__((vector_size(4 * LANES)));
 
 /* Words of a stretch of frames as they lie in memory, each at its offset in a frame without a tag. */
@@ -28,13 +28,16 @@ struct stretch {
   uint32_t length[CHUNK], proto[CHUNK];    /* 16, 20 */
   uint32_t from_ip[CHUNK], to_ip[CHUNK];   /* 26, 30 */
   uint32_t ports[CHUNK], flags[CHUNK];     /* 34, 44 */
-};
+} RM_ALIGNED;
+_Static_assert(sizeof(((struct rm_look *)0)->near) % RM_CACHE_LINE == 0, "numbers of a burst begin at lines");
+_Static_assert(__builtin_offsetof(struct rm_look, near) % RM_CACHE_LINE == 0, "and the first of them does");
 
 static inline uint32_t word_at(const uint8_t *from) {
   uint32_t word;
   memcpy(&word, from, sizeof word);
   return word;
 }
+
 /* Where a frame is too short for EVERYDAY_BYTES to be read, or there is none, stands something that is no frame. */
 static __attribute__((noinline)) const uint8_t *const *fill(const struct rm_look *l, uint32_t first, const uint8_t *filled[CHUNK]) {
   static const uint8_t nothing[EVERYDAY_BYTES];
@@ -46,6 +49,7 @@ static __attribute__((noinline)) const uint8_t *const *fill(const struct rm_look
 static inline uint64_t hash_of(const struct rm_flows *t, const struct rm_look *l, uint32_t i) {
   return hash_key4(t, l->near[i], l->far[i], (uint64_t)l->ports[i] << 32 | l->rest[i]);
 }
+
 /* What the state of a quiet packet's flow has to be, and which of its bits count. */
 struct terms { uint32_t expect, mask, outer, wary; };
 

@@ -87,7 +87,8 @@ static inline void SORT(struct rm_flows *t, struct rm_look *l) {
     if (hits) {
       mark(&marks, bucket, 1u << way);
       want_entry(t, l->slot[i], dir_of(l, i));
-      if (!(l->facts[i] & RM_LOOK_CALM)) want_entry(t, l->slot[i], 1 - dir_of(l, i)); /* what opens or closes concerns both ends */
+      /* What opens or closes concerns both ends. */
+      if (!(l->facts[i] & RM_LOOK_CALM)) want_entry(t, l->slot[i], 1 - dir_of(l, i));
       continue;
     }
     l->slot[i] = RM_NO_FLOW;
@@ -117,7 +118,8 @@ static void LOOK(struct rm_flows *t, struct rm_look *l) {
       l->hash[i] = hash;
       __builtin_prefetch(&t->buckets[(uint32_t)hash & last]);
     }
-    if (any_of((lanes)(lanes_at(l->facts + first) == 0), (lanes)(lanes_at(l->facts + first + LANES) == 0))) look_at_others(t, l, first, end);
+    bool others = any_of((lanes)(lanes_at(l->facts + first) == 0), (lanes)(lanes_at(l->facts + first + LANES) == 0));
+    if (others) look_at_others(t, l, first, end);
   }
   SORT(t, l);
 }
