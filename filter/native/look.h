@@ -103,23 +103,24 @@ static inline void SORT(struct rm_flows *t, struct rm_look *l) {
 
 static void LOOK(struct rm_flows *t, struct rm_look *l) {
   struct terms terms = terms_of(t, l);
+  struct stretch all[RM_LOOK / CHUNK];
   uint32_t last = t->slots / RM_WAYS - 1;
+  /* All are gathered before the first is weighed: words can be read together only when each has reached the cache. */
   for (uint32_t first = 0; first < l->n; first += CHUNK) {
-    struct stretch s;
-    uint32_t end = first + CHUNK < l->n ? first + CHUNK : l->n;
     const uint8_t *filled[CHUNK], *const *frames = l->frame + first;
     bool lacking = any_of((lanes)(lanes_at(l->bytes + first) < EVERYDAY_BYTES),
                           (lanes)(lanes_at(l->bytes + first + LANES) < EVERYDAY_BYTES));
     if (__builtin_expect(lacking | (first + CHUNK > l->n), 0)) frames = fill(l, first, filled);
-    GATHER(frames, &s);
-    for (uint32_t i = 0; i < CHUNK; i += LANES) WEIGH(l, &s, first + i, &terms);
-    for (uint32_t i = first; i < end; i++) {
-      uint64_t hash = hash_of(t, l, i);
-      l->hash[i] = hash;
-      __builtin_prefetch(&t->buckets[(uint32_t)hash & last]);
-    }
-    bool others = any_of((lanes)(lanes_at(l->facts + first) == 0), (lanes)(lanes_at(l->facts + first + LANES) == 0));
-    if (others) look_at_others(t, l, first, end);
+    GATHER(frames, &all[first / CHUNK]);
   }
+  for (uint32_t at = 0; at < l->n; at += LANES) WEIGH(l, &all[at / CHUNK], at, &terms);
+  bool others = false;
+  for (uint32_t i = 0; i < l->n; i++) {
+    uint64_t hash = hash_of(t, l, i);
+    others |= l->facts[i] == 0;
+    l->hash[i] = hash;
+    __builtin_prefetch(&t->buckets[(uint32_t)hash & last]);
+  }
+  if (others) look_at_others(t, l, 0, l->n);
   SORT(t, l);
 }
