@@ -114,13 +114,13 @@ struct rm_flow_bucket {
 #define RM_HOT_TICK 0x7ffu        /* of the last packet */
 #define RM_HOT_FOLDED 0x800u      /* the tick is void, last_ns of the entry is right */
 #define RM_HOT_AGE_SHIFT 12       /* three bits: enum rm_age */
-#define RM_HOT_QUIET_SHIFT 15     /* four bits: quiet without payload and with, of direction 0, then of 1 */
+#define RM_HOT_TIMED (1u << 15)   /* one packet in each tick is not quiet */
+#define RM_HOT_QUIET_SHIFT 16     /* four bits: quiet without payload and with, of direction 0, then of 1 */
 #define RM_HOT_QUIET (15u << RM_HOT_QUIET_SHIFT)
-#define RM_HOT_PASSES (1u << 19)  /* RM_FLOW_PASSES */
-#define RM_HOT_OUTER (1u << 20)   /* outer_dir */
-#define RM_HOT_TRACKED (1u << 21) /* quiet packets are followed in the entry as well */
-#define RM_HOT_ANSWERED (1u << 22)
-#define RM_HOT_TIMED (1u << 23)   /* one packet in each tick is not quiet */
+#define RM_HOT_PASSES (1u << 20)  /* RM_FLOW_PASSES */
+#define RM_HOT_OUTER (1u << 21)   /* outer_dir */
+#define RM_HOT_TRACKED (1u << 22) /* quiet packets are followed in the entry as well */
+#define RM_HOT_ANSWERED (1u << 23)
 #define RM_HOT_USED (1u << 24)    /* since somebody last looked for a place here */
 #define RM_HOT_EPOCH_SHIFT 25     /* seven bits: quiet as long as the table's epoch is the same */
 #define RM_EPOCH_MASK 0x7fu
@@ -133,13 +133,14 @@ struct rm_flows {
   uint32_t slots;       /* power of two, at least 16 */
   uint32_t sweep_at;
   uint64_t secret[2];
-  uint32_t patience[RM_AGES + 2]; /* ticks that a flow of each class may pause and be quiet still */
+  uint32_t patience[16]; /* ticks that a flow of each class may pause and be quiet still; from 8 on, with RM_HOT_TIMED, none */
   uint64_t tick;        /* of rm_flows_begin() */
   uint64_t round_tick;  /* no flow's tick is older and not folded */
   uint64_t sweep_tick;  /* when the sweep began its round */
   uint32_t generation;  /* of the rules for which the epoch stands */
   uint32_t epochs_left; /* until the sweep has to have gone round */
   uint8_t epoch;
+  bool wide;            /* the processor can do what look.c has been compiled for once more */
   uint64_t live, evicted, evicted_live, expired;
   struct rm_budget *budget; /* of the copies; null: no bound */
   struct rm_fragment fragment[RM_FRAGMENTS];
@@ -161,7 +162,7 @@ struct rm_verdict {
 /* The first look at a frame: enough to find its flow and to see that there is nothing to do. */
 struct rm_peek {
   uint64_t hash;
-  uint32_t slot;          /* where rm_flows_hint() found the flow, or RM_NO_FLOW */
+  uint32_t slot;          /* where the flow was found, or RM_NO_FLOW */
   uint32_t payload_bytes;
   uint16_t transport_offset;
   uint8_t kind;           /* direction * 2 + (payload_bytes > 0): which of the quiet bits counts */
@@ -175,6 +176,52 @@ struct rm_peek {
  * their ports; rm_parse() then says RM_PARSE_FLOW and agrees on everything that is here. */
 void rm_peek(const struct rm_flows *t, const uint8_t *frame, uint32_t bytes, bool inner, struct rm_peek *out);
 
+#define RM_LOOK 64 /* frames at most that are looked at together */
+
+/* Frames that came together, from one port, and what is left to do for them. */
+struct rm_look {
+  const uint8_t *frame[RM_LOOK];
+  RM_ALIGNED uint32_t bytes[RM_LOOK]; /* of them that may be read */
+  uint32_t n;
+  bool inner, observed;    /* as for rm_peek() and rm_decide() */
+  bool wary;               /* all are left to do: the caller has to see them first */
+  uint32_t todo_count;
+  uint8_t todo[RM_LOOK];   /* indices, rising, of frames that were not done with */
+  uint64_t again;          /* bit for each of them for which rm_quiet() is to be asked in its turn */
+  uint64_t passes;         /* bit for each of the others whose flow has RM_FLOW_PASSES */
+  uint64_t hash[RM_LOOK];
+  uint32_t slot[RM_LOOK];
+  RM_ALIGNED uint32_t payload[RM_LOOK], facts[RM_LOOK]; /* the rest of a struct rm_peek */
+  /* The key: addresses as they lie in memory, numbers of the ports, vlan and protocol; the end that comes first is near. And
+   * how the frames compare with their flows. */
+  uint32_t near[RM_LOOK], far[RM_LOOK], ports[RM_LOOK], rest[RM_LOOK];
+  uint32_t expect[RM_LOOK], mask[RM_LOOK], never[RM_LOOK];
+} RM_ALIGNED;
+#define RM_LOOK_PLAIN 1u       /* of facts; without it there is no other */
+#define RM_LOOK_CALM 2u
+#define RM_LOOK_TCP 4u
+#define RM_LOOK_EVERYDAY 8u    /* IPv4 of at least 54 bytes: near, far, ports and rest are its key */
+#define RM_LOOK_KIND_SHIFT 8   /* two bits */
+#define RM_LOOK_AT_SHIFT 16    /* offset of the transport header */
+
+/* Look at look->n frames at once: rm_peek() for each, and all that rm_quiet() does for those that are quiet whatever becomes of
+ * the frames before them. The others are for the caller, one after the other: rm_quiet() if `again` says so, and, if
+ * that says 0 or was not asked, rm_decide() or what else the parser's verdict calls for. Memory that will be
+ * needed for them is asked for. */
+void rm_look(struct rm_flows *t, struct rm_look *look);
+/* Can this processor do it the wide way? */
+bool rm_look_wide(void);
+
+static inline struct rm_peek rm_look_peek(const struct rm_look *l, uint32_t i) {
+  uint32_t facts = l->facts[i];
+  return (struct rm_peek){.hash = l->hash[i], .slot = l->slot[i], .payload_bytes = l->payload[i],
+                          .transport_offset = (uint16_t)(facts >> RM_LOOK_AT_SHIFT), .kind = facts >> RM_LOOK_KIND_SHIFT & 3,
+                          .plain = facts & RM_LOOK_PLAIN, .calm = (facts & RM_LOOK_CALM) != 0, .tcp = (facts & RM_LOOK_TCP) != 0};
+}
+
+/* rm_parse(), or rm_parse_inner(), of a frame that was looked at: what is known already is not worked out again. */
+uint8_t rm_parse_looked(const struct rm_look *l, uint32_t i, struct rm_packet *out);
+
 /* `entries` and `buckets` are zeroed memory of `slots` and `slots` / RM_WAYS elements, aligned to a cache line. */
 void rm_flows_open(struct rm_flows *t, struct rm_flow *entries, struct rm_flow_bucket *buckets, uint32_t slots,
                    const uint64_t secret[2]);
@@ -183,12 +230,8 @@ void rm_flows_begin(struct rm_flows *t, const struct rm_rules *rules, uint64_t n
 /* No flow is quiet any more. */
 void rm_flows_wake(struct rm_flows *t);
 uint64_t rm_flows_hash(const struct rm_flows *t, const struct rm_packet *p);
-/* For bursts: rm_flows_prefetch for each packet, then rm_flows_hint for each, then rm_flows_hint_second for those where that
- * said false, then rm_quiet (hot.h) and, if it was not, rm_decide for each. The first asks for the bucket; hints find the flow and
- * ask for its entry if that is needed. */
-void rm_flows_prefetch(const struct rm_flows *t, uint64_t hash);
-bool rm_flows_hint(const struct rm_flows *t, struct rm_peek *k);
-void rm_flows_hint_second(const struct rm_flows *t, struct rm_peek *k);
+/* Where a flow stands, told by bucket and signature alone, or RM_NO_FLOW. */
+uint32_t rm_flows_seek(const struct rm_flows *t, uint64_t hash);
 /* This flow is not quiet any more. */
 void rm_flow_wake(struct rm_flows *t, const struct rm_flow *f);
 /* Set or clear RM_FLOW_PASSES. */

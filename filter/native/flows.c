@@ -37,6 +37,7 @@ void rm_flows_open(struct rm_flows *t, struct rm_flow *entries, struct rm_flow_b
   t->buckets = buckets;
   t->slots = slots;
   t->epochs_left = ROUND_EPOCHS;
+  t->wide = rm_look_wide();
   memcpy(t->secret, secret, sizeof t->secret);
 }
 
@@ -84,45 +85,10 @@ void rm_flows_begin(struct rm_flows *t, const struct rm_rules *rules, uint64_t n
   t->tick = tick;
 }
 
-void rm_flows_prefetch(const struct rm_flows *t, uint64_t hash) {
-  __builtin_prefetch(&t->buckets[first_bucket(t, hash)]);
-}
-
-/* Ask for what a packet that is not quiet will need of the flow in `slot`. Inlined by force: a function that only asks has no
- * effect that the compiler knows of, and calls of it would vanish. */
-static inline __attribute__((always_inline)) void prefetch_flow(const struct rm_flows *t, const struct rm_peek *k) {
-  uint32_t state = *hot_of(t, k->slot);
-  if (k->calm && !(state & RM_HOT_TRACKED) && (state >> (RM_HOT_QUIET_SHIFT + k->kind) & 1)) return;
-  const struct rm_flow *f = &t->entries[k->slot];
-  __builtin_prefetch(f, 1);
-  __builtin_prefetch(&f->half[k->kind >> 1], 1);
-}
-
-bool rm_flows_hint(const struct rm_flows *t, struct rm_peek *k) {
-  uint32_t bucket = first_bucket(t, k->hash), hits = ways_with(&t->buckets[bucket], signature_of(k->hash));
-  if (__builtin_expect(!hits, 0)) {
-    __builtin_prefetch(&t->buckets[second_bucket(t, k->hash)]);
-    return false;
-  }
-  k->slot = bucket * RM_WAYS + (uint32_t)__builtin_ctz(hits);
-  prefetch_flow(t, k);
-  return true;
-}
-
-void rm_flows_hint_second(const struct rm_flows *t, struct rm_peek *k) {
-  uint32_t bucket = second_bucket(t, k->hash), hits = ways_with(&t->buckets[bucket], signature_of(k->hash));
-  if (hits) {
-    k->slot = bucket * RM_WAYS + (uint32_t)__builtin_ctz(hits);
-    prefetch_flow(t, k);
-    return;
-  }
-  /* It will begin, and most likely here. */
-  uint32_t one = first_bucket(t, k->hash), room = ways_with(&t->buckets[one], 0);
-  if (!room) return;
-  const struct rm_flow *f = &t->entries[one * RM_WAYS + (uint32_t)__builtin_ctz(room)];
-  __builtin_prefetch(f, 1);
-  __builtin_prefetch(&f->half[0], 1);
-  __builtin_prefetch(&f->half[1], 1);
+uint32_t rm_flows_seek(const struct rm_flows *t, uint64_t hash) {
+  uint32_t signature = signature_of(hash), bucket = first_bucket(t, hash), hits = ways_with(&t->buckets[bucket], signature);
+  if (!hits) bucket = second_bucket(t, hash), hits = ways_with(&t->buckets[bucket], signature);
+  return hits ? bucket * RM_WAYS + (uint32_t)__builtin_ctz(hits) : RM_NO_FLOW;
 }
 
 static inline struct rm_flow *find_in(struct rm_flows *t, const struct rm_packet *p, uint32_t bucket, uint32_t signature) {

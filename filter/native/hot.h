@@ -95,11 +95,11 @@ static inline uint64_t last_seen(const struct rm_flow *f, uint64_t tick, uint32_
 /* Step 0 of rm_decide but for what the peek says of the packet alone. */
 static inline bool is_quiet(const struct rm_flows *t, uint32_t state, const struct rm_peek *k, bool observed) {
   uint32_t since = (((uint32_t)t->tick - state) & RM_HOT_TICK) | (state & RM_HOT_FOLDED);
-  uint32_t patience = state & RM_HOT_TIMED ? 0 : t->patience[state >> RM_HOT_AGE_SHIFT & 7];
+  uint32_t patience = t->patience[state >> RM_HOT_AGE_SHIFT & 15];
   uint32_t outer = (state & RM_HOT_OUTER) != 0, dir = k->kind >> 1;
-  uint32_t wrong = (since > patience) | (state >> RM_HOT_EPOCH_SHIFT ^ t->epoch) |
-                   (outer ^ dir ^ (observed ? 1u : 0u));
-  return wrong == 0 && (state >> (RM_HOT_QUIET_SHIFT + k->kind) & 1);
+  uint32_t wrong = (uint32_t)(since > patience) | (state >> RM_HOT_EPOCH_SHIFT ^ t->epoch) |
+                   (outer ^ dir ^ (uint32_t)observed);
+  return (wrong == 0) & (state >> (RM_HOT_QUIET_SHIFT + k->kind) & 1);
 }
 
 /* Steps 4 and 6 for a quiet packet. */
@@ -107,13 +107,15 @@ void rm_follow_quiet(struct rm_flow *f, const struct rm_peek *k, const uint8_t *
 
 /* Step 0 of rm_decide for a plain packet: if it is quiet, everything is done, k->slot is its flow, and its RM_HOT_*
  * are returned; else 0. */
-static inline uint32_t rm_quiet(struct rm_flows *t, const struct rm_peek *k, const uint8_t *frame, uint32_t bytes,
-                                uint64_t now, bool observed) {
-  if (!k->calm || k->slot == RM_NO_FLOW) return 0;
-  struct rm_flow_bucket *b = &t->buckets[k->slot / RM_WAYS];
-  uint32_t *hot = &b->state[k->slot % RM_WAYS], state = *hot;
-  /* An earlier packet of the burst may have changed whose slot it is. */
-  if (b->signature[k->slot % RM_WAYS] != signature_of(k->hash) || !is_quiet(t, state, k, observed)) return 0;
+static inline uint32_t rm_quiet(struct rm_flows *t, struct rm_peek *k, const uint8_t *frame, uint32_t bytes, uint64_t now,
+                                bool observed) {
+  if (!k->calm) return 0;
+  /* An earlier packet of the burst may have changed whose slot it is, or have been the first of the flow. */
+  if (k->slot == RM_NO_FLOW || t->buckets[k->slot / RM_WAYS].signature[k->slot % RM_WAYS] != signature_of(k->hash))
+    k->slot = rm_flows_seek(t, k->hash);
+  if (k->slot == RM_NO_FLOW) return 0;
+  uint32_t *hot = hot_of(t, k->slot), state = *hot;
+  if (!is_quiet(t, state, k, observed)) return 0;
   uint32_t fresh = (state & ~RM_HOT_TICK) | ((uint32_t)t->tick & RM_HOT_TICK) | RM_HOT_USED;
   if (fresh != state) *hot = fresh; /* a line that is only read stays where it is for all cores */
   if (state & RM_HOT_TRACKED) rm_follow_quiet(&t->entries[k->slot], k, frame, bytes, now);

@@ -14,9 +14,10 @@
 #define ADVERTISE_BYTES 32 /* ICMPv6 header, flags, target, link-layer address option */
 
 static struct neighbour *find(struct plane *p, uint32_t side, const uint8_t ip[16]) {
-  uint32_t h = 2166136261u;
-  for (int i = 0; i < 16; i++) h = (h ^ ip[i]) * 16777619u;
-  return &p->neighbour[side][(h ^ h >> 15) % RM_NEIGHBOURS];
+  uint64_t half[2];
+  memcpy(half, ip, sizeof half);
+  uint64_t h = (half[0] * 0x9e3779b97f4a7c15u ^ half[1]) * 0xd6e8feb86659fd93u;
+  return &p->neighbour[side][(h >> 32) % RM_NEIGHBOURS];
 }
 
 /* How sure we are: a host said so itself, or it only sent a frame that may have come through a router. */

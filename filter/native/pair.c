@@ -10,15 +10,15 @@
 #define PAIR_NS (2 * RM_S) /* a box that holds a SYN longer than its retransmission has lost it */
 
 #define SETS (RM_PENDING / RM_PENDING_WAYS)
-_Static_assert(SETS == 1u << 11, "set_of() makes 11 bits");
+_Static_assert(SETS == 1u << 11, "pair_set() makes 11 bits");
 
-static struct pending *set_of(struct plane *p, uint32_t side, uint32_t seq) {
+struct pending *pair_set(struct plane *p, uint32_t side, uint32_t seq) {
   return &p->pending[side][((seq * 2654435761u) >> 21) * RM_PENDING_WAYS];
 }
 
 /* The same SYN again, else a free or outdated place, else the oldest. */
 static struct pending *place(struct plane *p, uint32_t side, uint32_t seq) {
-  struct pending *set = set_of(p, side, seq), *best = set;
+  struct pending *set = pair_set(p, side, seq), *best = set;
   for (struct pending *o = set; o < set + RM_PENDING_WAYS; o++) {
     if (o->used && o->seq == seq) return o;
     if ((o->used ? o->ns : 0) < (best->used ? best->ns : 0)) best = o;

@@ -231,3 +231,25 @@ uint8_t rm_parse(const uint8_t *frame, uint32_t bytes, struct rm_packet *out) {
   order_key(out);
   return out->verdict;
 }
+
+uint8_t rm_parse_looked(const struct rm_look *l, uint32_t i, struct rm_packet *out) {
+  const uint8_t *frame = l->frame[i];
+  uint32_t facts = l->facts[i], at = facts >> RM_LOOK_AT_SHIFT, bytes = l->bytes[i];
+  bool tcp = facts & RM_LOOK_TCP, opens = tcp && (frame[at + 13] & RM_TCP_SYN); /* then there are options to read */
+  if (!(facts & RM_LOOK_EVERYDAY) || opens) return (l->inner ? rm_parse_inner : rm_parse)(frame, bytes, out);
+  *out = (struct rm_packet){
+      .verdict = RM_PARSE_FLOW, .dir = facts >> (RM_LOOK_KIND_SHIFT + 1) & 1, .proto = tcp ? PROTO_TCP : PROTO_UDP, .scale = 0xff,
+      .tags = at > ETHERNET_BYTES + 20, .vlan = (uint16_t)(l->rest[i] >> 16), .ip_offset = (uint16_t)(at - 20),
+      .transport_offset = (uint16_t)at, .payload_offset = (uint16_t)(at + 8),
+      .port = {(uint16_t)(l->ports[i] >> 16), (uint16_t)l->ports[i]}, .payload_bytes = l->payload[i], .frame_bytes = bytes,
+  };
+  store64(out->addr[0] + 8, 0xffff0000u | (uint64_t)l->near[i] << 32);
+  store64(out->addr[1] + 8, 0xffff0000u | (uint64_t)l->far[i] << 32);
+  if (!tcp) return RM_PARSE_FLOW;
+  out->payload_offset = (uint16_t)(at + (frame[at + 12] >> 4) * 4);
+  out->tcp_flags = frame[at + 13];
+  out->seq = read32(frame + at + 4);
+  out->ack = read32(frame + at + 8);
+  out->window = read16(frame + at + 14);
+  return RM_PARSE_FLOW;
+}

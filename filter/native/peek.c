@@ -1,7 +1,6 @@
 /* Peek: the few fields of an everyday frame that tell its flow and whether there is anything to do for it.
  *
- * Most packets belong to flows that are known and of which nothing more is copied. They are recognised here in one
- * straight line, without filling a struct rm_packet; what is not everyday is left to rm_parse().
+ * For one frame, of all kinds that are plain. look.c does the same for a burst of the most frequent kind.
  */
 #include "hot.h"
 #include "parse.h"

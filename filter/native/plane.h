@@ -8,6 +8,7 @@
 #define RM_PLANE_H
 #include <rte_mbuf.h>
 #include <pthread.h>
+#include <string.h>
 #include "bfd.h"
 #include "bypass.h"
 #include "capture.h"
@@ -60,6 +61,7 @@ struct port {
   uint64_t dialed_ns;
   uint16_t rx_queue, tx_queue, tx_queues; /* of it: this worker's own, and how many there are to send by */
   uint16_t queued;
+  uint64_t queued_bytes;
   uint64_t asked_ns;   /* when the kernel was last asked why it takes no frame */
   struct carrier carrier;
   uint64_t released_ns; /* when the node let up a link that it had taken down; 0: not lately */
@@ -109,7 +111,7 @@ struct plane {
   bool real_time;           /* scheduled before everything else */
   uint64_t priority_ns, priority_cpu_ns;
   uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns;
-  struct pending pending[RM_SIDES][RM_PENDING];
+  RM_ALIGNED struct pending pending[RM_SIDES][RM_PENDING];
   struct seed seed[RM_SEEDS];
   struct held held[RM_HELD];
   struct replay *replay[RM_SIDES]; /* of the sides it has */
@@ -159,13 +161,14 @@ static inline void note_put(struct plane *p, uint32_t side, const struct put *pu
   t->put += put->frames;
   t->untold = t->news = true;
 }
-static inline void note_out(struct plane *p, uint32_t side) {
-  if (__builtin_expect(p->index == 0, 1)) return reflex_out(&p->reflex, side);
-  p->tally.out++;
+static inline void note_out(struct plane *p, uint32_t side, uint32_t frames) {
+  if (__builtin_expect(p->index != 0, 0)) p->tally.out += frames;
+  else for (; frames; frames--) reflex_out(&p->reflex, side);
 }
-static inline void note_drained(struct plane *p) {
+static inline void note_drained(struct plane *p, uint32_t frames) {
+  if (frames == 0) return;
   if (__builtin_expect(p->index == 0, 1)) return reflex_drained(&p->reflex);
-  p->tally.drained++;
+  p->tally.drained += frames;
   p->tally.news = true;
 }
 static inline void note_shadow(struct plane *p, uint32_t box, uint32_t side) {
@@ -198,6 +201,15 @@ static inline void port_queue(struct plane *p, uint32_t role, struct rte_mbuf *f
     port->view->mirrored_bytes += frame->pkt_len;
   }
   port->queue[port->queued++] = frame;
+  port->queued_bytes += frame->pkt_len;
+}
+/* The same for frames of `bytes` bytes in all, which keep their order. */
+static inline void port_queue_all(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, uint16_t n, uint64_t bytes) {
+  struct port *port = &p->port[role];
+  if (__builtin_expect(port->queued + n > RM_QUEUE, 0)) port_flush(p, port);
+  memcpy(port->queue + port->queued, frames, n * sizeof *frames);
+  port->queued = (uint16_t)(port->queued + n);
+  port->queued_bytes += bytes;
 }
 int plane_fail(struct plane *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void interface_set_link(struct port *port, bool up);
@@ -231,6 +243,8 @@ void announce_learn(struct plane *p, uint32_t role, const uint8_t *frame, const 
 void announce_tick(struct plane *p);
 
 /* pair.c: which two entries, one per side, are one connection. */
+/* The places of SYNs with this sequence number, seen on `side`: far memory, to be asked for in time. */
+struct pending *pair_set(struct plane *p, uint32_t side, uint32_t seq);
 void pair_offer(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
 void pair_match(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
 void pair_close(struct plane *p, uint32_t side, const struct rm_flow *flow); /* its other half passes no more */

@@ -117,12 +117,13 @@ static void hand_over(struct plane *p, struct port *port, uint16_t n) {
 
 void port_flush(struct plane *p, struct port *port) {
   uint16_t n = port->queued;
+  uint64_t bytes = port->queued_bytes; /* what is sent is no longer ours to look at */
   if (n == 0) return;
   port->queued = 0;
+  port->queued_bytes = 0;
   if (p->tally.untold) crew_report(p);
   if (port->sender != p->index) return hand_over(p, port, n);
   capture_frames(p, RM_TAP_OUT, port->role, port->queue, n);
-  uint64_t bytes = bytes_of(port->queue, n); /* what is sent is no longer ours to look at */
   uint16_t sent = port->driver->send(port, port->queue, n), left = n - sent;
   /* A full port drops here and nowhere else: waiting would stop every other port. */
   uint64_t lost = left ? bytes_of(port->queue + sent, left) : 0;

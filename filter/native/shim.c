@@ -89,7 +89,11 @@ EXPORT void rm_filter_shed(const struct rm_shim *s, uint64_t out[2 * RM_WHYS]) {
 }
 
 /* What the peek and the parser both tell of a frame. */
-static uint32_t compare_peek(const struct rm_shim *s, const struct rm_peek *k, const struct rm_packet *p) {
+static uint32_t compare_peek(const struct rm_shim *s, const struct rm_look *l, uint32_t i, const struct rm_packet *p) {
+  struct rm_peek peek = rm_look_peek(l, i), *k = &peek;
+  struct rm_packet again;
+  rm_parse_looked(l, i, &again);
+  if (memcmp(&again, p, sizeof again) != 0) return 2;
   if (!k->plain) return 0;
   bool calm = !(p->tcp_flags & (RM_TCP_SYN | RM_TCP_FIN | RM_TCP_RST));
   bool same = p->verdict == RM_PARSE_FLOW && k->hash == rm_flows_hash(&s->flows, p) &&
@@ -98,22 +102,8 @@ static uint32_t compare_peek(const struct rm_shim *s, const struct rm_peek *k, c
   return same ? 1 : 2;
 }
 
-static void decide_flow(struct rm_shim *s, const struct rm_shim_frame *in, const uint8_t *frame, struct rm_peek *k,
-                        struct rm_shim_result *out) {
-  struct rm_flow *f;
-  bool observed = in->observed != 0;
-  if (k->plain && !rm_flows_hint(&s->flows, k)) rm_flows_hint_second(&s->flows, k);
-  out->quiet = k->plain && rm_quiet(&s->flows, k, frame, in->bytes, in->time_ns, observed);
-  if (out->quiet) {
-    f = &s->flows.entries[k->slot];
-    out->rule = f->rule;
-  } else {
-    uint64_t hash = rm_flows_hash(&s->flows, &out->packet);
-    struct rm_verdict v = rm_decide(&s->flows, &s->rules, &out->packet, hash, frame, in->time_ns, observed, &f);
-    out->why = v.why;
-    out->rule = v.rule;
-    out->shed = v.shed;
-  }
+/* What is known of the flow after the packet. */
+static void tell_flow(const struct rm_shim *s, const struct rm_flow *f, struct rm_shim_result *out) {
   out->age = f->age;
   out->flow_flags = f->flags;
   out->outer_dir = f->outer_dir;
@@ -124,24 +114,69 @@ static void decide_flow(struct rm_shim *s, const struct rm_shim_frame *in, const
   out->half = f->half[out->packet.dir];
 }
 
+static void tell_quiet(const struct rm_shim *s, const struct rm_peek *k, struct rm_shim_result *out) {
+  const struct rm_flow *f = &s->flows.entries[k->slot];
+  out->quiet = 1;
+  out->rule = f->rule;
+  tell_flow(s, f, out);
+}
+
+static void tell_verdict(struct rm_verdict v, struct rm_shim_result *out) {
+  out->why = v.why;
+  out->rule = v.rule;
+  out->shed = v.shed;
+}
+
+/* A frame that was not done with at a look. */
+static void decide_one(struct rm_shim *s, const struct rm_shim_frame *in, struct rm_look *look, uint32_t i,
+                       struct rm_shim_result *out) {
+  struct rm_peek k = rm_look_peek(look, i);
+  const uint8_t *frame = look->frame[i];
+  bool observed = in->observed != 0, again = look->again >> i & 1;
+  if (out->packet.verdict == RM_PARSE_FRAGMENT)
+    tell_verdict(rm_decide_fragment(&s->flows, &s->rules, &out->packet, frame, in->time_ns, observed), out);
+  if (out->packet.verdict != RM_PARSE_FLOW) return;
+  if (again && rm_quiet(&s->flows, &k, frame, in->bytes, in->time_ns, observed)) return tell_quiet(s, &k, out);
+  struct rm_flow *f;
+  uint64_t hash = rm_flows_hash(&s->flows, &out->packet);
+  tell_verdict(rm_decide(&s->flows, &s->rules, &out->packet, hash, frame, in->time_ns, observed, &f), out);
+  tell_flow(s, f, out);
+}
+
+/* Frames of one tick and from one side, as a burst of the plane is. */
+static void decide_burst(struct rm_shim *s, const uint8_t *bytes, const struct rm_shim_frame *frames, uint32_t count,
+                         struct rm_shim_result *results) {
+  struct rm_look look = {.n = count, .inner = s->rules.inner != 0, .observed = frames->observed != 0};
+  rm_flows_begin(&s->flows, &s->rules, frames->time_ns);
+  for (uint32_t i = 0; i < count; i++) {
+    struct rm_packet *p = &results[i].packet;
+    memset(&results[i], 0, sizeof results[i]);
+    look.frame[i] = bytes + frames[i].offset;
+    look.bytes[i] = frames[i].bytes;
+    (s->rules.inner ? rm_parse_inner : rm_parse)(look.frame[i], look.bytes[i], p);
+  }
+  rm_look(&s->flows, &look);
+  for (uint32_t i = 0, todo = 0; i < count; i++) {
+    struct rm_peek k = rm_look_peek(&look, i);
+    results[i].peek = compare_peek(s, &look, i, &results[i].packet);
+    if (todo < look.todo_count && look.todo[todo] == i) todo++;
+    else tell_quiet(s, &k, &results[i]);
+  }
+  for (uint32_t n = 0; n < look.todo_count; n++) {
+    uint32_t i = look.todo[n];
+    decide_one(s, &frames[i], &look, i, &results[i]);
+  }
+}
+
 EXPORT void rm_filter_decide(struct rm_shim *s, const uint8_t *bytes, const struct rm_shim_frame *frames,
                              uint32_t count, struct rm_shim_result *results) {
-  for (uint32_t i = 0; i < count; i++) {
-    const struct rm_shim_frame *in = &frames[i];
-    struct rm_shim_result *out = &results[i];
-    const uint8_t *frame = bytes + in->offset;
-    struct rm_peek peek;
-    memset(out, 0, sizeof *out);
-    rm_flows_begin(&s->flows, &s->rules, in->time_ns);
-    rm_peek(&s->flows, frame, in->bytes, s->rules.inner != 0, &peek);
-    uint8_t verdict = (s->rules.inner ? rm_parse_inner : rm_parse)(frame, in->bytes, &out->packet);
-    out->peek = compare_peek(s, &peek, &out->packet);
-    if (verdict == RM_PARSE_FLOW) decide_flow(s, in, frame, &peek, out);
-    if (verdict != RM_PARSE_FRAGMENT) continue;
-    struct rm_verdict v = rm_decide_fragment(&s->flows, &s->rules, &out->packet, frame, in->time_ns, in->observed != 0);
-    out->why = v.why;
-    out->rule = v.rule;
-    out->shed = v.shed;
+  for (uint32_t i = 0, n; i < count; i += n) {
+    const struct rm_shim_frame *first = &frames[i];
+    for (n = 1; i + n < count && n < RM_LOOK; n++) {
+      const struct rm_shim_frame *next = &frames[i + n];
+      if (!next->observed != !first->observed || next->time_ns >> RM_TICK_SHIFT != first->time_ns >> RM_TICK_SHIFT) break;
+    }
+    decide_burst(s, bytes, first, n, &results[i]);
   }
 }
 

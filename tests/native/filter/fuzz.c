@@ -89,19 +89,35 @@ static void check_peek(const struct rm_peek *k, const struct rm_packet *p) {
   must(k->calm == !(p->tcp_flags & (RM_TCP_SYN | RM_TCP_FIN | RM_TCP_RST)), "the peek sees other flags");
 }
 
+/* A burst is looked at in two ways, and both see what the peek sees. */
+static void check_look(const uint8_t *frame, uint32_t bytes, bool inner, const struct rm_peek *k) {
+  bool was = table.wide;
+  for (int way = 0; way < 2; way++) {
+    struct rm_look l = {.n = 1, .frame = {frame}, .bytes = {bytes}, .inner = inner, .wary = true};
+    table.wide = way && was;
+    rm_look(&table, &l);
+    struct rm_peek seen = rm_look_peek(&l, 0);
+    bool same = seen.plain == k->plain && l.todo_count == 1 && l.todo[0] == 0;
+    if (same && k->plain)
+      same = seen.hash == k->hash && seen.payload_bytes == k->payload_bytes && seen.kind == k->kind && seen.calm == k->calm &&
+             seen.transport_offset == k->transport_offset && seen.tcp == k->tcp && (l.again & 1);
+    must(same, "the look and the peek differ");
+  }
+  table.wide = was;
+}
+
 static void decide(const uint8_t *frame, uint32_t bytes, uint64_t now, bool observed) {
   struct rm_packet p;
   struct rm_peek k;
   struct rm_flow *flow = NULL;
   rm_flows_begin(&table, &rules, now);
   rm_peek(&table, frame, bytes, rules.inner != 0, &k);
+  check_look(frame, bytes, rules.inner != 0, &k);
   must(rm_parse(frame, bytes, &p) == p.verdict, "the verdict returned");
   check_packet(&p, bytes);
   check_peek(&k, &p);
   if (p.verdict != RM_PARSE_FLOW) return;
   uint64_t hash = rm_flows_hash(&table, &p);
-  rm_flows_prefetch(&table, hash);
-  if (k.plain && !rm_flows_hint(&table, &k)) rm_flows_hint_second(&table, &k);
   must(k.slot == RM_NO_FLOW || k.slot < SLOTS, "a slot beyond the table");
   if (k.plain && rm_quiet(&table, &k, frame, bytes, now, observed)) {
     must(&entries[k.slot] == rm_flows_find(&table, &p, hash), "a quiet packet of another flow");

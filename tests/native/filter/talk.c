@@ -73,8 +73,8 @@ static void take_some(struct plane *p, uint32_t from, uint32_t of) {
   hear(p);
   for (uint32_t i = 0; i < n; i++) {
     if ((int32_t)(frame[i].slot - p->reflex.switch_number) > 0) __atomic_fetch_add(&unheard, 1, __ATOMIC_RELAXED);
-    if ((int)of == serving(p)) note_out(p, p->index % 2);
-    else note_drained(p);
+    if ((int)of == serving(p)) note_out(p, p->index % 2, 1);
+    else note_drained(p, 1);
   }
   __atomic_fetch_add(&received, n, __ATOMIC_RELAXED);
 }

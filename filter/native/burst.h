@@ -1,0 +1,35 @@
+/* What burst.c and burst_box.c share: a burst, from its receipt until it is queued. */
+#ifndef RM_BURST_H
+#define RM_BURST_H
+#include "hot.h"
+#include "plane.h"
+
+struct batch {
+  struct rte_mbuf *frame[RM_BURST];
+  struct rm_look look;
+  uint64_t bytes;         /* of all frames */
+  uint64_t odd_packets, odd_bytes; /* of them, those that are not plain */
+  uint16_t n, held;       /* held: of them, those that wait; their places are empty */
+  struct put passing;     /* of them, those of flows known to pass */
+  uint64_t passed, copied, dead; /* bit of each: its flow is known to pass; a standby gets it; it proves nothing of the box */
+};
+
+/* From a port, laid out to be looked at. */
+void batch_receive(struct plane *p, struct port *port, struct batch *b);
+void batch_lay_out(struct batch *b);
+/* Frames that are no traffic were taken out; `n` are left. */
+void batch_now_are(struct batch *b, uint16_t n);
+/* Look at all of them; what is left to do stands in b->look. */
+void batch_look(struct plane *p, uint32_t side, struct batch *b);
+/* When the last of the burst was judged. */
+void batch_count_plain(struct plane *p, const struct batch *b);
+/* A frame that does not leave with the others of its burst; then close the gaps. */
+void batch_take_out(struct batch *b, uint16_t i);
+void batch_close_ranks(struct batch *b);
+/* The whole parser, for a frame that is not quiet. Returns the hash of its flow, if it has one. */
+uint64_t batch_parse(struct plane *p, const struct rm_flows *table, struct batch *b, uint16_t i, struct rm_packet *packet);
+/* A SYN that opens. */
+bool burst_opens(const struct rm_packet *packet);
+/* Keep in mind whether a box that works would let the flow's next frame out. */
+void burst_follow(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
+#endif

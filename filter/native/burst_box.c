@@ -1,0 +1,122 @@
+/* Bursts out of a box: of one that serves they leave, of one that was left a moment ago too, of a standby they stay.
+ *
+ * What comes out of a box proves that it lives, follows the flows of that side, and is known again by what was put in.
+ */
+#include "burst.h"
+
+#define DRAIN_BURSTS 128 /* of the old box at once, at most: more than a port holds */
+
+/* A frame out of a box that passes, with something to do. False: it was part of a seed, and is swallowed. */
+static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16_t i, bool *alive) {
+  uint32_t side = role_side(role);
+  struct rm_flows *table = &p->table[side];
+  const uint8_t *frame = rte_pktmbuf_mtod(b->frame[i], uint8_t *);
+  struct rm_packet packet;
+  uint64_t hash = batch_parse(p, table, b, i, &packet);
+  *alive = packet.verdict == RM_PARSE_FLOW || packet.verdict == RM_PARSE_FRAGMENT;
+  if (packet.verdict == RM_PARSE_FLOW) {
+    if (seed_swallows(p, role, &packet)) return false;
+    if (__builtin_expect(may_end(&packet), 0) && guard_stops(p, role, frame, &packet)) return false;
+    struct rm_flow *flow;
+    rm_decide(table, &p->rules, &packet, hash, frame, p->now, true, &flow);
+    if (burst_opens(&packet)) {
+      flow->opener = (uint8_t)(packet.dir + 1);
+      pair_match(p, side, &packet, flow);
+    }
+    burst_follow(p, side, &packet, flow);
+  }
+  if (packet.verdict == RM_PARSE_FRAGMENT) rm_decide_fragment(table, &p->rules, &packet, frame, p->now, true);
+  if (packet.verdict == RM_PARSE_NEIGHBOUR) announce_learn(p, role, frame, &packet);
+  return true;
+}
+
+/* A frame out of a box that passes that was not done with at a look. */
+static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16_t i) {
+  struct rte_mbuf *m = b->frame[i];
+  struct rm_peek k = rm_look_peek(&b->look, i);
+  struct rm_flows *table = &p->table[role_side(role)];
+  /* Just after seeds a frame without payload may be part of one, and what the old box still hands over may call for another. */
+  bool asked = b->look.wary && (!(k.kind & 1) || (int)role_of_box(role) != serving(p)), alive = true;
+  if ((b->look.again >> i & 1) && !asked && rm_quiet(table, &k, b->look.frame[i], m->pkt_len, p->now, true)) return;
+  bool leaves = judge_passed(p, role, b, i, &alive);
+  b->dead |= (uint64_t)!alive << i;
+  if (leaves) return;
+  batch_take_out(b, i);
+  rte_pktmbuf_free(m);
+}
+
+/* What is kept and measured of frames that came out of a box; what has left already by way of the other goes. */
+static void watch_passed(struct plane *p, uint32_t role, struct batch *b) {
+  bool serves = (int)role_of_box(role) == serving(p);
+  for (uint16_t i = 0; i < b->n; i++) {
+    struct rte_mbuf *m = b->frame[i];
+    if (!m) continue;
+    struct rm_peek k = rm_look_peek(&b->look, i);
+    if (p->keeps && !replay_out(p, role, m, &k)) {
+      batch_take_out(b, i);
+      rte_pktmbuf_free(m);
+    } else if (serves && p->grey.on && k.plain) {
+      grey_got(p, role_side(role), &(struct grey_seen){b->look.frame[i], &k, true});
+    }
+  }
+}
+
+/* Of those that leave, frames that prove nothing of the box. */
+static uint32_t dead_of(const struct batch *b) {
+  uint32_t dead = 0;
+  for (uint64_t left = b->dead; left; left &= left - 1) dead += b->frame[__builtin_ctzll(left)] != NULL;
+  return dead;
+}
+
+/* Frames of a box that is no standby, or was none until a moment ago. */
+static void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
+  uint32_t side = role_side(role), box = role_of_box(role);
+  b->look.observed = true;
+  b->look.wary = seed_expected(p);
+  batch_look(p, side, b);
+  for (uint32_t n = 0; n < b->look.todo_count; n++) passed_frame(p, role, b, b->look.todo[n]);
+  batch_count_plain(p, b);
+  if (__builtin_expect(p->keeps | p->grey.on, 0)) watch_passed(p, role, b);
+  uint32_t dead = dead_of(b);
+  if (b->held) batch_close_ranks(b);
+  if ((int)box == serving(p)) {
+    note_out(p, side, b->n - dead);
+    p->live->box[box].out_packets += b->n;
+  } else {
+    count(p, RM_COUNT_DRAINED, b->n, b->bytes);
+    note_drained(p, b->n);
+  }
+  port_queue_all(p, role_outer(side), b->frame, b->n, b->bytes);
+}
+
+static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
+  count(p, RM_COUNT_SHADOW, 1, m->pkt_len);
+  note_shadow(p, role_of_box(role), role_side(role));
+  if (!neighbour_answer(p, role, m)) rte_pktmbuf_free(m);
+}
+
+static bool drains(const struct plane *p, uint32_t box) {
+  return p->now < p->reflex.drain_until && box == p->reflex.previous && (int)box != serving(p);
+}
+
+/* What the old box handed over before the new one did must leave before it as well. */
+static void drain_first(struct plane *p, uint32_t role) {
+  uint32_t old = p->reflex.previous;
+  if ((int)role_of_box(role) != serving(p) || old >= RM_BOXES || !drains(p, old)) return;
+  for (uint32_t n = 0; n < DRAIN_BURSTS && burst_box(p, role_box(old, role_side(role))); n++) continue;
+}
+
+bool burst_box(struct plane *p, uint32_t role) {
+  struct batch b;
+  uint32_t box = role_of_box(role);
+  batch_receive(p, &p->port[role], &b);
+  if (b.n == 0) return false;
+  if (__builtin_expect(p->bfd.roles >> role & 1, 0)) batch_now_are(&b, bfd_sift(p, role, b.frame, b.n));
+  hear(p); /* the path, puts and SYNs that led to these frames were told before them */
+  drain_first(p, role);
+  if (__builtin_expect(p->probe.takes, 0)) batch_now_are(&b, probe_take(p, role, b.frame, b.n));
+  bool passes = (int)box == serving(p) || drains(p, box);
+  if (passes) burst_passed(p, role, &b);
+  else for (uint16_t i = 0; i < b.n; i++) shadow_frame(p, role, b.frame[i]);
+  return true;
+}

@@ -1,0 +1,165 @@
+/* Look: a whole burst at once, to let pass what is quiet and to ask for the memory that the rest will need.
+ *
+ * A processor works on many frames at a time as long as nothing has to be guessed: a wrong guess costs as much as all
+ * else that is done for a frame. So each step goes over the burst without a branch that differs from frame to frame.
+ * look.h has the steps. They are compiled for any processor, and once more for those with AVX2, BMI1 and BMI2.
+ */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#include <immintrin.h>
+#define HAS_WIDE 1
+#endif
+#include "hot.h"
+#include "parse.h"
+
+enum { PROTO_TCP = 6, PROTO_UDP = 17 };
+#define CHUNK 16u          /* frames side by side */
+#define EVERYDAY_BYTES 54u /* no more of a frame is read */
+
+/* Eight numbers that are worked on together. */
+#define LANES 8u
+typedef uint32_t lanes __attribute__((vector_size(4 * LANES), may_alias));
+typedef uint64_t pairs __attribute__((vector_size(4 * LANES)));
+
+/* Words of a stretch of frames as they lie in memory, each at its offset in a frame without a tag. */
+struct stretch {
+  uint32_t to[CHUNK], to_end[CHUNK];       /* 0, 4 */
+  uint32_t type[CHUNK];                    /* 12; the only one that a tag does not move */
+  uint32_t head[CHUNK];                    /* 12: type, version, service */
+  uint32_t length[CHUNK], proto[CHUNK];    /* 16, 20 */
+  uint32_t from_ip[CHUNK], to_ip[CHUNK];   /* 26, 30 */
+  uint32_t ports[CHUNK], flags[CHUNK];     /* 34, 44 */
+} RM_ALIGNED;
+_Static_assert(sizeof(((struct rm_look *)0)->near) % RM_CACHE_LINE == 0, "numbers of a burst begin at lines");
+_Static_assert(__builtin_offsetof(struct rm_look, near) % RM_CACHE_LINE == 0, "and the first of them does");
+
+static inline uint32_t word_at(const uint8_t *from) {
+  uint32_t word;
+  memcpy(&word, from, sizeof word);
+  return word;
+}
+
+/* Where a frame is too short for EVERYDAY_BYTES to be read, or there is none, stands something that is no frame. */
+static __attribute__((noinline)) const uint8_t *const *fill(const struct rm_look *l, uint32_t first, const uint8_t *filled[CHUNK]) {
+  static const uint8_t nothing[EVERYDAY_BYTES];
+  for (uint32_t i = 0; i < CHUNK; i++)
+    filled[i] = first + i < l->n && l->bytes[first + i] >= EVERYDAY_BYTES ? l->frame[first + i] : nothing;
+  return filled;
+}
+
+static inline uint64_t hash_of(const struct rm_flows *t, const struct rm_look *l, uint32_t i) {
+  return hash_key4(t, l->near[i], l->far[i], (uint64_t)l->ports[i] << 32 | l->rest[i]);
+}
+
+/* What the state of a quiet packet's flow has to be, and which of its bits count. */
+struct terms { uint32_t expect, mask, outer, wary; };
+
+static inline struct terms terms_of(const struct rm_flows *t, const struct rm_look *l) {
+  return (struct terms){
+      .expect = (uint32_t)t->epoch << RM_HOT_EPOCH_SHIFT | (l->observed ? RM_HOT_OUTER : 0),
+      .mask = RM_EPOCH_MASK << RM_HOT_EPOCH_SHIFT | RM_HOT_OUTER | RM_HOT_TRACKED | RM_HOT_FOLDED,
+      .outer = l->inner ? 0 : UINT32_MAX, /* tunnels are not looked into */
+      .wary = l->wary,
+  };
+}
+
+static inline uint32_t dir_of(const struct rm_look *l, uint32_t i) { return l->facts[i] >> (RM_LOOK_KIND_SHIFT + 1) & 1; }
+
+/* Places in the table: a byte for each bucket, of those with the same last bits together, and a bit for each way. */
+#define MARKS 256u
+struct marks { uint8_t ways[MARKS]; };
+static inline void mark(struct marks *m, uint32_t bucket, uint32_t ways) { m->ways[bucket % MARKS] |= (uint8_t)ways; }
+static inline uint32_t is_marked(const struct marks *m, uint32_t bucket, uint32_t way) {
+  return m->ways[bucket % MARKS] >> way & 1;
+}
+
+#define lanes_at(from) (*(const lanes *)(const void *)(from))
+#define lanes_put(to, what) (*(lanes *)(void *)(to) = (what))
+/* The other order of bytes. */
+#define turned(v) ((v) >> 24 | ((v) >> 8 & 0xff00) | ((v) << 8 & 0xff0000) | (v) << 24)
+/* Is any bit of a, or of b, set? */
+#define any_of(a, b) ({ \
+  pairs both_ = (pairs)((a) | (b)); \
+  (both_[0] | both_[1] | both_[2] | both_[3]) != 0; \
+})
+
+/* Ask for what a packet will need that is not quiet. */
+static inline void want_entry(const struct rm_flows *t, uint32_t slot, uint32_t dir) {
+  const struct rm_flow *f = &t->entries[slot];
+  __builtin_prefetch(f, 1);
+  __builtin_prefetch(&f->half[dir], 1);
+}
+
+/* For a packet whose flow is not in its first bucket: it is in its second, or will begin, and most likely in the first. */
+static inline void look_further(const struct rm_flows *t, struct rm_look *l, uint32_t i) {
+  uint32_t slot = l->slot[i] = rm_flows_seek(t, l->hash[i]);
+  if (slot != RM_NO_FLOW) return want_entry(t, slot, dir_of(l, i));
+  uint32_t one = first_bucket(t, l->hash[i]), room = ways_with(&t->buckets[one], 0);
+  if (!room) return;
+  slot = one * RM_WAYS + (uint32_t)__builtin_ctz(room);
+  want_entry(t, slot, 0);
+  want_entry(t, slot, 1);
+}
+
+/* Frames that are not of the everyday kind. */
+static __attribute__((noinline)) void look_at_others(const struct rm_flows *t, struct rm_look *l, uint32_t first, uint32_t end) {
+  struct terms terms = terms_of(t, l);
+  for (uint32_t i = first; i < end; i++) {
+    struct rm_peek k;
+    if (l->facts[i]) continue;
+    rm_peek(t, l->frame[i], l->bytes[i], l->inner, &k);
+    l->never[i] = !(k.plain && k.calm) || l->wary;
+    l->hash[i] = 0;
+    if (!k.plain) continue;
+    uint32_t quiet = 1u << (RM_HOT_QUIET_SHIFT + k.kind);
+    l->hash[i] = k.hash;
+    l->expect[i] = terms.expect ^ (quiet | (k.kind & 2 ? RM_HOT_OUTER : 0));
+    l->mask[i] = terms.mask | quiet;
+    l->payload[i] = k.payload_bytes;
+    l->facts[i] = RM_LOOK_PLAIN | (k.calm ? RM_LOOK_CALM : 0) | (k.tcp ? RM_LOOK_TCP : 0) |
+                  (uint32_t)k.kind << RM_LOOK_KIND_SHIFT | (uint32_t)k.transport_offset << RM_LOOK_AT_SHIFT;
+    __builtin_prefetch(&t->buckets[first_bucket(t, k.hash)]);
+  }
+}
+
+#define WAYS ways_with
+#define GATHER gather_any
+#define WEIGH weigh_any
+#define SORT sort_any
+#define LOOK look_any
+#include "look.h"
+
+#ifdef HAS_WIDE
+#undef WAYS
+#undef GATHER
+#undef WEIGH
+#undef SORT
+#undef LOOK
+#pragma GCC push_options
+#pragma GCC target("avx2,bmi,bmi2")
+static inline uint32_t ways_wide(const struct rm_flow_bucket *b, uint32_t signature) {
+  __m256i same = _mm256_cmpeq_epi32(_mm256_load_si256((const __m256i *)b->signature), _mm256_set1_epi32((int)signature));
+  return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(same));
+}
+#define WAYS ways_wide
+#define GATHER gather_wide
+#define WEIGH weigh_wide
+#define SORT sort_wide
+#define LOOK look_wide
+#include "look.h"
+#pragma GCC pop_options
+#endif
+
+void rm_look(struct rm_flows *t, struct rm_look *l) {
+#ifdef HAS_WIDE
+  if (t->wide) return look_wide(t, l);
+#endif
+  look_any(t, l);
+}
+
+bool rm_look_wide(void) {
+#ifdef HAS_WIDE
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+#else
+  return false;
+#endif
+}

@@ -1,0 +1,126 @@
+/* One way to look at a burst; look.c includes it once for each kind of processor, with WAYS and the names set.
+ *
+ * The fields of sixteen frames are laid side by side, and what they say is worked out for all of them at once: loops over
+ * numbers of 32 bits, without a branch, which the compiler turns into instructions on eight or four frames.
+ */
+
+/* The bytes that matter, word for word. A tag moves all that follows by four. */
+static inline void GATHER(const uint8_t *const *frames, struct stretch *s) {
+  for (uint32_t i = 0; i < CHUNK; i++) {
+    const uint8_t *frame = frames[i];
+    s->to[i] = word_at(frame);
+    s->to_end[i] = word_at(frame + 4);
+    s->type[i] = word_at(frame + 12);
+    frame += (uint64_t)((s->type[i] & 0xffff) == 0x0081) * 4;
+    s->head[i] = word_at(frame + 12);
+    s->length[i] = word_at(frame + 16);
+    s->proto[i] = word_at(frame + 20);
+    s->from_ip[i] = word_at(frame + 26);
+    s->to_ip[i] = word_at(frame + 30);
+    s->ports[i] = word_at(frame + 34);
+    s->flags[i] = word_at(frame + 44);
+  }
+}
+
+/* IPv4, with one tag or none, TCP or UDP, eight frames from `at` on; of one that is something else or broken no fact is
+ * known. Comparisons give all bits or none. */
+static inline void WEIGH(struct rm_look *l, const struct stretch *s, uint32_t at, const struct terms *terms) {
+  uint32_t i = at % CHUNK;
+  lanes type = lanes_at(s->type + i), length = lanes_at(s->length + i), proto = lanes_at(s->proto + i) >> 24;
+  lanes tagged = (lanes)((type & 0xffff) == 0x0081), tcp = (lanes)(proto == PROTO_TCP), udp = (lanes)(proto == PROTO_UDP);
+  lanes total = (length & 0xff) << 8 | (length >> 8 & 0xff), flags = lanes_at(s->flags + i);
+  lanes header = (tcp & (flags >> 18 & 0x3c)) | (~tcp & 8), payload = total - 20 - header;
+  lanes odd = ((lanes_at(s->head + i) & 0xffffff) ^ 0x450008) | (lanes_at(s->proto + i) & 0xff3f);
+  odd |= ~(tcp | (udp & terms->outer));
+  odd |= (lanes)(lanes_at(s->to + i) == 0x00c28001) & (lanes)((lanes_at(s->to_end + i) & 0xf0ff) == 0);
+  /* What must not be negative. */
+  odd |= ((header - (8 + (tcp & 12))) | payload | (lanes_at(l->bytes + at) - (14 + (tagged & 4)) - total)) & 0x80000000;
+  lanes from = lanes_at(s->from_ip + i), to = lanes_at(s->to_ip + i), ports = turned(lanes_at(s->ports + i));
+  lanes source = turned(from), target = turned(to);
+  lanes dir = (lanes)(source > target) | ((lanes)(source == target) & (lanes)((ports >> 16) > (ports & 0xffff)));
+  lanes loud = tcp & (lanes)((flags & (RM_TCP_SYN | RM_TCP_FIN | RM_TCP_RST) << 24) != 0), full = (lanes)(payload != 0);
+  lanes bare = (1 + (full & 1)) << RM_HOT_QUIET_SHIFT, quiet = (dir & bare << 2) | (~dir & bare);
+  lanes_put(l->far + at, (dir & from) | (~dir & to));
+  lanes_put(l->near + at, (dir & to) | (~dir & from));
+  lanes_put(l->ports + at, (dir & (ports >> 16 | ports << 16)) | (~dir & ports));
+  lanes_put(l->rest + at, (tagged & ((type >> 8 & 0x0f00) | type >> 24)) << 16 | proto << 8);
+  lanes_put(l->expect + at, (terms->expect | quiet) ^ (dir & RM_HOT_OUTER));
+  lanes_put(l->mask + at, terms->mask | quiet);
+  lanes_put(l->never + at, odd | loud | terms->wary);
+  lanes_put(l->payload + at, payload);
+  lanes facts = (RM_LOOK_PLAIN | RM_LOOK_EVERYDAY) | (~loud & RM_LOOK_CALM) | (tcp & RM_LOOK_TCP) |
+                (full & 1u << RM_LOOK_KIND_SHIFT) | (dir & 2u << RM_LOOK_KIND_SHIFT) | (34 + (tagged & 4)) << RM_LOOK_AT_SHIFT;
+  lanes_put(l->facts + at, facts & (lanes)(odd == 0));
+}
+
+/* Let pass what is quiet. Marked are the places of the frames before that are not done with: what they will have done to a
+ * flow is not known yet, so those behind them are not judged here either. */
+static inline void SORT(struct rm_flows *t, struct rm_look *l) {
+  struct rm_flow_bucket *buckets = t->buckets;
+  uint64_t passes = 0, again = 0;
+  struct marks marks = {{0}};
+  uint32_t todo = 0, misses = 0, n = l->n, last = t->slots / RM_WAYS - 1;
+  uint32_t tick = (uint32_t)t->tick & RM_HOT_TICK;
+  uint8_t missed[RM_LOOK];
+  for (uint32_t i = 0; i < n; i++) {
+    uint64_t hash = l->hash[i];
+    uint32_t bucket = (uint32_t)hash & last;
+    struct rm_flow_bucket *b = &buckets[bucket];
+    uint32_t hits = WAYS(b, signature_of(hash)), way = (uint32_t)__builtin_ctz(hits | 0x80), state = b->state[way];
+    uint32_t since = (tick - state) & RM_HOT_TICK, before = is_marked(&marks, bucket, way);
+    uint32_t wrong = ((state ^ l->expect[i]) & l->mask[i]) | l->never[i] | before;
+    /* The sign is that of "not found" or of "too long ago". */
+    wrong |= ((hits - 1) | (t->patience[state >> RM_HOT_AGE_SHIFT & 15] - since)) & 0x80000000;
+    l->slot[i] = bucket * RM_WAYS + way;
+    if (__builtin_expect(wrong == 0, 1)) {
+      b->state[way] = (state & ~RM_HOT_TICK) | tick | RM_HOT_USED;
+      passes |= (uint64_t)(state / RM_HOT_PASSES & 1) << i;
+      continue;
+    }
+    l->todo[todo++] = (uint8_t)i;
+    if (!(l->facts[i] & RM_LOOK_PLAIN)) {
+      memset(&marks, 0xff, sizeof marks); /* its flow may be any */
+      l->slot[i] = RM_NO_FLOW;
+      continue;
+    }
+    again |= (uint64_t)(before || !hits || (state & RM_HOT_TRACKED) || l->wary) << i;
+    if (hits) {
+      mark(&marks, bucket, 1u << way);
+      want_entry(t, l->slot[i], dir_of(l, i));
+      /* What opens or closes concerns both ends. */
+      if (!(l->facts[i] & RM_LOOK_CALM)) want_entry(t, l->slot[i], 1 - dir_of(l, i));
+      continue;
+    }
+    l->slot[i] = RM_NO_FLOW;
+    mark(&marks, bucket, 0xff); /* wherever it begins */
+    mark(&marks, second_bucket(t, hash), 0xff);
+    __builtin_prefetch(&buckets[second_bucket(t, hash)]);
+    missed[misses++] = (uint8_t)i;
+  }
+  for (uint32_t m = 0; m < misses; m++) look_further(t, l, missed[m]);
+  l->todo_count = todo, l->again = again, l->passes = passes;
+}
+
+static void LOOK(struct rm_flows *t, struct rm_look *l) {
+  struct terms terms = terms_of(t, l);
+  struct stretch all[RM_LOOK / CHUNK];
+  uint32_t last = t->slots / RM_WAYS - 1;
+  /* All are gathered before the first is weighed: words can be read together only when each has reached the cache. */
+  for (uint32_t first = 0; first < l->n; first += CHUNK) {
+    const uint8_t *filled[CHUNK], *const *frames = l->frame + first;
+    bool lacking = any_of((lanes)(lanes_at(l->bytes + first) < EVERYDAY_BYTES),
+                          (lanes)(lanes_at(l->bytes + first + LANES) < EVERYDAY_BYTES));
+    if (__builtin_expect(lacking | (first + CHUNK > l->n), 0)) frames = fill(l, first, filled);
+    GATHER(frames, &all[first / CHUNK]);
+  }
+  for (uint32_t at = 0; at < l->n; at += LANES) WEIGH(l, &all[at / CHUNK], at, &terms);
+  bool others = false;
+  for (uint32_t i = 0; i < l->n; i++) {
+    uint64_t hash = hash_of(t, l, i);
+    others |= l->facts[i] == 0;
+    l->hash[i] = hash;
+    __builtin_prefetch(&t->buckets[(uint32_t)hash & last]);
+  }
+  if (others) look_at_others(t, l, 0, l->n);
+  SORT(t, l);
+}
