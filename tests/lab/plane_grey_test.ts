@@ -42,6 +42,7 @@ for (
     const node = await LabNode.start(lab, {
       top: TOP,
       preset: "nat",
+      silenceMs: 0,
       cores,
       more: ["[grey]", `act = ${act}`, "delay_ms = 0"],
     });
