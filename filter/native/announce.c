@@ -140,7 +140,7 @@ static void ask(struct plane *p, uint32_t side, uint32_t box) {
     if (!is_known(a, box) || a->known == 3 || (a->asked_ns && p->now - a->asked_ns < ASK_NS)) continue;
     a->asked_ns = p->now;
     uint32_t role = role_box(1 - box, side);
-    send_word(p, role, a, p->port[role].view->mac, true);
+    send_word(p, role, a, p->board->live.port[role].mac, true);
   }
 }
 
