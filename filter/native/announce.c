@@ -149,7 +149,7 @@ static void ask(struct plane *p, uint32_t side, uint32_t box) {
       if (other == box || is_known(a, other)) continue;
       a->asked_ns = p->now;
       uint32_t role = role_box(other, side);
-      send_word(p, role, a, p->port[role].view->mac, true);
+      send_word(p, role, a, p->board->live.port[role].mac, true);
     }
   }
 }

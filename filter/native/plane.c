@@ -26,7 +26,6 @@
 #define SWEEP_BUCKETS 16
 #define NAP_US 100              /* with a port that cannot wake us */
 #define WATCH_US 1000           /* while a way waits for an answer */
-#define HUGE_BYTES (2u << 20)
 #define QUIET_US 5000           /* bounds how long an order waits */
 
 static uint64_t clock_ns(clockid_t id) {
@@ -68,67 +67,6 @@ static int start_eal(struct plane *p) {
     return plane_fail(p, "Cannot start DPDK: %s (%s)", rte_strerror(rte_errno),
                       s->huge ? "are there free hugepages?" : "no hugepages used");
   p->board->live.huge = s->huge;
-  return 0;
-}
-
-/* AF_XDP takes the whole buffer, mempool header and mbuf included, as one chunk of 2048 bytes to one page. */
-#define XDP_ROOM_MIN (2048 - 64 - (uint32_t)sizeof(struct rte_mbuf))
-#define XDP_ROOM_MAX (4096 - 2 * 64 - (uint32_t)sizeof(struct rte_mbuf))
-#define AROUND (8 + RTE_PKTMBUF_HEADROOM) /* two tags put back, and DPDK's own */
-
-/* Bytes of a frame buffer. With AF_XDP among the ports the largest frame shrinks to what fits, and the board says so. */
-static uint32_t frame_room(struct rm_setup *s) {
-  uint32_t room = s->frame_bytes_max + AROUND;
-  bool xdp = false;
-  for (uint32_t r = 0; r < RM_ROLES; r++) xdp |= strncmp(s->spec[r], "af_xdp:", 7) == 0;
-  if (!xdp) return room;
-  if (room < XDP_ROOM_MIN) return XDP_ROOM_MIN;
-  if (room <= XDP_ROOM_MAX) return room;
-  s->frame_bytes_max = XDP_ROOM_MAX - AROUND;
-  return XDP_ROOM_MAX;
-}
-
-/* Memory that one buffer takes in its pool: an odd number of cache lines (DPDK spreads them over memory channels), and
- * none crosses a page border, which with small pages costs room. */
-static uint32_t footprint(const struct rm_setup *s, uint32_t room) {
-  uint32_t page = 4096, lines = (64 + (uint32_t)sizeof(struct rte_mbuf) + room + 63) / 64;
-  uint32_t bytes = (lines | 1) * 64;
-  if (s->huge) return bytes;
-  return bytes <= page ? page / (page / bytes) : (bytes + page - 1) / page * page;
-}
-
-/* Frames in flight at most: both rings of all ports, and what a turn holds. Several workers share them by a stack without
- * locks: a worker that the kernel puts aside in the middle of it must not stop the others. */
-static int make_pool(struct plane *p) {
-  struct rm_setup *s = &p->board->setup;
-  uint32_t room = frame_room(s);
-  uint64_t budget = (uint64_t)s->memory_mib * (1 << 20) * 6 / 10 / footprint(s, room);
-  uint32_t n = budget < 1024 ? 1024 : budget > 65535 ? 65535 : (uint32_t)budget;
-  uint32_t workers = p->crew->workers, at_hand = workers == 1 || n / 8 / workers > 256 ? 256 : n / 8 / workers;
-  p->pool = rte_pktmbuf_pool_create_by_ops("frames", n, at_hand, 0, (uint16_t)room, SOCKET_ID_ANY,
-                                           workers == 1 ? "ring_mp_mc" : "lf_stack");
-  for (uint32_t i = 1; i < workers; i++) p->crew->worker[i]->pool = p->pool;
-  if (!p->pool)
-    return plane_fail(p, "Cannot make %u frame buffers of %u bytes: %s (raise plane.memory_mib)", n, room,
-                      rte_strerror(rte_errno));
-  return 0;
-}
-
-/* The sides it has, of which it has a part. */
-static int make_tables(struct plane *p) {
-  uint32_t slots = p->board->setup.flow_slots / p->crew->queues;
-  for (uint32_t s = 0; s < RM_SIDES; s++) {
-    if (!p->has[s]) continue;
-    uint64_t secret[2];
-    if (getrandom(secret, sizeof secret, 0) != sizeof secret) return plane_fail(p, "Cannot read random numbers");
-    size_t bytes = slots / RM_WAYS * sizeof(struct rm_flow_bucket);
-    struct rm_flow_bucket *buckets = aligned_alloc(HUGE_BYTES, (bytes + HUGE_BYTES - 1) & ~(size_t)(HUGE_BYTES - 1));
-    if (!buckets) return plane_fail(p, "Cannot make a flow table of %u places: no memory", slots);
-    madvise(buckets, bytes, MADV_HUGEPAGE); /* where it is to be had */
-    memset(buckets, 0, bytes);
-    rm_flows_open(&p->table[s], p->entries[s] + p->queue * slots, buckets, slots, secret);
-    p->table[s].budget = &p->budget;
-  }
   return 0;
 }
 
@@ -345,11 +283,11 @@ static void loop(struct plane *p) {
 }
 
 int plane_start(struct plane *p) {
-  if (start_eal(p) < 0 || crew_open(p) < 0 || make_pool(p) < 0) return -1;
+  if (start_eal(p) < 0 || crew_open(p) < 0 || memory_pool(p) < 0) return -1;
   for (uint32_t i = 0; i < p->crew->workers; i++) {
     struct plane *worker = p->crew->worker[i];
     set_clock(worker, clock_ns(CLOCK_MONOTONIC));
-    if (make_tables(worker) < 0) return -1;
+    if (memory_tables(worker) < 0) return -1;
   }
   if (ports_open(p, 0, p->roles) < 0 || link_open(p) < 0 || probe_open(p) < 0) return -1;
   for (uint32_t i = 0; i < p->crew->workers; i++) {

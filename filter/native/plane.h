@@ -179,6 +179,9 @@ static inline void hear(struct plane *p) {
   if (__builtin_expect(p->crew->workers > 1, 0)) crew_hear(p);
 }
 
+/* memory.c: the buffers of all workers; the tables of one. */
+int memory_pool(struct plane *first);
+int memory_tables(struct plane *p);
 /* plane.c: everything before the first turn, and one turn. False: no frame came. */
 int plane_start(struct plane *p);
 bool plane_turn(struct plane *p);
