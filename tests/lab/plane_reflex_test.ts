@@ -56,7 +56,7 @@ Deno.test("a lost link of the primary moves traffic to the redundant box and say
   const events = await s.node.events();
   assert.deepEqual(moves(events), ["primary > redundant (link)"]);
   const [move] = switches(events);
-  assert.ok(move!.silentUs! > 0 && move!.silentUs! < 1e6, `last seen ${move!.silentUs} us before`);
+  assert.ok(move!.silentUs! >= 0 && move!.silentUs! < 1e6, `last seen ${move!.silentUs} us before`);
   assert.ok(move!.lostPackets! >= 0);
   const links = events.filter(({ kind }) => kind === "link").map(({ subject, after }) => [subject, after]);
   assert.deepEqual(links, [["primary-in", "down"]]);
@@ -79,7 +79,8 @@ Deno.test("a link of the primary that flaps twenty times moves traffic once", as
     // The kernel tells of links now and then, and nothing of a change that was undone by then.
     await s.node.until(`the port ${state}`, (status) => port(status).link === state);
   }
-  await s.node.until("the primary's links up", ({ boxes }) => boxes[0]!.light === "green");
+  // Yellow: a box that died so often is suppressed.
+  await s.node.until("the primary's links up", ({ boxes }) => boxes[0]!.light === "yellow");
   await sleep(2 * HOLD_UP_MS);
   await load.more(500);
   await load.stop();
