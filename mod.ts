@@ -4,7 +4,6 @@
  * What is accepted and what the help says stand in ui/commands.ts. `run` and `plane` load the native library,
  * so they are only imported when they are asked for.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import {
   type Config,
   DEFAULT_SOCKET,
@@ -39,6 +38,7 @@ import { commandHelp, overview } from "./ui/help.ts";
 import { logLine } from "./ui/log.ts";
 import { painter } from "./ui/paint.ts";
 import { makeApi, serveApi } from "./ui/server.ts";
+import { standardStreams } from "./ui/terminal.ts";
 
 /** Run one command line. Returns the exit code. */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -108,9 +108,10 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "capture list":
       return captures(invocation, terminal);
     case "drill":
-      return ask(async (node) => (await import("./ui/drill.ts")).drill(node, options, terminal));
     case "drill list":
-      return ask(async (node) => (await import("./ui/drill.ts")).drillList(node, options, terminal));
+      return ask(async (node) =>
+        (await import("./ui/drill.ts")).drills(command.name, node, options, terminal)
+      );
     case "drill verify":
       return verifyDrill(invocation, terminal);
     case "config example":
@@ -253,12 +254,12 @@ async function captures(invocation: Invocation, terminal: Terminal): Promise<num
   return await withNode(invocation, terminal, (node) => work(node, options, means));
 }
 
-async function verifyDrill(invocation: Invocation, terminal: Terminal): Promise<number> {
-  const [file] = invocation.arguments;
+async function verifyDrill({ arguments: [file], options }: Invocation, terminal: Terminal): Promise<number> {
+  const { drillVerify } = await import("./ui/drill.ts");
   const text = await Deno.readTextFile(file!).catch((error) => {
     throw new Error(`Cannot read ${file}: ${reasonOf(error)}`, { cause: error });
   });
-  return (await import("./ui/drill.ts")).drillVerify(text, invocation.options, terminal);
+  return drillVerify(text, options, terminal);
 }
 
 async function writeExport(invocation: Invocation, terminal: Terminal): Promise<number> {
@@ -367,37 +368,6 @@ function version({ options }: Invocation, terminal: Terminal): number {
   if (options.flag("json")) terminal.out(toJson({ version: VERSION, deno, v8 }));
   else terminal.out(`remediate ${VERSION} (Deno ${deno})\n`);
   return EXIT.ok;
-}
-
-/** The terminal of this process. The first Ctrl-C ends a watch or a capture in order. */
-function standardStreams(args: readonly string[]): Terminal {
-  const encoder = new TextEncoder();
-  const stop = new AbortController();
-  const write = (stream: { writeSync(bytes: Uint8Array): number }, text: string) => {
-    let bytes = encoder.encode(text);
-    try {
-      while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
-    } catch (error) {
-      // The reader has seen enough: `remediate flows | head`.
-      if (error instanceof Deno.errors.BrokenPipe) Deno.exit(EXIT.ok);
-      throw error;
-    }
-  };
-  if (args.includes("--watch") || args[0] === "capture") {
-    // Whoever asks twice does not want to wait for a reader that has stopped reading.
-    Deno.addSignalListener("SIGINT", () => stop.signal.aborted ? Deno.exit(EXIT.failed) : stop.abort());
-  }
-  return {
-    out: (text) => write(Deno.stdout, text),
-    err: (text) => write(Deno.stderr, text),
-    colours: Deno.stdout.isTerminal() && !Deno.noColor && Deno.env.get("TERM") !== "dumb",
-    watched: Deno.stderr.isTerminal(),
-    now: () => Date.now(),
-    // An aborted sleep is over, which is what was asked for.
-    sleep: (ms) => delay(ms, undefined, { signal: stop.signal }).catch(() => {}),
-    interrupted: () => stop.signal.aborted,
-    stop: stop.signal,
-  };
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args, standardStreams(Deno.args)));

@@ -5,23 +5,19 @@
  * to the plane as a number on the board and come back as one; nothing here is ever waited for by a packet.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import type { Board } from "../filter/board.ts";
-import { BOX as BOXES, LIGHT } from "../filter/names.ts";
 import { type Native, openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import { readAccepted, writeAccepted } from "./accepted.ts";
 import { type BfdKeys, readBfdKeys } from "./bfd_keys.ts";
 import { writeBfd } from "./bfd_command.ts";
-import { writeCheck, writeLeftBoxes, writeReflexes, writeRules, writeSuppressed } from "./board_command.ts";
+import { writeLeftBoxes, writeReflexes, writeRules } from "./board_command.ts";
 import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
 import { Captures } from "./captures.ts";
 import { Drills } from "./drills.ts";
 import { Checks } from "./checks.ts";
 import { type Config, describeProblem, parseConfig } from "./config.ts";
 import { matchFault } from "./config_match.ts";
-import { checkDetail } from "./detector_view.ts";
-import { Flaps } from "./failover/flaps.ts";
-import { judgePoint, POINT_START, type PointState } from "./failover/point.ts";
+import { Judgement } from "./judgement.ts";
 import { Journal } from "./journal.ts";
 import { addedRoles, nodeFixed, planeFixed, portKey } from "./config_fixed.ts";
 import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
@@ -38,7 +34,6 @@ import { VERSION } from "./version.ts";
 import { NodeExternals } from "./node_externals.ts";
 import {
   absentStatus,
-  dampingEvent,
   externalEvent,
   levelOf,
   namesOf,
@@ -86,8 +81,7 @@ export class Node implements NodeControl {
   readonly externals: NodeExternals;
   #config: Config;
   #bfdKeys: BfdKeys;
-  #point: PointState = POINT_START;
-  readonly #flaps = new Flaps();
+  readonly #judgement: Judgement;
   readonly #checks: Checks;
   #cpu: { ns: readonly number[]; atNs: number; shares: readonly number[] } = { ns: [], atNs: 0, shares: [] };
   #reviving = false;
@@ -101,16 +95,17 @@ export class Node implements NodeControl {
     makeDirectory(config.node.stateDirectory);
     this.#native = openNative();
     this.#keeper = new PlaneKeeper({ native: this.#native, config, log: (text) => this.say("info", text) });
+    this.#judgement = new Judgement((event) => this.#journal.add(event));
     this.#journal = new Journal({
       path: journalPath(config),
       tell: (event) => {
-        this.#flaps.note([event], this.#config.failover.damping);
+        this.#judgement.flaps.note([event], this.#config.failover.damping);
         this.say(levelOf(event), event.text, { event: event.sequence });
         this.captures.mark(event);
       },
       complain: (text) => this.say("error", text),
     });
-    this.#flaps.note(this.#journal.since(0, Infinity), config.failover.damping);
+    this.#judgement.flaps.note(this.#journal.since(0, Infinity), config.failover.damping);
     this.#checks = new Checks({
       reach: (question) => this.#native.reach(question),
       tell: (text, light) => this.say(light === "green" ? "info" : "warn", text),
@@ -267,51 +262,13 @@ export class Node implements NodeControl {
   #judge(): void {
     const board = this.#keeper.map?.board;
     if (board === undefined) return;
-    const alive = (i: number) => board.number("box.alive", i) === 1;
-    const { failback, failbackAfterS, damping } = this.#config.failover;
-    this.#damp(board);
-    this.#tellChecks(board);
-    const verdict = judgePoint(
-      this.#point,
-      {
-        path: readPath(board),
-        alive: { primary: alive(0), redundant: alive(1) },
-        primaryDownNs: board.number("box.down_ns", 0),
-        suppressedUntilMs: this.#flaps.reuseAtMs("primary", damping),
-        ordered: this.#journal.lastSwitch()?.cause === "order",
-      },
-      { failback, failbackAfterMs: failbackAfterS * 1000 },
-      Date.now(),
-    );
-    this.#point = verdict.state;
-    if (verdict.order !== null) void this.#orders.order(verdict.order);
-  }
-
-  /** With each look, also where nothing has changed: what is not repeated goes stale, as it must when control is gone. */
-  #tellChecks(board: Board): void {
-    const monoNs = Number(this.#native.monoNs());
-    const said = this.#checks.boxes();
-    BOXES.forEach((box, i) => {
-      const { light, worst, fault } = said.get(box) ?? { light: "off", worst: 0, fault: "none" };
-      // A box that has no checks has nothing to repeat, but perhaps something to take back.
-      if (!said.has(box) && board.number("check.light", i) === 0) return;
-      writeCheck(board, i, { light: LIGHT.indexOf(light), detail: checkDetail(worst, fault), monoNs });
+    const order = this.#judgement.look(board, {
+      config: this.#config.failover,
+      checks: this.#checks.boxes(),
+      ordered: this.#journal.lastSwitch()?.cause === "order",
+      now: this.#now(),
     });
-  }
-
-  /** Suppression begins with a death and ends by itself: both are told. */
-  #damp(board: Board): void {
-    const { damping } = this.#config.failover;
-    const told = BOXES.map((_, i) => board.number("command.suppressed", i) === 1);
-    this.#flaps.look(damping, Date.now());
-    const now = BOXES.map((box) => this.#flaps.suppressed(box));
-    writeSuppressed(board, now);
-    now.forEach((suppressed, i) => {
-      if (suppressed === told[i]) return;
-      const view = this.#flaps.view(BOXES[i]!, damping);
-      const boot = board.big("header.boot");
-      this.#journal.add(dampingEvent({ box: BOXES[i]!, suppressed, view, boot, now: this.#now() }));
-    });
+    if (order !== null) void this.#orders.order(order);
   }
 
   async #revive(signal: AbortSignal): Promise<void> {
@@ -344,7 +301,7 @@ export class Node implements NodeControl {
       lastDrill: this.drills.last,
       checks: this.#checks.views(),
       checkReason: (box: Box) => this.#checks.boxes().get(box)?.reason ?? null,
-      damping: (box: Box) => this.#flaps.view(box, this.#config.failover.damping),
+      damping: (box: Box) => this.#judgement.flaps.view(box, this.#config.failover.damping),
       external: this.externals.views(),
     };
     const board = this.#keeper.map?.board;

@@ -2,7 +2,7 @@
  * What the senses of a node tell people: detectors, checks, BFD, probes, external switches. Pure types, a part of view.ts.
  */
 import type { BfdState, Detector, ProbeExpect, ProbeKind } from "../filter/names.ts";
-import type { Box, CounterView, Light, Role } from "./view.ts";
+import type { Box, CounterView, Light } from "./view.ts";
 
 /** What one detector says of one box. */
 export interface DetectorView {

@@ -7,7 +7,17 @@ import type { RemoteNode } from "./client.ts";
 import { EXIT, type Exit } from "./commands.ts";
 import { type Painter, painter, table, wallTime } from "./paint.ts";
 
-export async function drill(node: RemoteNode, options: Options, terminal: Terminal): Promise<Exit> {
+/** `drill`, or `drill list`. */
+export function drills(
+  command: string,
+  node: RemoteNode,
+  options: Options,
+  terminal: Terminal,
+): Promise<Exit> {
+  return command === "drill" ? drill(node, options, terminal) : drillList(node, options, terminal);
+}
+
+async function drill(node: RemoteNode, options: Options, terminal: Terminal): Promise<Exit> {
   const answer = await node.drill(options.text("box"));
   if (!answer.ok) {
     terminal.err(`Cannot drill: ${answer.text}\n`);
@@ -18,7 +28,7 @@ export async function drill(node: RemoteNode, options: Options, terminal: Termin
   return report.ok ? EXIT.ok : EXIT.failed;
 }
 
-export async function drillList(node: RemoteNode, options: Options, terminal: Terminal): Promise<Exit> {
+async function drillList(node: RemoteNode, options: Options, terminal: Terminal): Promise<Exit> {
   const drills = await node.drills();
   if (options.flag("json")) terminal.out(toJson(drills));
   else if (drills.length === 0) terminal.out("There was no drill yet.\n");

@@ -305,4 +305,3 @@ bool burst_outer(struct plane *p, uint32_t side) {
   outer_batch(p, side, &b);
   return true;
 }
-

@@ -219,10 +219,7 @@ export function fakeNode(): FakeNode {
       note("events", options);
       return [eventView(1), eventView(2), eventView(3)].slice(0, options.limit);
     },
-    probes() {
-      note("probes");
-      return PROBE_LISTING;
-    },
+    probes: () => (note("probes"), PROBE_LISTING),
     switchover(options) {
       note("switchover", options);
       return Promise.resolve(this.result);

@@ -1,0 +1,80 @@
+/**
+ * What control judges at each look, ten times a second: who has died too often, what the checks say, whether to go back.
+ *
+ * Pure but for the board it writes to: the time and everything that was seen are handed in.
+ */
+import type { Board } from "../filter/board.ts";
+import { BOX as BOXES, LIGHT } from "../filter/names.ts";
+import { writeCheck, writeSuppressed } from "./board_command.ts";
+import { type Now, readPath } from "./board_view.ts";
+import type { Checks } from "./checks.ts";
+import type { Config } from "./config.ts";
+import { checkDetail } from "./detector_view.ts";
+import { Flaps } from "./failover/flaps.ts";
+import { judgePoint, POINT_START, type PointState } from "./failover/point.ts";
+import { dampingEvent } from "./node_views.ts";
+import type { EventView, Path } from "./view.ts";
+
+export interface Seen {
+  readonly config: Config["failover"];
+  readonly checks: ReturnType<Checks["boxes"]>;
+  /** The traffic is where it is by an order, not by reflex. */
+  readonly ordered: boolean;
+  readonly now: Now;
+}
+
+export class Judgement {
+  readonly flaps = new Flaps();
+  readonly #tell: (event: EventView) => void;
+  #point: PointState = POINT_START;
+
+  constructor(tell: (event: EventView) => void) {
+    this.#tell = tell;
+  }
+
+  /** @returns a path to order now; null: leave things as they are */
+  look(board: Board, seen: Seen): Path | null {
+    const { config, now } = seen;
+    this.#damp(board, seen);
+    tellChecks(board, seen);
+    const alive = (i: number) => board.number("box.alive", i) === 1;
+    const verdict = judgePoint(
+      this.#point,
+      {
+        path: readPath(board),
+        alive: { primary: alive(0), redundant: alive(1) },
+        primaryDownNs: board.number("box.down_ns", 0),
+        suppressedUntilMs: this.flaps.reuseAtMs("primary", config.damping),
+        ordered: seen.ordered,
+      },
+      { failback: config.failback, failbackAfterMs: config.failbackAfterS * 1000 },
+      now.wallMs,
+    );
+    this.#point = verdict.state;
+    return verdict.order;
+  }
+
+  /** Suppression begins with a death and ends by itself: both are told. */
+  #damp(board: Board, { config: { damping }, now }: Seen): void {
+    const told = BOXES.map((_, i) => board.number("command.suppressed", i) === 1);
+    this.flaps.look(damping, now.wallMs);
+    const suppressed = BOXES.map((box) => this.flaps.suppressed(box));
+    writeSuppressed(board, suppressed);
+    suppressed.forEach((is, i) => {
+      if (is === told[i]) return;
+      const view = this.flaps.view(BOXES[i]!, damping);
+      const boot = board.big("header.boot");
+      this.#tell(dampingEvent({ box: BOXES[i]!, suppressed: is, view, boot, now }));
+    });
+  }
+}
+
+/** With each look, also where nothing has changed: what is not repeated goes stale, as it must when control is gone. */
+function tellChecks(board: Board, { checks, now: { monoNs } }: Seen): void {
+  BOXES.forEach((box, i) => {
+    const { light, worst, fault } = checks.get(box) ?? { light: "off", worst: 0, fault: "none" };
+    // A box that has no checks has nothing to repeat, but perhaps something to take back.
+    if (!checks.has(box) && board.number("check.light", i) === 0) return;
+    writeCheck(board, i, { light: LIGHT.indexOf(light), detail: checkDetail(worst, fault), monoNs });
+  });
+}
