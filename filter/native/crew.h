@@ -59,6 +59,7 @@ struct crew {
   uint64_t last_seed_ns RM_ALIGNED;
   uint32_t roles RM_ALIGNED;      /* ports that all may use, of enum rm_role the first so many */
   bool opening;                   /* worker 0: a thread opens more of them */
+  uint32_t emptied[RM_WORKERS];   /* number of the order for which a worker saw that its sides put nothing more in the old box */
   uint32_t *claim;                /* by slot of the client side's entry: number of the switch * 2, + 1 when done */
   struct swallow swallow[RM_SWALLOWS];
   uint64_t trace_secret;          /* nobody outside can aim at a chain of the hold ring */

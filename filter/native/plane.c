@@ -248,6 +248,7 @@ bool plane_turn(struct plane *p) {
     if (p->has[role_side(role)]) any |= burst_box(p, role);
   if (p->held_count) hold_release(p);
   if (p->index == 0) inject_frames(p);
+  if (__builtin_expect(p->reflex.moving, 0)) pause_look(p);
   if (p->bfd.roles && p->index == 0) bfd_turn(p);
   if (p->probe.count) probe_turn(p);
   if (p->grey.on) grey_turn(p);

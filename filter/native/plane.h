@@ -278,6 +278,8 @@ void hold_release(struct plane *p);
 void pause_keep(struct plane *p, uint32_t side, struct rte_mbuf *const *frames, uint16_t n);
 /* Those that waited, in their order; up to n. */
 uint16_t pause_take(struct plane *p, uint32_t side, struct rte_mbuf **frames, uint16_t n);
+/* Once a turn while a planned switch waits: look whether the old box has handed over what went in. */
+void pause_look(struct plane *p);
 
 /* inject.c: what control wants said to a box that does not serve. */
 void inject_frames(struct plane *p);
@@ -302,6 +304,8 @@ void replay_keep(struct plane *p, uint32_t side, struct rte_mbuf *m, const struc
 bool replay_out(struct plane *p, uint32_t role, const struct rte_mbuf *m, const struct rm_peek *k);
 /* Once a turn from each outside port, until it says false: then the switch is dealt with and newer frames may follow. */
 bool replay_go(struct plane *p, uint32_t side);
+/* Did all come out that went in by the sides of this worker, as far as is known? */
+bool replay_is_empty(struct plane *p);
 /* Now and then: take over how long frames are kept, and let old ones go. */
 void replay_tick(struct plane *p);
 

@@ -18,6 +18,7 @@
 #define LAST_BOX 10   /* with nobody to take over, silence has to last this many times longer */
 #define HICCUP 10     /* a silent box that is well again within so many silences had a hiccup */
 #define HANDED_OVER_NS 1000000u /* a box that says nothing for so long while nothing goes in holds nothing... */
+#define DOUBT_NS 5000000u       /* ... or so long, if frames are known that have not come out: it may have dropped them */
 #define USUAL 2       /* ... and for so many times as long as it is usually silent */
 
 static struct rm_box_view *view(struct reflex *r, uint32_t box) { return &r->board->live.box[box]; }
@@ -270,6 +271,7 @@ static void judge_return(struct reflex *r) {
 /* From one living box to another there is time to do it well. */
 static void begin_move(struct reflex *r, uint32_t to, uint32_t order) {
   r->moving = true;
+  r->emptied = false;
   r->moving_to = to;
   r->moving_order = order;
   r->moving_since = r->now;
@@ -280,11 +282,12 @@ static void judge_move(struct reflex *r) {
   uint32_t to = r->moving_to;
   const struct box_state *from = &r->box[r->path];
   if (!box_alive(&r->box[to])) return end_move(r); /* stay where it is */
-  uint64_t since = from->seen_ns > r->moving_since ? from->seen_ns : r->moving_since, quiet = HANDED_OVER_NS;
+  uint64_t since = from->seen_ns > r->moving_since ? from->seen_ns : r->moving_since;
+  uint64_t quiet = r->keeps ? DOUBT_NS : HANDED_OVER_NS;
   for (uint32_t side = 0; side < RM_SIDES; side++)
     if (USUAL * from->learnt[side].quiet_ns > quiet) quiet = USUAL * from->learnt[side].quiet_ns;
   bool late = r->now >= r->moving_since + command(r)->pause_ns;
-  if (r->now >= since + quiet || late) go(r, to, RM_CAUSE_ORDER, r->moving_order);
+  if (r->emptied || r->now >= since + quiet || late) go(r, to, RM_CAUSE_ORDER, r->moving_order);
 }
 
 /* A box that is dead, or has left. */

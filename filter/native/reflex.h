@@ -58,7 +58,7 @@ struct reflex {
   uint64_t drain_until;      /* the old box's output still passes, and no copies are made that it would hand over too */
   uint64_t last_stall_ns;
   /* A planned switch that waits for the old box: frames from outside are held back meanwhile (pause.c). */
-  bool moving;
+  bool moving, emptied, keeps; /* emptied: all that went in has come out; keeps: somebody watches for that */
   uint32_t moving_to, moving_order;
   uint64_t moving_since;
   uint64_t stalled_ns;       /* how long the node has stood still in all */

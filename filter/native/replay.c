@@ -202,6 +202,15 @@ bool replay_go(struct plane *p, uint32_t side) {
   return true;
 }
 
+bool replay_is_empty(struct plane *p) {
+  for (uint32_t s = 0; s < RM_SIDES; s++) {
+    if (!p->replay[s]) continue;
+    listen(p, s);
+    if (rm_kept_oldest(&p->replay[s]->kept)) return false;
+  }
+  return true;
+}
+
 void replay_tick(struct plane *p) {
   uint64_t ns = p->board->command.hold_ns;
   p->keeps = ns != 0;
