@@ -81,7 +81,7 @@ void grey_got(struct plane *p, uint32_t side, const struct grey_seen *seen) {
 /* Frames that this worker's ports to the serving box did not take or hand over so far. */
 static uint64_t port_troubles(const struct plane *p) {
   uint64_t sum = p->live->counter[RM_COUNT_HANDOVER_FULL].packets;
-  for (uint32_t r = RM_UPSTREAM; r < RM_ROLES; r++)
+  for (uint32_t r = RM_UPSTREAM; r < p->roles; r++)
     if (p->has[role_side(r)]) sum += p->port[r].view->tx_full + p->port[r].view->rx_missed;
   return sum;
 }
