@@ -34,7 +34,7 @@ for (const cores of [1, 2]) {
   Deno.test(`after a switch the network is told the new box's MAC address, on ${cores} cores`, async () => {
     await using wire = await Wire.up();
     const bench = await wire.bench();
-    const node = await TestNode.start(wire, { cores, failover: ["silence_ms = 0"] });
+    const node = await TestNode.start(wire, { cores, failover: ["silence_ms = 0", 'announce = "auto"'] });
     await bench.send("primary-in", reply(PRIMARY));
     const asked = (bytes: Uint8Array) => bytes.toHex().startsWith("ffffffffffff") && bytes[13] === 6;
     await bench.until(
