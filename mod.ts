@@ -18,13 +18,12 @@ import { EXPORT_FORMATS } from "./filter/export.ts";
 import { type Preset, PRESETS } from "./filter/rule.ts";
 import { type Invocation, parseArguments } from "./ui/arguments.ts";
 import {
-  changeMember,
   findingText,
   giveOrder,
-  listBoxes,
   listEvents,
   listFlows,
   listProbes,
+  ofBoxes,
   reportCheck,
   reportFindings,
   showStatus,
@@ -91,12 +90,11 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
       return ask((node) => giveOrder(node, order, invocation, terminal));
     }
     case "box list":
-      return ask((node) => listBoxes(node, options, terminal));
     case "box join":
-    case "box leave": {
-      const change = command.name === "box join" ? "join" : "leave";
-      return ask((node) => changeMember(node, change, invocation.arguments[0] ?? "", terminal));
-    }
+    case "box leave":
+    case "maintenance on":
+    case "maintenance off":
+      return ask((node) => ofBoxes(node, invocation, terminal));
     case "filter export":
       return writeExport(invocation, terminal);
     case "mirror":

@@ -339,6 +339,10 @@ export class Node implements NodeControl {
     return this.#orders.member(box, false);
   }
 
+  maintain({ box, on }: { box: string; on: boolean }): Promise<OrderResult> {
+    return this.#orders.maintain(box, on);
+  }
+
   async reload(): Promise<{ ok: boolean; text: string }> {
     const { configPath, stage = null } = this.#options;
     const refusal = (text: string) => ({ ok: false, text });

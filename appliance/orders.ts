@@ -38,6 +38,13 @@ export function chooseSpare(views: readonly BoxView[], boxes: readonly BoxConfig
   return (green ?? spares[0])?.box ?? "redundant";
 }
 
+/** Who relieves a box that is to be worked on: the first by rank of the others that are members and green; null: none. */
+export function reliefFor(box: Box, views: readonly BoxView[], boxes: readonly BoxConfig[]): Box | null {
+  const fit = (one: Box) => views.some((view) => view.box === one && view.member && view.light === "green");
+  const others = boxes.filter((one) => one.box !== box).toSorted((a, b) => a.rank - b.rank);
+  return others.find((one) => fit(one.box))?.box ?? null;
+}
+
 export class Orders {
   readonly #means: OrderMeans;
   #last: Promise<unknown> = Promise.resolve();
@@ -109,6 +116,21 @@ export class Orders {
       if (Date.now() > until) return false;
       await delay(1);
     }
+  }
+
+  /** Have a box out of the way for work on it, or back: traffic that it serves moves first, hitless, to the best other. */
+  async maintain(word: string, on: boolean): Promise<OrderResult> {
+    const { boxes } = this.#means.config(), board = this.#means.map()?.board;
+    const box = namedBox(boxes, word);
+    if (!on || board === undefined || box === null || readPath(board) !== box) return this.member(word, !on);
+    const relief = reliefFor(box, this.#means.status().boxes, boxes);
+    if (relief === null) {
+      return refuse(box, `the ${box} serves, and no other box is alive and warm to relieve it`);
+    }
+    const moved = await this.moveTo(relief, false);
+    if (!moved.ok) return moved;
+    const left = await this.member(word, false);
+    return { ...left, text: `${moved.text}; ${left.text}`, tookUs: moved.tookUs };
   }
 
   /** Let a box join or leave, for good. */

@@ -293,6 +293,11 @@ export interface NodeControl {
   join(options: { box: string }): Promise<OrderResult>;
   /** A box leaves. Refused while it serves. */
   leave(options: { box: string }): Promise<OrderResult>;
+  /**
+   * A box is to be worked on, or was: it leaves, relieved first by the best other if it serves; or it joins. Refused, with
+   * nothing changed, where no other box is alive and warm.
+   */
+  maintain(options: { box: string; on: boolean }): Promise<OrderResult>;
   /** Validates and takes over a changed configuration; problems leave the old one in force. */
   reload(): Promise<{ ok: boolean; text: string }>;
   /** Probes through the boxes, and what real traffic shows. */

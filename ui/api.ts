@@ -43,6 +43,7 @@ const ROUTES: Readonly<Record<string, "GET" | "POST">> = {
   "/api/v1/boxes": "GET",
   "/api/v1/boxes/join": "POST",
   "/api/v1/boxes/leave": "POST",
+  "/api/v1/boxes/maintain": "POST",
   "/api/v1/switchover": "POST",
   "/api/v1/failback": "POST",
   "/api/v1/reload": "POST",
@@ -111,6 +112,11 @@ function addOrders(app: Hono, control: NodeControl): void {
       return carriedOut(c, await control[change]({ box: boxOf(await bodyOf(c, ["box"])) }));
     });
   }
+  app.post("/api/v1/boxes/maintain", async (c) => {
+    const body = await bodyOf(c, ["box", "on"]);
+    if (typeof body.on !== "boolean") throw bad(`"on" is ${JSON.stringify(body.on)}, not true or false`);
+    return carriedOut(c, await control.maintain({ box: boxOf(body), on: body.on }));
+  });
 }
 
 function addCaptures(app: Hono, { captures }: NodeControl): void {

@@ -98,6 +98,15 @@ export async function listEvents(node: RemoteNode, options: Options, terminal: T
   return EXIT.ok;
 }
 
+/** `box` and `maintenance`. */
+export function ofBoxes(node: RemoteNode, invocation: Invocation, terminal: Terminal): Promise<Exit> {
+  const { command, options, arguments: [box = ""] } = invocation;
+  const [noun, verb] = command.name.split(" ");
+  if (noun === "maintenance") return maintain(node, verb === "on", box, terminal);
+  if (verb === "list") return listBoxes(node, options, terminal);
+  return changeMember(node, verb === "join" ? "join" : "leave", box, terminal);
+}
+
 /** Every box with what it is called, whether it is a member, and what it does. */
 export async function listBoxes(node: RemoteNode, options: Options, terminal: Terminal): Promise<Exit> {
   const { boxes } = await node.status();
@@ -114,6 +123,18 @@ export async function changeMember(
   const result = await node.member(change, box);
   if (result.ok) terminal.out(`${result.text}\n`);
   else terminal.err(`Cannot let ${box} ${change}: ${result.text}\n`);
+  return result.ok ? EXIT.ok : EXIT.failed;
+}
+
+export async function maintain(
+  node: RemoteNode,
+  on: boolean,
+  box: string,
+  terminal: Terminal,
+): Promise<Exit> {
+  const result = await node.maintain(box, on);
+  if (result.ok) terminal.out(`${result.text}\n`);
+  else terminal.err(`Cannot switch maintenance of ${box} ${on ? "on" : "off"}: ${result.text}\n`);
   return result.ok ? EXIT.ok : EXIT.failed;
 }
 

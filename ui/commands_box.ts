@@ -34,7 +34,29 @@ export function boxCommands(
       text: "Refused while it serves. That lasts over restarts, until it joins.",
       arguments: [BOX],
       options: remote,
-      examples: [{ line: "remediate box leave redundant-2", help: "Before it is maintained." }],
+      examples: [{ line: "remediate box leave redundant-2", help: "It is lent to somebody." }],
+      exits,
+    },
+    {
+      name: "maintenance on",
+      summary: "Have a box out of the way before you work on it",
+      text:
+        "If it serves, the traffic moves first, without loss, to the best other box that is alive and warm; " +
+        "without one nothing changes. Then it leaves: no copies, no takeover, over restarts as well.",
+      arguments: [BOX],
+      options: remote,
+      examples: [{ line: "remediate maintenance on primary", help: "Before its software is updated." }],
+      exits,
+    },
+    {
+      name: "maintenance off",
+      summary: "Have a box back after work on it",
+      text:
+        "It joins: it gets copies at once and is chosen when it has been there for failover.hold_up_ms. The " +
+        "traffic comes back to the primary as failover.failback says.",
+      arguments: [BOX],
+      options: remote,
+      examples: [{ line: "remediate maintenance off primary", help: "The work is done." }],
       exits,
     },
   ];

@@ -134,6 +134,32 @@ Deno.test("who has left stays away over restarts of control and of the plane, an
   await node.until("the third box serving", ({ path }) => path === "redundant-2");
 });
 
+Deno.test("maintenance relieves a box under load without a frame lost, and keeps it out over a restart", async () => {
+  await using wire = await Wire.up(2);
+  await wire.box("primary");
+  await wire.box("redundant");
+  const node = await TestNode.start(wire, { preset: "nat", failover: PATIENT });
+  const drops = machineDrops();
+  const load = await wire.load(PER_SECOND, { flows: 16 });
+  await load.more(300);
+  const on = await node.maintain("primary", true);
+  assert.deepEqual([on.ok, on.path], [true, "redundant"], on.text);
+  assert.match(on.text, /^traffic goes by the redundant box; the primary left/);
+  await node.endControl("SIGTERM");
+  await node.startControl();
+  assert.deepEqual((await node.status()).boxes.map(({ member }) => member), [false, true]);
+  assert.match((await node.maintain("redundant", true)).text, /no other box is alive and warm to relieve it/);
+  assert.ok((await node.maintain("primary", false)).ok);
+  await node.until("the primary warm", ({ boxes }) => boxes[0]!.light === "green");
+  const back = await node.maintain("redundant", true);
+  assert.deepEqual([back.ok, back.path], [true, "primary"], back.text);
+  await load.more(300);
+  const { lost, duplicated, foreign, sent } = await load.stop();
+  console.log(`maintenance of both boxes: ${lost} of ${sent} lost`);
+  const ours = Math.max(0, lost - (machineDrops() - drops));
+  assert.deepEqual({ ours, duplicated, foreign }, { ours: 0, duplicated: 0, foreign: 0 });
+});
+
 for (const cores of [1, 2]) {
   Deno.test(`a further box comes by reload under load, without a frame lost, on ${cores} cores`, async () => {
     await using wire = await Wire.up(3);

@@ -240,6 +240,10 @@ export class TestNode {
     return this.#remote.order(name, { force, ...(box && { box }) });
   }
 
+  maintain(box: string, on: boolean): Promise<OrderResult> {
+    return this.#remote.maintain(box, on);
+  }
+
   member(change: "join" | "leave", box: string): Promise<OrderResult> {
     return this.#remote.member(change, box);
   }

@@ -1,7 +1,7 @@
 /** Which box people mean, and where a switchover leads that names none. */
 import assert from "node:assert/strict";
 import type { BoxConfig } from "../../../appliance/config.ts";
-import { chooseSpare, namedBox } from "../../../appliance/orders.ts";
+import { chooseSpare, namedBox, reliefFor } from "../../../appliance/orders.ts";
 import { boxView } from "../ui/fake_node.ts";
 
 const BOXES: readonly BoxConfig[] = [
@@ -26,4 +26,14 @@ Deno.test("chooseSpare() is the first green one by rank, and never the primary",
     chooseSpare([boxView("primary"), boxView("redundant", { light: "red" }), dead], BOXES),
     "redundant-2",
   );
+});
+
+Deno.test("reliefFor() is the first member by rank that is green, the primary too, or nobody", () => {
+  const views = [boxView("primary"), boxView("redundant"), boxView("redundant-2")];
+  assert.equal(reliefFor("primary", views, BOXES), "redundant-2");
+  assert.equal(reliefFor("redundant", views, BOXES), "primary");
+  const away = boxView("redundant-2", { member: false });
+  assert.equal(reliefFor("primary", [...views.slice(0, 2), away], BOXES), "redundant");
+  const dead = boxView("redundant", { light: "red" });
+  assert.equal(reliefFor("primary", [views[0]!, dead, away], BOXES), null);
 });

@@ -188,12 +188,15 @@ Deno.test("makeApi() lists boxes, lets them join and leave, and refuses a body w
   assert.deepEqual(listed.boxes.map(({ box }) => box), ["primary", "redundant"]);
   assert.equal((await send("/api/v1/boxes/join", { box: "fw-c" })).status, 200);
   assert.match(refused(await send("/api/v1/boxes/leave", {}), 400), /"box" is undefined/);
+  assert.equal((await send("/api/v1/boxes/maintain", { box: "primary", on: true })).status, 200);
+  assert.match(refused(await send("/api/v1/boxes/maintain", { box: "primary", on: 1 }), 400), /"on" is 1/);
   assert.match(refused(await send("/api/v1/switchover", { box: "" }), 400), /"box" is ""/);
   assert.equal((await send("/api/v1/switchover", { box: "redundant-2" })).status, 200);
   node.result = { ok: false, path: "primary", text: "it serves", tookUs: null };
   assert.match(refused(await send("/api/v1/boxes/leave", { box: "primary" }), 409), /it serves/);
   assert.deepEqual(node.calls.filter((call) => call !== "status"), [
     'join {"box":"fw-c"}',
+    'maintain {"box":"primary","on":true}',
     'switchover {"force":false,"box":"redundant-2"}',
     'leave {"box":"primary"}',
   ]);

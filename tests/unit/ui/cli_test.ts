@@ -8,6 +8,7 @@ import {
   listBoxes,
   listEvents,
   listFlows,
+  maintain,
   reportCheck,
   reportFindings,
   showStatus,
@@ -56,6 +57,7 @@ function remote(control: FakeNode): RemoteNode {
     probes: () => Promise.resolve(control.probes()),
     order: (name, options) => control[name](options),
     member: (change, box) => control[change]({ box }),
+    maintain: (box, on) => control.maintain({ box, on }),
     reload: () => control.reload(),
     drill: (box) => control.drills.run(box as "primary" | null),
     drills: () => Promise.resolve(control.drills.list()),
@@ -169,6 +171,18 @@ Deno.test("listBoxes() shows each box with its names and its duty, those that le
     ["redundant", "-", "standby", "green", "120", "110", "links up"],
     ["redundant-2", "fw-c", "away", "yellow", "120", "110", "it has left"],
   ]);
+});
+
+Deno.test("maintain() says what came of it, and what it could not do", async () => {
+  const control = fakeNode();
+  control.result = { ok: true, path: "redundant", text: "the primary left", tookUs: 3 };
+  const done = screen(), refused = screen();
+  assert.equal(await maintain(remote(control), true, "primary", done), 0);
+  assert.equal(done.stdout, "the primary left\n");
+  control.result = { ok: false, path: "primary", text: "nobody relieves it", tookUs: null };
+  assert.equal(await maintain(remote(control), true, "primary", refused), 1);
+  assert.equal(refused.stderr, "Cannot switch maintenance of primary on: nobody relieves it\n");
+  assert.deepEqual(control.calls, Array(2).fill('maintain {"box":"primary","on":true}'));
 });
 
 Deno.test("changeMember() says what came of it, and names the box where it is refused", async () => {

@@ -196,6 +196,8 @@ export function streamOf(...pieces: readonly Uint8Array[]): CaptureAnswer {
   return { ok: true, stream: ReadableStream.from(pieces) };
 }
 
+const ORDERS = ["switchover", "failback", "join", "leave", "maintain"] as const;
+
 export function fakeNode(): FakeNode {
   const calls: string[] = [];
   const note = (name: string, options?: object) =>
@@ -220,22 +222,10 @@ export function fakeNode(): FakeNode {
       return [eventView(1), eventView(2), eventView(3)].slice(0, options.limit);
     },
     probes: () => (note("probes"), PROBE_LISTING),
-    switchover(options) {
-      note("switchover", options);
+    ...Object.fromEntries(ORDERS.map((name) => [name, function (this: FakeNode, options: object) {
+      note(name, options);
       return Promise.resolve(this.result);
-    },
-    failback(options) {
-      note("failback", options);
-      return Promise.resolve(this.result);
-    },
-    join(options) {
-      note("join", options);
-      return Promise.resolve(this.result);
-    },
-    leave(options) {
-      note("leave", options);
-      return Promise.resolve(this.result);
-    },
+    }])) as Pick<FakeNode, typeof ORDERS[number]>,
     reload() {
       note("reload");
       return Promise.resolve(this.reloaded);
