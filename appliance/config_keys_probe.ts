@@ -71,7 +71,11 @@ export const PROBE = {
     help: "Which box is probed. The one that stands by is probed as well: that proves that it would forward.",
   },
   interval_ms: {
-    ...integer([1, 60000], null, "Time from one probe to the next, each way and box."),
+    ...integer(
+      [1, 60000],
+      null,
+      "Time from one probe to the next, each way and box. Less than `failover.votes.probe_stale_ms`.",
+    ),
     absent: "3, or 50 if it is to be answered",
     example: "3",
   },

@@ -78,6 +78,12 @@ function times(view: View, path: string): void {
     const most = `${TIMEOUT_INTERVALS_MAX * interval} at most`;
     view.problem(`${path}.timeout_ms`, `is more than ${TIMEOUT_INTERVALS_MAX} times interval_ms`, most);
   }
+  const stale = view.number("failover.votes.probe_stale_ms");
+  if (interval !== null && stale !== null && interval >= stale) {
+    const reason =
+      `is not below failover.votes.probe_stale_ms (${stale}): what a probe said would not last to the next`;
+    view.problem(`${path}.interval_ms`, reason, `less than ${stale}`);
+  }
   const stall = view.number("failover.stall_ms");
   if (timeout !== null && stall !== null && timeout < stall) {
     const reason =

@@ -59,6 +59,15 @@ Deno.test("the pace follows what is expected, and a timeout has a bound", () => 
   assert.deepEqual(faults(...PROBE, ...ENDS, "interval_ms = 1", "timeout_ms = 51"), [
     "probe[0].timeout_ms is more than 50 times interval_ms",
   ]);
+  const slow = faults(...PROBE, ...ENDS, "interval_ms = 3000");
+  assert.deepEqual(slow, [
+    "probe[0].interval_ms is not below failover.votes.probe_stale_ms (3000): " +
+    "what a probe said would not last to the next",
+  ]);
+  assert.deepEqual(
+    faults(...PROBE, ...ENDS, "interval_ms = 3000", "[failover.votes]", "probe_stale_ms = 4000"),
+    [],
+  );
   const { warnings } = parse(...PROBE, ...ENDS, "timeout_ms = 4");
   assert.match(warnings[0]!.reason, /the node's own stall would pass for a lost probe/);
 });
