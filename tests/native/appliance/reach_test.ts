@@ -6,8 +6,11 @@ import { openNative, type ReachQuestion } from "../../../filter/dpdk.ts";
 
 const ECONNREFUSED = 111, ENODEV = 19, EINVAL = 22;
 
+/** Loaded once: the library stays while the process lives, as in control. */
+const native = openNative();
+
 function ask(question: Partial<ReachQuestion>): Promise<number> {
-  return openNative().reach({
+  return native.reach({
     kind: "icmp",
     address: "127.0.0.1",
     port: 0,
