@@ -161,7 +161,11 @@ static void replay_one(struct plane *p, uint32_t side, const struct rm_place *ol
     return drop(p, r, RM_COUNT_REPLAY_DROPPED);
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
   listen(p, side);
-  if (oldest->frame == m) play(p, side, rm_kept_take(&r->kept), flow, &packet);
+  if (oldest->frame != m) return;
+  /* Straight through no box lets it out again: this is where it passes, and what the old box still hands over is second. */
+  if (serving(p) < 0 && !rm_once_passes(&p->crew->once, p->reflex.switch_number, print_of(&oldest->trace, side), true))
+    return drop(p, r, RM_COUNT_REPLAY_SEEN);
+  play(p, side, rm_kept_take(&r->kept), flow, &packet);
 }
 
 /* Have all that see what comes out on the other side heard of the switch? What they took before is in their logs then. */

@@ -4,7 +4,8 @@
  * A load whose frames are numbered tells what was lost, doubled or overtaken.
  */
 import assert from "node:assert/strict";
-import type { NodeStatus } from "../../appliance/view.ts";
+import type { NodeStatus, Role } from "../../appliance/view.ts";
+import { CLIENT4, datagram, SERVER4 } from "../support/cast.ts";
 import { type NodeSettings, TestNode } from "../support/node.ts";
 import { machineDrops, Wire } from "../support/wire.ts";
 
@@ -51,3 +52,25 @@ for (const cores of [1, 2]) {
     assert.ok(counter(status, "replayed") > 0);
   });
 }
+
+Deno.test("what went straight through by replay is dropped when the dead box hands it over after all", async () => {
+  await using wire = await Wire.up();
+  const node = await TestNode.start(wire, {
+    failover: ["silence_ms = 0", "hold_ring_ms = 1000", "drain_ms = 1000", 'dead_policy = "forward"'],
+  });
+  const bench = await wire.bench();
+  const frame = datagram([CLIENT4, SERVER4]);
+  const at = (role: Role) =>
+    bench.arrivals.filter((one) => one.role === role && one.bytes.toHex() === frame.toHex()).length;
+  const arrives = (role: Role) => bench.until(() => at(role) > 0, `the frame at ${role}`);
+  await wire.link("redundant-in", "down");
+  await node.until("no spare", ({ light }) => light === "yellow");
+  await bench.send("upstream", frame);
+  await arrives("primary-in");
+  await wire.link("primary-in", "down");
+  await arrives("downstream");
+  await bench.send("primary-out", frame);
+  await node.until("the second one dropped", (status) => counter(status, "replay_seen") === 1);
+  assert.equal(at("downstream"), 1);
+  assert.equal(counter(await node.status(), "replayed"), 1);
+});
