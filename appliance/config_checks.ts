@@ -217,6 +217,9 @@ function failover(view: View): void {
   if (view.is("failover.failback", "manual") && view.shape.given.has("failover.failback_after_s")) {
     view.warning("failover.failback_after_s", 'has no effect while failover.failback is "manual"');
   }
+  if (view.is("failover.failback", "manual") && view.shape.given.has("failover.failback_window")) {
+    view.warning("failover.failback_window", 'has no effect while failover.failback is "manual"');
+  }
   if (view.is("failover.bypass", "on_failure") && view.is("failover.dead_policy", "block")) {
     const reason = 'would pass traffic around the boxes, which failover.dead_policy = "block" forbids';
     view.problem("failover.bypass", reason, '"off"');

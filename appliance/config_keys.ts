@@ -18,6 +18,7 @@ import { GREY, PROBE } from "./config_keys_probe.ts";
 import { KINDS, PORTS, REDUNDANT, STAGE } from "./config_keys_ports.ts";
 import { PLANE } from "./config_plane.ts";
 import { SOCKET_BYTES_MAX } from "./config_ports.ts";
+import { parseWindow } from "./failover/window.ts";
 
 export { PLANE, PORTS, REDUNDANT, STAGE };
 export { REDUNDANT_MAX, STAGES_MAX } from "./config_keys_ports.ts";
@@ -241,6 +242,16 @@ export const FAILOVER = {
     max: 86400,
     default: 60,
     help: 'With `failback = "automatic"`: how long the primary has to be alive without a fault before.',
+  },
+  failback_window: {
+    type: "text",
+    default: null,
+    absent: "at any time",
+    form: "two times of a day, as 02:00-04:30",
+    fault: (text) => parseWindow(text) === null ? "is no span of a day" : null,
+    example: "02:00-04:30",
+    help:
+      'With `failback = "automatic"`: only in these hours of the machine\'s time zone. May span midnight.',
   },
   ...SWITCHING,
 } as const satisfies Keys;

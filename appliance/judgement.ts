@@ -11,7 +11,7 @@ import type { Checks } from "./checks.ts";
 import type { Config } from "./config.ts";
 import { checkDetail } from "./detector_view.ts";
 import { Flaps } from "./failover/flaps.ts";
-import { judgePoint, POINT_START, type PointState } from "./failover/point.ts";
+import { judgePoint, POINT_START, pointOf, type PointState } from "./failover/point.ts";
 import { dampingEvent } from "./node_views.ts";
 import type { EventView, Path } from "./view.ts";
 
@@ -47,7 +47,7 @@ export class Judgement {
         suppressedUntilMs: this.flaps.reuseAtMs("primary", config.damping),
         ordered: seen.ordered,
       },
-      { failback: config.failback, failbackAfterMs: config.failbackAfterS * 1000 },
+      pointOf(config),
       now.wallMs,
     );
     this.#point = verdict.state;

@@ -2,14 +2,17 @@
  * The point of failover's judgement: when to go back to the primary without a person.
  *
  * The plane switches by reflex and never returns by itself. This decides the slow half: with automatic failback
- * the primary must have been alive without a break for the configured time, and a box that keeps dying is left alone for
+ * the primary must have been alive without a break for the configured time, the hour must be allowed, and a box that keeps dying is left alone for
  * as long as it is suppressed (damping.ts). What a person moved stays where it was put.
  */
 import type { Box, Path } from "../view.ts";
+import { type DayWindow, opensAtMs, parseWindow } from "./window.ts";
 
 export interface PointConfig {
   readonly failback: "manual" | "automatic";
   readonly failbackAfterMs: number;
+  /** The hours in which it may be; null: any. */
+  readonly window?: DayWindow | null;
 }
 
 export interface PointInput {
@@ -21,6 +24,18 @@ export interface PointInput {
   readonly suppressedUntilMs: number | null;
   /** The traffic is where it is by an order, not by reflex. */
   readonly ordered: boolean;
+}
+
+/** Out of the section [failover]. */
+export function pointOf(
+  { failback, failbackAfterS, failbackWindow }: {
+    readonly failback: "manual" | "automatic";
+    readonly failbackAfterS: number;
+    readonly failbackWindow: string | null;
+  },
+): PointConfig {
+  const window = failbackWindow === null ? null : parseWindow(failbackWindow);
+  return { failback, failbackAfterMs: failbackAfterS * 1000, window };
 }
 
 /** What has to be remembered from one look to the next. */
@@ -60,7 +75,8 @@ export function judgePoint(
     return { state: next, order: null, failbackAtMs: null };
   }
   const { suppressedUntilMs } = input;
-  const failbackAtMs = Math.max(aliveSinceMs + config.failbackAfterMs, suppressedUntilMs ?? 0);
+  const earnedMs = Math.max(aliveSinceMs + config.failbackAfterMs, suppressedUntilMs ?? 0);
+  const failbackAtMs = config.window ? opensAtMs(config.window, Math.max(earnedMs, nowMs)) : earnedMs;
   const due = nowMs >= failbackAtMs && suppressedUntilMs === null;
   return { state: next, order: due ? "primary" : null, failbackAtMs };
 }

@@ -5,7 +5,7 @@
  * made an order: the box that serves becomes the first, and the way back is a judgement, as it is for the plane
  * (../point.ts). A box that one switch has lost may not serve on the other either. Pure.
  */
-import { judgePoint, POINT_START, type PointConfig, type PointState } from "../point.ts";
+import { judgePoint, POINT_START, type PointConfig, pointOf, type PointState } from "../point.ts";
 import type { Judgement } from "./plan.ts";
 
 export interface BoxesState {
@@ -26,13 +26,9 @@ export interface BoxesConfig extends PointConfig {
 
 /** Out of the section [failover]. */
 export function boxesOf(
-  { failback, failbackAfterS, holdUpMs }: {
-    readonly failback: "manual" | "automatic";
-    readonly failbackAfterS: number;
-    readonly holdUpMs: number;
-  },
+  failover: Parameters<typeof pointOf>[0] & { readonly holdUpMs: number },
 ): BoxesConfig {
-  return { failback, failbackAfterMs: failbackAfterS * 1000, holdUpMs };
+  return { ...pointOf(failover), holdUpMs: failover.holdUpMs };
 }
 
 export interface BoxesVerdict {

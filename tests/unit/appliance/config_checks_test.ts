@@ -111,6 +111,8 @@ Deno.test("parseConfig() refuses a failback that nothing could carry out", () =>
   const early = '[failover]\nfailback = "automatic"\nfailback_after_s = 1\nhold_up_ms = 3000\n';
   assert.match(reasons(early)[0]!, /^failover.failback_after_s is shorter than failover.hold_up_ms/);
   assert.match(warnings("[failover]\nfailback_after_s = 5\n")[0]!, /has no effect/);
+  assert.match(warnings('[failover]\nfailback_window = "22:00-02:00"\n')[0]!, /has no effect/);
+  assert.match(reasons('[failover]\nfailback_window = "2-4"\n')[0]!, /failback_window is no span of a day/);
 });
 
 Deno.test("parseConfig() keeps directories and sockets apart", () => {

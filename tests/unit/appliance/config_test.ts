@@ -61,6 +61,7 @@ Deno.test("parseConfig() fills in every default when only the ports are given", 
     deadPolicy: "forward",
     failback: "manual",
     failbackAfterS: 60,
+    failbackWindow: null,
     votes: {
       needed: 1,
       probe: 1,

@@ -7,6 +7,7 @@ import {
   type PointInput,
   type PointState,
 } from "../../../appliance/failover/point.ts";
+import { parseWindow } from "../../../appliance/failover/window.ts";
 import { type Path, PATHS } from "../../../appliance/view.ts";
 
 const AFTER_MS = 60_000;
@@ -88,4 +89,15 @@ Deno.test("judgePoint() leaves a suppressed primary alone, and says until when",
 Deno.test("judgePoint() leaves alone what a person moved", () => {
   const given = input("redundant", true, { ordered: true });
   assert.equal(firstOrder(POINT_START, given, AUTOMATIC, 0).atMs, null);
+});
+
+Deno.test("judgePoint() goes back in the hours it is given only, and not after them either", () => {
+  const config = { ...AUTOMATIC, window: parseWindow("02:00-04:00") };
+  const at = (text: string) => new Date(`2026-03-10T${text}`).getTime();
+  const given = input("redundant", true);
+  const evening = judgePoint(POINT_START, given, config, at("00:10"));
+  assert.deepEqual([evening.order, evening.failbackAtMs], [null, at("02:00")]);
+  const late = judgePoint(evening.state, given, config, at("05:00"));
+  assert.deepEqual([late.order, late.failbackAtMs], [null, at("02:00") + 24 * 3_600_000]);
+  assert.equal(judgePoint(evening.state, given, config, at("02:00")).order, "primary");
 });
