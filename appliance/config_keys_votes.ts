@@ -42,7 +42,7 @@ export const SILENCE = {
     type: "integer",
     min: 1,
     max: 86400,
-    default: 10,
+    default: 60,
     help: "So much steady traffic has to have come out of a box, each way, before it is judged earlier.",
   },
 } as const satisfies Keys;

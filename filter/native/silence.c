@@ -7,9 +7,9 @@
 #include "reflex.h"
 
 #define MARGIN 4       /* times what is usual */
-#define STEADY 10      /* a way without a pause for this part of the time to learn is steady */
-#define FORGET 256     /* part of what is remembered that goes each second: half of it in three minutes */
-#define FORGET_S_MAX 4096
+#define STEADY 60      /* a way without a pause for this part of the time to learn is steady */
+#define FORGET 2048    /* part of what is remembered that goes each second: half of it in 24 minutes */
+#define FORGET_S_MAX 8192
 
 static void forget(struct learnt *l, uint64_t now) {
   uint64_t seconds = now > l->decayed_ns ? (now - l->decayed_ns) / RM_S : 0;

@@ -165,6 +165,9 @@ function start(system: System, lab: Lab, kit: Kit): Promise<Standing> {
   }
 }
 
+/** Each system has carried the traffic for so long before the first death: what is learnt of a box is learnt by then. */
+const SERVICE_MS = 12_000;
+
 /** The streams every trial runs. */
 export function streamsOf(ms: number) {
   return { from: "c1", to: "s1", address: SERVER, ms };
@@ -202,6 +205,7 @@ export async function withSystem(
     const standing = await start(system, lab, kit);
     try {
       await settle(standing, kit);
+      await runStreams(lab, kit.programs, streamsOf(SERVICE_MS));
       await work(standing);
     } finally {
       await standing.stop();

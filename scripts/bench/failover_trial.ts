@@ -32,6 +32,8 @@ export interface Trial {
 
 const BEFORE_MS = 300;
 const PREPARE_MS = 350;
+/** Traffic before a death that begins by the clock: a box in service has some, and steadiness shows only in it. */
+const STEADY_MS = 1_500;
 
 function judge({ streams: [probe, fast], noticedNs, eventNs }: StreamsReport, cause: string | null): Trial {
   const firsts = [probe.firstOtherNs, fast.firstOtherNs].filter((ns) => ns > 0);
@@ -57,7 +59,7 @@ async function prepare(standing: Standing, death: Death): Promise<StreamEvent> {
     // Between two bridges each side has a peer of its own; one of them is watched.
     return { kind: "cut", box: box.name, peer, atMs: BEFORE_MS, interfaces: [box.inside, box.outside] };
   }
-  const wallS = Math.ceil((Date.now() + PREPARE_MS + BEFORE_MS) / 1_000);
+  const wallS = Math.ceil((Date.now() + PREPARE_MS + STEADY_MS) / 1_000);
   await lab.exec(box.name, failureAction(death, box, wallS).argv);
   return { kind: "at", wallS };
 }

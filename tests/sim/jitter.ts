@@ -2,7 +2,7 @@
  * Boxes that hiccup, under traffic that pauses: what learnt silence has to live with.
  *
  * One box, the reflexes of the plane, nothing else: a life of some seconds in turns of half a millisecond, then its death. The
- * settings are the defaults of the node but for the time to learn, which is a tenth.
+ * settings are the defaults of the node but for the time to learn, which is a sixtieth.
  */
 import type { Random } from "../../filter/random.ts";
 import type { Reflex } from "./reflex.ts";
