@@ -12,11 +12,11 @@ import { sleep } from "../../scripts/lab/process.ts";
 import { DummySwitch } from "../support/dummy_switch.ts";
 import { DOWN, FakeSwitch, LIVE, type Packet, port } from "../support/fake_switch.ts";
 import { missingSwitch } from "../support/switch_lab.ts";
-import { bothSides, GROUP_FIRST } from "../support/switch_settings.ts";
+import { bothSides, DAMPING, GROUP_FIRST } from "../support/switch_settings.ts";
 
 const missing = missingSwitch();
 const NAMES = ["up", "down", "pin", "pout", "rin", "rout"] as const;
-const BOXES = { failback: "manual", failbackAfterMs: 60_000, holdUpMs: 1000 } as const;
+const BOXES = { failback: "manual", failbackAfterMs: 60_000, holdUpMs: 1000, damping: DAMPING } as const;
 const SYN = ["tcp,tcp_flags=syn", { eth_type: 0x0800n, ip_proto: 6n, tcp_flags: 2n }] as const;
 const ACK = ["tcp,tcp_flags=ack", { eth_type: 0x0800n, ip_proto: 6n, tcp_flags: 0x10n }] as const;
 /** What enters where: state and data from outside, data from each box. */

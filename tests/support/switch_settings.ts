@@ -3,6 +3,9 @@ import type { SwitchSettings } from "../../appliance/failover/external/settings.
 
 export const GROUP_FIRST = 21_000;
 
+/** Damping as by default. */
+export const DAMPING = { halfLifeS: 900, suppressAbove: 2000, reuseBelow: 750, suppressSMax: 3600 } as const;
+
 /** One switch with both sides: upstream 1, downstream 2, primary 3 and 4, redundant 5 and 6. */
 export function bothSides(more: Partial<SwitchSettings> = {}): SwitchSettings {
   return {

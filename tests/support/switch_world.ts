@@ -7,11 +7,16 @@ import { Externals, type ExternalsConfig } from "../../appliance/externals.ts";
 import type { Told } from "../../appliance/failover/external/describe.ts";
 import { addressText, type SwitchSettings } from "../../appliance/failover/external/settings.ts";
 import { FakeSwitch, port } from "./fake_switch.ts";
-import { bothSides } from "./switch_settings.ts";
+import { bothSides, DAMPING } from "./switch_settings.ts";
 
 const NAMES = ["up", "down", "pin", "pout", "rin", "rout"];
 export const DATA = { in_port: 1n, eth_type: 0x0800n, ip_proto: 17n };
-export const BOXES = { failback: "manual", failbackAfterMs: 60_000, holdUpMs: 3000 } as const;
+export const BOXES = {
+  failback: "manual",
+  failbackAfterMs: 60_000,
+  holdUpMs: 3000,
+  damping: DAMPING,
+} as const;
 
 export function aSwitch(datapath = 0x2an): FakeSwitch {
   return new FakeSwitch(datapath, NAMES.map((name, at) => port(at + 1, name)));

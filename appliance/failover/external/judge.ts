@@ -5,6 +5,7 @@
  * made an order: the box that serves becomes the first, and the way back is a judgement, as it is for the plane
  * (../point.ts). A box that one switch has lost may not serve on the other either. Pure.
  */
+import { type Damped, type DampingConfig, lookDamped, noteDeath, reuseAtMs, UNDAMPED } from "../damping.ts";
 import { judgePoint, POINT_START, type PointConfig, pointOf, type PointState } from "../point.ts";
 import type { Judgement } from "./plan.ts";
 
@@ -13,6 +14,8 @@ export interface BoxesState {
   /** When each box came back; null: it never was away, Infinity: it is away. */
   readonly returnedMs: readonly (number | null)[];
   readonly point: PointState;
+  /** Of each box: how often it died lately. */
+  readonly damped: readonly Damped[];
   readonly moves: number;
   /** The primary's deaths, as a clock that only has to change. */
   readonly deaths: number;
@@ -22,13 +25,14 @@ export interface BoxesState {
 
 export interface BoxesConfig extends PointConfig {
   readonly holdUpMs: number;
+  readonly damping: DampingConfig;
 }
 
 /** Out of the section [failover]. */
 export function boxesOf(
-  failover: Parameters<typeof pointOf>[0] & { readonly holdUpMs: number },
+  failover: Parameters<typeof pointOf>[0] & Pick<BoxesConfig, "holdUpMs" | "damping">,
 ): BoxesConfig {
-  return { ...pointOf(failover), holdUpMs: failover.holdUpMs };
+  return { ...pointOf(failover), holdUpMs: failover.holdUpMs, damping: failover.damping };
 }
 
 export interface BoxesVerdict {
@@ -40,7 +44,8 @@ export interface BoxesVerdict {
 
 export function boxesStart(order: readonly number[]): BoxesState {
   const returnedMs = order.map(() => null);
-  return { order, returnedMs, point: POINT_START, moves: 0, deaths: 0, ordered: false };
+  const damped = order.map(() => UNDAMPED);
+  return { order, returnedMs, point: POINT_START, damped, moves: 0, deaths: 0, ordered: false };
 }
 
 /** The boxes in their usual order, but `first` before all. */
@@ -66,16 +71,26 @@ export function judgeBoxes(
     return was === Infinity ? nowMs : was;
   });
   const usable = returnedMs.map((at) => at === null || nowMs - at >= config.holdUpMs);
-  const died = returnedMs[0] === Infinity && before.returnedMs[0] !== Infinity;
-  let state: BoxesState = { ...before, returnedMs, deaths: before.deaths + (died ? 1 : 0) };
+  const died = returnedMs.map((at, box) => at === Infinity && before.returnedMs[box] !== Infinity);
+  const damped = before.damped.map((was, box) =>
+    (died[box] ? noteDeath : lookDamped)(was, config.damping, nowMs)
+  );
+  let state: BoxesState = { ...before, returnedMs, damped, deaths: before.deaths + (died[0] ? 1 : 0) };
   const from = state.order[0] ?? 0;
   let moved: BoxesVerdict["moved"] = null;
-  const next = state.order.find((box) => usable[box] === true);
+  // One that died too often lately serves only where there is no other.
+  const steady = state.order.find((box) => usable[box] === true && !damped[box]!.suppressed);
+  const next = steady ?? state.order.find((box) => usable[box] === true);
   if (usable[from] !== true && next !== undefined) {
     moved = { from, to: next, cause: "link" };
     state = { ...state, order: orderFrom(next, state.order.length), moves: state.moves + 1, ordered: false };
   }
-  const verdict = judgePoint(state.point, pointInput(state, alive), config, nowMs);
+  const verdict = judgePoint(
+    state.point,
+    pointInput(state, alive, reuseAtMs(damped[0]!, config.damping)),
+    config,
+    nowMs,
+  );
   state = { ...state, point: verdict.state };
   if (verdict.order === "primary" && usable[0] === true) {
     moved = { from: state.order[0] ?? 0, to: 0, cause: "return" };
@@ -85,12 +100,12 @@ export function judgeBoxes(
   return { state, judgement: { order: state.order, out }, moved };
 }
 
-function pointInput(state: BoxesState, alive: readonly boolean[]) {
+function pointInput(state: BoxesState, alive: readonly boolean[], suppressedUntilMs: number | null) {
   return {
     path: state.order[0] === 0 ? "primary" : "redundant",
     alive: { primary: alive[0] === true, redundant: alive.slice(1).some(Boolean) },
     primaryDownNs: state.deaths,
-    suppressedUntilMs: null,
+    suppressedUntilMs,
     ordered: state.ordered,
   } as const;
 }

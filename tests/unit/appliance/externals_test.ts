@@ -78,6 +78,28 @@ Deno.test("Externals goes back by itself where failback is automatic, when the p
   assert.match(world.texts().at(-1)!, /from redundant to primary: the primary has been live for long enough/);
 });
 
+Deno.test("Externals leaves a primary alone that died too often lately, and uses it when no other is alive", () => {
+  const fake = aSwitch();
+  const world = new World([bothSides()], { failback: "automatic", failbackAfterMs: 5000 });
+  world.switches.set("tcp:192.0.2.1:6653", fake);
+  world.pass(300);
+  for (let death = 0; death < 3; death++) {
+    world.say(fake, fake.setState(3, DOWN));
+    world.pass(1000);
+    world.say(fake, fake.setState(3, LIVE));
+    world.pass(6000);
+  }
+  assert.deepEqual(fake.where(DATA), [5], "after the third death it does not return");
+  world.pass(60_000);
+  assert.deepEqual(fake.where(DATA), [5]);
+  world.say(fake, fake.setState(5, DOWN));
+  world.pass(1000);
+  assert.deepEqual(fake.where(DATA), [3], "better than none");
+  world.say(fake, fake.setState(5, LIVE));
+  world.pass(20_000);
+  assert.deepEqual(fake.where(DATA), [3]);
+});
+
 Deno.test("Externals refuses to move to a box that is not live, unless forced", () => {
   const { world, fake } = driven();
   world.say(fake, fake.setState(6, DOWN));
