@@ -19,6 +19,8 @@
 #define HICCUP 10     /* a silent box that is well again within so many silences had a hiccup */
 #define HANDED_OVER_NS 1000000u /* a box that says nothing for so long while nothing goes in holds nothing... */
 #define DOUBT_NS 5000000u       /* ... or so long, if frames are known that have not come out: it may have dropped them */
+#define PATIENCE 10   /* own stalls lengthen a pause to so many times at most */
+#define WORSE 2       /* a stall so many times as long as the one told last is told at once */
 #define USUAL 2       /* ... and for so many times as long as it is usually silent */
 
 static struct rm_box_view *view(struct reflex *r, uint32_t box) { return &r->board->live.box[box]; }
@@ -274,7 +276,8 @@ static void begin_move(struct reflex *r, uint32_t to, uint32_t order) {
   r->emptied = false;
   r->moving_to = to;
   r->moving_order = order;
-  r->moving_since = r->now;
+  r->moving_since = r->moving_quiet = r->now;
+  r->moving_stalled = r->stalled_ns;
 }
 
 static void judge_move(struct reflex *r) {
@@ -282,12 +285,14 @@ static void judge_move(struct reflex *r) {
   uint32_t to = r->moving_to;
   const struct box_state *from = &r->box[r->path];
   if (!box_alive(&r->box[to])) return end_move(r); /* stay where it is */
-  uint64_t since = from->seen_ns > r->moving_since ? from->seen_ns : r->moving_since;
+  uint64_t since = from->seen_ns > r->moving_quiet ? from->seen_ns : r->moving_quiet;
   uint64_t quiet = r->keeps ? DOUBT_NS : HANDED_OVER_NS;
   for (uint32_t side = 0; side < RM_SIDES; side++)
     if (USUAL * from->learnt[side].quiet_ns > quiet) quiet = USUAL * from->learnt[side].quiet_ns;
-  bool late = r->now >= r->moving_since + command(r)->pause_ns;
-  if (r->emptied || r->now >= since + quiet || late) go(r, to, RM_CAUSE_ORDER, r->moving_order);
+  /* What nobody has read yet is not quiet, and a time in which nobody looked is no time to hand over. */
+  uint64_t looked = r->now - r->behind_ns, late = r->moving_since + command(r)->pause_ns + r->stalled_ns - r->moving_stalled;
+  bool over = looked >= late || r->now >= r->moving_since + PATIENCE * command(r)->pause_ns;
+  if (r->emptied || looked >= since + quiet || over) go(r, to, RM_CAUSE_ORDER, r->moving_order);
 }
 
 /* A box that is dead, or has left. */
@@ -350,9 +355,11 @@ void reflex_own_stall(struct reflex *r, uint64_t lost_ns) {
     w->excused_ns += excused;
   }
   r->stalled_ns += lost_ns;
+  r->moving_quiet = r->now;
   rm_count(r->board, RM_COUNT_STALLS, 1, 0);
-  /* One event a second is enough to tell; the counter keeps the number. */
-  if (r->last_stall_ns && r->now - r->last_stall_ns < RM_S) return;
+  /* One event a second is enough to tell, unless it is far worse; the counter keeps the number. */
+  if (r->last_stall_ns && r->now - r->last_stall_ns < RM_S && lost_ns < WORSE * r->told_stall_ns) return;
   r->last_stall_ns = r->now;
+  r->told_stall_ns = lost_ns;
   event_write(r->board, r->now, &(struct rm_event){.kind = RM_EVENT_STALL, .cause = RM_CAUSE_STALL, .silent_ns = lost_ns});
 }

@@ -56,11 +56,12 @@ struct reflex {
   enum rm_cause cause;       /* of that switch */
   uint64_t path_since;
   uint64_t drain_until;      /* the old box's output still passes, and no copies are made that it would hand over too */
-  uint64_t last_stall_ns;
+  uint64_t last_stall_ns, told_stall_ns; /* when one was told of, and how long it was */
   /* A planned switch that waits for the old box: frames from outside are held back meanwhile (pause.c). */
   bool moving, emptied, keeps; /* emptied: all that went in has come out; keeps: somebody watches for that */
   uint32_t moving_to, moving_order;
-  uint64_t moving_since;
+  uint64_t moving_since, moving_stalled, moving_quiet; /* ... stalled_ns then, and since when quiet counts */
+  uint64_t behind_ns;        /* for so long the slowest worker has not looked */
   uint64_t stalled_ns;       /* how long the node has stood still in all */
   struct box_state box[RM_BOXES];
   bool watching;             /* silence was judged in the last turn */

@@ -213,6 +213,7 @@ void crew_judge(struct plane *p) {
   uint64_t moved[RM_SIDES] = {0}, to[RM_SIDES];
   /* When each looked is read before what it saw. */
   for (uint32_t s = 0; s < RM_SIDES; s++) moved[s] = crew_unseen_ns(p, 1 - s);
+  r->behind_ns = moved[0] > moved[1] ? moved[0] : moved[1];
   fold(p);
   for (uint32_t s = 0; s < RM_SIDES; s++) {
     struct way *w = &r->way[s];

@@ -53,6 +53,17 @@ function isWanted(name: string, filter: string | undefined): boolean {
   return pattern === undefined ? name.includes(filter) : new RegExp(pattern).test(name);
 }
 
+const REASON_START = 200;
+const REASON_END = 400;
+
+/** What a failure said, on one line and without its stack: how it begins and how it ends. */
+function reason(body: string): string {
+  const text = unescape(/<(?:failure|error)[^>]*>([\s\S]*?)<\/(?:failure|error)>/.exec(body)?.[1] ?? "");
+  const said = text.split("\n").filter((line) => !/^\s+at /.test(line)).join(" ").replace(/\s+/g, " ").trim();
+  if (said.length <= REASON_START + REASON_END) return said;
+  return `${said.slice(0, REASON_START)} ... ${said.slice(-REASON_END)}`;
+}
+
 /** Totals of a JUnit file as `deno test` writes it; every test and every step counts. What a filter leaves out stands
  * there as skipped, and does not count. */
 export function fromJunit(xml: string, filter?: string): Tally {
@@ -63,7 +74,7 @@ export function fromJunit(xml: string, filter?: string): Tally {
     const [, attributes = "", body = ""] = found;
     const name = attribute(attributes, "name");
     const where = attribute(attributes, "classname").replace(/^\.\//, "");
-    if (/<(failure|error)[\s>]/.test(body)) failed.push(`${where}: ${name}`);
+    if (/<(failure|error)[\s>]/.test(body)) failed.push(`${where}: ${name}: ${reason(body)}`);
     else if (/<skipped/.test(body)) {
       if (isWanted(name, filter)) skipped.push(skippedLine(where, name));
     } else passed++;

@@ -3,6 +3,7 @@
  * accounted for, and that a connection of which both ends speak at once after a switch is seeded once, before either.
  */
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import type { NodeStatus } from "../../appliance/view.ts";
 import { renderStatus } from "../../ui/text.ts";
 import { painter } from "../../ui/paint.ts";
@@ -106,23 +107,44 @@ const WIRE_PORTS = {
   "redundant-out": "af_packet:r1",
 };
 
+/** How long the machine has kept the node from running at a time, at the longest. */
+async function longestStallMs(node: TestNode): Promise<number> {
+  const stalls = (await node.events()).filter(({ kind }) => kind === "stall");
+  return Math.max(0, ...stalls.map(({ silentUs }) => (silentUs ?? 0) / 1000));
+}
+
+/** Switches under load between two boxes as fast as wires. */
+async function switchedRun(cores: number) {
+  await using wire = await Wire.up();
+  await wire.lab.script(NODE_NS, WIRES);
+  const node = await TestNode.start(wire, { cores, ports: WIRE_PORTS, failover: PATIENT });
+  const drops = machineDrops();
+  const load = await wire.load(2 * PER_SECOND, { flows: 16 });
+  for (let i = 0; i < 5 * SWITCHES; i++) {
+    await load.more(200);
+    const result = await node.order(i % 2 === 0 ? "switchover" : "failback");
+    assert.ok(result.ok, result.text);
+  }
+  await load.more(500);
+  const { lost, reordered, duplicated, foreign } = await load.stop();
+  const ours = Math.max(0, lost - (machineDrops() - drops));
+  const seen = { ours, reordered, duplicated, foreign };
+  return { seen, stallMs: await longestStallMs(node), where: await node.whereabouts() };
+}
+
+/** What may wait for a box is 2048 frames: at this load a node that stands still for longer has more, and tells so. */
+const STALL_MS = 80;
+const TRIES = 5;
+
 for (const cores of [1, 2, 4]) {
   Deno.test(`on ${cores} core${cores > 1 ? "s" : ""} no frame overtakes another of its flow in a switch`, async () => {
-    await using wire = await Wire.up();
-    await wire.lab.script(NODE_NS, WIRES);
-    const node = await TestNode.start(wire, { cores, ports: WIRE_PORTS, failover: PATIENT });
-    const drops = machineDrops();
-    const load = await wire.load(2 * PER_SECOND, { flows: 16 });
-    for (let i = 0; i < 5 * SWITCHES; i++) {
-      await load.more(200);
-      const result = await node.order(i % 2 === 0 ? "switchover" : "failback");
-      assert.ok(result.ok, result.text);
-    }
-    await load.more(500);
-    const { lost, reordered, duplicated, foreign } = await load.stop();
-    const ours = Math.max(0, lost - (machineDrops() - drops));
     const expected = { ours: 0, reordered: 0, duplicated: 0, foreign: 0 };
-    assert.deepEqual({ ours, reordered, duplicated, foreign }, expected, await node.whereabouts());
+    for (let tries = 1;; tries++) {
+      const { seen, stallMs, where } = await switchedRun(cores);
+      if (tries === TRIES || stallMs < STALL_MS) return assert.deepEqual(seen, expected, where);
+      if (isDeepStrictEqual(seen, expected)) return;
+      console.log(`the machine stood still for ${stallMs} ms: once more`);
+    }
   });
 }
 

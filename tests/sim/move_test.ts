@@ -45,6 +45,40 @@ Deno.test("an order waits no longer than it may", async () => {
   assert.deepEqual(bench.turn(), ["switch primary -> redundant (order 1)"]);
 });
 
+Deno.test("the node's own stall is neither quiet nor part of the wait", async () => {
+  const { bench } = await moving();
+  using _ = bench;
+  bench.wait(0.5);
+  bench.reflex.out(1, 1);
+  assert.deepEqual(bench.turn(), []);
+  bench.wait(100);
+  bench.reflex.stall(100 * MS);
+  const told = (seen: readonly string[]) => seen.filter((text) => text.startsWith("switch"));
+  assert.deepEqual(told(bench.turn()), []);
+  for (let ms = 0; ms < 19; ms += 0.5) {
+    bench.reflex.out(1, 1);
+    bench.wait(0.5);
+    assert.deepEqual(told(bench.turn()), []);
+  }
+  bench.reflex.out(1, 1);
+  bench.wait(1);
+  assert.deepEqual(told(bench.turn()), ["switch primary -> redundant (order 1)"]);
+});
+
+Deno.test("a node that stands still all the time ends the wait in ten times its length", async () => {
+  const { bench } = await moving();
+  using _ = bench;
+  const told: string[] = [];
+  let ms = 0;
+  for (; ms < 400 && !told.some((text) => text.startsWith("switch")); ms += 10) {
+    bench.reflex.out(1, 1);
+    bench.wait(10);
+    bench.reflex.stall(10 * MS);
+    told.push(...bench.turn());
+  }
+  assert.equal(ms, 200);
+});
+
 Deno.test("a box that dies while traffic waits ends the wait: the old one by reflex, the new one by staying", async () => {
   const old = await moving();
   using _ = old.bench;

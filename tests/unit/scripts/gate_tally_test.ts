@@ -38,12 +38,19 @@ const end = { name: "group lab", code: 0, limitS: null, junit: null, output: "" 
 Deno.test("fromJunit() counts tests and names what failed or was skipped", () => {
   assert.deepEqual(fromJunit(XML), {
     passed: 2,
-    failed: ["tests/unit/a_test.ts: bad() \n fails"],
+    failed: ["tests/unit/a_test.ts: bad() \n fails: Error: <skipped/>"],
     skipped: [
       `tests/unit/a_test.ts: a() < b() & "c" (needs root)`,
       "tests/unit/a_test.ts: d() waits (no reason in its name)",
     ],
   });
+});
+
+Deno.test("fromJunit() says how a failure begins and ends, without its stack", () => {
+  const long = `Error: begins\n${"log ".repeat(500)}ends here\n    at file:///a.ts:1:2\n`;
+  const [failed] = fromJunit(XML.replace("Error: &lt;skipped/&gt;", long)).failed;
+  assert.match(failed!, /: Error: begins log .* \.\.\. .*log ends here$/);
+  assert.ok(failed!.length < 700);
 });
 
 Deno.test("fromJunit() does not count what a filter left out", () => {
