@@ -34,6 +34,8 @@ const TOP = decodeURIComponent(new URL("../..", import.meta.url).pathname).repla
 /** Turns of all systems; a lab costs seconds. */
 const ROUNDS_MAX = 4;
 const ORDERED = { times: 50, everyMs: 250 } as const;
+/** Longer than `silence_learn_s`: a node in service has learnt what is usual. */
+const SERVICE_MS = 62_000;
 const DEATHS = { times: 20, everyMs: 1_000 } as const;
 
 interface Found {
@@ -120,7 +122,13 @@ async function measurePlanned(options: Options, kit: Kit): Promise<Planned | nul
 async function measure(options: Options, lifetime: Lifetime): Promise<Found> {
   const features = await findFeatures(TOP);
   for (const { name } of features.missing) say(`not available: ${name}`);
-  const kit: Kit = { top: TOP, programs: await programs(TOP), lifetime, node: features.node };
+  const kit: Kit = {
+    top: TOP,
+    programs: await programs(TOP),
+    lifetime,
+    node: features.node,
+    serviceMs: SERVICE_MS,
+  };
   const from = look();
   const { rows, leftOut } = await measureTrials(options, kit);
   const planned = await measurePlanned(options, kit);

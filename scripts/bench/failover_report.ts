@@ -100,7 +100,8 @@ export const LEGEND =
 Counted: a cut from the moment before the kernel is asked to take both links down; everything else from the first frame
 that is dropped, by a rule that was there before and begins at a full second of the clock. With fewer than 100 trials p99
 is the worst. gap: longest time without an echo at the client. lost: medians of a trial. twice, reordered: of all trials.
-false: trials whose traffic had left the primary before anything happened; they are in no other column. seen by: what this node says it was.`;
+false: trials whose traffic had left the primary before anything happened; they are in no other column. seen by: what this node says it was.
+This node had been in service for a minute before its first death, and had learnt how long its box is usually silent.`;
 
 /** The bars on time, for what was measured of ours. */
 export function timeBars(rows: readonly Row[]): Bar[] {

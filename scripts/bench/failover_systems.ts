@@ -29,6 +29,8 @@ export interface Kit {
   readonly lifetime: Lifetime;
   /** What the node is configured with beyond its defaults, as far as it knows it. */
   readonly node: Pick<NodeOptions, "failover" | "more">;
+  /** A node carries the traffic for so long before its first death: what is learnt of a box is learnt by then. */
+  readonly serviceMs?: number;
 }
 
 /** A system that carries traffic. */
@@ -165,9 +167,6 @@ function start(system: System, lab: Lab, kit: Kit): Promise<Standing> {
   }
 }
 
-/** Each system has carried the traffic for so long before the first death: what is learnt of a box is learnt by then. */
-const SERVICE_MS = 12_000;
-
 /** The streams every trial runs. */
 export function streamsOf(ms: number) {
   return { from: "c1", to: "s1", address: SERVER, ms };
@@ -205,7 +204,7 @@ export async function withSystem(
     const standing = await start(system, lab, kit);
     try {
       await settle(standing, kit);
-      await runStreams(lab, kit.programs, streamsOf(SERVICE_MS));
+      if (kit.serviceMs && standing.node) await runStreams(lab, kit.programs, streamsOf(kit.serviceMs));
       await work(standing);
     } finally {
       await standing.stop();
