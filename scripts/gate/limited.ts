@@ -11,6 +11,8 @@ export interface Limited {
   readonly env?: Readonly<Record<string, string>>;
   /** Show the output while it comes. */
   readonly show: boolean;
+  /** Called with what it prints, as it comes. */
+  readonly hear?: (text: string) => void;
 }
 
 export interface Ended {
@@ -54,7 +56,9 @@ export async function runLimited(job: Limited): Promise<Ended> {
   const decoder = new TextDecoder();
   const take = (bytes: Uint8Array) => {
     if (job.show) Deno.stdout.writeSync(bytes);
-    output = (output + decoder.decode(bytes, { stream: true })).slice(-OUTPUT_MAX);
+    const text = decoder.decode(bytes, { stream: true });
+    job.hear?.(text);
+    output = (output + text).slice(-OUTPUT_MAX);
   };
   try {
     await Promise.all([follow(child.stdout, take), follow(child.stderr, take)]);
