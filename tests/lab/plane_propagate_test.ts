@@ -47,7 +47,7 @@ for (
     await wire.link("upstream", "up");
     await seen(wire, ROLES);
     await node.until("all links up", ({ ports }) => ports.every(({ link }) => link === "up"));
-    const events = (await node.events()).filter(({ cause }) => cause === "propagation");
+    const events = await node.untilEvents(2 * follow.length, ({ cause }) => cause === "propagation");
     assert.deepEqual(events.map(({ subject, after }) => `${subject} ${after}`), [
       ...follow.map((role) => `${role} down`),
       ...follow.map((role) => `${role} up`),

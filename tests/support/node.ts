@@ -218,6 +218,16 @@ export class TestNode {
     return this.#remote.events({ after: 0, limit: 1000 });
   }
 
+  /** The events that `is` asks for, once there are so many: the journal is written a little after the board. */
+  async untilEvents(count: number, is: (event: EventView) => boolean): Promise<readonly EventView[]> {
+    const deadline = Date.now() + UNTIL_MS_MAX;
+    for (;;) {
+      const found = (await this.events()).filter(is);
+      if (found.length >= count || Date.now() > deadline) return found;
+      await sleep(LOOK_MS);
+    }
+  }
+
   /** Probes, and what traffic shows. */
   probes(): Promise<ProbeListing> {
     return this.#remote.probes();
