@@ -30,6 +30,21 @@ export interface Balanced {
   readonly kit: Kit;
 }
 
+/**
+ * For a box that checks sequence windows and takes no second SYN of a connection it knows, so that a seed cannot bring
+ * its window up to date: it is kept there by pairs of a data packet and its ACK.
+ */
+const WINDOWED = [
+  "[[filter.rules]]",
+  'name = "windowed"',
+  "handshake = true",
+  "teardown = true",
+  "first_packets = 3",
+  "keepalive_s = 10",
+  "keepalive_window = true",
+  "seed = true",
+];
+
 /** After a primary has come back, before the traffic goes back to it. */
 const RETURN_MS = 300;
 const ANSWER_TRIES = 100;
@@ -89,7 +104,8 @@ export async function withBalancers<T>(
     await using lab = await Lab.up(topology, (early) => forget = kit.lifetime.add(() => early.down()));
     for (const { name } of lab.topology.boxes) await startBox(lab, name, balancer);
     const preset = setup === "simple" ? "none" : "lb";
-    const node = await LabNode.start(lab, { top: kit.top, preset, ...kit.node });
+    const rules = balancer === "ovs" && setup !== "simple" ? WINDOWED : [];
+    const node = await LabNode.start(lab, { top: kit.top, preset, rules, ...kit.node });
     try {
       await prepare?.(lab);
       await startServers(lab, kit.programs);
