@@ -6,6 +6,7 @@
 import type { Board } from "../filter/board.ts";
 import type { Now, Surroundings } from "./board_view.ts";
 import { outvotedReason, readDetectors } from "./detector_view.ts";
+import { readMatch } from "./match_view.ts";
 import {
   type Box,
   BOXES,
@@ -24,7 +25,7 @@ export interface Around {
   readonly ports: readonly PortView[];
   readonly path: Path;
   readonly now: Now;
-  readonly around: Pick<Surroundings, "names" | "damping" | "checkReason">;
+  readonly around: Pick<Surroundings, "names" | "damping" | "checkReason" | "unlike">;
 }
 
 export function readBox(board: Board, box: Box, { ports, path, now, around }: Around): BoxView {
@@ -37,6 +38,7 @@ export function readBox(board: Board, box: Box, { ports, path, now, around }: Ar
   ) => port.role);
   const check = around.checkReason?.(box) ?? null;
   const damping = around.damping?.(box) ?? null;
+  const unlike = !serving && (around.unlike?.(box) ?? false);
   const detectors = readDetectors(board, i, { monoNs: now.monoNs, ...(check !== null && { check }) });
   const [light, reason] = judgeBox({
     down,
@@ -47,6 +49,7 @@ export function readBox(board: Board, box: Box, { ports, path, now, around }: Ar
     outvoted: outvotedReason(detectors),
     forced: board.number("live.forgiven", i) !== 0,
     damping,
+    unlike,
   });
   return {
     box,
@@ -57,9 +60,15 @@ export function readBox(board: Board, box: Box, { ports, path, now, around }: Ar
     serving,
     detectors,
     damping,
+    match: serving ? null : { ...readMatch(board, i, connections(board)), alarm: unlike },
     inPackets: board.number("box.in_packets", i),
     outPackets: board.number("box.out_packets", i),
   };
+}
+
+/** Each has a flow on both sides; what begins at a box itself has one. */
+function connections(board: Board): number {
+  return Math.max(board.number("live.flows", 0), board.number("live.flows", 1));
 }
 
 interface Verdict {
@@ -73,6 +82,8 @@ interface Verdict {
   /** A forced order has overruled them. */
   readonly forced: boolean;
   readonly damping: DampingView | null;
+  /** Too few of the flows that live now would live on with it. */
+  readonly unlike: boolean;
 }
 
 function judgeBox(is: Verdict): [Light, string] {
@@ -86,6 +97,7 @@ function judgeBox(is: Verdict): [Light, string] {
   if (is.forced && is.outvoted !== null) return ["yellow", `serves by force, though ${is.outvoted}`];
   const well = is.serving ? "links up, serving" : "links up, standing by";
   // No good spare, however well it looks.
+  if (is.unlike) return ["yellow", `${well}, but would not carry on too many of the flows`];
   return is.damping?.suppressed
     ? ["yellow", `${well}, suppressed: it died too often lately`]
     : ["green", well];

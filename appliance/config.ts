@@ -23,6 +23,7 @@ import {
   FILTER,
   GREY,
   LOG,
+  MATCH,
   NODE,
   PLANE,
   PROBE,
@@ -79,6 +80,7 @@ export interface Config {
   readonly switches: readonly SwitchSettings[];
   readonly probes: readonly Probe[];
   readonly grey: Values<typeof GREY>;
+  readonly match: Values<typeof MATCH>;
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly drill: Values<typeof DRILL>;
   /** Names of the stages behind this one; stages.ts makes their configurations. */
@@ -186,6 +188,7 @@ function build(shape: Shape): Config {
     ),
     probes: elements(shape, "probe").map((path) => probeOf(section(shape, path, PROBE))),
     grey: section(shape, "grey", GREY),
+    match: section(shape, "match", MATCH),
     capture: captureOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
     stages: elements(shape, "stage").map((path) => String(shape.values.get(`${path}.name`))),

@@ -9,7 +9,7 @@ import { type FilterRule, PRESETS } from "../filter/rule.ts";
 import { checkBfd } from "./config_bfd.ts";
 import { drill } from "./config_checks_drill.ts";
 import { FAILOVER, PORTS, REDUNDANT_MAX, RULE, RULES_MAX, STAGES_MAX } from "./config_keys.ts";
-import { checks, silence, votes } from "./config_checks_failover.ts";
+import { checks, match, silence, votes } from "./config_checks_failover.ts";
 import { switches } from "./config_external.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
 import { probeChecks } from "./config_probes.ts";
@@ -34,6 +34,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
     silence,
     votes,
     checks,
+    match,
     memory,
     capture,
     drill,

@@ -70,6 +70,14 @@ function damping(view: View): void {
   }
 }
 
+/** An alarm that would never clear. */
+export function match(view: View): void {
+  const below = view.number("match.alarm_below"), from = view.number("match.clear_from");
+  if (below && from !== null && from < below) {
+    view.problem("match.clear_from", `is below match.alarm_below (${below})`, `${below} to 100`);
+  }
+}
+
 /** What each kind of check needs and cannot use. */
 const NEEDS = {
   icmp: { needs: ["address"], takes: ["address", "interface"] },

@@ -14,6 +14,7 @@ import { CHECK } from "./config_keys_check.ts";
 import { DAMPING, SILENCE, VOTES } from "./config_keys_votes.ts";
 import { SWITCH } from "./config_keys_external.ts";
 import { SWITCHING } from "./config_keys_switching.ts";
+import { MATCH } from "./config_keys_match.ts";
 import { GREY, PROBE } from "./config_keys_probe.ts";
 import { KINDS, PORTS, REDUNDANT, STAGE } from "./config_keys_ports.ts";
 import { PLANE } from "./config_plane.ts";
@@ -256,7 +257,7 @@ export const FAILOVER = {
   ...SWITCHING,
 } as const satisfies Keys;
 
-export { BFD, CAPTURE, CHECK, DAMPING, DRILL, GREY, PROBE, SWITCH, VOTES };
+export { BFD, CAPTURE, CHECK, DAMPING, DRILL, GREY, MATCH, PROBE, SWITCH, VOTES };
 
 export const API = {
   socket: {
@@ -338,6 +339,7 @@ export const SECTIONS: readonly Section[] = [
     "Frames of the node's own that go through the boxes, any number of them up to 16. What they find moves the traffic.",
   ),
   section("grey", GREY, "Loss, delay and repetition of real traffic through the serving box."),
+  section("match", MATCH, "How many of the live connections each standby would carry on."),
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
   section("drill", DRILL, "Canaries: connections of the node's own through the box that does not serve."),
   section("api", API, "The local API that the command line uses."),

@@ -12,11 +12,13 @@ import type { Config } from "./config.ts";
 import { checkDetail } from "./detector_view.ts";
 import { Flaps } from "./failover/flaps.ts";
 import { judgePoint, POINT_START, pointOf, type PointState } from "./failover/point.ts";
+import { MatchAlarms } from "./match_alarms.ts";
 import { dampingEvent } from "./node_views.ts";
 import type { EventView, Path } from "./view.ts";
 
 export interface Seen {
   readonly config: Config["failover"];
+  readonly match: Config["match"];
   readonly checks: ReturnType<Checks["boxes"]>;
   /** The traffic is where it is by an order, not by reflex. */
   readonly ordered: boolean;
@@ -25,11 +27,13 @@ export interface Seen {
 
 export class Judgement {
   readonly flaps = new Flaps();
+  readonly matches: MatchAlarms;
   readonly #tell: (event: EventView) => void;
   #point: PointState = POINT_START;
 
   constructor(tell: (event: EventView) => void) {
     this.#tell = tell;
+    this.matches = new MatchAlarms(tell);
   }
 
   /** @returns a path to order now; null: leave things as they are */
@@ -37,6 +41,7 @@ export class Judgement {
     const { config, now } = seen;
     this.#damp(board, seen);
     tellChecks(board, seen);
+    this.matches.look(board, seen.match, now);
     const alive = (i: number) => board.number("box.alive", i) === 1;
     const verdict = judgePoint(
       this.#point,

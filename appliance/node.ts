@@ -11,7 +11,8 @@ import { readAccepted, writeAccepted } from "./accepted.ts";
 import { type BfdKeys, readBfdKeys } from "./bfd_keys.ts";
 import { writeBfd } from "./bfd_command.ts";
 import { writeLeftBoxes, writeReflexes, writeRules } from "./board_command.ts";
-import { type FlowQuery, type Now, readEvents, readFlows, readPath, readStatus } from "./board_view.ts";
+import { type Now, readEvents, readPath, readStatus } from "./board_view.ts";
+import { type FlowQuery, readFlows } from "./flow_view.ts";
 import { Captures } from "./captures.ts";
 import { Drills } from "./drills.ts";
 import { Checks } from "./checks.ts";
@@ -264,6 +265,7 @@ export class Node implements NodeControl {
     if (board === undefined) return;
     const order = this.#judgement.look(board, {
       config: this.#config.failover,
+      match: this.#config.match,
       checks: this.#checks.boxes(),
       ordered: this.#journal.lastSwitch()?.cause === "order",
       now: this.#now(),
@@ -301,6 +303,7 @@ export class Node implements NodeControl {
       lastDrill: this.drills.last,
       checks: this.#checks.views(),
       checkReason: (box: Box) => this.#checks.boxes().get(box)?.reason ?? null,
+      unlike: (box: Box) => this.#judgement.matches.has(box),
       damping: (box: Box) => this.#judgement.flaps.view(box, this.#config.failover.damping),
       external: this.externals.views(),
     };

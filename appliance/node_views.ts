@@ -63,7 +63,7 @@ export function externalEvent(told: Told, boot: bigint, now: Now): EventView {
 /** How loud an event is in the log. */
 export function levelOf({ kind, cause }: EventView): "info" | "warn" {
   const isTrouble = kind === "external" && cause !== "connected" && cause !== "start";
-  return kind === "switch" || isTrouble ? "warn" : "info";
+  return kind === "switch" || isTrouble || cause === "unlike" ? "warn" : "info";
 }
 
 /** What ails an external switch ails the node: never green then, and red where a switch passes its boxes by. */

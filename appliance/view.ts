@@ -80,6 +80,30 @@ export interface WorkerView {
   readonly txPackets: number;
 }
 
+/** What a standby made of the openings of live connections, held against what the serving box made of them. */
+export interface MatchView {
+  /** It would carry them on. */
+  readonly equal: number;
+  /** It gave them another binding. */
+  readonly different: number;
+  /** It got a copy of the opening and handed nothing over. */
+  readonly dropped: number;
+  /** Not compared: older than the node, of a protocol of which nothing can be told, or not copied. */
+  readonly unknown: number;
+  /** Of those compared, 0..1; null: there are none. */
+  readonly share: number | null;
+  /** It has been so bad that it was told (`[match]`). */
+  readonly alarm: boolean;
+}
+
+/** What one standby made of one connection. */
+export interface TwinView {
+  readonly box: Box;
+  readonly verdict: "equal" | "different" | "dropped";
+  /** Of a different one, its own: who sends, then who it is for. Empty: not known any more. */
+  readonly binding: string;
+}
+
 export interface BoxView {
   readonly box: Box;
   /** What the configuration calls it; else the same. */
@@ -94,6 +118,8 @@ export interface BoxView {
   readonly detectors: readonly DetectorView[];
   /** Null: it has not died for long. */
   readonly damping: DampingView | null;
+  /** Null: it serves. */
+  readonly match: MatchView | null;
   readonly inPackets: number;
   readonly outPackets: number;
 }
@@ -156,12 +182,14 @@ export interface EventView {
   readonly boot: string;
   readonly wallMs: number;
   readonly monoUs: number;
-  readonly kind: EventKind | "plane" | "drill" | "external";
+  readonly kind: EventKind | "plane" | "drill" | "external" | "match";
   readonly cause:
     | Cause
     | "died"
     | "attached"
     | "damping"
+    | "unlike"
+    | "alike"
     // Of external switches:
     | "connected"
     | "lost"
@@ -192,6 +220,8 @@ export interface FlowView {
   readonly rule: string;
   /** The same connection seen on the other side of the box: the binding. Empty: not inferred. */
   readonly binding: string;
+  /** What standbys made of it; those not compared are left out. */
+  readonly standbys: readonly TwinView[];
 }
 
 export interface OrderResult {
@@ -279,7 +309,12 @@ export interface DrillControl {
 export interface NodeControl {
   status(): NodeStatus;
   /** At most `limit` flows, the busiest first. */
-  flows(options: { limit: number; side?: "upstream" | "downstream"; text?: string }): readonly FlowView[];
+  flows(options: {
+    limit: number;
+    side?: "upstream" | "downstream";
+    text?: string;
+    unlike?: boolean;
+  }): readonly FlowView[];
   /** Events with a sequence above `after`, oldest first, at most `limit`. */
   events(options: { after: number; limit: number }): readonly EventView[];
   /**

@@ -122,6 +122,11 @@ export class Board {
     throw new TypeError(`Cannot read ${name}: it is no number`);
   }
 
+  /** The 32-bit word at a byte of the board. */
+  word(at: number): number {
+    return this.#view.getUint32(at, true);
+  }
+
   big(name: string, i = 0): bigint {
     return this.#view.getBigUint64(this.offset(name, i), true);
   }

@@ -60,11 +60,19 @@ export function makeApi(control: NodeControl): Hono {
     return c.json(control.status());
   });
   app.get("/api/v1/flows", (c) => {
-    const given = query(c, ["limit", "side", "search"]);
+    const given = query(c, ["limit", "side", "search", "unlike"]);
     const side = sideOf(given.get("side"));
     const text = given.get("search");
     const limit = integer(given, "limit", { min: 1, max: LIMIT_MAX, or: 100 });
-    return c.json({ flows: control.flows({ limit, ...(side && { side }), ...(text && { text }) }) });
+    const unlike = flagOf(given, "unlike");
+    return c.json({
+      flows: control.flows({
+        limit,
+        ...(unlike && { unlike }),
+        ...(side && { side }),
+        ...(text && { text }),
+      }),
+    });
   });
   app.get("/api/v1/events", (c) => {
     const given = query(c, ["after", "limit"]);
@@ -194,8 +202,11 @@ export function readyFault(status: NodeStatus): string | null {
   const serving = status.boxes.find((box) => box.serving),
     spares = status.boxes.filter((box) => !box.serving);
   const dead = [serving, ...spares].find((box) => box?.light === "red");
-  const ready = serving?.light !== "red" && spares.some((box) => box.light !== "red" && box.member);
+  const ready = serving?.light !== "red" &&
+    spares.some((box) => box.light !== "red" && box.member && !box.match?.alarm);
   if (ready) return null;
+  const unlike = spares.find((box) => box.match?.alarm);
+  if (unlike && serving?.light !== "red") return `${unlike.box}: ${unlike.reason}`;
   return dead ? `the ${dead.box} is not alive: ${dead.reason}` : "there is no second box";
 }
 
@@ -268,6 +279,12 @@ function integer(
 function sideOf(text: string | undefined): "upstream" | "downstream" | undefined {
   if (text === undefined || text === "upstream" || text === "downstream") return text;
   throw bad(`The parameter "side" is "${text}"; accepted: "upstream" or "downstream"`);
+}
+
+function flagOf(given: ReadonlyMap<string, string>, name: string): boolean {
+  const text = given.get(name) ?? "false";
+  if (text === "true" || text === "false") return text === "true";
+  throw bad(`The parameter "${name}" is "${text}"; accepted: "true" or "false"`);
 }
 
 function boxOf({ box }: Readonly<Record<string, unknown>>): string {

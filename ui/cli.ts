@@ -12,7 +12,8 @@ import { NodeSilentError, type RemoteNode } from "./client.ts";
 import { EXIT, type Exit } from "./commands.ts";
 import { type Painter, painter } from "./paint.ts";
 import { renderProbes } from "./probe_text.ts";
-import { ratesBetween, renderBoxes, renderEvents, renderFlows, renderStatus } from "./text.ts";
+import { ratesBetween, renderBoxes, renderEvents, renderStatus } from "./text.ts";
+import { renderFlows } from "./text_flows.ts";
 
 /** Where words go, and what time it is. */
 export interface Terminal {
@@ -87,7 +88,13 @@ export async function listFlows(node: RemoteNode, options: Options, terminal: Te
   const side = options.text("side");
   const text = options.text("search");
   const limit = options.number("limit");
-  const flows = await node.flows({ limit, ...(side && { side }), ...(text && { text }) });
+  const unlike = options.flag("unlike");
+  const flows = await node.flows({
+    limit,
+    ...(unlike && { unlike }),
+    ...(side && { side }),
+    ...(text && { text }),
+  });
   terminal.out(options.flag("json") ? toJson(flows) : renderFlows(flows));
   return EXIT.ok;
 }

@@ -20,7 +20,9 @@ import type {
 /** `NodeControl`, from afar. */
 export interface RemoteNode {
   status(): Promise<NodeStatus>;
-  flows(options: { limit: number; side?: string; text?: string }): Promise<readonly FlowView[]>;
+  flows(
+    options: { limit: number; side?: string; text?: string; unlike?: boolean },
+  ): Promise<readonly FlowView[]>;
   events(options: { after: number; limit: number }): Promise<readonly EventView[]>;
   probes(): Promise<ProbeListing>;
   /** A refusal of the node is a result that is not ok, never an error. */
@@ -59,11 +61,12 @@ export function connectNode(socket: string): RemoteNode {
     askNode({ client, socket, method, path, body });
   return {
     status: async () => told(await ask("GET", "/api/v1/status"), socket) as unknown as NodeStatus,
-    flows: async ({ limit, side, text }) => {
+    flows: async ({ limit, side, text, unlike }) => {
       const query = new URLSearchParams({
         limit: String(limit),
         ...(side && { side }),
         ...(text && { search: text }),
+        ...(unlike && { unlike: "true" }),
       });
       return told(await ask("GET", `/api/v1/flows?${query}`), socket).flows as FlowView[];
     },

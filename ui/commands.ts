@@ -186,8 +186,12 @@ export const COMMANDS: readonly Command[] = [
         help: "Only flows seen on this side.",
       },
       { name: "search", value: "TEXT", help: "Only flows with this in an address, port, protocol or rule." },
+      { name: "unlike", help: "Only flows that a standby would not carry on, with what it made of them." },
     ],
-    examples: [{ line: "remediate flows --side upstream --search 10.1.0.11", help: "Flows of one client." }],
+    examples: [
+      { line: "remediate flows --side upstream --search 10.1.0.11", help: "Flows of one client." },
+      { line: "remediate flows --unlike", help: "What would be lost if the standby took over now." },
+    ],
     exits: { 0: "listed", ...UNREACHABLE },
   },
   {

@@ -12,7 +12,7 @@ import type {
   DetectorView,
   DrillSummary,
   EventView,
-  FlowView,
+  MatchView,
   NodeStatus,
   PortView,
   Role,
@@ -74,6 +74,17 @@ export function renderStatus(status: NodeStatus, options: StatusOptions): string
   return lines.join("\n") + "\n";
 }
 
+function matchFacts({ equal, different, dropped, unknown, share }: MatchView): string {
+  const unlike = [
+    ...(different > 0 ? [`${count(different)} with another binding`] : []),
+    ...(dropped > 0 ? [`${count(dropped)} dropped`] : []),
+    ...(unknown > 0 ? [`${count(unknown)} not compared`] : []),
+  ];
+  const known = equal + different + dropped;
+  return [`match ${percent(share!)}: would carry on ${count(equal)} of ${count(known)} flows`, ...unlike]
+    .join(", ");
+}
+
 function facts(status: NodeStatus, nowMs: number): string[] {
   const rows: [string, string][] = [];
   const since = status.pathSinceMs > 0 ? ` for ${duration(Math.max(0, nowMs - status.pathSinceMs))}` : "";
@@ -89,6 +100,7 @@ function facts(status: NodeStatus, nowMs: number): string[] {
     for (const one of box.detectors) if (tells(one)) rows.push(["", detectorFacts(one)]);
     const checks = status.checks.filter((check) => check.box === box.box);
     if (checks.length > 0) rows.push(["", `checks: ${checks.map(checkFacts).join(", ")}`]);
+    if (box.match !== null && box.match.share !== null) rows.push(["", matchFacts(box.match)]);
     if (box.damping !== null) rows.push(["", dampingFacts(box.damping, nowMs)]);
   }
   rows.push(...externalFacts(status.external, nowMs));
@@ -195,37 +207,6 @@ function notes(status: NodeStatus): string[] {
     return words.length === 0 ? [] : [[title, words.join(", ")]];
   });
   return table(rows, []);
-}
-
-export function renderFlows(flows: readonly FlowView[]): string {
-  if (flows.length === 0) return "No flows.\n";
-  const head = [
-    "SIDE",
-    "PROTO",
-    "OUTER",
-    "INNER",
-    "AGE",
-    "IDLE",
-    "PACKETS",
-    "BYTES",
-    "COPIED",
-    "RULE",
-    "BINDING",
-  ];
-  const rows = flows.map((flow) => [
-    flow.side,
-    flow.vlan === 0 ? flow.protocol : `${flow.protocol} vlan ${flow.vlan}`,
-    flow.outer,
-    flow.inner,
-    flow.age,
-    duration(flow.idleMs),
-    count(flow.packets[0] + flow.packets[1]),
-    byteSize(flow.bytes[0] + flow.bytes[1]),
-    count(flow.mirrored),
-    flow.rule === "" ? "-" : flow.rule,
-    flow.binding === "" ? "-" : flow.binding,
-  ]);
-  return table([head, ...rows], [5, 6, 7, 8]).join("\n") + "\n";
 }
 
 export function renderBoxes(boxes: readonly BoxView[]): string {

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RM_MAGIC 0x42584d52u /* "RMXB" */
-#define RM_ABI_VERSION 4u
+#define RM_ABI_VERSION 5u
 #define RM_CACHE_LINE 64
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
@@ -40,6 +40,7 @@ struct rm_header {
   uint64_t boot;            /* random; changes with every start of a plane */
   uint64_t started_wall_ns;
   uint64_t flow_offset[RM_SIDES]; /* struct rm_flow[flow_slots] */
+  uint64_t twin_offset[RM_SIDES]; /* uint32_t[flow_slots]: what standbys made of each flow, see twin.h */
   uint64_t flow_slots;
   char version[RM_NAME_BYTES]; /* of the plane's product */
   char error[RM_ERROR_BYTES];  /* why state is failed */
@@ -202,6 +203,19 @@ struct rm_worker {
   uint64_t rx_packets, tx_packets;
 } RM_ALIGNED;
 
+/* Live connections by what a standby made of their opening. */
+struct rm_match { uint64_t equal, different, dropped; };
+
+/* One that a standby opened otherwise than the serving box: the frames of both, sender first. */
+struct rm_unlike {
+  uint64_t sequence;       /* from 1; 0 while it is being written. Place = sequence % RM_UNLIKES */
+  uint64_t mono_ns;
+  uint32_t slot;           /* of the flow, on `side` */
+  uint8_t proto, side, box, master; /* enum rm_box: the standby, and the box that served */
+  uint16_t port[4];        /* of the master's sender and receiver, then of the standby's */
+  uint8_t addr[4][16];     /* likewise */
+};
+
 struct rm_live {
   uint32_t path;               /* enum rm_path; the one word that decides */
   uint32_t order_done;         /* last order_sequence carried out */
@@ -236,6 +250,9 @@ struct rm_live {
   uint32_t bypass;                      /* enum rm_bypass: of the NIC that has one, as last read */
   struct rm_probe_view probe[RM_PROBES * RM_BOXES * RM_SIDES]; /* by probe, box, then side where it goes in */
   struct rm_grey_view grey[RM_SIDES];
+  struct rm_match match[RM_BOXES];
+  uint64_t unlike_sequence;             /* last written */
+  struct rm_unlike unlike[RM_UNLIKES];
 } RM_ALIGNED;
 
 /* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */

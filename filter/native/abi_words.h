@@ -204,6 +204,7 @@ enum rm_grey_reason {
 #define RM_BPF_MAX 128
 #define RM_EVENTS 256 /* power of two; control drains it every 10 ms, a burst of switches is tens */
 #define RM_FIELDS 512
+#define RM_UNLIKES 64 /* power of two */
 #define RM_INJECTS 32 /* power of two */
 #define RM_INJECT_BYTES 1536
 #define RM_INJECT_BYTES_MIN 14

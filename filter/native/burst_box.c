@@ -3,6 +3,7 @@
  * What comes out of a box proves that it lives, follows the flows of that side, and is known again by what was put in.
  */
 #include "burst.h"
+#include "twin.h"
 
 #define DRAIN_BURSTS 128 /* of the old box at once, at most: more than a port holds */
 
@@ -23,6 +24,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
       flow->opener = (uint8_t)(packet.dir + 1);
       pair_match(p, side, &packet, flow);
     }
+    if ((int)role_of_box(role) == serving(p) && twin_tells(&packet)) match_passed(p, role, frame, &packet, flow);
     burst_follow(p, side, &packet, flow);
   }
   if (packet.verdict == RM_PARSE_FRAGMENT) rm_decide_fragment(table, &p->rules, &packet, frame, p->now, true);
@@ -92,6 +94,7 @@ static void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
 static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
   count(p, RM_COUNT_SHADOW, 1, m->pkt_len);
   note_shadow(p, role_of_box(role), role_side(role));
+  match_shadow(p, role, m);
   if (!neighbour_answer(p, role, m)) rte_pktmbuf_free(m);
 }
 

@@ -45,6 +45,7 @@ static void describe_header(struct describe *d) {
   ONE(header, flow_bytes), ONE(header, boot), ONE(header, started_wall_ns), ONE(header, flow_slots);
   ONE(header, version), ONE(header, error);
   MANY(header, flow_offset, RM_SIDES);
+  MANY(header, twin_offset, RM_SIDES);
   MANY(setup, spec, RM_ROLES);
   ONE(setup, flow_slots), ONE(setup, frame_bytes_max), ONE(setup, huge), ONE(setup, memory_mib);
   ONE(setup, core), ONE(setup, spin_us), ONE(setup, capture_room), ONE(setup, capture_bytes);
@@ -241,6 +242,22 @@ static void describe_flow(struct describe *d) {
   HALF(copied), HALF(next), HALF(ack), HALF(window), HALF(scale), HALF(flags);
 }
 
+static void describe_match(struct describe *d) {
+  EACH("match", live.match, equal, RM_BOXES);
+  EACH("match", live.match, different, RM_BOXES);
+  EACH("match", live.match, dropped, RM_BOXES);
+  ONE(live, unlike_sequence);
+  EACH("unlike", live.unlike, sequence, RM_UNLIKES);
+  EACH("unlike", live.unlike, mono_ns, RM_UNLIKES);
+  EACH("unlike", live.unlike, slot, RM_UNLIKES);
+  EACH("unlike", live.unlike, proto, RM_UNLIKES);
+  EACH("unlike", live.unlike, side, RM_UNLIKES);
+  EACH("unlike", live.unlike, box, RM_UNLIKES);
+  EACH("unlike", live.unlike, master, RM_UNLIKES);
+  EACH("unlike", live.unlike, port, RM_UNLIKES);
+  EACH("unlike", live.unlike, addr, RM_UNLIKES);
+}
+
 static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "tx_full", "mirror_full", "blocked", "shadow", "drained", "arp_answered", "arp_unknown", "seeded",
     "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls",
@@ -263,7 +280,7 @@ static void name_all(struct rm_named *to, const char *const *from, uint32_t n) {
 }
 
 size_t board_bytes(uint32_t slots) {
-  return sizeof(struct rm_board) + (size_t)RM_SIDES * slots * sizeof(struct rm_flow);
+  return sizeof(struct rm_board) + (size_t)RM_SIDES * slots * (sizeof(struct rm_flow) + sizeof(uint32_t));
 }
 
 void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
@@ -279,17 +296,20 @@ void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
   describe_event(&d);
   describe_bfd(&d);
   describe_flow(&d);
+  describe_match(&d);
   name_all(b->live.counter, COUNTER_NAME, RM_COUNTERS);
   name_all(b->live.why, WHY_NAME, RM_WHYS);
   name_all(b->live.shed, WHY_NAME, RM_WHYS);
   name_all(b->live.parse, PARSE_NAME, RM_PARSES);
   name_all(b->live.bfd_discard, BFD_DISCARD_NAME, RM_BFD_DISCARDS);
+  size_t words = sizeof(struct rm_board) + (size_t)RM_SIDES * slots * sizeof(struct rm_flow);
   b->header = (struct rm_header){
       .abi = RM_ABI_VERSION, .size = board_bytes(slots), .field_offset = offsetof(struct rm_board, field),
       .field_count = d.n, .field_bytes = sizeof(struct rm_field), .state = RM_STATE_SETUP,
       .flow_bytes = sizeof(struct rm_flow), .flow_slots = slots, .plane_pid = (uint32_t)getpid(),
       .started_wall_ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec,
-      .flow_offset = {sizeof(struct rm_board), sizeof(struct rm_board) + (size_t)slots * sizeof(struct rm_flow)}};
+      .flow_offset = {sizeof(struct rm_board), sizeof(struct rm_board) + (size_t)slots * sizeof(struct rm_flow)},
+      .twin_offset = {words, words + (size_t)slots * sizeof(uint32_t)}};
   b->header.boot = b->header.started_wall_ns * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid();
   snprintf(b->header.version, sizeof b->header.version, "%s", version);
   b->setup.flow_slots = slots;

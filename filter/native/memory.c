@@ -67,5 +67,5 @@ int memory_tables(struct plane *p) {
     rm_flows_open(&p->table[s], p->entries[s] + p->queue * slots, buckets, slots, secret);
     p->table[s].budget = &p->budget;
   }
-  return 0;
+  return match_open(p);
 }

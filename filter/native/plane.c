@@ -129,6 +129,7 @@ static void housekeep(struct plane *p) {
     for (uint32_t s = 0; s < RM_SIDES; s++)
       if (p->has[s]) rm_flows_sweep(&p->table[s], &p->rules, p->now, SWEEP_BUCKETS);
     replay_tick(p);
+    match_tick(p);
     announce_tick(p);
   }
   if (p->now - p->last_refresh_ns < REFRESH_NS) return;

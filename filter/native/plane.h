@@ -33,6 +33,7 @@
 struct port;
 struct plane;
 struct replay;
+struct matching;
 
 /* A way to move frames. receive: fills up to n; send: returns how many were taken, from the front. */
 struct port_driver {
@@ -122,6 +123,9 @@ struct plane {
   struct neighbour neighbour[RM_SIDES][RM_NEIGHBOURS];
   struct addresses addresses[RM_SIDES];
   uint32_t announced_switch, announcements; /* number of the switch, and how often the network was told of it */
+  struct matching *matching[RM_SIDES]; /* of the sides it has */
+  struct rm_match matched[RM_SIDES][RM_BOXES]; /* of the last round */
+  uint32_t walking;         /* the side whose openings are looked at */
   struct probing probe;
   struct greying grey;
 };
@@ -253,6 +257,13 @@ void pair_match(struct plane *p, uint32_t side, const struct rm_packet *packet, 
 void pair_close(struct plane *p, uint32_t side, const struct rm_flow *flow); /* its other half passes no more */
 /* What other workers said of it. `from`: the side they have. */
 void pair_take(struct plane *p, uint32_t from, const struct message *said);
+
+/* match.c: what the standbys make of connections. A frame came out of the serving box that opens one, or begins a flow. */
+int match_open(struct plane *p);
+void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct rm_flow *flow);
+/* A frame came out of a standby. */
+void match_shadow(struct plane *p, uint32_t role, const struct rte_mbuf *m);
+void match_tick(struct plane *p);
 
 /* seed.c. True: another worker is at it, and the frame has to wait for it (hold_frame). */
 bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow);

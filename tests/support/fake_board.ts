@@ -13,6 +13,7 @@ const HEAD_BYTES = 64;
 const FLOW_BYTES = 256;
 export const FLOW_SLOTS = 8;
 const EVENTS = 4;
+const UNLIKES = 4;
 
 type Layout = readonly [name: string, width: number, count?: number];
 
@@ -45,6 +46,7 @@ const FIELDS: readonly Layout[] = [
   ["header.flow_bytes", 4],
   ["header.flow_slots", 8],
   ["header.flow_offset", 8, 2],
+  ["header.twin_offset", 8, 2],
   ["header.error", 256],
   ["command.order_path", 4],
   ["command.order_force", 4],
@@ -90,6 +92,12 @@ const FIELDS: readonly Layout[] = [
   ...many("detection", 4, ["light", "detail"], BOX.length * DETECTOR.length),
   ...many("detection", 8, ["since_ns", "seen_ns"], BOX.length * DETECTOR.length),
   ["usual.bar_ns", 8, 2 * BOX.length],
+  ...many("match", 8, ["equal", "different", "dropped"], BOX.length),
+  ["live.unlike_sequence", 8],
+  ...many("unlike", 8, ["sequence", "port"], UNLIKES),
+  ...many("unlike", 4, ["slot"], UNLIKES),
+  ...many("unlike", 1, ["side", "box"], UNLIKES),
+  ["unlike.addr", 64, UNLIKES],
   ...named("counter", COUNTER.length),
   ...named("why", WHY.length),
   ...named("shed", WHY.length),
@@ -124,6 +132,7 @@ const FLOW_FIELDS: readonly Layout[] = [
   ["flow.rule", 1],
   ["flow.flags", 1],
   ["flow.peer", 4],
+  ["flow.first_ns", 8],
   ["flow.last_ns", 8],
   ["flow.half.bytes", 8, 2],
   ["flow.half.packets", 4, 2],
@@ -161,7 +170,8 @@ export class FakeBoard {
   constructor() {
     const { placed, end } = place(FIELDS, HEAD_BYTES);
     const flows = place(FLOW_FIELDS, 0);
-    const descriptions = end + 2 * FLOW_SLOTS * FLOW_BYTES;
+    const twins = end + 2 * FLOW_SLOTS * FLOW_BYTES;
+    const descriptions = twins + 2 * FLOW_SLOTS * 4;
     this.#fields = new Map([...placed, ...flows.placed]);
     this.memory = new ArrayBuffer(descriptions + this.#fields.size * FIELD_BYTES);
     this.#view = new DataView(this.memory);
@@ -175,6 +185,8 @@ export class FakeBoard {
     this.set("header.flow_slots", FLOW_SLOTS);
     this.set("header.flow_offset", end, 0);
     this.set("header.flow_offset", end + FLOW_SLOTS * FLOW_BYTES, 1);
+    this.set("header.twin_offset", twins, 0);
+    this.set("header.twin_offset", twins + FLOW_SLOTS * 4, 1);
     this.#nameAll("counter", COUNTER);
     this.#nameAll("why", WHY);
     this.#nameAll("shed", WHY);
@@ -232,6 +244,13 @@ export class FakeBoard {
 
   setBytes(name: string, bytes: Uint8Array | readonly number[], i = 0, base = 0): this {
     new Uint8Array(this.memory).set(bytes, base + this.#at(name, i).at);
+    return this;
+  }
+
+  /** What standbys made of the flow at a place: its first_ns tells it from others. */
+  setTwins(side: 0 | 1, slot: number, firstNs: number, verdicts: number): this {
+    const base = Number(this.#view.getBigUint64(this.#at("header.twin_offset", side).at, true));
+    this.#view.setUint32(base + 4 * slot, (Math.floor(firstNs / 256) % 2 ** 24) * 256 + verdicts, true);
     return this;
   }
 

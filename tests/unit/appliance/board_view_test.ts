@@ -1,12 +1,7 @@
 /** What people see of a board: status and its one verdict, events, flows; on a board that no plane wrote. */
 import assert from "node:assert/strict";
-import {
-  readEvents,
-  readFlows,
-  readPath,
-  readStatus,
-  type Surroundings,
-} from "../../../appliance/board_view.ts";
+import { readEvents, readPath, readStatus, type Surroundings } from "../../../appliance/board_view.ts";
+import { readFlows } from "../../../appliance/flow_view.ts";
 import { type NodeStatus, PATHS, type Role, ROLES } from "../../../appliance/view.ts";
 import { CAUSE, EVENT_KIND, STATE } from "../../../filter/names.ts";
 import { FakeBoard } from "../../support/fake_board.ts";
@@ -267,6 +262,7 @@ Deno.test("readFlows() shows a flow from its outer end, with its other half as b
     mirrored: 3,
     rule: "nat",
     binding: "10.2.0.1:61000 - 10.9.0.1:80",
+    standbys: [],
   });
   assert.deepEqual([second!.side, second!.outer, second!.inner], [
     "downstream",

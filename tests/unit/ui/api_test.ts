@@ -46,9 +46,11 @@ Deno.test("makeApi() hands limits, side and search of flows to the node", async 
   const node = fakeNode();
   await ask(node, "/api/v1/flows");
   const answer = await ask(node, "/api/v1/flows?limit=7&side=downstream&search=10.1.0.11%3A80");
+  await ask(node, "/api/v1/flows?unlike=true&limit=3");
   assert.deepEqual(node.calls, [
     'flows {"limit":100}',
     'flows {"limit":7,"side":"downstream","text":"10.1.0.11:80"}',
+    'flows {"limit":3,"unlike":true}',
   ]);
   assert.equal((answer.body.flows as unknown[]).length, 1);
 });

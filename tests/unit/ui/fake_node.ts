@@ -52,6 +52,7 @@ export function boxView(box: Box, more: Partial<BoxView> = {}): BoxView {
     serving: false,
     detectors: [],
     damping: null,
+    match: null,
     inPackets: 120,
     outPackets: 110,
     ...more,
@@ -133,6 +134,7 @@ export function flowView(more: Partial<FlowView> = {}): FlowView {
     mirrored: 5,
     rule: "nat",
     binding: "",
+    standbys: [],
     ...more,
   };
 }

@@ -1,7 +1,8 @@
 /** Status, flows and events as text: the whole picture, and what it leaves out. */
 import assert from "node:assert/strict";
 import { painter } from "../../../ui/paint.ts";
-import { ratesBetween, renderEvents, renderFlows, renderStatus } from "../../../ui/text.ts";
+import { ratesBetween, renderEvents, renderStatus } from "../../../ui/text.ts";
+import { renderFlows } from "../../../ui/text_flows.ts";
 import { drawNode } from "../../../ui/picture.ts";
 import type { WorkerView } from "../../../appliance/view.ts";
 import { boxView, eventView, flowView, nodeStatus, NOW_MS, portView } from "./fake_node.ts";
@@ -161,6 +162,26 @@ Deno.test("renderFlows() has a line per flow, with both directions added up", ()
     /^upstream +tcp +10\.1\.0\.11:40112 +10\.2\.0\.11:80 +tcp +12 ms +30 +20\.5 KiB +5 +nat +-$/,
   );
   assert.match(second!, /tcp vlan 7 .* - +192\.0\.2\.1:1024$/);
+});
+
+Deno.test("renderFlows() says what standbys made of flows, where they were compared", () => {
+  const redundant = (verdict: "equal" | "different" | "dropped", binding = "") => ({
+    standbys: [{ box: "redundant", verdict, binding }] as const,
+  });
+  const text = renderFlows([
+    flowView(redundant("equal")),
+    flowView(redundant("different", "10.2.0.1:7000 - 10.2.0.11:80")),
+    flowView(redundant("dropped")),
+    flowView(),
+  ]);
+  const last = text.trimEnd().split("\n").map((line) => line.split(/ {2,}/).at(-1));
+  assert.deepEqual(last, [
+    "STANDBY",
+    "redundant: same",
+    "redundant: 10.2.0.1:7000 - 10.2.0.11:80",
+    "redundant: dropped it",
+    "-",
+  ]);
 });
 
 Deno.test("renderEvents() has a line per event, in the order given", () => {

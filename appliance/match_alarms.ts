@@ -1,0 +1,71 @@
+/**
+ * The match of every standby, judged at each look of control, and told when it gets bad or well again. Pure but for what
+ * it is given to tell with.
+ */
+import type { Board } from "../filter/board.ts";
+import { BOX as BOXES } from "../filter/names.ts";
+import { type Now, readPath } from "./board_view.ts";
+import type { Config } from "./config.ts";
+import { judgeMatch, MATCH_START, type MatchState } from "./failover/match.ts";
+import { readMatch } from "./match_view.ts";
+import { ownEvent } from "./node_views.ts";
+import type { Box, EventView, MatchView } from "./view.ts";
+
+type Counts = Omit<MatchView, "alarm">;
+
+/** "150 with another binding, 6 dropped". */
+function unlikeText({ different, dropped }: Counts): string {
+  const parts = [
+    ...(different > 0 ? [`${different} with another binding`] : []),
+    ...(dropped > 0 ? [`${dropped} dropped`] : []),
+  ];
+  return parts.length === 0 ? "" : `: ${parts.join(", ")}`;
+}
+
+function matchEvent(
+  box: Box,
+  counts: Counts,
+  alarm: boolean,
+  { boot, now }: { boot: bigint; now: Now },
+): EventView {
+  const known = counts.equal + counts.different + counts.dropped;
+  const share = counts.share === null ? "" : ` ${(100 * counts.share).toFixed(1)} % of`;
+  const text = alarm
+    ? `${box} would carry on only${share} ${known} flows${unlikeText(counts)}`
+    : counts.share === null
+    ? `${box} has no flows to be compared by any more`
+    : `${box} would carry on${share} ${known} flows again`;
+  return {
+    ...ownEvent({ kind: "plane", cause: alarm ? "unlike" : "alike", text, boot, now }),
+    kind: "match",
+    subject: box,
+    before: alarm ? "alike" : "unlike",
+    after: alarm ? "unlike" : "alike",
+  };
+}
+
+export class MatchAlarms {
+  readonly #states = new Map<Box, MatchState>();
+
+  constructor(readonly tell: (event: EventView) => void) {}
+
+  has(box: Box): boolean {
+    return this.#states.get(box)?.alarm ?? false;
+  }
+
+  look(board: Board, rules: Config["match"], now: Now): void {
+    const path = readPath(board);
+    const flows = Math.max(board.number("live.flows", 0), board.number("live.flows", 1));
+    BOXES.forEach((box, i) => {
+      const stands = box !== path && board.number("box.member", i) === 1;
+      const counts = readMatch(board, i, flows);
+      const known = counts.equal + counts.different + counts.dropped;
+      const before = this.#states.get(box) ?? MATCH_START;
+      const after = judgeMatch(before, stands ? { known, equal: counts.equal } : null, rules, now.wallMs);
+      this.#states.set(box, after);
+      // A box that begins to serve is compared no more, which is no news of its own.
+      if (after.alarm === before.alarm || !stands) return;
+      this.tell(matchEvent(box, counts, after.alarm, { boot: board.big("header.boot"), now }));
+    });
+  }
+}

@@ -1,0 +1,123 @@
+/* Match: how many of the live connections each standby would carry on, because it opened them as the serving box did.
+ *
+ * The verdicts come from twins of opening packets; a walk over all flows counts those that still live. A standby that
+ * cannot be compared, as it hands nothing over, has no verdicts but of what it should have.
+ */
+#include <netinet/in.h>
+#include <string.h>
+#include "plane.h"
+#include "twin.h"
+
+#define OPENINGS 16 /* looked at in one go, a thousand times a second */
+#define FLOWS 512
+
+struct matching {
+  struct twins twins;
+  uint32_t first, slots, at;        /* this worker's part of the flows, and how far the count has come */
+  struct rm_match sum[RM_BOXES];    /* of this round */
+};
+
+int match_open(struct plane *p) {
+  uint32_t slots = p->board->setup.flow_slots / p->crew->queues;
+  for (uint32_t s = 0; s < RM_SIDES; s++) {
+    if (!p->has[s]) continue;
+    struct matching *m = crew_memory(sizeof *m);
+    if (!m) return plane_fail(p, "Cannot make a table of openings: no memory");
+    m->twins.entries = p->entries[s];
+    m->twins.word = (uint32_t *)((char *)p->board + p->board->header.twin_offset[s]);
+    m->twins.secret = p->crew->trace_secret;
+    m->first = p->queue * slots;
+    m->slots = slots;
+    p->matching[s] = m;
+  }
+  return 0;
+}
+
+/* For people: a bounded list of what standbys made otherwise. */
+static void tell_unlike(struct plane *p, uint32_t side, uint32_t box, const struct twin *o) {
+  struct rm_live *live = &p->board->live;
+  uint64_t n = __atomic_add_fetch(&live->unlike_sequence, 1, __ATOMIC_RELAXED);
+  struct rm_unlike *to = &live->unlike[n % RM_UNLIKES];
+  __atomic_store_n(&to->sequence, 0, __ATOMIC_RELEASE);
+  to->mono_ns = p->now;
+  to->slot = o->slot;
+  to->proto = o->proto;
+  to->side = (uint8_t)side;
+  to->box = (uint8_t)box;
+  to->master = o->master;
+  for (int i = 0; i < 2; i++) {
+    const struct twin_tuple *made = &o->made[i ? box : o->master];
+    memcpy(to->addr[2 * i], made->addr, sizeof made->addr);
+    memcpy(&to->port[2 * i], made->port, sizeof made->port);
+  }
+  __atomic_store_n(&to->sequence, n, __ATOMIC_RELEASE);
+}
+
+static void note(struct plane *p, uint32_t role, const struct twin_sight *seen) {
+  uint32_t side = role_side(role), box;
+  const struct twin *o = twins_note(&p->matching[side]->twins, seen, &box);
+  if (o) tell_unlike(p, side, box, o);
+}
+
+void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet,
+                  const struct rm_flow *flow) {
+  bool first = flow->half[packet->dir].packets == 1 && flow->half[1 - packet->dir].packets == 0;
+  if (packet->proto != IPPROTO_TCP && !first) return;
+  note(p, role, &(struct twin_sight){frame, packet, flow, role_of_box(role), p->now});
+}
+
+void match_shadow(struct plane *p, uint32_t role, const struct rte_mbuf *m) {
+  struct rm_packet packet;
+  const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+  if (rm_parse(frame, m->data_len, &packet) != RM_PARSE_FLOW || !twin_tells(&packet)) return;
+  note(p, role, &(struct twin_sight){frame, &packet, NULL, role_of_box(role), p->now});
+}
+
+/* Standbys that got a copy of the opening: only of TCP it is known which packet it was, on the other side. */
+static uint32_t expected(void *context, const struct twin *o) {
+  struct plane *p = context;
+  if (o->proto != IPPROTO_TCP) return 0;
+  uint32_t side = p->walking;
+  const struct rm_flow *flow = &p->entries[side][o->slot];
+  if (flow->peer == RM_NO_FLOW) return 0;
+  const struct rm_flow *peer = &p->entries[1 - side][flow->peer];
+  if (peer->half[0].mirrored + peer->half[1].mirrored == 0) return 0;
+  uint32_t boxes = p->members & ~(1u << o->master);
+  for (uint32_t box = 0; box < role_of_box(p->roles); box++)
+    if (!p->port[role_box(box, RM_SIDE_UP)].view->link || !p->port[role_box(box, RM_SIDE_DOWN)].view->link) boxes &= ~(1u << box);
+  return serving(p) == (int)o->master ? boxes : 0;
+}
+
+static void add_flow(struct matching *m, uint32_t slot) {
+  uint32_t verdicts = twins_word(&m->twins, slot);
+  if (verdicts == 0 || m->twins.entries[slot].age == RM_AGE_TCP_CLOSING) return;
+  for (uint32_t box = 0; box < RM_BOXES; box++) {
+    enum twin_verdict verdict = twin_verdict(verdicts, box);
+    m->sum[box].equal += verdict == TWIN_EQUAL;
+    m->sum[box].different += verdict == TWIN_DIFFERENT;
+    m->sum[box].dropped += verdict == TWIN_DROPPED;
+  }
+}
+
+static void count_flows(struct plane *p, uint32_t side) {
+  struct matching *m = p->matching[side];
+  for (uint32_t n = 0; n < FLOWS && m->at < m->slots; n++, m->at++)
+    if (m->twins.word[m->first + m->at]) add_flow(m, m->first + m->at);
+  if (m->at < m->slots) return;
+  m->at = 0;
+  memcpy(p->matched[side], m->sum, sizeof m->sum);
+  memset(m->sum, 0, sizeof m->sum);
+  for (uint32_t box = 0; box < RM_BOXES; box++)
+    p->live->match[box] = (struct rm_match){p->matched[0][box].equal + p->matched[1][box].equal,
+                                            p->matched[0][box].different + p->matched[1][box].different,
+                                            p->matched[0][box].dropped + p->matched[1][box].dropped};
+}
+
+void match_tick(struct plane *p) {
+  for (uint32_t side = 0; side < RM_SIDES; side++) {
+    if (!p->has[side]) continue;
+    p->walking = side;
+    twins_walk(&p->matching[side]->twins, OPENINGS, p->now, expected, p);
+    count_flows(p, side);
+  }
+}

@@ -1,0 +1,121 @@
+/* The table of openings, and the verdicts. */
+#include <netinet/in.h>
+#include <string.h>
+#include "twin.h"
+
+#define SETS (RM_TWINS / RM_TWIN_WAYS)
+#define LOOKED_AT 64u /* bytes of payload that tell one datagram from another */
+
+static bool is_echo(const struct rm_packet *p, const uint8_t *icmp) {
+  return (p->proto == IPPROTO_ICMP && icmp[0] == 8) || (p->proto == IPPROTO_ICMPV6 && icmp[0] == 128);
+}
+
+bool twin_tells(const struct rm_packet *p) {
+  if (p->verdict != RM_PARSE_FLOW || p->inner || p->fragment) return false;
+  if (p->proto == IPPROTO_TCP) return (p->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK)) == RM_TCP_SYN;
+  return p->proto == IPPROTO_UDP || p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6;
+}
+
+static uint64_t mix(uint64_t h, uint64_t with) {
+  h = (h ^ with) * 0x9e3779b97f4a7c15ull;
+  return h ^ h >> 29;
+}
+
+/* 0: this packet tells nothing. */
+static uint64_t evidence(const struct twins *t, const struct twin_sight *s) {
+  const struct rm_packet *p = s->packet;
+  if (!twin_tells(p)) return 0;
+  uint64_t h = mix(t->secret, p->proto);
+  if (p->proto == IPPROTO_TCP) return mix(mix(h, p->seq), (uint64_t)p->scale << 16 | p->window) | 1;
+  const uint8_t *transport = s->frame + p->transport_offset;
+  if (p->proto != IPPROTO_UDP) {
+    if (!is_echo(p, transport)) return 0;
+    h = mix(h, (uint64_t)transport[6] << 8 | transport[7]);
+  }
+  uint32_t n = p->payload_bytes < LOOKED_AT ? p->payload_bytes : LOOKED_AT;
+  if (p->payload_offset >= p->frame_bytes || n > p->frame_bytes - p->payload_offset) return 0;
+  h = mix(h, p->payload_bytes);
+  for (uint32_t i = 0; i < n; i += 8) {
+    uint64_t word = 0;
+    memcpy(&word, s->frame + p->payload_offset + i, n - i < 8 ? n - i : 8);
+    h = mix(h, word);
+  }
+  return h | 1;
+}
+
+static struct twin *place(struct twins *t, uint64_t what, uint64_t now) {
+  struct twin *set = &t->twin[(what >> 32) % SETS * RM_TWIN_WAYS], *best = set;
+  for (struct twin *o = set; o < set + RM_TWIN_WAYS; o++) {
+    if (o->evidence == what && now - o->ns <= RM_TWIN_NS) return o;
+    if ((o->evidence ? o->ns : 0) < (best->evidence ? best->ns : 0)) best = o;
+  }
+  *best = (struct twin){.evidence = what, .ns = now, .slot = RM_NO_FLOW};
+  return best;
+}
+
+static void set_verdict(struct twins *t, const struct twin *o, uint32_t box, enum twin_verdict verdict) {
+  uint32_t *word = &t->word[o->slot], known = (*word & ~RM_TWIN_VERDICTS) == o->word ? *word : o->word;
+  *word = (known & ~(3u << (2 * box))) | (uint32_t)verdict << (2 * box);
+}
+
+uint32_t twins_word(const struct twins *t, uint32_t slot) {
+  const struct rm_flow *f = &t->entries[slot];
+  uint32_t word = t->word[slot];
+  bool is = word && (f->flags & RM_FLOW_USED) && twin_word(f) == (word & ~RM_TWIN_VERDICTS);
+  return is ? word & RM_TWIN_VERDICTS : 0;
+}
+
+static bool same(const struct twin_tuple *a, const struct twin_tuple *b) {
+  return memcmp(a->addr, b->addr, sizeof a->addr) == 0 && a->port[0] == b->port[0] && a->port[1] == b->port[1];
+}
+
+/* The first box that is found to differ now; RM_BOXES: none. */
+static uint32_t judge(struct twins *t, struct twin *o) {
+  uint32_t first = RM_BOXES;
+  for (uint32_t box = 0; box < RM_BOXES; box++) {
+    if (box == o->master || !(o->seen >> box & 1)) continue;
+    bool equal = same(&o->made[box], &o->made[o->master]);
+    bool was = twin_verdict(twins_word(t, o->slot), box) == TWIN_DIFFERENT;
+    set_verdict(t, o, box, equal ? TWIN_EQUAL : TWIN_DIFFERENT);
+    if (!equal && !was && first == RM_BOXES) first = box;
+  }
+  return first;
+}
+
+const struct twin *twins_note(struct twins *t, const struct twin_sight *s, uint32_t *box) {
+  uint64_t what = evidence(t, s);
+  if (what == 0) return NULL;
+  const struct rm_packet *p = s->packet;
+  struct twin *o = place(t, what, s->now);
+  struct twin_tuple made = {.port = {p->port[p->dir], p->port[1 - p->dir]}};
+  memcpy(made.addr[0], p->addr[p->dir], 16);
+  memcpy(made.addr[1], p->addr[1 - p->dir], 16);
+  /* The same opening twice is a repetition; in another guise there are two, and nobody knows whose the standby's is. */
+  if ((o->seen >> s->box & 1) && !same(&made, &o->made[s->box])) o->vague = 1;
+  o->made[s->box] = made;
+  o->seen |= (uint8_t)(1u << s->box);
+  o->proto = p->proto;
+  if (s->flow) {
+    o->slot = (uint32_t)(s->flow - t->entries);
+    o->word = twin_word(s->flow);
+    o->master = (uint8_t)s->box;
+  }
+  if (o->vague || o->slot == RM_NO_FLOW) return NULL;
+  *box = judge(t, o);
+  return *box < RM_BOXES ? o : NULL;
+}
+
+uint32_t twins_walk(struct twins *t, uint32_t n, uint64_t now, twin_expected *expected, void *context) {
+  uint32_t dropped = 0;
+  for (; n > 0; n--) {
+    struct twin *o = &t->twin[t->walked++ % RM_TWINS];
+    if (o->evidence == 0 || now - o->ns <= RM_TWIN_NS) continue;
+    if (!o->vague && o->slot != RM_NO_FLOW && twin_word(&t->entries[o->slot]) == o->word) {
+      uint32_t missing = expected(context, o) & ~(uint32_t)o->seen;
+      for (; missing; missing &= missing - 1, dropped++)
+        set_verdict(t, o, (uint32_t)__builtin_ctz(missing), TWIN_DROPPED);
+    }
+    o->evidence = 0;
+  }
+  return dropped;
+}

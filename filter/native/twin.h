@@ -1,0 +1,65 @@
+/* Twins: what the serving box and its standbys made of the same opening packet.
+ *
+ * Two frames that came out of two boxes on the same side are known to stem from one packet by what a box leaves alone:
+ * the numbers of a SYN, the payload of a first datagram, payload and sequence of an echo request. That they
+ * have the same addresses and ports then means that both boxes hold the same binding. No DPDK and no clock in here.
+ */
+#ifndef RM_TWIN_H
+#define RM_TWIN_H
+#include <stdbool.h>
+#include "filter.h"
+
+#define RM_TWINS 4096 /* openings of the last moment, of one side, in sets of RM_TWIN_WAYS */
+#define RM_TWIN_WAYS 8
+#define RM_TWIN_NS 1000000000ull /* a standby that has handed over nothing for so long has dropped it */
+
+struct twin_tuple { uint8_t addr[2][16]; uint16_t port[2]; }; /* of who sent it, then of who it is for */
+
+struct twin {
+  uint64_t evidence; /* 0: free */
+  uint64_t ns;       /* when the first of them came out */
+  uint32_t slot;     /* flow of what the serving box made; RM_NO_FLOW: it has made nothing yet */
+  uint32_t word;     /* of that flow, without verdicts */
+  uint8_t seen;      /* bit of each box that has handed it over */
+  uint8_t master;    /* the box that served then */
+  uint8_t vague;     /* more than one packet looks like this: nothing can be told */
+  uint8_t proto;
+  struct twin_tuple made[RM_BOXES];
+};
+
+/* What a flow's word says: a verdict of two bits for each box, and above them which of all flows at this place is meant. */
+enum twin_verdict { TWIN_UNKNOWN, TWIN_EQUAL, TWIN_DIFFERENT, TWIN_DROPPED };
+#define RM_TWIN_VERDICTS 0xffu
+static inline uint32_t twin_word(const struct rm_flow *f) { return (uint32_t)(f->first_ns >> 8) << 8; }
+static inline enum twin_verdict twin_verdict(uint32_t word, uint32_t box) { return word >> (2 * box) & 3; }
+
+struct twins {
+  struct rm_flow *entries; /* of one side */
+  uint32_t *word;          /* for each of them */
+  uint64_t secret;
+  uint32_t walked;         /* by twins_walk() */
+  struct twin twin[RM_TWINS];
+};
+
+/* A frame came out of `box`. `flow`: it serves, and this is the flow of that frame on this side; else null. */
+struct twin_sight {
+  const uint8_t *frame;
+  const struct rm_packet *packet;
+  const struct rm_flow *flow;
+  uint32_t box;
+  uint64_t now;
+};
+
+/* Can anything be told by this packet? One that opens a connection, or may be the first of a flow. */
+bool twin_tells(const struct rm_packet *packet);
+/* Note it and judge. Returns the twin if a box is known by this to differ that was not before, and says which in *box. */
+const struct twin *twins_note(struct twins *t, const struct twin_sight *seen, uint32_t *box);
+
+/* Asked for an opening whose time is over: the bit of each box that got a copy and should have handed it over. */
+typedef uint32_t twin_expected(void *context, const struct twin *twin);
+/* Look at the next `n` of all openings. Returns how many boxes were judged to have dropped one. */
+uint32_t twins_walk(struct twins *t, uint32_t n, uint64_t now, twin_expected *expected, void *context);
+
+/* The verdicts on a flow; 0: none. */
+uint32_t twins_word(const struct twins *t, uint32_t slot);
+#endif
