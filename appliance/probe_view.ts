@@ -96,6 +96,8 @@ function readDelay(board: Board, track: number): NonNullable<ProbeView["delayUs"
   return { min: min / NS_PER_US, p50: within(0.5), p99: within(0.99), max: max / NS_PER_US };
 }
 
+const SIGHT = ["judged", "changed", "alike"] as const;
+
 function readTraffic(board: Board, side: number): TrafficView {
   const number = (field: string) => board.number(`grey.${field}`, side);
   const share = (now: string, usual: string) => ({
@@ -104,7 +106,7 @@ function readTraffic(board: Board, side: number): TrafficView {
   });
   return {
     direction: WAYS[side]!,
-    state: number("learning") === 1 ? "too-little" : number("blind") === 1 ? "changed" : "judged",
+    state: number("learning") === 1 ? "too-little" : SIGHT[number("blind")] ?? "judged",
     sampled: number("sampled"),
     lost: number("lost"),
     loss: share("loss", "loss_usual"),

@@ -161,8 +161,9 @@ export interface ProbeView {
 /** What real traffic shows of the box that serves, one way. Shares 0..1, of the last second; `usual` is what was learnt. */
 export interface TrafficView {
   readonly direction: "up" | "down";
-  /** too-little: nothing is judged yet; changed: the box alters packets so that they are not known again. */
-  readonly state: "judged" | "too-little" | "changed";
+  /** too-little: nothing is judged yet; changed: the box alters packets so that they are not known again;
+   * alike: they cannot be told from each other. */
+  readonly state: "judged" | "too-little" | "changed" | "alike";
   readonly sampled: number;
   readonly lost: number;
   readonly loss: Measured;

@@ -51,6 +51,7 @@ function trafficTable(traffic: readonly TrafficView[]): string[] {
     const says = {
       "too-little": "too little of it so far to judge",
       changed: "the box changes packets, so their loss cannot be told",
+      alike: "packets look alike, so their loss cannot be told",
       judged: [
         `loss ${share(way.loss)}`,
         `new connections that fail ${share(way.openings)}`,

@@ -51,6 +51,6 @@ struct rm_grey_view {
   uint32_t loss, loss_usual, openings_loss, openings_usual, repeat, repeat_usual; /* of late; millionths */
   uint64_t delay_ns, delay_ns_usual; /* medians */
   uint32_t learning;         /* 1: too little was seen so far to judge */
-  uint32_t blind;            /* 1: the box changes packets so that they are not known again */
+  uint32_t blind;            /* 1: the box changes packets so that they are not known again; 2: they look alike */
 };
 #endif

@@ -63,7 +63,7 @@ void grey_put(struct plane *p, uint32_t side, const struct grey_seen *seen) {
   if (name == 0 || (!opening && !grey_sampled(name, word(&p->crew->grey.shift[side])))) return;
   struct grey_counts *c = counts(p);
   struct grey_packet packet = {name, (uint32_t)(seen->peek->hash >> 32), opening};
-  grey_in(&g->way[side], p->crew->grey.mark[side], &packet, p->now);
+  if (!grey_in(&g->way[side], p->crew->grey.mark[side], &packet, p->now)) add(&c->alike[side]);
   add(&c->entered[side]);
   if (!seen->peek->tcp || seen->peek->payload_bytes == 0) return;
   add(&c->segments[side]);

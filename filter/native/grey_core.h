@@ -23,6 +23,7 @@ struct grey_counts {
   uint64_t passed[RM_SIDES], lost[RM_SIDES], openings_passed[RM_SIDES], openings_lost[RM_SIDES];
   uint64_t entered[RM_SIDES]; /* were to be sampled, known again or not */
   uint64_t segments[RM_SIDES], repeats[RM_SIDES];
+  uint64_t alike[RM_SIDES]; /* of entered: one of the same name was under way */
   uint64_t ends[RM_SIDES]; /* of flows that end at the box, or are changed by it */
   uint64_t troubles;      /* times the node itself may have lost some */
   uint64_t delay[RM_SIDES][RM_DELAYS];
@@ -59,16 +60,19 @@ static inline uint64_t grey_name_tcp(const uint8_t *tcp, uint32_t payload_bytes)
   if (payload_bytes) return grey_fold(numbers & 0xffffffffu, payload_bytes);
   return grey_fold(numbers, (uint64_t)tcp[13] << 32 | (uint64_t)tcp[14] << 8 | tcp[15]);
 }
+/* What tells datagrams of one flow apart stands anywhere, most often near the beginning or in a checksum at the end. */
 static inline uint64_t grey_name_udp(const uint8_t *udp, uint32_t payload_bytes) {
   if (payload_bytes < 8) return 0;
-  return grey_fold(grey_load(udp + 8) + payload_bytes, grey_load(udp + payload_bytes));
+  uint64_t ends = grey_fold(grey_load(udp + 8) + payload_bytes, grey_load(udp + payload_bytes));
+  if (payload_bytes < 16) return ends;
+  return grey_fold(ends + grey_load(udp + 16), grey_load(udp + 4 + payload_bytes / 2));
 }
 static inline bool grey_sampled(uint64_t name, uint32_t shift) { return (name & ((1u << shift) - 1)) == 0; }
 
 /* A sampled packet: its name, the hash of its flow, and whether it opens a connection. */
 struct grey_packet { uint64_t name; uint32_t flow; bool opening; };
-/* It goes in. */
-void grey_in(struct grey_way *w, uint64_t *marks, const struct grey_packet *packet, uint64_t now);
+/* It goes in. False: there is one of the same name under way. */
+bool grey_in(struct grey_way *w, uint64_t *marks, const struct grey_packet *packet, uint64_t now);
 /* A packet came out. Its delay, or UINT64_MAX: it was none of those. */
 uint64_t grey_out(uint64_t *marks, uint64_t name, uint64_t now);
 /* A sampled TCP segment with payload goes in. True: it was sent before. */
@@ -95,6 +99,7 @@ struct grey_delays {
 struct grey_judge_way {
   struct grey_meter loss, openings, repeats;
   struct grey_delays delays;
+  double entered, alike;       /* packets of late, and those that could not be told apart */
   double ends;                 /* packets of late that never come out */
   double opened, opened_usual; /* new connections that pass, in a tick */
 };

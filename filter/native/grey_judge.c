@@ -17,6 +17,8 @@
 #define SLOW 100000.0    /* samples in which the usual share follows */
 #define RECENT 0.95      /* kept of the last moments in a tick: they are a second */
 #define BLIND 0.5        /* more usual loss than this is no loss: the packets were changed */
+#define ALIKE 0.1        /* more packets than this look like others: a loss would not show */
+#define ALIKE_MANY 100.0
 #define ENDS_MANY 100.0  /* packets in a second that never come out */
 #define ENDS_MOST 9.0    /* ... and so many times those that do: it is not that they end at the box */
 #define MILLION 1e6
@@ -106,6 +108,8 @@ static void judge_way(struct grey_judge_way *w, const struct rm_grey *c, const s
   double lost[2] = {(double)(f->passed[side] + f->lost[side]), (double)f->lost[side]};
   double opened[2] = {(double)(f->openings_passed[side] + f->openings_lost[side]), (double)f->openings_lost[side]};
   w->ends = w->ends * RECENT + (double)f->ends[side];
+  w->entered = w->entered * RECENT + (double)f->entered[side];
+  w->alike = w->alike * RECENT + (double)f->alike[side];
   double sent[2] = {(double)f->segments[side], (double)f->repeats[side]};
   meter(&w->loss, &loss, lost, now);
   meter(&w->repeats, &repeats, sent, now);
@@ -141,7 +145,10 @@ void grey_judge(struct grey_judge *j, const struct rm_grey *command, const struc
   for (uint32_t s = 0; s < RM_SIDES; s++) judge_way(&j->way[serving][s], command, fresh, s, now);
 }
 
+static bool is_alike(const struct grey_judge_way *w) { return w->alike > ALIKE_MANY && w->alike > ALIKE * w->entered; }
+
 static bool is_blind(const struct grey_judge_way *w) {
+  if (is_alike(w)) return true;
   if (w->ends > ENDS_MANY && w->ends > ENDS_MOST * w->loss.all) return true;
   return !is_learning(&w->loss, LEARN) && w->loss.usual > BLIND;
 }
@@ -192,6 +199,6 @@ void grey_show(const struct grey_judge *j, struct rm_grey_view *view) {
     v->repeat = late(&w->repeats), v->repeat_usual = millionths(w->repeats.usual);
     v->delay_ns = w->delays.now_ns, v->delay_ns_usual = (uint64_t)w->delays.usual_ns;
     v->learning = is_learning(&w->loss, LEARN);
-    v->blind = is_blind(w);
+    v->blind = is_alike(w) ? 2 : is_blind(w);
   }
 }

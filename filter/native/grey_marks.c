@@ -15,13 +15,16 @@ static uint32_t place_of(uint64_t name) { return (uint32_t)(name >> 12) & (RM_MA
 static uint64_t ticks(uint64_t ns) { return ns >> 10 & TICKS; }
 static uint64_t tag_of(uint64_t name) { return name >> 25 << 25; }
 
-void grey_in(struct grey_way *w, uint64_t *marks, const struct grey_packet *packet, uint64_t now) {
+bool grey_in(struct grey_way *w, uint64_t *marks, const struct grey_packet *packet, uint64_t now) {
   uint64_t name = packet->name, *at = &marks[place_of(name)], tag = tag_of(name);
-  if (tag == 0 || w->count == RM_WAITING || __atomic_load_n(at, __ATOMIC_RELAXED) != 0) return;
+  uint64_t there = __atomic_load_n(at, __ATOMIC_RELAXED);
+  if (there != 0 && tag_of(there) == tag) return false;
+  if (tag == 0 || w->count == RM_WAITING || there != 0) return true;
   uint64_t mark = tag | (packet->opening ? OPENING : 0) | ticks(now);
   __atomic_store_n(at, mark, __ATOMIC_RELEASE);
   uint32_t last = (w->first + w->count++) % RM_WAITING;
   w->wait[last].ns = now, w->wait[last].mark = mark, w->wait[last].place = place_of(name), w->wait[last].flow = packet->flow;
+  return true;
 }
 
 uint64_t grey_out(uint64_t *marks, uint64_t name, uint64_t now) {

@@ -102,7 +102,9 @@ uint64_t rm_grey_name(const uint8_t *transport, uint32_t payload_bytes, uint32_t
 
 /* Flow 0: it opens one. */
 void rm_grey_in(struct rm_probe_sim *s, uint64_t name, uint32_t flow, uint64_t now) {
-  grey_in(&s->way, s->common.mark[0], &(struct grey_packet){name, flow, flow == 0}, now);
+  struct grey_counts *c = &s->common.counts[0];
+  c->entered[0]++;
+  if (!grey_in(&s->way, s->common.mark[0], &(struct grey_packet){name, flow, flow == 0}, now)) c->alike[0]++;
 }
 
 /* A segment with payload: counted, and whether it was sent before. */

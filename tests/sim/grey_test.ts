@@ -144,6 +144,33 @@ Deno.test("a box that changes packets is not judged", async () => {
   assert.equal(scene.bench.board.number("grey.blind", 0), 1);
 });
 
+Deno.test("packets that look alike are not judged, as the loss of one would not show", async () => {
+  using scene = await Scene.open(["act = true"]);
+  for (let i = 0; i < 4000; i++) {
+    scene.bench.greyIn(0x1234_5678_9abc_def0n, 1);
+    if (i % 2 === 1) scene.bench.greyOut(0x1234_5678_9abc_def0n);
+    scene.bench.nowMs += 1;
+    if (i % TICK_MS === 0) scene.bench.greyTick();
+  }
+  assert.equal(scene.bench.board.number("grey.blind", 0), 2);
+});
+
+Deno.test("datagrams that differ in one place only have names of their own", async () => {
+  using scene = await Scene.open();
+  for (const bytes of [16, 40, 64, 1200]) {
+    for (const at of [0, 4, 8, 12, Math.floor(bytes / 2) - 2, bytes - 4]) {
+      const names = new Set(Array.from({ length: 500 }, (_, i) => {
+        const datagram = new Uint8Array(8 + bytes);
+        new DataView(datagram.buffer).setUint32(8 + at, i);
+        return scene.bench.greyName(datagram, bytes, false);
+      }));
+      assert.equal(names.size, 500, `${bytes} bytes, at ${at}`);
+      const sampled = [...names].filter((name) => (name & 7n) === 0n).length;
+      assert.ok(sampled > 20 && sampled < 150, `${sampled} of 500 sampled, ${bytes} bytes, at ${at}`);
+    }
+  }
+});
+
 Deno.test("new connections that fail while old ones are well are a full table; a scan that is stopped is not", async () => {
   using scene = await Scene.open(["act = true"]);
   scene.run(60_000, { ...PLAIN, openings: 1 });
