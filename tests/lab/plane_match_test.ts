@@ -11,6 +11,7 @@ import { LabNode } from "../../scripts/lab/node.ts";
 import { run, sleep } from "../../scripts/lab/process.ts";
 import { LONG_PORT, startServers } from "../../scripts/lab/servers.ts";
 import { hotReplica } from "../../scripts/lab/topology.ts";
+import { readyFault } from "../../ui/api.ts";
 import type { RemoteNode } from "../../ui/client.ts";
 
 const TOP = dirname(dirname(import.meta.dirname!));
@@ -63,6 +64,18 @@ async function compared(api: RemoteNode, flows: number): Promise<MatchView> {
   }
 }
 
+/** What was told of the match, once there is so much. */
+async function alarms(api: RemoteNode, count: number): Promise<string[]> {
+  const deadline = Date.now() + UNTIL_MS_MAX;
+  for (;;) {
+    const told = (await api.events({ after: 0, limit: 1000 })).filter(({ kind }) => kind === "match");
+    if (told.length >= count || Date.now() > deadline) {
+      return told.map(({ subject, after }) => `${subject} ${after}`);
+    }
+    await sleep(50);
+  }
+}
+
 const downstream = (flows: readonly FlowView[]) => flows.filter(({ side }) => side === "downstream");
 
 for (const cores of [1, 2]) {
@@ -107,6 +120,10 @@ Deno.test("what a spare drops is known within two seconds, and counts again when
   first.catch(() => {});
   const { equal, dropped, share } = await compared(s.api, FLOWS);
   assert.deepEqual([equal, dropped, share], [0, FLOWS, 0]);
+  assert.deepEqual(await alarms(s.api, 1), ["redundant unlike"]);
+  const bad = await s.api.status();
+  assert.deepEqual([bad.light, bad.boxes[1]!.light, bad.boxes[1]!.match!.alarm], ["yellow", "yellow", true]);
+  assert.match(readyFault(bad)!, /^redundant: .* would not carry on/);
   await first;
   await s.lab.exec("redundant", ["nft", "flush chain inet box forward"]);
   await s.lab.exec("redundant", ["nft", "add rule inet box forward accept"]);
@@ -119,5 +136,7 @@ Deno.test("what a spare drops is known within two seconds, and counts again when
     assert.ok(Date.now() < deadline, JSON.stringify(match));
     await sleep(50);
   }
+  assert.deepEqual(await alarms(s.api, 2), ["redundant unlike", "redundant alike"]);
+  assert.equal(readyFault(await s.api.status()), null);
   await second;
 });
