@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include "parse.h"
+#include "board.h"
 #include "plane.h"
 
 #define AFTER_NS (2 * RM_S)      /* a probe that is under way for longer is forgotten */
@@ -132,7 +133,9 @@ static void seen(struct plane *p, struct probe_id id, uint8_t how, uint64_t ns) 
 
 static void note(struct plane *p, struct probe_id id, uint8_t how) {
   if (p->index == 0) return seen(p, id, how, p->now);
-  crew_send(p, 0, &(struct message){.kind = MESSAGE_PROBE, .how = how, .slot = id.track, .seq = id.number, .ns = p->now});
+  /* This worker's turn may have begun before the probe was sent. */
+  uint64_t ns = rm_mono_ns();
+  crew_send(p, 0, &(struct message){.kind = MESSAGE_PROBE, .how = how, .slot = id.track, .seq = id.number, .ns = ns});
   crew_wake(p->crew, 0);
 }
 

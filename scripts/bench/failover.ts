@@ -33,7 +33,7 @@ import { type Bar, standing, worstBar } from "./statistics.ts";
 const TOP = decodeURIComponent(new URL("../..", import.meta.url).pathname).replace(/\/$/, "");
 /** Turns of all systems; a lab costs seconds. */
 const ROUNDS_MAX = 4;
-const ORDERED = { times: 50, everyMs: 250 } as const;
+const ORDERED = { times: 50, everyMs: 1_000 } as const;
 /** Longer than `silence_learn_s`: a node in service has learnt what is usual. */
 const SERVICE_MS = 62_000;
 const DEATHS = { times: 20, everyMs: 1_000 } as const;
