@@ -19,7 +19,7 @@
 #define HICCUP 10     /* a silent box that is well again within so many silences had a hiccup */
 #define HANDED_OVER_NS 1000000u /* a box that says nothing for so long while nothing goes in holds nothing... */
 #define DOUBT_NS 5000000u       /* ... or so long, if frames are known that have not come out: it may have dropped them */
-#define PATIENCE 10   /* own stalls lengthen a pause to so many times at most */
+#define PATIENCE 4    /* own stalls lengthen a pause to so many times at most */
 #define WORSE 2       /* a stall so many times as long as the one told last is told at once */
 #define USUAL 2       /* ... and for so many times as long as it is usually silent */
 

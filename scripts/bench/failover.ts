@@ -36,7 +36,7 @@ const ROUNDS_MAX = 4;
 const ORDERED = { times: 50, everyMs: 1_000 } as const;
 /** Longer than `silence_learn_s`: a node in service has learnt what is usual. */
 const SERVICE_MS = 62_000;
-const DEATHS = { times: 20, everyMs: 1_000 } as const;
+const DEATHS = { times: 20, everyMs: 2_000 } as const;
 
 interface Found {
   readonly rows: readonly Row[];
