@@ -51,8 +51,8 @@ Deno.test("the node's own stall is neither quiet nor part of the wait", async ()
   bench.wait(0.5);
   bench.reflex.out(1, 1);
   assert.deepEqual(bench.turn(), []);
-  bench.wait(100);
-  bench.reflex.stall(100 * MS);
+  bench.wait(50);
+  bench.reflex.stall(50 * MS);
   const told = (seen: readonly string[]) => seen.filter((text) => text.startsWith("switch"));
   assert.deepEqual(told(bench.turn()), []);
   for (let ms = 0; ms < 19; ms += 0.5) {
