@@ -46,11 +46,26 @@ function matchEvent(
 
 export class MatchAlarms {
   readonly #states = new Map<Box, MatchState>();
+  /** While they stood by. */
+  readonly #last = new Map<Box, Counts>();
 
   constructor(readonly tell: (event: EventView) => void) {}
 
   has(box: Box): boolean {
     return this.#states.get(box)?.alarm ?? false;
+  }
+
+  /** A switch with what was known of the box before it: how many flows it carries on. */
+  withMatch(event: EventView): EventView {
+    const box = BOXES.find((one) => one === event.after);
+    const counts = event.kind === "switch" && box ? this.#last.get(box) : undefined;
+    if (counts === undefined || counts.share === null) return event;
+    const known = counts.equal + counts.different + counts.dropped;
+    const unlike = unlikeText(counts);
+    return {
+      ...event,
+      text: `${event.text}; it carries on ${counts.equal} of ${known} flows compared${unlike}`,
+    };
   }
 
   look(board: Board, rules: Config["match"], now: Now): void {
@@ -63,6 +78,7 @@ export class MatchAlarms {
       const before = this.#states.get(box) ?? MATCH_START;
       const after = judgeMatch(before, stands ? { known, equal: counts.equal } : null, rules, now.wallMs);
       this.#states.set(box, after);
+      if (stands) this.#last.set(box, counts);
       // A box that begins to serve is compared no more, which is no news of its own.
       if (after.alarm === before.alarm || !stands) return;
       this.tell(matchEvent(box, counts, after.alarm, { boot: board.big("header.boot"), now }));

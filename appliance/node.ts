@@ -235,7 +235,8 @@ export class Node implements NodeControl {
     const read = board.number("live.event_read");
     if (board.number("live.event_sequence") === read) return;
     const events = readEvents(board, read);
-    for (const event of events) if (!this.#journal.has(event)) this.#journal.add(event);
+    const fresh = events.filter((event) => !this.#journal.has(event));
+    for (const event of fresh) this.#journal.add(this.#judgement.matches.withMatch(event));
     if (events.some(({ kind }) => kind === "switch")) this.#remember(readPath(board));
     const last = events.at(-1);
     if (last !== undefined) board.setNumber("live.event_read", last.sequence);

@@ -76,6 +76,11 @@ async function alarms(api: RemoteNode, count: number): Promise<string[]> {
   }
 }
 
+async function lastSwitch(api: RemoteNode): Promise<string> {
+  const switches = (await api.events({ after: 0, limit: 1000 })).filter(({ kind }) => kind === "switch");
+  return switches.at(-1)?.text ?? "";
+}
+
 const downstream = (flows: readonly FlowView[]) => flows.filter(({ side }) => side === "downstream");
 
 for (const cores of [1, 2]) {
@@ -91,6 +96,8 @@ for (const cores of [1, 2]) {
     for (const { standbys } of flows) {
       assert.deepEqual(standbys, [{ box: "redundant", verdict: "equal", binding: "" }]);
     }
+    assert.ok((await s.api.order("switchover", { force: false })).ok);
+    assert.match(await lastSwitch(s.api), /; it carries on 40 of 40 flows compared$/);
     await opened;
   });
 }
