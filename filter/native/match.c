@@ -9,7 +9,7 @@
 #include "twin.h"
 
 #define OPENINGS 16 /* looked at in one go, a thousand times a second */
-#define FLOWS 512
+#define FLOWS 2048
 
 struct matching {
   struct twins twins;
