@@ -1,0 +1,22 @@
+/** The bench of matches, small: what the node says of a failover comes true, where ports are kept and where they are not. */
+import assert from "node:assert/strict";
+import { dirname } from "node:path";
+import { matchRun } from "../../scripts/bench/match.ts";
+import { errorOf } from "../../scripts/bench/match_report.ts";
+import { Lifetime } from "../../scripts/lab/lifetime.ts";
+import { programs } from "../../scripts/lab/native.ts";
+import { sweep } from "../../scripts/lab/registry.ts";
+
+const TOP = dirname(dirname(import.meta.dirname!));
+const PLAN = { flows: 20, seconds: 6 };
+
+for (const [kind, alive] of [["nat-collide", 20], ["nat-fully-random", 0]] as const) {
+  Deno.test(`${kind}: what is predicted of a failover comes true`, async () => {
+    using lifetime = new Lifetime(console.error);
+    await sweep();
+    const kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
+    const found = await matchRun(kit, kind, "both", PLAN);
+    assert.ok(found.compared >= PLAN.flows, JSON.stringify(found));
+    assert.deepEqual([found.alive, Math.round(errorOf(found))], [alive, 0], JSON.stringify(found));
+  });
+}
