@@ -18,6 +18,8 @@ const TOP = dirname(dirname(import.meta.dirname!));
 const FLOWS = 40;
 const FLOW_MS = 6_000;
 const UNTIL_MS_MAX = 15_000;
+/** Control looks ten times a second. */
+const CONTROL_LOOKS_MS = 500;
 const SERVER = "10.2.0.11";
 
 async function scene(ports: "preserve" | "fully-random", cores: number) {
@@ -76,9 +78,14 @@ async function alarms(api: RemoteNode, count: number): Promise<string[]> {
   }
 }
 
+/** Of the last switch, once there is one. */
 async function lastSwitch(api: RemoteNode): Promise<string> {
-  const switches = (await api.events({ after: 0, limit: 1000 })).filter(({ kind }) => kind === "switch");
-  return switches.at(-1)?.text ?? "";
+  const deadline = Date.now() + UNTIL_MS_MAX;
+  for (;;) {
+    const switches = (await api.events({ after: 0, limit: 1000 })).filter(({ kind }) => kind === "switch");
+    if (switches.length > 0 || Date.now() > deadline) return switches.at(-1)?.text ?? "";
+    await sleep(50);
+  }
 }
 
 const downstream = (flows: readonly FlowView[]) => flows.filter(({ side }) => side === "downstream");
@@ -96,6 +103,7 @@ for (const cores of [1, 2]) {
     for (const { standbys } of flows) {
       assert.deepEqual(standbys, [{ box: "redundant", verdict: "equal", binding: "" }]);
     }
+    await sleep(CONTROL_LOOKS_MS);
     assert.ok((await s.api.order("switchover", { force: false })).ok);
     assert.match(await lastSwitch(s.api), /; it carries on 40 of 40 flows compared$/);
     await opened;
