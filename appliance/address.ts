@@ -28,6 +28,11 @@ export function addressText(bytes: Uint8Array): string {
   return shorten(words.join(":"));
 }
 
+/** "10.0.0.1:80", "[2001:db8::1]:80"; sixteen bytes, IPv4 as ::ffff:a.b.c.d. */
+export function address(bytes: Uint8Array, port: number): string {
+  return isV4(bytes) ? `${addressText(bytes)}:${port}` : `[${addressText(bytes)}]:${port}`;
+}
+
 /** The longest run of zeros, the first of equal ones, becomes "::" (RFC 5952, 4.2). */
 function shorten(text: string): string {
   const runs = [...text.matchAll(/\b0(:0)+\b/g)];

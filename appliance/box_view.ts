@@ -60,15 +60,10 @@ export function readBox(board: Board, box: Box, { ports, path, now, around }: Ar
     serving,
     detectors,
     damping,
-    match: serving ? null : { ...readMatch(board, i, connections(board)), alarm: unlike },
+    match: serving ? null : { ...readMatch(board, i), alarm: unlike },
     inPackets: board.number("box.in_packets", i),
     outPackets: board.number("box.out_packets", i),
   };
-}
-
-/** Each has a flow on both sides; what begins at a box itself has one. */
-function connections(board: Board): number {
-  return Math.max(board.number("live.flows", 0), board.number("live.flows", 1));
 }
 
 interface Verdict {

@@ -3,18 +3,13 @@
  */
 import type { Board } from "../filter/board.ts";
 import { AGE } from "../filter/names.ts";
-import { addressText, isV4 } from "./address.ts";
+import { address } from "./address.ts";
 import type { Now } from "./board_view.ts";
 import { readTwins, type TwinView } from "./match_view.ts";
 import type { FlowView } from "./view.ts";
 
 const NS_PER_MS = 1e6;
 const rounded = (value: number) => Math.round(value * 1000) / 1000;
-
-/** "10.0.0.1:80", "[2001:db8::1]:80"; sixteen bytes, IPv4 as ::ffff:a.b.c.d. */
-export function address(bytes: Uint8Array, port: number): string {
-  return isV4(bytes) ? `${addressText(bytes)}:${port}` : `[${addressText(bytes)}]:${port}`;
-}
 
 /** Names of IP protocols as people write them. */
 export const PROTOCOL: Readonly<Record<number, string>> = {

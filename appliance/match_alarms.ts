@@ -7,14 +7,12 @@ import { BOX as BOXES } from "../filter/names.ts";
 import { type Now, readPath } from "./board_view.ts";
 import type { Config } from "./config.ts";
 import { judgeMatch, MATCH_START, type MatchState } from "./failover/match.ts";
-import { readMatch } from "./match_view.ts";
+import { compared, type MatchCounts, readMatch } from "./match_view.ts";
 import { ownEvent } from "./node_views.ts";
-import type { Box, EventView, MatchView } from "./view.ts";
-
-type Counts = Omit<MatchView, "alarm">;
+import type { Box, EventView } from "./view.ts";
 
 /** "150 with another binding, 6 dropped". */
-function unlikeText({ different, dropped }: Counts): string {
+function unlikeText({ different, dropped }: MatchCounts): string {
   const parts = [
     ...(different > 0 ? [`${different} with another binding`] : []),
     ...(dropped > 0 ? [`${dropped} dropped`] : []),
@@ -24,11 +22,11 @@ function unlikeText({ different, dropped }: Counts): string {
 
 function matchEvent(
   box: Box,
-  counts: Counts,
+  counts: MatchCounts,
   alarm: boolean,
   { boot, now }: { boot: bigint; now: Now },
 ): EventView {
-  const known = counts.equal + counts.different + counts.dropped;
+  const known = compared(counts);
   const share = counts.share === null ? "" : ` ${(100 * counts.share).toFixed(1)} % of`;
   const text = alarm
     ? `${box} would carry on only${share} ${known} flows${unlikeText(counts)}`
@@ -47,7 +45,7 @@ function matchEvent(
 export class MatchAlarms {
   readonly #states = new Map<Box, MatchState>();
   /** While they stood by. */
-  readonly #last = new Map<Box, Counts>();
+  readonly #last = new Map<Box, MatchCounts>();
 
   constructor(readonly tell: (event: EventView) => void) {}
 
@@ -60,7 +58,7 @@ export class MatchAlarms {
     const box = BOXES.find((one) => one === event.after);
     const counts = event.kind === "switch" && box ? this.#last.get(box) : undefined;
     if (counts === undefined || counts.share === null) return event;
-    const known = counts.equal + counts.different + counts.dropped;
+    const known = compared(counts);
     const unlike = unlikeText(counts);
     return {
       ...event,
@@ -70,11 +68,10 @@ export class MatchAlarms {
 
   look(board: Board, rules: Config["match"], now: Now): void {
     const path = readPath(board);
-    const flows = Math.max(board.number("live.flows", 0), board.number("live.flows", 1));
     BOXES.forEach((box, i) => {
       const stands = box !== path && board.number("box.member", i) === 1;
-      const counts = readMatch(board, i, flows);
-      const known = counts.equal + counts.different + counts.dropped;
+      const counts = readMatch(board, i);
+      const known = compared(counts);
       const before = this.#states.get(box) ?? MATCH_START;
       const after = judgeMatch(before, stands ? { known, equal: counts.equal } : null, rules, now.wallMs);
       this.#states.set(box, after);

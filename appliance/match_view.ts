@@ -4,29 +4,30 @@
  * The layout is that of `filter/native/twin.h`: a word for each flow, with two bits for each box.
  */
 import type { Board } from "../filter/board.ts";
-import { addressText, isV4 } from "./address.ts";
+import { address } from "./address.ts";
 import { BOXES, type MatchView, type TwinView } from "./view.ts";
 
 export type { TwinView } from "./view.ts";
 
 const VERDICT = ["unknown", "equal", "different", "dropped"] as const;
-const ENDPOINTS = { master: 0, standby: 2 } as const;
+/** What was counted of the openings of live connections. */
+export type MatchCounts = Omit<MatchView, "alarm">;
 
-/**
- * The match of a standby.
- * @param flows live flows of the side that has more: connections, as far as is known
- */
-export function readMatch(board: Board, box: number, flows: number): Omit<MatchView, "alarm"> {
+/** How many connections were compared. */
+export function compared(
+  { equal, different, dropped }: Pick<MatchView, "equal" | "different" | "dropped">,
+): number {
+  return equal + different + dropped;
+}
+
+/** The match of a standby. */
+export function readMatch(board: Board, box: number): MatchCounts {
   const count = (of: string) => board.number(`match.${of}`, box);
-  const equal = count("equal"), different = count("different"), dropped = count("dropped");
-  const known = equal + different + dropped;
-  return {
-    equal,
-    different,
-    dropped,
-    unknown: Math.max(0, flows - known),
-    share: known === 0 ? null : equal / known,
-  };
+  const counts = { equal: count("equal"), different: count("different"), dropped: count("dropped") };
+  const known = compared(counts);
+  // A connection has a flow on both sides; what begins at a box itself has one.
+  const flows = Math.max(board.number("live.flows", 0), board.number("live.flows", 1));
+  return { ...counts, unknown: Math.max(0, flows - known), share: known === 0 ? null : counts.equal / known };
 }
 
 interface Place {
@@ -34,11 +35,10 @@ interface Place {
   readonly slot: number;
 }
 
-function endpoint(board: Board, entry: number, at: number): string {
-  const bytes = board.bytes("unlike.addr", entry).subarray(16 * at, 16 * at + 16);
+function endpoint(board: Board, entry: number, end: 0 | 1): string {
   const ports = board.bytes("unlike.port", entry);
-  const port = new DataView(ports.buffer, ports.byteOffset).getUint16(2 * at, true);
-  return isV4(bytes) ? `${addressText(bytes)}:${port}` : `[${addressText(bytes)}]:${port}`;
+  const port = new DataView(ports.buffer, ports.byteOffset).getUint16(2 * end, true);
+  return address(board.bytes("unlike.addr", entry).subarray(16 * end, 16 * end + 16), port);
 }
 
 /** "10.2.0.1:40112 - 10.2.0.11:80", as the standby made it; empty: it is no longer known. */
@@ -50,7 +50,7 @@ function standbysBinding(board: Board, { side, slot }: Place, box: number): stri
     if (board.number("unlike.sequence", entry) !== sequence) continue;
     const is = (name: string) => board.number(`unlike.${name}`, entry);
     if (is("slot") !== slot || is("side") !== side || is("box") !== box) continue;
-    return `${endpoint(board, entry, ENDPOINTS.standby)} - ${endpoint(board, entry, ENDPOINTS.standby + 1)}`;
+    return `${endpoint(board, entry, 0)} - ${endpoint(board, entry, 1)}`;
   }
   return "";
 }

@@ -18,6 +18,7 @@ import type {
   Role,
   WorkerView,
 } from "../appliance/view.ts";
+import { compared } from "../appliance/match_view.ts";
 import { bitRate, byteSize, count, duration, type Painter, percent, table, wallTime } from "./paint.ts";
 import { externalFacts } from "./text_external.ts";
 import { drawNode, duty } from "./picture.ts";
@@ -80,7 +81,7 @@ function matchFacts({ equal, different, dropped, unknown, share }: MatchView): s
     ...(dropped > 0 ? [`${count(dropped)} dropped`] : []),
     ...(unknown > 0 ? [`${count(unknown)} not compared`] : []),
   ];
-  const known = equal + different + dropped;
+  const known = compared({ equal, different, dropped });
   return [`match ${percent(share!)}: would carry on ${count(equal)} of ${count(known)} flows`, ...unlike]
     .join(", ");
 }

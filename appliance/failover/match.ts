@@ -36,7 +36,7 @@ export function judgeMatch(
   nowMs: number,
 ): MatchState {
   if (seen === null || rules.alarmBelow === 0) return MATCH_START;
-  const enough = seen.known >= Math.max(1, rules.flowsMin);
+  const enough = seen.known >= rules.flowsMin;
   const percent = enough ? 100 * seen.equal / seen.known : 100;
   const otherwise = state.alarm ? percent >= rules.clearFrom : percent < rules.alarmBelow;
   if (!otherwise) return { ...state, otherwiseMs: null };

@@ -206,14 +206,13 @@ struct rm_worker {
 /* Live connections by what a standby made of their opening. */
 struct rm_match { uint64_t equal, different, dropped; };
 
-/* One that a standby opened otherwise than the serving box: the frames of both, sender first. */
+/* One that a standby opened otherwise than the serving box, of which the flow's entry tells. */
 struct rm_unlike {
   uint64_t sequence;       /* from 1; 0 while it is being written. Place = sequence % RM_UNLIKES */
-  uint64_t mono_ns;
   uint32_t slot;           /* of the flow, on `side` */
-  uint8_t proto, side, box, master; /* enum rm_box: the standby, and the box that served */
-  uint16_t port[4];        /* of the master's sender and receiver, then of the standby's */
-  uint8_t addr[4][16];     /* likewise */
+  uint8_t side, box;       /* enum rm_box: the standby */
+  uint16_t port[2];        /* of who sends, then of who it is for, as the standby has it */
+  uint8_t addr[2][16];     /* likewise */
 };
 
 struct rm_live {

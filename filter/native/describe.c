@@ -248,12 +248,9 @@ static void describe_match(struct describe *d) {
   EACH("match", live.match, dropped, RM_BOXES);
   ONE(live, unlike_sequence);
   EACH("unlike", live.unlike, sequence, RM_UNLIKES);
-  EACH("unlike", live.unlike, mono_ns, RM_UNLIKES);
   EACH("unlike", live.unlike, slot, RM_UNLIKES);
-  EACH("unlike", live.unlike, proto, RM_UNLIKES);
   EACH("unlike", live.unlike, side, RM_UNLIKES);
   EACH("unlike", live.unlike, box, RM_UNLIKES);
-  EACH("unlike", live.unlike, master, RM_UNLIKES);
   EACH("unlike", live.unlike, port, RM_UNLIKES);
   EACH("unlike", live.unlike, addr, RM_UNLIKES);
 }

@@ -14,7 +14,7 @@
 struct matching {
   struct twins twins;
   uint32_t first, slots, at;        /* this worker's part of the flows, and how far the count has come */
-  struct rm_match sum[RM_BOXES];    /* of this round */
+  struct rm_match sum[RM_BOXES], last[RM_BOXES]; /* of this round, and of the one before */
 };
 
 int match_open(struct plane *p) {
@@ -39,17 +39,11 @@ static void tell_unlike(struct plane *p, uint32_t side, uint32_t box, const stru
   uint64_t n = __atomic_add_fetch(&live->unlike_sequence, 1, __ATOMIC_RELAXED);
   struct rm_unlike *to = &live->unlike[n % RM_UNLIKES];
   __atomic_store_n(&to->sequence, 0, __ATOMIC_RELEASE);
-  to->mono_ns = p->now;
   to->slot = o->slot;
-  to->proto = o->proto;
   to->side = (uint8_t)side;
   to->box = (uint8_t)box;
-  to->master = o->master;
-  for (int i = 0; i < 2; i++) {
-    const struct twin_tuple *made = &o->made[i ? box : o->master];
-    memcpy(to->addr[2 * i], made->addr, sizeof made->addr);
-    memcpy(&to->port[2 * i], made->port, sizeof made->port);
-  }
+  memcpy(to->addr, o->made[box].addr, sizeof to->addr);
+  memcpy(to->port, o->made[box].port, sizeof to->port);
   __atomic_store_n(&to->sequence, n, __ATOMIC_RELEASE);
 }
 
@@ -74,10 +68,13 @@ void match_shadow(struct plane *p, uint32_t role, const struct rte_mbuf *m) {
 }
 
 /* Standbys that got a copy of the opening: only of TCP it is known which packet it was, on the other side. */
+struct walk { const struct plane *p; uint32_t side; };
+
 static uint32_t expected(void *context, const struct twin *o) {
-  struct plane *p = context;
+  const struct walk *at = context;
+  const struct plane *p = at->p;
+  uint32_t side = at->side;
   if (o->proto != IPPROTO_TCP) return 0;
-  uint32_t side = p->walking;
   const struct rm_flow *flow = &p->entries[side][o->slot];
   if (flow->peer == RM_NO_FLOW) return 0;
   const struct rm_flow *peer = &p->entries[1 - side][flow->peer];
@@ -105,19 +102,22 @@ static void count_flows(struct plane *p, uint32_t side) {
     if (m->twins.word[m->first + m->at]) add_flow(m, m->first + m->at);
   if (m->at < m->slots) return;
   m->at = 0;
-  memcpy(p->matched[side], m->sum, sizeof m->sum);
+  memcpy(m->last, m->sum, sizeof m->last);
   memset(m->sum, 0, sizeof m->sum);
-  for (uint32_t box = 0; box < RM_BOXES; box++)
-    p->live->match[box] = (struct rm_match){p->matched[0][box].equal + p->matched[1][box].equal,
-                                            p->matched[0][box].different + p->matched[1][box].different,
-                                            p->matched[0][box].dropped + p->matched[1][box].dropped};
+  struct rm_match all[RM_BOXES] = {{0, 0, 0}};
+  for (uint32_t s = 0; s < RM_SIDES; s++)
+    for (uint32_t box = 0; box < RM_BOXES && p->has[s]; box++) {
+      all[box].equal += p->matching[s]->last[box].equal;
+      all[box].different += p->matching[s]->last[box].different;
+      all[box].dropped += p->matching[s]->last[box].dropped;
+    }
+  memcpy(p->live->match, all, sizeof all);
 }
 
 void match_tick(struct plane *p) {
   for (uint32_t side = 0; side < RM_SIDES; side++) {
     if (!p->has[side]) continue;
-    p->walking = side;
-    twins_walk(&p->matching[side]->twins, OPENINGS, p->now, expected, p);
+    twins_walk(&p->matching[side]->twins, OPENINGS, p->now, expected, &(struct walk){p, side});
     count_flows(p, side);
   }
 }

@@ -124,8 +124,6 @@ struct plane {
   struct addresses addresses[RM_SIDES];
   uint32_t announced_switch, announcements; /* number of the switch, and how often the network was told of it */
   struct matching *matching[RM_SIDES]; /* of the sides it has */
-  struct rm_match matched[RM_SIDES][RM_BOXES]; /* of the last round */
-  uint32_t walking;         /* the side whose openings are looked at */
   struct probing probe;
   struct greying grey;
 };

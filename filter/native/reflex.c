@@ -328,7 +328,6 @@ void reflex_order(struct reflex *r) {
     if (box) {
       r->box[to].silent = false;
       votes_tally(r, to); /* who is red now, not who was when last counted */
-      votes_tally(r, to); /* who is red now, not who was when last counted */
       if (command(r)->order_force) r->box[to].forgiven = r->box[to].red;
       votes_tally(r, to);
       publish(r, to, RM_CAUSE_ORDER);

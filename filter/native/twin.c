@@ -24,7 +24,6 @@ static uint64_t mix(uint64_t h, uint64_t with) {
 /* 0: this packet tells nothing. */
 static uint64_t evidence(const struct twins *t, const struct twin_sight *s) {
   const struct rm_packet *p = s->packet;
-  if (!twin_tells(p)) return 0;
   uint64_t h = mix(t->secret, p->proto);
   if (p->proto == IPPROTO_TCP) return mix(mix(h, p->seq), (uint64_t)p->scale << 16 | p->window) | 1;
   const uint8_t *transport = s->frame + p->transport_offset;

@@ -52,7 +52,7 @@ struct twin_sight {
 
 /* Can anything be told by this packet? One that opens a connection, or may be the first of a flow. */
 bool twin_tells(const struct rm_packet *packet);
-/* Note it and judge. Returns the twin if a box is known by this to differ that was not before, and says which in *box. */
+/* Note one of which twin_tells() holds, and judge. Returns the twin if a box is known by this to differ that was not before, and says which in *box. */
 const struct twin *twins_note(struct twins *t, const struct twin_sight *seen, uint32_t *box);
 
 /* Asked for an opening whose time is over: the bit of each box that got a copy and should have handed it over. */

@@ -3,6 +3,7 @@
  * would live on; then the primary loses its links, and those that do are counted.
  */
 import { parseArgs } from "node:util";
+import { compared } from "../../appliance/match_view.ts";
 import type { RemoteNode } from "../../ui/client.ts";
 import { Lab } from "../lab/engine.ts";
 import { Lifetime } from "../lab/lifetime.ts";
@@ -65,8 +66,7 @@ async function failOver(lab: Lab, kit: Kit, api: RemoteNode, { flows, seconds }:
   await fail(lab, kit.programs, "primary", "link-both");
   const texts = (await running).filter((text) => text !== null);
   const alive = texts.reduce((sum, text) => sum + judgeLong(parseLong(text)).ok, 0);
-  const { equal = 0, different = 0, dropped = 0 } = match ?? {};
-  return { compared: equal + different + dropped, equal, alive };
+  return { compared: match ? compared(match) : 0, equal: match?.equal ?? 0, alive };
 }
 
 /** One run. */

@@ -7,7 +7,8 @@
  * primary, in the order of generation.
  */
 import assert from "node:assert/strict";
-import { address, PROTOCOL, readFlows } from "../../appliance/flow_view.ts";
+import { address } from "../../appliance/address.ts";
+import { PROTOCOL, readFlows } from "../../appliance/flow_view.ts";
 import { agesMs } from "../../appliance/mirror_run.ts";
 import type { Role } from "../../appliance/view.ts";
 import { openNative } from "../../filter/dpdk.ts";
