@@ -61,6 +61,7 @@ function writeSwitching(board: Board, config: Config): void {
   const { failover } = config;
   board.setNumber("command.hold_ns", holdMs(config) * NS_PER_MS);
   board.setNumber("command.guard_ns", failover.guardMs * NS_PER_MS);
+  board.setNumber("command.fixup", failover.fixup ? 1 : 0);
   board.setNumber("command.announce", failover.announce === "auto" ? 1 : 0);
   board.setNumber("command.propagate", PROPAGATE.indexOf(failover.propagateLink));
   board.setNumber("command.bypass", BYPASS.indexOf(failover.bypass === "on_failure" ? "on" : "none"));

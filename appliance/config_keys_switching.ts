@@ -26,6 +26,13 @@ export const SWITCHING = {
       "For so long after a switch, resets and ICMP errors by which the box that took over would end connections " +
       "that are known to be alive are held back, unless the other end sent them.",
   },
+  fixup: {
+    type: "boolean",
+    default: true,
+    help:
+      "Where a box knows a flow by another binding than the network does, its packets are translated in both " +
+      "directions until the flow ends. Without it such flows are lost with a switch.",
+  },
   announce: {
     type: "choice",
     choices: ["auto", "off"],

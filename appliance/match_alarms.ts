@@ -7,14 +7,14 @@ import { BOX as BOXES } from "../filter/names.ts";
 import { type Now, readPath } from "./board_view.ts";
 import type { Config } from "./config.ts";
 import { judgeMatch, MATCH_START, type MatchState } from "./failover/match.ts";
-import { compared, type MatchCounts, readMatch } from "./match_view.ts";
+import { carried, compared, type MatchCounts, readMatch } from "./match_view.ts";
 import { ownEvent } from "./node_views.ts";
 import type { Box, EventView } from "./view.ts";
 
-/** "150 with another binding, 6 dropped". */
-function unlikeText({ different, dropped }: MatchCounts): string {
+/** "150 with another binding, 6 dropped": of those that it would not carry on. */
+function unlikeText({ different, followed, dropped }: MatchCounts): string {
   const parts = [
-    ...(different > 0 ? [`${different} with another binding`] : []),
+    ...(different > followed ? [`${different - followed} with another binding`] : []),
     ...(dropped > 0 ? [`${dropped} dropped`] : []),
   ];
   return parts.length === 0 ? "" : `: ${parts.join(", ")}`;
@@ -60,9 +60,12 @@ export class MatchAlarms {
     if (counts === undefined || counts.share === null) return event;
     const known = compared(counts);
     const unlike = unlikeText(counts);
+    const translated = counts.followed > 0 ? `, ${counts.followed} of them translated` : "";
     return {
       ...event,
-      text: `${event.text}; it carries on ${counts.equal} of ${known} flows compared${unlike}`,
+      text: `${event.text}; it carries on ${
+        carried(counts)
+      } of ${known} flows compared${translated}${unlike}`,
     };
   }
 
@@ -73,7 +76,12 @@ export class MatchAlarms {
       const counts = readMatch(board, i);
       const known = compared(counts);
       const before = this.#states.get(box) ?? MATCH_START;
-      const after = judgeMatch(before, stands ? { known, equal: counts.equal } : null, rules, now.wallMs);
+      const after = judgeMatch(
+        before,
+        stands ? { known, carried: carried(counts) } : null,
+        rules,
+        now.wallMs,
+      );
       this.#states.set(box, after);
       if (stands) this.#last.set(box, counts);
       // A box that begins to serve is compared no more, which is no news of its own.

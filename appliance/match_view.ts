@@ -20,14 +20,28 @@ export function compared(
   return equal + different + dropped;
 }
 
+/** How many of them it would carry on: what it made alike, and what would be translated for it. */
+export function carried({ equal, followed }: Pick<MatchView, "equal" | "followed">): number {
+  return equal + followed;
+}
+
 /** The match of a standby. */
 export function readMatch(board: Board, box: number): MatchCounts {
   const count = (of: string) => board.number(`match.${of}`, box);
-  const counts = { equal: count("equal"), different: count("different"), dropped: count("dropped") };
+  const counts = {
+    equal: count("equal"),
+    different: count("different"),
+    followed: count("followed"),
+    dropped: count("dropped"),
+  };
   const known = compared(counts);
   // A connection has a flow on both sides; what begins at a box itself has one.
   const flows = Math.max(board.number("live.flows", 0), board.number("live.flows", 1));
-  return { ...counts, unknown: Math.max(0, flows - known), share: known === 0 ? null : counts.equal / known };
+  return {
+    ...counts,
+    unknown: Math.max(0, flows - known),
+    share: known === 0 ? null : carried(counts) / known,
+  };
 }
 
 interface Place {

@@ -82,15 +82,17 @@ export interface WorkerView {
 
 /** What a standby made of the openings of live connections, held against what the serving box made of them. */
 export interface MatchView {
-  /** It would carry them on. */
+  /** It made the same of them. */
   readonly equal: number;
   /** It gave them another binding. */
   readonly different: number;
+  /** Of the different ones, those that would be translated for it. */
+  readonly followed: number;
   /** It got a copy of the opening and handed nothing over. */
   readonly dropped: number;
   /** Not compared: older than the node, of a protocol of which nothing can be told, or not copied. */
   readonly unknown: number;
-  /** Of those compared, 0..1; null: there are none. */
+  /** Of those compared, how many it would carry on, 0..1; null: there are none. */
   readonly share: number | null;
   /** It has been so bad that it was told (`[match]`). */
   readonly alarm: boolean;

@@ -112,6 +112,9 @@ export const COUNTER = [
   "probe_taken",
   "probe_stray",
   "probe_unsent",
+  "fixed_up",
+  "fixup_collision",
+  "fixup_full",
 ] as const;
 /** Of a BFD session, as on the wire (RFC 5880, 4.1). */
 export const BFD_STATE = ["admin_down", "down", "init", "up"] as const;
@@ -219,7 +222,7 @@ export const LIMIT = {
 } as const;
 /** Beginning of the capture file, "RMXC". */
 export const CAPTURE_MAGIC = 0x43584d52;
-export const ABI_VERSION = 5;
+export const ABI_VERSION = 6;
 /** Of one entry of a flow table. */
 export const FLOW_BYTES = 192;
 /** "No flow" in `peer`, and "no rule" in `rule`. */

@@ -18,7 +18,7 @@ import type {
   Role,
   WorkerView,
 } from "../appliance/view.ts";
-import { compared } from "../appliance/match_view.ts";
+import { carried, compared } from "../appliance/match_view.ts";
 import { bitRate, byteSize, count, duration, type Painter, percent, table, wallTime } from "./paint.ts";
 import { externalFacts } from "./text_external.ts";
 import { drawNode, duty } from "./picture.ts";
@@ -75,14 +75,19 @@ export function renderStatus(status: NodeStatus, options: StatusOptions): string
   return lines.join("\n") + "\n";
 }
 
-function matchFacts({ equal, different, dropped, unknown, share }: MatchView): string {
+function matchFacts(match: MatchView): string {
+  const { different, followed, dropped, unknown, share } = match;
   const unlike = [
-    ...(different > 0 ? [`${count(different)} with another binding`] : []),
+    ...(followed > 0 ? [`${count(followed)} of them translated`] : []),
+    ...(different > followed ? [`${count(different - followed)} with another binding`] : []),
     ...(dropped > 0 ? [`${count(dropped)} dropped`] : []),
     ...(unknown > 0 ? [`${count(unknown)} not compared`] : []),
   ];
-  const known = compared({ equal, different, dropped });
-  return [`match ${percent(share!)}: would carry on ${count(equal)} of ${count(known)} flows`, ...unlike]
+  const known = compared(match);
+  return [
+    `match ${percent(share!)}: would carry on ${count(carried(match))} of ${count(known)} flows`,
+    ...unlike,
+  ]
     .join(", ");
 }
 

@@ -25,7 +25,7 @@ export interface MatchSeen {
   /** Flows compared. */
   readonly known: number;
   /** Of them those that the standby would carry on. */
-  readonly equal: number;
+  readonly carried: number;
 }
 
 /** One look. `seen` null: the box serves, or is not there; then there is nothing to be alarmed about. */
@@ -37,7 +37,7 @@ export function judgeMatch(
 ): MatchState {
   if (seen === null || rules.alarmBelow === 0) return MATCH_START;
   const enough = seen.known >= rules.flowsMin;
-  const percent = enough ? 100 * seen.equal / seen.known : 100;
+  const percent = enough ? 100 * seen.carried / seen.known : 100;
   const otherwise = state.alarm ? percent >= rules.clearFrom : percent < rules.alarmBelow;
   if (!otherwise) return { ...state, otherwiseMs: null };
   const sinceMs = state.otherwiseMs ?? nowMs;

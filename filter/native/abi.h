@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RM_MAGIC 0x42584d52u /* "RMXB" */
-#define RM_ABI_VERSION 5u
+#define RM_ABI_VERSION 6u
 #define RM_CACHE_LINE 64
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
@@ -140,6 +140,7 @@ struct rm_command {
   /* What a switch does besides moving the path. */
   uint64_t hold_ns;             /* frames that went in so long ago and did not come out are replayed; 0: off */
   uint64_t guard_ns;            /* for so long after a switch no box may end a connection that is known alive; 0: off */
+  uint32_t fixup;               /* boolean: where a box knows a flow by another name, translate */
   uint32_t announce;            /* boolean: tell the network the new box's MAC addresses */
   uint32_t propagate;           /* enum rm_propagate */
   uint32_t bypass;              /* enum rm_bypass: RM_BYPASS_ON is what the NIC does when the plane fails */
@@ -203,8 +204,8 @@ struct rm_worker {
   uint64_t rx_packets, tx_packets;
 } RM_ALIGNED;
 
-/* Live connections by what a standby made of their opening. */
-struct rm_match { uint64_t equal, different, dropped; };
+/* Live connections by what a standby made of their opening. Followed: of those that differ, the ones that would be translated. */
+struct rm_match { uint64_t equal, different, followed, dropped; };
 
 /* One that a standby opened otherwise than the serving box, of which the flow's entry tells. */
 struct rm_unlike {

@@ -160,6 +160,9 @@ enum rm_counter {
   RM_COUNT_PROBE_TAKEN,      /* probes of the node's own that came out of a box and were held back */
   RM_COUNT_PROBE_STRAY,      /* other frames for the address that probes are sent from, held back */
   RM_COUNT_PROBE_UNSENT,     /* probes not made: no buffer, or no address of the box is known */
+  RM_COUNT_FIXED_UP,         /* frames translated, because a box knows their flow by another name */
+  RM_COUNT_FIXUP_COLLISION,  /* new flows that got another name than the box gave them, as that one is in use */
+  RM_COUNT_FIXUP_FULL,       /* not translated: no place, no buffer or no free name */
   RM_COUNTERS
 };
 

@@ -7,6 +7,7 @@
 #include <rte_prefetch.h>
 #include <string.h>
 #include "burst.h"
+#include "fixup.h"
 
 _Static_assert(RM_BURST <= RM_LOOK, "a burst is looked at at once");
 
@@ -187,7 +188,7 @@ static void copy_to(struct plane *p, uint32_t role, struct rte_mbuf *m, struct r
   capture_frame(p, RM_TAP_COPY, role, m, v);
   /* Nobody writes to a frame after this point, so the copy is one more reference. */
   rte_mbuf_refcnt_update(m, 1);
-  port_queue(p, role, m, true);
+  port_queue(p, role, fixup_into(p, role, m), true);
 }
 
 /* Every standby gets the same, but what the old box is still drained of it must not be given twice. */
@@ -255,7 +256,9 @@ static void outer_leave(struct plane *p, uint32_t side, struct batch *b) {
   if (__builtin_expect(b->held, 0)) batch_close_ranks(b);
   int box = serving(p);
   if (box >= 0) {
-    port_queue_all(p, role_box((uint32_t)box, side), b->frame, b->n, b->bytes);
+    uint32_t role = role_box((uint32_t)box, side);
+    for (uint16_t i = 0; fixup_any(p, side, (uint32_t)box) && i < b->n; i++) b->frame[i] = fixup_into(p, role, b->frame[i]);
+    port_queue_all(p, role, b->frame, b->n, b->bytes);
   } else if (p->reflex.path == RM_PATH_WIRE) {
     port_queue_all(p, role_outer(1 - side), b->frame, b->n, b->bytes);
   } else {

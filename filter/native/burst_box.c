@@ -3,6 +3,7 @@
  * What comes out of a box proves that it lives, follows the flows of that side, and is known again by what was put in.
  */
 #include "burst.h"
+#include "fixup.h"
 #include "twin.h"
 
 #define DRAIN_BURSTS 128 /* of the old box at once, at most: more than a port holds */
@@ -73,6 +74,7 @@ static uint32_t dead_of(const struct batch *b) {
 /* Frames of a box that is no standby, or was none until a moment ago. */
 static void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
   uint32_t side = role_side(role), box = role_of_box(role);
+  if (fixup_any(p, side, box)) fixup_from(p, role, b->frame, b->n);
   b->look.observed = true;
   b->look.wary = seed_expected(p);
   batch_look(p, side, b);

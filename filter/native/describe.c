@@ -94,7 +94,7 @@ static void describe_command(struct describe *d) {
   MANY(command, suppressed, RM_BOXES);
   ONE(command, silence_ns_min), ONE(command, silence_ns_max), ONE(command, silence_learn_ns);
   ONE(command, open_sequence);
-  ONE(command, hold_ns), ONE(command, guard_ns), ONE(command, announce), ONE(command, propagate), ONE(command, bypass);
+  ONE(command, hold_ns), ONE(command, guard_ns), ONE(command, fixup), ONE(command, announce), ONE(command, propagate), ONE(command, bypass);
 }
 
 static void describe_port(struct describe *d) {
@@ -245,6 +245,7 @@ static void describe_flow(struct describe *d) {
 static void describe_match(struct describe *d) {
   EACH("match", live.match, equal, RM_BOXES);
   EACH("match", live.match, different, RM_BOXES);
+  EACH("match", live.match, followed, RM_BOXES);
   EACH("match", live.match, dropped, RM_BOXES);
   ONE(live, unlike_sequence);
   EACH("unlike", live.unlike, sequence, RM_UNLIKES);
@@ -260,7 +261,7 @@ static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls",
     "flow_evicted_live", "handover_full", "crossing_full", "seed_held", "paused", "injected", "inject_refused",
     "replayed", "replay_seen", "replay_dropped", "replay_unknown", "guarded", "announced", "probe_taken",
-    "probe_stray", "probe_unsent"};
+    "probe_stray", "probe_unsent", "fixed_up", "fixup_collision", "fixup_full"};
 static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "keepalive", "first",
                                               "payload", "ack", "fragment", "bytes", "turn", "sample", "all"};
 static const char *const PARSE_NAME[RM_PARSES] = {

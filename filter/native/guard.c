@@ -7,13 +7,13 @@
 #include <string.h>
 #include "parse.h"
 #include "plane.h"
+#include "quote.h"
 
 #define SENT_SHIFT 20            /* times are kept in 2^20 ns */
 #define SENT_NS (2 * RM_S)       /* a box that holds a reset for longer has lost it */
 #define UNREACHABLE4 3
 #define TOO_BIG_CODE4 4          /* tells the path's MTU, ends nothing */
 #define UNREACHABLE6 1
-#define ICMP_BYTES 8u
 
 /* An ending: a reset, or an error about a packet of a flow. */
 struct ending { struct rm_packet flow; uint32_t number; };
@@ -22,44 +22,19 @@ static bool is_error(const uint8_t *icmp, uint8_t proto) {
   return proto == 1 ? icmp[0] == UNREACHABLE4 && icmp[1] != TOO_BIG_CODE4 : proto == 58 && icmp[0] == UNREACHABLE6;
 }
 
-static void put_end(struct rm_packet *to, uint32_t end, const uint8_t *address, uint16_t port) {
-  static const uint8_t MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  memcpy(to->addr[end], MAPPED, 12);
-  memcpy(to->addr[end] + (to->ipv6 ? 0 : 12), address, to->ipv6 ? 16 : 4);
-  to->port[end] = port;
-}
-
-/* The flow of the packet that an ICMP error quotes, of which eight bytes of transport are enough. */
-static bool read_quote(const uint8_t *ip, uint32_t bytes, struct ending *out) {
-  struct rm_packet *f = &out->flow;
-  if (bytes < 1) return false;
-  f->ipv6 = ip[0] >> 4 == 6;
-  uint32_t head = f->ipv6 ? 40u : (ip[0] & 15u) * 4u;
-  if (head < 20 || bytes < head + ICMP_BYTES) return false;
-  const uint8_t *t = ip + head, *from = ip + (f->ipv6 ? 8 : 12), *to = from + (f->ipv6 ? 16 : 4);
-  f->proto = f->ipv6 ? ip[6] : ip[9];
-  if (f->proto != 6 && f->proto != 17) return false;
-  uint16_t source = read16(t), target = read16(t + 2);
-  int order = memcmp(from, to, f->ipv6 ? 16 : 4);
-  bool turned = order > 0 || (order == 0 && source > target);
-  put_end(f, turned, from, source);
-  put_end(f, !turned, to, target);
-  f->verdict = RM_PARSE_FLOW;
-  /* Of a datagram a NAT changes the checksum, but not who numbered it and how long it is. */
-  out->number = f->proto == 6 ? read32(t + 4) : f->ipv6 ? read32(ip + 4) : read32(ip + 2);
-  return true;
-}
-
 static bool read_ending(const uint8_t *frame, const struct rm_packet *packet, struct ending *out) {
   if (packet->inner) return false;
   if (packet->proto == 6) {
     *out = (struct ending){.flow = *packet, .number = packet->seq};
     return packet->tcp_flags & RM_TCP_RST;
   }
-  uint32_t at = packet->transport_offset, quoted = at + ICMP_BYTES, end = packet->payload_offset + packet->payload_bytes;
-  if ((packet->proto != 1 && packet->proto != 58) || end < quoted || !is_error(frame + at, packet->proto)) return false;
-  *out = (struct ending){.flow = {.vlan = packet->vlan}};
-  return read_quote(frame + quoted, end - quoted, out);
+  struct rm_packet *f = &out->flow;
+  if (!rm_quote(frame, packet, f) || !is_error(frame + packet->transport_offset, packet->proto)) return false;
+  if (f->proto != 6 && f->proto != 17) return false;
+  const uint8_t *ip = frame + f->ip_offset;
+  /* Of a datagram a NAT changes the checksum, but not who numbered it and how long it is. */
+  out->number = f->proto == 6 ? read32(frame + f->transport_offset + 4) : f->ipv6 ? read32(ip + 4) : read32(ip + 2);
+  return true;
 }
 
 static uint64_t *place(struct plane *p, uint32_t number, uint32_t side) {

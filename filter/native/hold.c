@@ -4,6 +4,7 @@
  * First come, first gone; a later frame of the same connection waits behind it. That lasts microseconds, and ends after
  * HOLD_NS whatever becomes of the seed: a frame the box may drop is better than one that waits.
  */
+#include "fixup.h"
 #include "plane.h"
 
 #define HOLD_NS (5 * RM_MS)
@@ -15,7 +16,7 @@ static void let_go(struct plane *p) {
   int box = serving(p);
   if (box >= 0) {
     if (p->keeps) replay_keep(p, h.side, h.frame, &(struct rm_peek){.plain = 0}, false);
-    port_queue(p, role_box((uint32_t)box, h.side), h.frame, false);
+    port_queue(p, role_box((uint32_t)box, h.side), fixup_into(p, role_box((uint32_t)box, h.side), h.frame), false);
   }
   else if (p->reflex.path == RM_PATH_WIRE) port_queue(p, role_outer(1 - h.side), h.frame, false);
   else {

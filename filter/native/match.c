@@ -5,6 +5,7 @@
  */
 #include <netinet/in.h>
 #include <string.h>
+#include "fixup.h"
 #include "plane.h"
 #include "twin.h"
 
@@ -48,9 +49,14 @@ static void tell_unlike(struct plane *p, uint32_t side, uint32_t box, const stru
 }
 
 static void note(struct plane *p, uint32_t role, const struct twin_sight *seen) {
-  uint32_t side = role_side(role), box;
-  const struct twin *o = twins_note(&p->matching[side]->twins, seen, &box);
-  if (o) tell_unlike(p, side, box, o);
+  uint32_t side = role_side(role), differ;
+  const struct twin *o = twins_note(&p->matching[side]->twins, seen, &differ);
+  if (!o) return;
+  for (; differ; differ &= differ - 1) tell_unlike(p, side, (uint32_t)__builtin_ctz(differ), o);
+  for (uint32_t left = twin_judged(o); left; left &= left - 1) {
+    uint32_t box = (uint32_t)__builtin_ctz(left);
+    fixup_learn(p, side, box, &p->entries[side][o->slot], &o->made[box]);
+  }
 }
 
 void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet,
@@ -85,13 +91,15 @@ static uint32_t expected(void *context, const struct twin *o) {
   return serving(p) == (int)o->master ? boxes : 0;
 }
 
-static void add_flow(struct matching *m, uint32_t slot) {
+static void add_flow(struct plane *p, uint32_t side, uint32_t slot) {
+  struct matching *m = p->matching[side];
   uint32_t verdicts = twins_word(&m->twins, slot);
   if (verdicts == 0 || m->twins.entries[slot].age == RM_AGE_TCP_CLOSING) return;
   for (uint32_t box = 0; box < RM_BOXES; box++) {
     enum twin_verdict verdict = twin_verdict(verdicts, box);
     m->sum[box].equal += verdict == TWIN_EQUAL;
     m->sum[box].different += verdict == TWIN_DIFFERENT;
+    m->sum[box].followed += verdict == TWIN_DIFFERENT && fixup_follows(p, side, box, &m->twins.entries[slot]);
     m->sum[box].dropped += verdict == TWIN_DROPPED;
   }
 }
@@ -99,16 +107,17 @@ static void add_flow(struct matching *m, uint32_t slot) {
 static void count_flows(struct plane *p, uint32_t side) {
   struct matching *m = p->matching[side];
   for (uint32_t n = 0; n < FLOWS && m->at < m->slots; n++, m->at++)
-    if (m->twins.word[m->first + m->at]) add_flow(m, m->first + m->at);
+    if (m->twins.word[m->first + m->at]) add_flow(p, side, m->first + m->at);
   if (m->at < m->slots) return;
   m->at = 0;
   memcpy(m->last, m->sum, sizeof m->last);
   memset(m->sum, 0, sizeof m->sum);
-  struct rm_match all[RM_BOXES] = {{0, 0, 0}};
+  struct rm_match all[RM_BOXES] = {{0, 0, 0, 0}};
   for (uint32_t s = 0; s < RM_SIDES; s++)
     for (uint32_t box = 0; box < RM_BOXES && p->has[s]; box++) {
       all[box].equal += p->matching[s]->last[box].equal;
       all[box].different += p->matching[s]->last[box].different;
+      all[box].followed += p->matching[s]->last[box].followed;
       all[box].dropped += p->matching[s]->last[box].dropped;
     }
   memcpy(p->live->match, all, sizeof all);

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <rte_errno.h>
 #include <rte_mbuf.h>
+#include "fixup.h"
 #include "plane.h"
 
 #define HUGE_BYTES (2u << 20)
@@ -67,5 +68,5 @@ int memory_tables(struct plane *p) {
     rm_flows_open(&p->table[s], p->entries[s] + p->queue * slots, buckets, slots, secret);
     p->table[s].budget = &p->budget;
   }
-  return match_open(p);
+  return match_open(p) < 0 ? -1 : fixup_open(p);
 }

@@ -147,6 +147,13 @@ static bool reply(struct plane *p, uint32_t role, const struct request *r, const
   return true;
 }
 
+bool neighbour_find(struct plane *p, uint32_t side, const uint8_t ip[16], uint8_t mac[6]) {
+  const struct neighbour *n = find(p, side, ip);
+  bool known = n->used && memcmp(n->ip, ip, 16) == 0;
+  if (known) memcpy(mac, n->mac, 6);
+  return known;
+}
+
 /* Answer a request that the standby sent on `role`. Returns true when the frame was turned into the answer
  * and queued; otherwise the caller still owns it. */
 bool neighbour_answer(struct plane *p, uint32_t role, struct rte_mbuf *m) {
@@ -154,9 +161,9 @@ bool neighbour_answer(struct plane *p, uint32_t role, struct rte_mbuf *m) {
   bool asks = is_request(m, &r);
   if (r.packet.verdict == RM_PARSE_NEIGHBOUR) announce_learn(p, role, r.frame, &r.packet);
   if (!asks) return false;
-  struct neighbour *n = find(p, role_side(role), r.ip);
-  if (!n->used || memcmp(n->ip, r.ip, 16) != 0) return count(p, RM_COUNT_ARP_UNKNOWN, 1, 0), false;
-  return reply(p, role, &r, n->mac);
+  uint8_t mac[6];
+  if (!neighbour_find(p, role_side(role), r.ip, mac)) return count(p, RM_COUNT_ARP_UNKNOWN, 1, 0), false;
+  return reply(p, role, &r, mac);
 }
 
 bool neighbour_answer_own(struct plane *p, uint32_t role, struct rte_mbuf *m, const uint8_t mac[6]) {

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "board.h"
+#include "fixup.h"
 #include "plane.h"
 
 #define REFRESH_NS (10 * RM_MS) /* link of NICs, missed counters, flow count */
@@ -130,6 +131,7 @@ static void housekeep(struct plane *p) {
       if (p->has[s]) rm_flows_sweep(&p->table[s], &p->rules, p->now, SWEEP_BUCKETS);
     replay_tick(p);
     match_tick(p);
+    fixup_tick(p);
     announce_tick(p);
   }
   if (p->now - p->last_refresh_ns < REFRESH_NS) return;

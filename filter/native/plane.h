@@ -34,6 +34,7 @@ struct port;
 struct plane;
 struct replay;
 struct matching;
+struct aliases;
 
 /* A way to move frames. receive: fills up to n; send: returns how many were taken, from the front. */
 struct port_driver {
@@ -124,6 +125,7 @@ struct plane {
   struct addresses addresses[RM_SIDES];
   uint32_t announced_switch, announcements; /* number of the switch, and how often the network was told of it */
   struct matching *matching[RM_SIDES]; /* of the sides it has */
+  struct aliases *aliases[RM_SIDES];   /* likewise; null: nothing is translated */
   struct probing probe;
   struct greying grey;
 };
@@ -238,6 +240,8 @@ void bypass_find(struct plane *p);
 /* neighbour.c */
 void neighbour_take(struct plane *p, const struct message *said);
 void neighbour_learn(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet);
+/* The MAC address of a host on this side, if it is known. */
+bool neighbour_find(struct plane *p, uint32_t side, const uint8_t ip[16], uint8_t mac[6]);
 bool neighbour_answer(struct plane *p, uint32_t role, struct rte_mbuf *frame);
 /* The same, if a box asks for an address of the node's own; `mac` is the answer. */
 bool neighbour_answer_own(struct plane *p, uint32_t role, struct rte_mbuf *frame, const uint8_t mac[6]);

@@ -7,6 +7,7 @@
  * a doubtful frame is rather lost than sent twice. What comes out of both boxes passes once (once.h).
  */
 #include <string.h>
+#include "fixup.h"
 #include "plane.h"
 #include "replay.h"
 
@@ -136,7 +137,7 @@ static void play(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_f
     return hold_frame(p, side, m, seed_claim(side, slot_of(p, side, flow), flow));
   p->live->box[box].in_packets++;
   replay_keep(p, side, m, &UNKNOWN, false);
-  port_queue(p, role_box((uint32_t)box, side), m, false);
+  port_queue(p, role_box((uint32_t)box, side), fixup_into(p, role_box((uint32_t)box, side), m), false);
 }
 
 static void drop(struct plane *p, struct replay *r, enum rm_counter why) {

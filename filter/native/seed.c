@@ -14,6 +14,7 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 #include <string.h>
+#include "fixup.h"
 #include "plane.h"
 
 #define LOOKS 8 /* at an entry that another worker is writing to, until two are alike */
@@ -147,7 +148,7 @@ void seed_go_on(struct plane *p, struct seed *s) {
       else crew_wake(p->crew, sender);
       return;
     }
-    port_queue(p, role, s->frame[s->step++], true);
+    port_queue(p, role, fixup_into(p, role, s->frame[s->step++]), true);
     port_flush(p, &p->port[role]);
   }
   finish(p, s, RM_COUNT_SEEDED);

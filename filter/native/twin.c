@@ -68,20 +68,20 @@ static bool same(const struct twin_tuple *a, const struct twin_tuple *b) {
   return memcmp(a->addr, b->addr, sizeof a->addr) == 0 && a->port[0] == b->port[0] && a->port[1] == b->port[1];
 }
 
-/* The first box that is found to differ now; RM_BOXES: none. */
+/* Bit of each box that is found to differ now. */
 static uint32_t judge(struct twins *t, struct twin *o) {
-  uint32_t first = RM_BOXES;
-  for (uint32_t box = 0; box < RM_BOXES; box++) {
-    if (box == o->master || !(o->seen >> box & 1)) continue;
+  uint32_t differ = 0;
+  for (uint32_t left = twin_judged(o); left; left &= left - 1) {
+    uint32_t box = (uint32_t)__builtin_ctz(left);
     bool equal = same(&o->made[box], &o->made[o->master]);
     bool was = twin_verdict(twins_word(t, o->slot), box) == TWIN_DIFFERENT;
     set_verdict(t, o, box, equal ? TWIN_EQUAL : TWIN_DIFFERENT);
-    if (!equal && !was && first == RM_BOXES) first = box;
+    differ |= (uint32_t)(!equal && !was) << box;
   }
-  return first;
+  return differ;
 }
 
-const struct twin *twins_note(struct twins *t, const struct twin_sight *s, uint32_t *box) {
+const struct twin *twins_note(struct twins *t, const struct twin_sight *s, uint32_t *differ) {
   uint64_t what = evidence(t, s);
   if (what == 0) return NULL;
   const struct rm_packet *p = s->packet;
@@ -100,8 +100,8 @@ const struct twin *twins_note(struct twins *t, const struct twin_sight *s, uint3
     o->master = (uint8_t)s->box;
   }
   if (o->vague || o->slot == RM_NO_FLOW) return NULL;
-  *box = judge(t, o);
-  return *box < RM_BOXES ? o : NULL;
+  *differ = judge(t, o);
+  return o;
 }
 
 uint32_t twins_walk(struct twins *t, uint32_t n, uint64_t now, twin_expected *expected, void *context) {

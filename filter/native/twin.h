@@ -52,8 +52,11 @@ struct twin_sight {
 
 /* Can anything be told by this packet? One that opens a connection, or may be the first of a flow. */
 bool twin_tells(const struct rm_packet *packet);
-/* Note one of which twin_tells() holds, and judge. Returns the twin if a box is known by this to differ that was not before, and says which in *box. */
-const struct twin *twins_note(struct twins *t, const struct twin_sight *seen, uint32_t *box);
+/* Note one of which twin_tells() holds, and judge. Returns the twin, or null while nothing can be told; *differ gets the bit of each box
+ * that is known by this to differ and was not before. */
+const struct twin *twins_note(struct twins *t, const struct twin_sight *seen, uint32_t *differ);
+/* Boxes of a twin that have been judged: those that have handed it over, but for the one that served. */
+static inline uint32_t twin_judged(const struct twin *o) { return o->seen & ~(1u << o->master); }
 
 /* Asked for an opening whose time is over: the bit of each box that got a copy and should have handed it over. */
 typedef uint32_t twin_expected(void *context, const struct twin *twin);

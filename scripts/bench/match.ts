@@ -3,7 +3,7 @@
  * would live on; then the primary loses its links, and those that do are counted.
  */
 import { parseArgs } from "node:util";
-import { compared } from "../../appliance/match_view.ts";
+import { carried, compared } from "../../appliance/match_view.ts";
 import type { RemoteNode } from "../../ui/client.ts";
 import { Lab } from "../lab/engine.ts";
 import { Lifetime } from "../lab/lifetime.ts";
@@ -66,7 +66,7 @@ async function failOver(lab: Lab, kit: Kit, api: RemoteNode, { flows, seconds }:
   await fail(lab, kit.programs, "primary", "link-both");
   const texts = (await running).filter((text) => text !== null);
   const alive = texts.reduce((sum, text) => sum + judgeLong(parseLong(text)).ok, 0);
-  return { compared: match ? compared(match) : 0, equal: match?.equal ?? 0, alive };
+  return { compared: match ? compared(match) : 0, equal: match ? carried(match) : 0, alive };
 }
 
 /** One run. */

@@ -8,7 +8,7 @@ import {
 } from "../../../appliance/failover/match.ts";
 
 const RULES = { alarmBelow: 95, clearFrom: 98, flowsMin: 10, holdMs: 500 };
-const percent = (equal: number): MatchSeen => ({ known: 100, equal });
+const percent = (carried: number): MatchSeen => ({ known: 100, carried });
 
 /** Each look is 100 ms after the last. */
 function run(looks: readonly (MatchSeen | null)[], rules = RULES): boolean[] {
@@ -35,8 +35,8 @@ Deno.test("what is between the bars stays as it was", () => {
 });
 
 Deno.test("few flows say nothing, and end what was told", () => {
-  assert.ok(run(times(20, { known: 9, equal: 0 })).every((alarm) => !alarm));
-  assert.equal(run([...times(6, percent(0)), ...times(6, { known: 0, equal: 0 })]).at(-1), false);
+  assert.ok(run(times(20, { known: 9, carried: 0 })).every((alarm) => !alarm));
+  assert.equal(run([...times(6, percent(0)), ...times(6, { known: 0, carried: 0 })]).at(-1), false);
 });
 
 Deno.test("a box that serves has no match, and neither has any with the alarm off", () => {

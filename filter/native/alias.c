@@ -1,0 +1,172 @@
+/* Two buckets for each name, told by a signature; a chain of at most one alias for each box hangs on a flow's place. */
+#include <string.h>
+#include "alias.h"
+#include "translate.h"
+
+void aliases_open(struct aliases *t, const struct rm_flow *entries, struct alias *alias, uint32_t *signature, uint32_t *first, uint32_t places) {
+  t->entries = entries;
+  t->alias = alias;
+  t->signature = signature;
+  t->first = first;
+  t->places = places;
+}
+
+struct twin_tuple alias_own(const struct rm_flow *f) {
+  uint32_t d = 1 - f->outer_dir;
+  struct twin_tuple own = {.port = {f->port[d], f->port[1 - d]}};
+  memcpy(own.addr[0], f->addr[d], 16);
+  memcpy(own.addr[1], f->addr[1 - d], 16);
+  return own;
+}
+
+static uint64_t mix(uint64_t h, uint64_t with) {
+  h = (h ^ with) * 0x9e3779b97f4a7c15ull;
+  return h ^ h >> 29;
+}
+
+/* Whose name it is: box, protocol, VLAN. */
+static uint64_t hash_of(const struct aliases *t, const struct twin_tuple *name, uint32_t whose) {
+  uint64_t w[4], h = mix(t->secret, (uint64_t)whose << 32 | (uint32_t)name->port[0] << 16 | name->port[1]);
+  memcpy(w, name->addr, sizeof w);
+  for (uint32_t i = 0; i < 4; i++) h = mix(h, w[i]);
+  return h ^ h >> 32;
+}
+
+static uint32_t whose(uint32_t box, uint8_t proto, uint16_t vlan) { return box << 24 | (uint32_t)vlan << 8 | proto; }
+
+static uint32_t signature_of(uint64_t h) { return (uint32_t)(h >> 32) ? (uint32_t)(h >> 32) : 1; }
+
+static uint32_t bucket(const struct aliases *t, uint64_t h, uint32_t which) {
+  uint32_t mask = t->places / RM_ALIAS_WAYS - 1, first = (uint32_t)h & mask;
+  uint32_t step = (uint32_t)(h >> 40) & mask;
+  return (which ? first ^ (step ? step : 1) : first) * RM_ALIAS_WAYS;
+}
+
+static bool is_live(const struct aliases *t, const struct alias *a) {
+  const struct rm_flow *f = &t->entries[a->slot];
+  return (f->flags & RM_FLOW_USED) && twin_word(f) == a->word;
+}
+
+/* The place of a name, or RM_NO_FLOW. */
+static uint32_t seek(const struct aliases *t, uint64_t h, const struct twin_tuple *name, uint32_t of) {
+  uint32_t signature = signature_of(h);
+  for (uint32_t which = 0; which < 2; which++) {
+    uint32_t at = bucket(t, h, which);
+    for (uint32_t i = at; i < at + RM_ALIAS_WAYS; i++) {
+      const struct alias *a = &t->alias[i];
+      if (t->signature[i] == signature && whose(a->box, a->proto, a->vlan) == of && translate_same(&a->made, name)) return i;
+    }
+  }
+  return RM_NO_FLOW;
+}
+
+static void drop(struct aliases *t, uint32_t at) {
+  struct alias *a = &t->alias[at];
+  uint32_t *link = &t->first[a->slot];
+  while (*link && *link != at + 1) link = &t->alias[*link - 1].next;
+  if (*link) *link = a->next;
+  t->signature[at] = 0;
+  t->count[a->box]--;
+}
+
+/* A free place, or that of a flow that is gone; RM_NO_FLOW: there is none. */
+static uint32_t room(struct aliases *t, uint64_t h) {
+  for (uint32_t which = 0; which < 2; which++) {
+    uint32_t at = bucket(t, h, which);
+    for (uint32_t i = at; i < at + RM_ALIAS_WAYS; i++)
+      if (t->signature[i] == 0) return i;
+  }
+  for (uint32_t which = 0; which < 2; which++) {
+    uint32_t at = bucket(t, h, which);
+    for (uint32_t i = at; i < at + RM_ALIAS_WAYS; i++)
+      if (!is_live(t, &t->alias[i])) return drop(t, i), i;
+  }
+  return RM_NO_FLOW;
+}
+
+/* The place of the flow's alias for a box, or RM_NO_FLOW. */
+static uint32_t place_for(const struct aliases *t, const struct rm_flow *f, uint32_t box) {
+  uint32_t slot = (uint32_t)(f - t->entries), word = twin_word(f);
+  for (uint32_t at = t->first[slot]; at; at = t->alias[at - 1].next)
+    if (t->alias[at - 1].box == box && t->alias[at - 1].word == word) return at - 1;
+  return RM_NO_FLOW;
+}
+
+/* What hangs on the place of a flow from the flow that was there before, and what this box had for it. */
+static void clear(struct aliases *t, const struct rm_flow *f, uint32_t box) {
+  uint32_t slot = (uint32_t)(f - t->entries), word = twin_word(f);
+  for (uint32_t at = t->first[slot], next; at; at = next) {
+    const struct alias *a = &t->alias[at - 1];
+    next = a->next;
+    if (a->word != word || a->box == box) drop(t, at - 1);
+  }
+}
+
+enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *f, uint32_t box, const struct twin_tuple *made) {
+  uint32_t slot = (uint32_t)(f - t->entries), known = place_for(t, f, box);
+  struct twin_tuple own = alias_own(f);
+  if (known != RM_NO_FLOW && translate_same(&t->alias[known].made, made)) return ALIAS_KNOWN;
+  clear(t, f, box);
+  if (translate_same(&own, made)) return ALIAS_NONE;
+  uint32_t of = whose(box, f->proto, f->vlan);
+  uint64_t h = hash_of(t, made, of);
+  /* The box means another flow by this name now. */
+  uint32_t at = seek(t, h, made, of);
+  if (at != RM_NO_FLOW) drop(t, at);
+  else at = room(t, h);
+  if (at == RM_NO_FLOW) return ALIAS_FULL;
+  t->alias[at] = (struct alias){.made = *made, .slot = slot, .word = twin_word(f), .next = t->first[slot], .vlan = f->vlan,
+                                .proto = f->proto, .box = (uint8_t)box};
+  t->first[slot] = at + 1;
+  t->signature[at] = signature_of(h);
+  t->count[box]++;
+  return ALIAS_NEW;
+}
+
+const struct alias *aliases_of(const struct aliases *t, const struct rm_flow *f, uint32_t box) {
+  uint32_t at = place_for(t, f, box);
+  return at == RM_NO_FLOW ? NULL : &t->alias[at];
+}
+
+const struct alias *aliases_at(const struct aliases *t, uint32_t box, const struct rm_packet *p, const struct twin_tuple *ends) {
+  uint32_t of = whose(box, p->proto, p->vlan), at = seek(t, hash_of(t, ends, of), ends, of);
+  return at == RM_NO_FLOW || !is_live(t, &t->alias[at]) ? NULL : &t->alias[at];
+}
+
+void aliases_walk(struct aliases *t, uint32_t n) {
+  for (; n > 0; n--) {
+    uint32_t at = t->walked++ & (t->places - 1);
+    if (t->signature[at] && !is_live(t, &t->alias[at])) drop(t, at);
+  }
+}
+
+/* The first fragment's protocol is not in the later ones' headers, in IPv6. */
+static uint32_t whose_fragment(uint32_t box, const struct rm_packet *p) { return whose(box, p->ipv6 ? 0 : p->proto, p->vlan); }
+
+static struct alias_fragment *fragment_at(const struct aliases *t, const struct rm_packet *p, const struct twin_tuple *ends) {
+  uint64_t h = hash_of(t, &(struct twin_tuple){.port = {0, 0}}, p->fragment_id);
+  for (uint32_t end = 0; end < 2; end++) {
+    uint64_t low;
+    memcpy(&low, ends->addr[end] + 8, 8);
+    h = mix(h, low);
+  }
+  return (struct alias_fragment *)&t->fragment[(h >> 32) % RM_ALIAS_FRAGMENTS];
+}
+
+void aliases_keep_fragment(struct aliases *t, uint32_t box, const struct rm_packet *p, const struct twin_tuple *to, uint64_t now) {
+  struct twin_tuple ends = translate_ends(p);
+  struct alias_fragment *f = fragment_at(t, p, &ends);
+  *f = (struct alias_fragment){.ns = now, .id = p->fragment_id, .whose = whose_fragment(box, p)};
+  memcpy(f->before, ends.addr, sizeof f->before);
+  memcpy(f->after, to->addr, sizeof f->after);
+}
+
+bool aliases_find_fragment(const struct aliases *t, uint32_t box, const struct rm_packet *p, uint64_t now, struct twin_tuple *to) {
+  *to = translate_ends(p);
+  const struct alias_fragment *f = fragment_at(t, p, to);
+  bool young = now <= f->ns || now - f->ns < RM_FRAGMENT_NS;
+  bool is = f->ns && young && f->id == p->fragment_id && f->whose == whose_fragment(box, p) &&
+            memcmp(f->before, to->addr, sizeof f->before) == 0;
+  if (is) memcpy(to->addr, f->after, sizeof f->after);
+  return is;
+}

@@ -1,0 +1,206 @@
+/* What is translated, and how names are found. The rewriting itself is in translate.c, the names are in alias.c.
+ *
+ * The serving box may choose for a new flow the very name that an older one, which it knows by an alias, has in the network.
+ * Then the new one gets another name out there: it is the one of which nobody has heard yet.
+ */
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "burst.h"
+#include "fixup.h"
+#include "quote.h"
+#include "translate.h"
+
+#define WALK 256          /* places looked at in one go, a thousand times a second */
+#define NAMES_TRIED 64u
+#define PORT_FIRST 1024u
+
+/* Memory that costs nothing until it is used. */
+static void *reserve(size_t bytes) {
+  void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* By several queues of one side a box's frames reach another worker than the network's of the same flow: not translated. */
+int fixup_open(struct plane *p) {
+  uint32_t slots = p->board->setup.flow_slots;
+  for (uint32_t s = 0; s < RM_SIDES; s++) {
+    if (!p->has[s] || p->crew->queues > 1) continue;
+    struct aliases *t = crew_memory(sizeof *t);
+    struct alias *alias = reserve(slots * sizeof *alias);
+    uint32_t *words = reserve(2 * (size_t)slots * sizeof *words);
+    if (!t || !alias || !words) return plane_fail(p, "Cannot make a table of aliases for %u flows: no memory", slots);
+    aliases_open(t, p->entries[s], alias, words, words + slots, slots);
+    t->secret = p->crew->trace_secret;
+    p->aliases[s] = t;
+  }
+  return 0;
+}
+
+void fixup_learn(struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow, const struct twin_tuple *made) {
+  struct aliases *t = p->aliases[side];
+  if (t && p->board->command.fixup && aliases_learn(t, flow, box, made) == ALIAS_FULL) count(p, RM_COUNT_FIXUP_FULL, 1, 0);
+}
+
+bool fixup_follows(const struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow) {
+  return fixup_any(p, side, box) && aliases_of(p->aliases[side], flow, box) != NULL;
+}
+
+/* A frame, and what it is to become. */
+struct change { struct rm_packet packet, quoted; struct twin_tuple to; bool error; };
+
+/* The worker that has the side's tables; a seed is played by either. */
+static struct plane *keeper(struct plane *p, uint32_t side) {
+  return p->has[side] ? p : p->crew->worker[crew_worker(p->crew, side, 0)];
+}
+
+static const struct alias *alias_into(struct plane *k, uint32_t role, const struct rm_packet *packet, bool quoted) {
+  uint32_t side = role_side(role);
+  struct rm_flow *f = rm_flows_find(&k->table[side], packet, rm_flows_hash(&k->table[side], packet));
+  /* What goes in was sent by the outer end; what an error quotes had come out. */
+  if (!f || (packet->dir == f->outer_dir) == quoted) return NULL;
+  return aliases_of(k->aliases[side], f, role_of_box(role));
+}
+
+static bool change_into(struct plane *k, uint32_t role, const uint8_t *frame, struct change *c) {
+  struct aliases *t = k->aliases[role_side(role)];
+  const struct rm_packet *packet = &c->packet;
+  if (packet->fragment == RM_FRAGMENT_LATER) return aliases_find_fragment(t, role_of_box(role), packet, k->now, &c->to);
+  if (packet->verdict != RM_PARSE_FLOW && packet->fragment != RM_FRAGMENT_FIRST) return false;
+  c->error = packet->verdict == RM_PARSE_FLOW && rm_quote(frame, packet, &c->quoted);
+  const struct alias *a = alias_into(k, role, c->error ? &c->quoted : packet, c->error);
+  if (!a) return false;
+  c->to = c->error ? a->made : translate_turned(&a->made);
+  return true;
+}
+
+static void apply(struct plane *p, struct aliases *t, uint32_t box, uint8_t *frame, struct change *c) {
+  if (c->error) {
+    if (!translate_error(frame, &c->packet, &c->quoted, &c->to)) return;
+  } else {
+    if (!translate_can(&c->packet, &c->to)) return;
+    if (c->packet.fragment == RM_FRAGMENT_FIRST) aliases_keep_fragment(t, box, &c->packet, &c->to, p->now);
+    translate_frame(frame, &c->packet, &c->to);
+  }
+  count(p, RM_COUNT_FIXED_UP, 1, c->packet.frame_bytes);
+}
+
+/* The copy has the buffer for itself; null: there is none. */
+static struct rte_mbuf *writable(struct plane *p, struct rte_mbuf *m) {
+  if (rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m)) return m;
+  return rte_pktmbuf_copy(m, p->pool, 0, UINT32_MAX);
+}
+
+struct rte_mbuf *fixup_into(struct plane *p, uint32_t role, struct rte_mbuf *m) {
+  uint32_t side = role_side(role), box = role_of_box(role);
+  struct plane *k = keeper(p, side);
+  if (!fixup_any(k, side, box)) return m;
+  struct change c;
+  rm_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, &c.packet);
+  if (!change_into(k, role, rte_pktmbuf_mtod(m, const uint8_t *), &c)) return m;
+  struct rte_mbuf *own = writable(p, m);
+  if (!own) return count(p, RM_COUNT_FIXUP_FULL, 1, m->pkt_len), m;
+  if (own != m) rte_pktmbuf_free(m);
+  apply(p, k->aliases[side], box, rte_pktmbuf_mtod(own, uint8_t *), &c);
+  return own;
+}
+
+/* The packet, as if it had these ends. */
+static void give_ends(struct rm_packet *packet, const struct twin_tuple *ends) {
+  int order = memcmp(ends->addr[0], ends->addr[1], 16);
+  uint8_t dir = order > 0 || (order == 0 && ends->port[0] > ends->port[1]);
+  packet->dir = dir;
+  for (uint32_t end = 0; end < 2; end++) {
+    memcpy(packet->addr[end ^ dir], ends->addr[end], 16);
+    packet->port[end ^ dir] = ends->port[end];
+  }
+}
+
+/* A name like this one that nobody has. */
+static bool free_name(struct plane *p, uint32_t role, const struct rm_packet *packet, struct twin_tuple *name) {
+  uint32_t side = role_side(role);
+  struct rm_flows *flows = &p->table[side];
+  uint32_t x = (uint32_t)(p->now ^ p->crew->trace_secret) | 1;
+  bool echo = packet->proto == IPPROTO_ICMP || packet->proto == IPPROTO_ICMPV6;
+  for (uint32_t i = 0; i < NAMES_TRIED; i++) {
+    struct rm_packet renamed = *packet;
+    x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+    name->port[0] = (uint16_t)(PORT_FIRST + x % (UINT16_MAX + 1 - PORT_FIRST));
+    if (echo) name->port[1] = name->port[0];
+    give_ends(&renamed, name);
+    if (!rm_flows_find(flows, &renamed, rm_flows_hash(flows, &renamed)) &&
+        !aliases_at(p->aliases[side], role_of_box(role), packet, name)) return true;
+  }
+  return false;
+}
+
+/* The flow that has this name in the network, though the box means another one by it; null: there is none. */
+static struct rm_flow *namesake(struct plane *p, uint32_t role, const struct rm_packet *packet) {
+  uint32_t side = role_side(role), box = role_of_box(role);
+  struct rm_flow *f = rm_flows_find(&p->table[side], packet, rm_flows_hash(&p->table[side], packet));
+  if (!f || f->age == RM_AGE_TCP_CLOSING || !aliases_of(p->aliases[side], f, box)) return NULL;
+  if (packet->proto != IPPROTO_TCP || burst_opens(packet)) return f;
+  /* In the middle of a connection: the box has taken up its own name for it again. */
+  struct twin_tuple own = alias_own(f);
+  fixup_learn(p, side, box, f, &own);
+  return NULL;
+}
+
+/* A new flow gets another name than the box gave it. */
+static bool change_namesake(struct plane *p, uint32_t role, const struct twin_tuple *ends, struct change *c) {
+  uint32_t side = role_side(role);
+  struct rm_flows *flows = &p->table[side];
+  if (c->packet.proto == IPPROTO_SCTP || !namesake(p, role, &c->packet)) return false;
+  c->to = *ends;
+  if (!free_name(p, role, &c->packet, &c->to)) return count(p, RM_COUNT_FIXUP_FULL, 1, 0), false;
+  struct rm_packet renamed = c->packet;
+  give_ends(&renamed, &c->to);
+  bool fresh;
+  struct rm_flow *f = rm_flows_get(flows, &renamed, rm_flows_hash(flows, &renamed), &p->rules, p->now, &fresh);
+  f->outer_dir = 1 - renamed.dir;
+  fixup_learn(p, side, role_of_box(role), f, ends);
+  count(p, RM_COUNT_FIXUP_COLLISION, 1, 0);
+  return true;
+}
+
+static bool change_from(struct plane *p, uint32_t role, const uint8_t *frame, struct change *c) {
+  uint32_t side = role_side(role), box = role_of_box(role);
+  struct aliases *t = p->aliases[side];
+  const struct rm_packet *packet = &c->packet;
+  c->error = false;
+  if (packet->fragment == RM_FRAGMENT_LATER) return aliases_find_fragment(t, box, packet, p->now, &c->to);
+  if (packet->verdict != RM_PARSE_FLOW && packet->fragment != RM_FRAGMENT_FIRST) return false;
+  c->error = packet->verdict == RM_PARSE_FLOW && rm_quote(frame, packet, &c->quoted);
+  struct twin_tuple ends = translate_ends(c->error ? &c->quoted : packet);
+  if (c->error) ends = translate_turned(&ends);
+  const struct alias *a = aliases_at(t, box, c->error ? &c->quoted : packet, &ends);
+  if (!a) return !c->error && change_namesake(p, role, &ends, c);
+  c->to = alias_own(&p->entries[side][a->slot]);
+  if (c->error) c->to = translate_turned(&c->to);
+  return true;
+}
+
+/* A host on the node's own network is reached by its own MAC address. */
+static void readdress(struct plane *p, uint32_t side, uint8_t *frame, const struct change *c) {
+  struct twin_tuple before = translate_ends(&c->packet);
+  uint8_t mac[6];
+  if (c->error || memcmp(before.addr[1], c->to.addr[1], 16) == 0) return;
+  if (neighbour_find(p, side, c->to.addr[1], mac)) memcpy(frame, mac, sizeof mac);
+}
+
+void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, uint16_t n) {
+  uint32_t side = role_side(role), box = role_of_box(role);
+  for (uint16_t i = 0; i < n; i++) {
+    uint8_t *frame = rte_pktmbuf_mtod(frames[i], uint8_t *);
+    struct change c;
+    rm_parse(frame, frames[i]->data_len, &c.packet);
+    if (!change_from(p, role, frame, &c)) continue;
+    readdress(p, side, frame, &c);
+    apply(p, p->aliases[side], box, frame, &c);
+  }
+}
+
+void fixup_tick(struct plane *p) {
+  for (uint32_t side = 0; side < RM_SIDES; side++)
+    if (p->aliases[side]) aliases_walk(p->aliases[side], WALK);
+}

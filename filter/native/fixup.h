@@ -1,0 +1,28 @@
+/* Fix-up: where a box knows a flow by another name than the network does, its packets are translated at the box's ports.
+ *
+ * Tables, rules and everything else in the plane know the network's name alone: what comes out of a box is translated before it is
+ * looked at, what goes in after everything else, so a standby with another binding gets copies that it understands.
+ */
+#ifndef RM_FIXUP_H
+#define RM_FIXUP_H
+#include "alias.h"
+#include "plane.h"
+
+int fixup_open(struct plane *p);
+/* `box` knows this flow of `side` by the ends of a frame that it sent out there. The flow's own ends: forget what was
+ * known. By a worker that has the side. */
+void fixup_learn(struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow, const struct twin_tuple *made);
+/* Is this flow translated for the box? */
+bool fixup_follows(const struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow);
+/* A frame that is about to be queued into a box by `role`: it or, if others hold it too, a copy of it; translated if need be.
+ * Without a buffer for the copy it goes as it is, which is counted. */
+struct rte_mbuf *fixup_into(struct plane *p, uint32_t role, struct rte_mbuf *m);
+/* Frames that have just been received from a box that passes. */
+void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, uint16_t n);
+/* Now and then. */
+void fixup_tick(struct plane *p);
+
+static inline bool fixup_any(const struct plane *p, uint32_t side, uint32_t box) {
+  return __builtin_expect(p->aliases[side] != NULL && p->aliases[side]->count[box] != 0, 0);
+}
+#endif

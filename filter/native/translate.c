@@ -1,0 +1,126 @@
+/* One word at a time: put it, and move on the checksums over it. */
+#include <string.h>
+#include "parse.h"
+#include "translate.h"
+
+enum { ICMP = 1, TCP = 6, UDP = 17, ICMPV6 = 58, SCTP = 132 };
+#define SUMS 3u
+
+/* Checksums that cover what is about to change; one of UDP that is 0 was not made and stays so (RFC 768). */
+struct sums { uint8_t *at[SUMS]; uint32_t n; };
+
+static void add_sum(struct sums *s, uint8_t *at) { s->at[s->n++] = at; }
+
+static void write16(uint8_t *to, uint16_t v) { to[0] = (uint8_t)(v >> 8), to[1] = (uint8_t)v; }
+
+/* RFC 1624, equation 3. */
+static void move_sum(uint8_t *at, uint16_t before, uint16_t after) {
+  uint32_t sum = (uint16_t)~read16(at) + (uint32_t)(uint16_t)~before + after;
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  write16(at, (uint16_t)~sum);
+}
+
+static void put_word(uint8_t *at, uint16_t v, const struct sums *s) {
+  uint16_t before = read16(at);
+  if (before == v) return;
+  for (uint32_t i = 0; i < s->n; i++) move_sum(s->at[i], before, v);
+  write16(at, v);
+}
+
+static void put_address(uint8_t *at, const uint8_t address[16], bool ipv6, const struct sums *s) {
+  for (uint32_t i = ipv6 ? 0 : 12; i < 16; i += 2, at += 2) put_word(at, read16(address + i), s);
+}
+
+struct twin_tuple translate_ends(const struct rm_packet *p) {
+  struct twin_tuple t = {.port = {p->port[p->dir], p->port[1 - p->dir]}};
+  memcpy(t.addr[0], p->addr[p->dir], 16);
+  memcpy(t.addr[1], p->addr[1 - p->dir], 16);
+  return t;
+}
+
+struct twin_tuple translate_turned(const struct twin_tuple *of) {
+  struct twin_tuple t = {.port = {of->port[1], of->port[0]}};
+  memcpy(t.addr[0], of->addr[1], 16);
+  memcpy(t.addr[1], of->addr[0], 16);
+  return t;
+}
+
+bool translate_same(const struct twin_tuple *a, const struct twin_tuple *b) {
+  return memcmp(a->addr, b->addr, sizeof a->addr) == 0 && a->port[0] == b->port[0] && a->port[1] == b->port[1];
+}
+
+static bool is_mapped(const uint8_t address[16]) {
+  static const uint8_t MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  return memcmp(address, MAPPED, 12) == 0;
+}
+
+static bool same_family(const struct rm_packet *p, const struct twin_tuple *to) {
+  return p->ipv6 || (is_mapped(to->addr[0]) && is_mapped(to->addr[1]));
+}
+
+bool translate_can(const struct rm_packet *p, const struct twin_tuple *to) {
+  struct twin_tuple is = translate_ends(p);
+  bool ports = is.port[0] != to->port[0] || is.port[1] != to->port[1];
+  return !p->inner && same_family(p, to) && !(p->proto == SCTP && ports);
+}
+
+/* Where the transport's checksum lies; null: it has none, or that is not there. */
+static uint8_t *sum_of(uint8_t *transport, uint8_t proto, uint32_t bytes) {
+  uint32_t at = proto == TCP ? 16 : proto == UDP ? 6 : 2;
+  if ((proto != TCP && proto != UDP && proto != ICMP && proto != ICMPV6) || bytes < at + 2) return NULL;
+  return proto == UDP && read16(transport + at) == 0 ? NULL : transport + at;
+}
+
+static bool has_ports(const uint8_t *transport, uint8_t proto) {
+  if (proto == ICMP) return transport[0] == 8 || transport[0] == 0;
+  return proto == TCP || proto == UDP || (proto == ICMPV6 && (transport[0] == 128 || transport[0] == 129));
+}
+
+static void put_ports(uint8_t *transport, uint8_t proto, const struct twin_tuple *to, const struct sums *s) {
+  if (proto == ICMP || proto == ICMPV6) return put_word(transport + 4, to->port[0], s);
+  put_word(transport, to->port[0], s);
+  put_word(transport + 2, to->port[1], s);
+}
+
+/* Addresses and, if the transport header is there, ports. `above`: a checksum over all of it; null: none. */
+static void put_ends(uint8_t *frame, const struct rm_packet *p, const struct twin_tuple *to, uint8_t *above, bool whole) {
+  uint8_t *ip = frame + p->ip_offset, *transport = frame + p->transport_offset;
+  uint8_t *sum = whole ? sum_of(transport, p->proto, p->payload_offset + p->payload_bytes - p->transport_offset) : NULL;
+  /* A checksum that lies under another one has to move that on as well: by its own change, at the end. */
+  uint16_t sum_before = sum ? read16(sum) : 0, head_before = p->ipv6 ? 0 : read16(ip + 10);
+  struct sums address = {.n = 0}, port = {.n = 0};
+  if (!p->ipv6) add_sum(&address, ip + 10);
+  if (sum && p->proto != ICMP) add_sum(&address, sum);
+  if (sum) add_sum(&port, sum);
+  if (above) add_sum(&address, above), add_sum(&port, above);
+  uint32_t bytes = p->ipv6 ? 16 : 4, at = p->ipv6 ? 8 : 12;
+  put_address(ip + at, to->addr[0], p->ipv6, &address);
+  put_address(ip + at + bytes, to->addr[1], p->ipv6, &address);
+  if (whole && has_ports(transport, p->proto)) put_ports(transport, p->proto, to, &port);
+  /* RFC 768: a sum that comes out as 0 is sent as all ones. */
+  if (sum && p->proto == UDP && read16(sum) == 0) write16(sum, 0xffff);
+  if (above && sum) move_sum(above, sum_before, read16(sum));
+  if (above && !p->ipv6) move_sum(above, head_before, read16(ip + 10));
+}
+
+void translate_frame(uint8_t *frame, const struct rm_packet *p, const struct twin_tuple *to) {
+  put_ends(frame, p, to, NULL, p->fragment == RM_FRAGMENT_NONE || p->fragment == RM_FRAGMENT_FIRST);
+}
+
+/* Whose address this is in the quoted packet, as it is to be. */
+static const uint8_t *renamed(const uint8_t *address, const struct twin_tuple *before, const struct twin_tuple *to) {
+  for (uint32_t end = 0; end < 2; end++)
+    if (memcmp(address, before->addr[end], 16) == 0) return to->addr[end];
+  return address;
+}
+
+bool translate_error(uint8_t *frame, const struct rm_packet *error, const struct rm_packet *quoted, const struct twin_tuple *to) {
+  if (!same_family(quoted, to) || quoted->ipv6 != error->ipv6) return false;
+  struct twin_tuple before = translate_ends(quoted), outer = translate_ends(error), ends = outer;
+  put_ends(frame, quoted, to, frame + error->transport_offset + 2, true);
+  memcpy(ends.addr[0], renamed(outer.addr[0], &before, to), 16);
+  memcpy(ends.addr[1], renamed(outer.addr[1], &before, to), 16);
+  translate_frame(frame, error, &ends);
+  return true;
+}
