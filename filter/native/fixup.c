@@ -65,6 +65,7 @@ static const struct alias *alias_into(struct plane *k, uint32_t role, const stru
 static bool change_into(struct plane *k, uint32_t role, const uint8_t *frame, struct change *c) {
   struct aliases *t = k->aliases[role_side(role)];
   const struct rm_packet *packet = &c->packet;
+  c->error = false;
   if (packet->fragment == RM_FRAGMENT_LATER) return aliases_find_fragment(t, role_of_box(role), packet, k->now, &c->to);
   if (packet->verdict != RM_PARSE_FLOW && packet->fragment != RM_FRAGMENT_FIRST) return false;
   c->error = packet->verdict == RM_PARSE_FLOW && rm_quote(frame, packet, &c->quoted);

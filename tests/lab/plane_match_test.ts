@@ -9,6 +9,7 @@ import { Lab } from "../../scripts/lab/engine.ts";
 import { programs } from "../../scripts/lab/native.ts";
 import { LabNode } from "../../scripts/lab/node.ts";
 import { run, sleep } from "../../scripts/lab/process.ts";
+import { judgeLong, parseLong } from "../../scripts/lab/reports.ts";
 import { LONG_PORT, startServers } from "../../scripts/lab/servers.ts";
 import { hotReplica } from "../../scripts/lab/topology.ts";
 import { readyFault } from "../../ui/api.ts";
@@ -110,12 +111,13 @@ for (const cores of [1, 2]) {
   });
 }
 
-Deno.test("of a NAT with random ports the node knows which port its spare gave each connection", async () => {
-  await using s = await scene("fully-random", 1);
+Deno.test("of a NAT with random ports the node knows which port its spare gave each connection, and translates", async () => {
+  await using s = await scene("fully-random", 2);
   const opened = s.open();
   opened.catch(() => {});
   const match = await compared(s.api, FLOWS);
-  assert.ok(match.different >= FLOWS - 1 && match.share! <= 1 / FLOWS, JSON.stringify(match));
+  assert.ok(match.different >= FLOWS - 1 && match.share === 1, JSON.stringify(match));
+  assert.equal(match.followed, match.different);
   const flows = downstream(await s.api.flows({ limit: 100, unlike: true }));
   assert.equal(flows.length, match.different);
   const table = await s.lab.exec("redundant", ["conntrack", "-L", "-p", "tcp"], {});
@@ -125,7 +127,10 @@ Deno.test("of a NAT with random ports the node knows which port its spare gave e
     const port = /^10\.2\.0\.1:(\d+) - 10\.2\.0\.11:7000$/.exec(standbys[0]!.binding)?.[1];
     assert.ok(chosen.has(port!), `${standbys[0]!.binding} is not in the box's table`);
   }
-  await opened;
+  assert.ok((await s.api.order("switchover", { force: false })).ok);
+  assert.match(await lastSwitch(s.api), /it carries on 40 of 40 flows compared, \d+ of them translated$/);
+  const { ok } = judgeLong(parseLong(await opened));
+  assert.equal(ok, FLOWS, "all connections live through the switch");
 });
 
 Deno.test("what a spare drops is known within two seconds, and counts again when it does not", async () => {

@@ -92,7 +92,7 @@ const FIELDS: readonly Layout[] = [
   ...many("detection", 4, ["light", "detail"], BOX.length * DETECTOR.length),
   ...many("detection", 8, ["since_ns", "seen_ns"], BOX.length * DETECTOR.length),
   ["usual.bar_ns", 8, 2 * BOX.length],
-  ...many("match", 8, ["equal", "different", "dropped"], BOX.length),
+  ...many("match", 8, ["equal", "different", "followed", "dropped"], BOX.length),
   ["live.unlike_sequence", 8],
   ...many("unlike", 8, ["sequence"], UNLIKES),
   ...many("unlike", 4, ["slot", "port"], UNLIKES),

@@ -38,6 +38,18 @@ Deno.test("a standby that would not carry on enough is told, and told again when
   ]);
 });
 
+Deno.test("what would be translated is carried on, and a switch says how much it was", () => {
+  const { told, fake, alarms, look } = scene();
+  fake.set("match.followed", 7, 1);
+  look(90, 9, 1);
+  assert.deepEqual(told, []);
+  const moved = { kind: "switch", after: "redundant", text: "moved" } as EventView;
+  assert.equal(
+    alarms.withMatch(moved).text,
+    "moved; it carries on 97 of 100 flows compared, 7 of them translated: 2 with another binding, 1 dropped",
+  );
+});
+
 Deno.test("a box that begins to serve, or has left, takes its alarm with it and says nothing", () => {
   const { told, fake, alarms, look } = scene();
   look(0, 100);

@@ -27,14 +27,12 @@ function paired(): FakeBoard {
 }
 
 Deno.test("the match is the share of what was compared; the rest is said to be unknown", () => {
-  const fake = new FakeBoard().set("match.equal", 96, 1).set("match.different", 3, 1).set(
-    "match.dropped",
-    1,
-    1,
-  );
+  const fake = new FakeBoard().set("match.equal", 90, 1).set("match.different", 9, 1)
+    .set("match.followed", 6, 1).set("match.dropped", 1, 1);
   assert.deepEqual(readMatch(fake.set("live.flows", 110).board, 1), {
-    equal: 96,
-    different: 3,
+    equal: 90,
+    different: 9,
+    followed: 6,
     dropped: 1,
     unknown: 10,
     share: 0.96,
