@@ -47,10 +47,10 @@ static int out(uint32_t box, uint32_t slot, struct made m) {
   if (m.proto == IPPROTO_ICMP) frame[34] = 8, frame[41] = (uint8_t)m.seq;
   if (m.payload) p.payload_bytes = (uint32_t)strlen(m.payload), memcpy(frame + 42, m.payload, p.payload_bytes);
   p.frame_bytes = 42 + p.payload_bytes;
-  uint32_t unlike = RM_BOXES;
+  uint32_t unlike = 0;
   const struct rm_flow *flow = slot == RM_NO_FLOW ? NULL : &flows[slot];
   const struct twin *o = twins_note(twins, &(struct twin_sight){frame, &p, flow, box, now}, &unlike);
-  return o ? (int)unlike : -1;
+  return o && unlike ? __builtin_ctz(unlike) : -1;
 }
 
 static void tell(uint32_t slot) {
