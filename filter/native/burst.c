@@ -8,6 +8,7 @@
 #include <string.h>
 #include "burst.h"
 #include "fixup.h"
+#include "twin.h"
 
 _Static_assert(RM_BURST <= RM_LOOK, "a burst is looked at at once");
 
@@ -102,6 +103,10 @@ bool burst_opens(const struct rm_packet *packet) {
   return packet->proto == 6 && (packet->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK)) == RM_TCP_SYN;
 }
 
+bool burst_begins(const struct rm_packet *packet, const struct rm_flow *flow) {
+  return packet->proto != 6 && flow->half[packet->dir].packets == 1 && flow->half[1 - packet->dir].packets == 0 && twin_tells(packet);
+}
+
 /* Keep the head of a frame from outside: a seed needs it. */
 static void keep_head(struct rm_flow *flow, const uint8_t *frame, const struct rm_packet *packet) {
   memcpy(flow->outer_mac, frame, sizeof flow->outer_mac);
@@ -151,10 +156,11 @@ static void tell_passing(struct plane *p, uint32_t side, struct batch *b) {
   b->passing.frames = 0;
 }
 
-bool burst_introduce(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow) {
+bool burst_introduce(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, struct rm_flow *flow) {
   if (flow->seed_switch == p->reflex.switch_number) return false;
   bool seeds = flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6;
   bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
+  if (older) infer_offer(p, side, frame, packet, flow);
   bool waits = older && seeds && !burst_opens(packet) && seed_flow(p, side, flow);
   /* Those behind it have to be asked as well. */
   if (waits) rm_flow_wake(&p->table[side], flow);
@@ -170,10 +176,12 @@ static bool follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
   if (flow->half[packet->dir].packets == 1 && !packet->inner) neighbour_learn(p, side, frame, packet);
   if (burst_opens(packet)) {
     flow->opener = (uint8_t)(packet->dir + 1);
-    pair_offer(p, side, packet, flow);
+    pair_offer(p, side, frame, packet, flow);
+  } else if (burst_begins(packet, flow)) {
+    pair_offer(p, side, frame, packet, flow);
   }
   burst_follow(p, side, packet, flow);
-  return burst_introduce(p, side, packet, flow);
+  return burst_introduce(p, side, frame, packet, flow);
 }
 
 static void copy_to(struct plane *p, uint32_t role, struct rte_mbuf *m, struct rm_verdict v) {

@@ -23,7 +23,9 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     rm_decide(table, &p->rules, &packet, hash, frame, p->now, true, &flow);
     if (burst_opens(&packet)) {
       flow->opener = (uint8_t)(packet.dir + 1);
-      pair_match(p, side, &packet, flow);
+      pair_match(p, side, frame, &packet, flow);
+    } else if (burst_begins(&packet, flow)) {
+      pair_match(p, side, frame, &packet, flow);
     }
     if ((int)role_of_box(role) == serving(p) && twin_tells(&packet)) match_passed(p, role, frame, &packet, flow);
     burst_follow(p, side, &packet, flow);
@@ -74,7 +76,7 @@ static uint32_t dead_of(const struct batch *b) {
 /* Frames of a box that is no standby, or was none until a moment ago. */
 static void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
   uint32_t side = role_side(role), box = role_of_box(role);
-  if (fixup_any(p, side, box)) fixup_from(p, role, b->frame, b->n);
+  if (fixup_any(p, side, box) || infer_expects(p, side)) fixup_from(p, role, b->frame, b->n);
   b->look.observed = true;
   b->look.wary = seed_expected(p);
   batch_look(p, side, b);

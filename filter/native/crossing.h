@@ -13,6 +13,7 @@
 enum message_kind {
   MESSAGE_OFFER,     /* a SYN came from outside: {slot, seq, window, scale, ns} */
   MESSAGE_MATCH,     /* ... and left the box: your `slot` and my `peer` are one connection */
+  MESSAGE_INFER,     /* a frame of your flow `slot` went in: {seq, peer, ns} are what it will be known by, and when */
   MESSAGE_CLOSED,    /* my `peer` was closed, so your `slot` passes no more */
   MESSAGE_NEIGHBOUR, /* {ip, mac, how} */
   MESSAGE_LINK,      /* the kernel takes nothing for port `slot` */

@@ -164,6 +164,15 @@ static bool change_namesake(struct plane *p, uint32_t role, const struct twin_tu
   return true;
 }
 
+/* A frame of an older flow that the box has just taken up may come out under a name of which nobody knows yet. */
+static const struct alias *infer(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet,
+                                 const struct twin_tuple *ends) {
+  const struct rm_flow *f = infer_find(p, role, frame, packet);
+  if (!f) return NULL;
+  fixup_learn(p, role_side(role), role_of_box(role), f, ends);
+  return aliases_of(p->aliases[role_side(role)], f, role_of_box(role));
+}
+
 static bool change_from(struct plane *p, uint32_t role, const uint8_t *frame, struct change *c) {
   uint32_t side = role_side(role), box = role_of_box(role);
   struct aliases *t = p->aliases[side];
@@ -175,6 +184,7 @@ static bool change_from(struct plane *p, uint32_t role, const uint8_t *frame, st
   struct twin_tuple ends = translate_ends(c->error ? &c->quoted : packet);
   if (c->error) ends = translate_turned(&ends);
   const struct alias *a = aliases_at(t, box, c->error ? &c->quoted : packet, &ends);
+  if (!a && !c->error && infer_expects(p, side)) a = infer(p, role, frame, packet, &ends);
   if (!a) return !c->error && change_namesake(p, role, &ends, c);
   c->to = alias_own(&p->entries[side][a->slot]);
   if (c->error) c->to = translate_turned(&c->to);

@@ -35,6 +35,7 @@ struct plane;
 struct replay;
 struct matching;
 struct aliases;
+struct infers;
 
 /* A way to move frames. receive: fills up to n; send: returns how many were taken, from the front. */
 struct port_driver {
@@ -126,6 +127,7 @@ struct plane {
   uint32_t announced_switch, announcements; /* number of the switch, and how often the network was told of it */
   struct matching *matching[RM_SIDES]; /* of the sides it has */
   struct aliases *aliases[RM_SIDES];   /* likewise; null: nothing is translated */
+  struct infers *infers[RM_SIDES];     /* likewise */
   struct probing probe;
   struct greying grey;
 };
@@ -254,11 +256,26 @@ void announce_tick(struct plane *p);
 /* pair.c: which two entries, one per side, are one connection. */
 /* The places of SYNs with this sequence number, seen on `side`: far memory, to be asked for in time. */
 struct pending *pair_set(struct plane *p, uint32_t side, uint32_t seq);
-void pair_offer(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
-void pair_match(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
+void pair_offer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, const struct rm_flow *flow);
+void pair_match(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, struct rm_flow *flow);
+/* Does a packet that is known by `key` wait to come out, of a flow that begins? `from`: the side where it went in. */
+bool pair_waits(struct plane *p, uint32_t from, uint64_t key);
 void pair_close(struct plane *p, uint32_t side, const struct rm_flow *flow); /* its other half passes no more */
 /* What other workers said of it. `from`: the side they have. */
 void pair_take(struct plane *p, uint32_t from, const struct message *said);
+
+/* infer.c. A frame of a flow from before the last switch goes in for the first time since: what comes out of the box tells by which
+ * name the box has it. */
+int infer_open(struct plane *p);
+void infer_offer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, const struct rm_flow *flow);
+/* What another worker offered. */
+void infer_take(struct plane *p, const struct message *said);
+/* A new flow goes in by a packet that is known by `key`. */
+void infer_heed(struct plane *p, uint32_t side, uint64_t key);
+/* Something was offered so shortly ago that infer_find() has to be asked. */
+bool infer_expects(const struct plane *p, uint32_t side);
+/* The flow of a frame that comes out of the serving box by `role`, if it was offered; else null. */
+const struct rm_flow *infer_find(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
 
 /* match.c: what the standbys make of connections. A frame came out of the serving box that opens one, or begins a flow. */
 int match_open(struct plane *p);
@@ -324,7 +341,7 @@ void replay_tick(struct plane *p);
 
 /* burst.c */
 /* Make a connection from before the last switch known to the box that serves now. True: its frames have to wait. */
-bool burst_introduce(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
+bool burst_introduce(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, struct rm_flow *flow);
 bool burst_outer(struct plane *p, uint32_t side);
 bool burst_box(struct plane *p, uint32_t role);
 #endif

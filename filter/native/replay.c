@@ -133,7 +133,7 @@ static void play(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_f
   int box = serving(p);
   count(p, RM_COUNT_REPLAYED, 1, m->pkt_len);
   if (box < 0) return port_queue(p, role_outer(1 - side), m, false);
-  if (flow && burst_introduce(p, side, packet, flow))
+  if (flow && burst_introduce(p, side, rte_pktmbuf_mtod(m, const uint8_t *), packet, flow))
     return hold_frame(p, side, m, seed_claim(side, slot_of(p, side, flow), flow));
   p->live->box[box].in_packets++;
   replay_keep(p, side, m, &UNKNOWN, false);

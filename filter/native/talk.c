@@ -29,6 +29,7 @@ static void take(struct plane *p, uint32_t from, const struct message *said) {
     case MESSAGE_OFFER:
     case MESSAGE_MATCH:
     case MESSAGE_CLOSED: return pair_take(p, from % 2, said);
+    case MESSAGE_INFER: return infer_take(p, said);
     case MESSAGE_NEIGHBOUR: return neighbour_take(p, said);
     case MESSAGE_LINK: return link_set(p, &p->port[said->slot], false);
     case MESSAGE_FRAME: return port_queue(p, said->slot, said->pointer, false);

@@ -21,13 +21,18 @@ static uint64_t mix(uint64_t h, uint64_t with) {
   return h ^ h >> 29;
 }
 
-/* 0: this packet tells nothing. */
-static uint64_t evidence(const struct twins *t, const struct twin_sight *s) {
-  const struct rm_packet *p = s->packet;
-  uint64_t h = mix(t->secret, p->proto);
-  if (p->proto == IPPROTO_TCP) return mix(mix(h, p->seq), (uint64_t)p->scale << 16 | p->window) | 1;
-  const uint8_t *transport = s->frame + p->transport_offset;
+/* An opening has window and scale, a later segment what it acknowledges and how long it is. */
+static uint64_t segment_evidence(uint64_t h, const struct rm_packet *p) {
+  bool opens = (p->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK)) == RM_TCP_SYN;
+  return mix(mix(h, p->seq), opens ? (uint64_t)p->scale << 16 | p->window : (uint64_t)p->ack << 32 | p->payload_bytes) | 1;
+}
+
+uint64_t twin_evidence(uint64_t secret, const uint8_t *frame, const struct rm_packet *p) {
+  uint64_t h = mix(secret, p->proto);
+  if (p->proto == IPPROTO_TCP) return segment_evidence(h, p);
+  const uint8_t *transport = frame + p->transport_offset;
   if (p->proto != IPPROTO_UDP) {
+    if (p->proto != IPPROTO_ICMP && p->proto != IPPROTO_ICMPV6) return 0;
     if (!is_echo(p, transport)) return 0;
     h = mix(h, (uint64_t)transport[6] << 8 | transport[7]);
   }
@@ -36,7 +41,7 @@ static uint64_t evidence(const struct twins *t, const struct twin_sight *s) {
   h = mix(h, p->payload_bytes);
   for (uint32_t i = 0; i < n; i += 8) {
     uint64_t word = 0;
-    memcpy(&word, s->frame + p->payload_offset + i, n - i < 8 ? n - i : 8);
+    memcpy(&word, frame + p->payload_offset + i, n - i < 8 ? n - i : 8);
     h = mix(h, word);
   }
   return h | 1;
@@ -82,7 +87,7 @@ static uint32_t judge(struct twins *t, struct twin *o) {
 }
 
 const struct twin *twins_note(struct twins *t, const struct twin_sight *s, uint32_t *differ) {
-  uint64_t what = evidence(t, s);
+  uint64_t what = twin_evidence(t->secret, s->frame, s->packet);
   if (what == 0) return NULL;
   const struct rm_packet *p = s->packet;
   struct twin *o = place(t, what, s->now);

@@ -50,6 +50,9 @@ struct twin_sight {
   uint64_t now;
 };
 
+/* What a box leaves alone of a packet with verdict FLOW, as a number that nobody outside can aim at: of TCP its numbers, of UDP and of
+ * echo requests the payload. 0: it tells nothing. */
+uint64_t twin_evidence(uint64_t secret, const uint8_t *frame, const struct rm_packet *packet);
 /* Can anything be told by this packet? One that opens a connection, or may be the first of a flow. */
 bool twin_tells(const struct rm_packet *packet);
 /* Note one of which twin_tells() holds, and judge. Returns the twin, or null while nothing can be told; *differ gets the bit of each box

@@ -186,6 +186,11 @@ Deno.test("a load balancer's other choice of server is undone, and the server is
 
 const SERVER_DNS: End = { ...SERVER4, port: 53 };
 
+function datagram(ends: readonly [End, End], payload: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const { type, body } = ip(ends, PROTO.udp, udp(ends, payload));
+  return ethernet(ends, type, body, { pad: false });
+}
+
 /** A UDP packet in two pieces of `cut` and the rest. */
 function pieces(
   ends: readonly [End, End],
@@ -209,10 +214,6 @@ Deno.test("datagrams, their fragments and echoes are translated as well", async 
   const { bench, node, followed } = await up(1, stack);
   const outside: End = { ...scene(CLIENT4, SERVER_DNS).outside };
   const other: End = { ...outside, ip: [10, 2, 0, 201], port: 52_000 };
-  const datagram = (ends: readonly [End, End], payload: Uint8Array<ArrayBuffer>) => {
-    const { type, body } = ip(ends, PROTO.udp, udp(ends, payload));
-    return ethernet(ends, type, body, { pad: false });
-  };
   const query = new TextEncoder().encode("which?"), payload = new Uint8Array(61).fill(7);
   const echo = (ends: readonly [End, End], type: number, id: number) => {
     const { type: ether, body } = ip(ends, PROTO.icmp, icmp(ends, [type, 0, id * 65_536 + 1], payload));
@@ -243,6 +244,52 @@ Deno.test("datagrams, their fragments and echoes are translated as well", async 
     "downstream": [...pieces([outside, SERVER_DNS], payload, 24), echo([outside, SERVER4], 8, 700)],
   });
 });
+
+for (const cores of [1, 2]) {
+  Deno.test(`a box that never heard of a flow is understood by the first packet it hands over, by ${cores} core(s)`, async () => {
+    await using stack = new AsyncDisposableStack();
+    const { bench, node } = await up(cores, stack);
+    const text = (words: string) => new TextEncoder().encode(words);
+    const outside: End = { ...scene(CLIENT4, SERVER_DNS).outside };
+    const cold: End = { ...outside, port: 33_000 };
+    const nth = (end: End, n: number): End => ({ ...end, port: end.port + n });
+    // The second and the third say the same later, the fourth says the same as one that is new.
+    for (const n of [0, 1, 2, 3]) {
+      await put(
+        bench,
+        "primary",
+        [["upstream", datagram([nth(CLIENT4, n), SERVER_DNS], text(`I am ${n}`))]],
+        [],
+      );
+      await put(bench, "primary", [[
+        "primary-out",
+        datagram([nth(outside, n), SERVER_DNS], text(`I am ${n}`)),
+      ]], []);
+    }
+    assert.ok((await node.order("switchover", true)).ok);
+    const says = (n: number) => text(n === 0 ? "and this?" : n < 3 ? "alike" : "as new");
+    const all = [0, 1, 2, 3, 4];
+    await awake(bench, "redundant");
+    bench.taken();
+    for (const n of all) await bench.send("upstream", datagram([nth(CLIENT4, n), SERVER_DNS], says(n)));
+    const got = () => bench.arrivals.filter(({ role }) => role === "redundant-in").length;
+    await bench.until(() => got() === all.length, "what the box gets");
+    const { downstream } = await put(
+      bench,
+      "redundant",
+      all.map((n): Step => ["redundant-out", datagram([nth(cold, n), SERVER_DNS], says(n))]),
+      ["downstream"],
+    );
+    const expected = all.map((n) => datagram([nth(n === 0 ? outside : cold, n), SERVER_DNS], says(n)));
+    assert.deepEqual(downstream, expected, "whose packet it is has to be sure");
+    assert.deepEqual(
+      await put(bench, "redundant", [["downstream", datagram([SERVER_DNS, outside], text("it is"))]], [
+        "redundant-out",
+      ]),
+      { "redundant-out": [datagram([SERVER_DNS, cold], text("it is"))] },
+    );
+  });
+}
 
 Deno.test("a new connection gets another name when the box gives it that of an old one", async () => {
   await using stack = new AsyncDisposableStack();
