@@ -53,6 +53,7 @@ async function startBox(lab: Lab, name: string, balancer: Balancer): Promise<voi
   switch (balancer) {
     case "nft-hash":
     case "nft-turns":
+    case "nft-random":
       await lab.exec(name, ["nft", "-f", "-"], { stdin: nftBalancer(balancer) });
       return;
     case "haproxy": {

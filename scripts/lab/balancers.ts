@@ -5,12 +5,13 @@
  * first server. The first two translate addresses and keep a connection's choice as state; HAProxy ends the client's
  * connection and opens one of its own, so its state includes sequence numbers that nobody outside has chosen.
  */
-export const BALANCERS = ["nft-hash", "nft-turns", "ovs", "haproxy"] as const;
+export const BALANCERS = ["nft-hash", "nft-turns", "nft-random", "ovs", "haproxy"] as const;
 export type Balancer = (typeof BALANCERS)[number];
 
 export const BALANCER_TEXT: Readonly<Record<Balancer, string>> = {
   "nft-hash": "nftables, jhash",
   "nft-turns": "nftables, numgen inc",
+  "nft-random": "nftables, numgen random",
   ovs: "Open vSwitch, weighted select group",
   haproxy: "HAProxy, TCP mode",
 };
@@ -23,15 +24,21 @@ const SERVERS = [11, 12, 13] as const;
 const CLIENTS = [11, 12, 13, 14, 15] as const;
 const MAC = { in: "02:00:00:00:01:01", out: "02:00:00:00:02:01" } as const;
 
+/** By the first two a redundant box agrees with the primary; by the last it does not. */
+const CHOICE = {
+  "nft-hash": "jhash ip saddr . tcp sport mod 4 seed 0x5eed",
+  "nft-turns": "numgen inc mod 4",
+  "nft-random": "numgen random mod 4",
+} as const;
+
 /** For `nft -f -` in a box: a quarter of the choices for each server, two for the first. */
-export function nftBalancer(kind: "nft-hash" | "nft-turns"): string {
-  const choice = kind === "nft-hash" ? "jhash ip saddr . tcp sport mod 4 seed 0x5eed" : "numgen inc mod 4";
+export function nftBalancer(kind: keyof typeof CHOICE): string {
   const map = `{ 0 : 10.2.0.11, 1 : 10.2.0.11, 2 : 10.2.0.12, 3 : 10.2.0.13 }`;
   return [
     "table ip balance {",
     "  chain prerouting {",
     "    type nat hook prerouting priority dstnat;",
-    `    ip daddr ${SERVICE} tcp dport { ${PORTS.join(", ")} } dnat to ${choice} map ${map}`,
+    `    ip daddr ${SERVICE} tcp dport { ${PORTS.join(", ")} } dnat to ${CHOICE[kind]} map ${map}`,
     "  }",
     "}",
   ].join("\n") + "\n";
