@@ -71,18 +71,24 @@ static bool box_mac(const struct plane *p, uint32_t box, uint32_t side, uint8_t 
   return known != 0;
 }
 
+static bool has_links(const struct plane *p, uint32_t box) {
+  return p->port[role_box(box, RM_SIDE_UP)].view->link && p->port[role_box(box, RM_SIDE_DOWN)].view->link;
+}
+
 static void send_one(struct plane *p, struct probe_id id) {
   struct probing *g = &p->probe;
   uint32_t probe = track_probe(id.track), box = track_box(id.track), side = track_side(id.track);
   const struct rm_probe_frame *from = &g->frame[probe * RM_SIDES + side];
   uint8_t mac[6];
-  bool known = (from->mac_given & 1) || box_mac(p, box, side, mac), up = p->port[role_box(box, side)].view->link != 0;
+  /* With one link nothing can pass: the other one tells, and comes back last. */
+  bool known = (from->mac_given & 1) || box_mac(p, box, side, mac), up = has_links(p, box);
   struct rte_mbuf *m = known && up && from->bytes ? rte_pktmbuf_alloc(p->pool) : NULL;
   uint8_t *frame = m ? (uint8_t *)rte_pktmbuf_append(m, (uint16_t)from->bytes) : NULL;
   if (!frame) {
     rte_pktmbuf_free(m);
     /* A link that is down is another detector's to tell, and a probe that is not sent is no evidence. */
     count(p, RM_COUNT_PROBE_UNSENT, 1, 0);
+    if (!up) probes_forget(&g->probes, id.track);
     return probes_unsent(&g->probes, id, known ? RM_PROBE_WELL : RM_PROBE_NO_MAC);
   }
   probe_stamp(&p->crew->probe.key, &g->probe[probe], from, id, frame);

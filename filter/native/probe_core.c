@@ -13,6 +13,8 @@
 #define FEW 1            /* ... and at most so many: green again */
 #define APART_NS RM_S    /* boxes that fail within this time may share the cause */
 #define EXCUSES 2        /* own stalls give a probe so many times its time more, at most */
+#define APACE 2          /* probes of two boxes that began within so many intervals shared their moment */
+#define SETTLED 2        /* that the other box passes counts from this part of the timeout after it was seen */
 
 static const struct rm_probe *probe_of(const struct probes *s, const struct track *t) {
   return &s->probe[track_probe((uint32_t)(t - s->track))];
@@ -55,6 +57,7 @@ bool probes_due(struct probes *s, uint64_t now, struct probe_id *id) {
     if (t->number + 1 - t->oldest >= RM_OUTSTANDING) continue;
     uint32_t place = ++t->number % RM_OUTSTANDING;
     t->open |= 1ull << place;
+    t->came_ns[place] = 0;
     t->sent_ns[place] = now;
     t->deadline_ns[place] = now + p->timeout_ns;
     view_of(s, t)->sent++;
@@ -69,8 +72,17 @@ void probes_unsent(struct probes *s, struct probe_id id, enum rm_probe_reason re
   struct track *t = &s->track[id.track];
   struct rm_probe_view *v = view_of(s, t);
   shut(t, id.number);
+  t->sent_ns[id.number % RM_OUTSTANDING] = 0;
   v->sent--;
   if (reason == RM_PROBE_NO_MAC && v->light == RM_LIGHT_OFF) v->reason = reason;
+}
+
+void probes_forget(struct probes *s, uint32_t track) {
+  struct track *t = &s->track[track];
+  t->open = 0;
+  t->oldest = t->number + 1;
+  t->bad_row = t->good_row = 0;
+  t->bad_sent_ns = t->excused_ns = 0;
 }
 
 static bool fails_alone(const struct probes *s, const struct track *t);
@@ -93,16 +105,31 @@ static void settle(struct probes *s, struct track *t) {
   s->changed |= before != v->light;
 }
 
-/* Boxes that fail in the same moment share a cause: the host beyond, or the node itself. So it is the box's own fault if the
- * another one has passed a probe since, or all others had failed long before. Where no host beyond takes part it is believed after
- * a while as well. */
+/* Did the other box pass what was sent just before the last probe that this one lost? Only the same moment compares: after
+ * a pause of all, what comes out of one box is read before what comes out of the other, so a pass counts when that other
+ * would have been read as well. */
+static bool passed_then(const struct probes *s, const struct track *other, const struct track *t) {
+  const struct rm_probe *p = probe_of(s, t);
+  uint32_t first = other->number < RM_OUTSTANDING ? 1 : other->number - RM_OUTSTANDING + 1;
+  for (uint32_t n = other->number; n >= first; n--) {
+    uint32_t place = n % RM_OUTSTANDING;
+    uint64_t sent = other->sent_ns[place], came = other->came_ns[place];
+    if (sent == 0 || sent > t->lost_sent_ns) continue; /* not sent at all, or later */
+    return came && sent + APACE * p->interval_ns >= t->lost_sent_ns && s->now_ns >= came + p->timeout_ns / SETTLED;
+  }
+  return false;
+}
+
+/* Boxes that fail in the same moment share a cause: the host beyond, or the node itself. So it is the box's own fault if
+ * another one passes probes meanwhile, or all others had failed long before. Where no host beyond takes part it is believed
+ * after a while as well. */
 static bool fails_alone(const struct probes *s, const struct track *t) {
   uint32_t i = (uint32_t)(t - s->track), probe = track_probe(i), box = track_box(i);
   bool apart = true;
   for (uint32_t b = 0; b < RM_BOXES; b++) {
     const struct track *other = &s->track[probe_track(probe, b, track_side(i))];
     if (b == box || !other->in_use) continue;
-    if (other->good_sent_ns > t->bad_sent_ns) return true;
+    if (passed_then(s, other, t)) return true;
     apart &= other->bad_sent_ns && t->bad_sent_ns > other->bad_sent_ns + APART_NS;
   }
   if (apart) return true;
@@ -119,7 +146,6 @@ static void good(struct probes *s, struct track *t, uint64_t sent_ns) {
   t->bad_row = 0;
   t->bad_sent_ns = t->excused_ns = 0;
   t->lost_bits <<= 1;
-  if (sent_ns > t->good_sent_ns) t->good_sent_ns = sent_ns;
   settle(s, t);
 }
 
@@ -128,6 +154,7 @@ static void bad(struct probes *s, struct track *t, uint64_t sent_ns) {
   t->good_row = 0;
   t->lost_bits = t->lost_bits << 1 | 1;
   if (t->bad_sent_ns == 0) t->bad_sent_ns = sent_ns;
+  t->lost_sent_ns = sent_ns;
   settle(s, t);
 }
 
@@ -163,6 +190,7 @@ void probes_seen(struct probes *s, struct probe_id id, uint64_t ns) {
   struct rm_probe_view *v = view_of(s, t);
   if (is_open(t, number)) {
     shut(t, number);
+    t->came_ns[place] = ns;
     measure(v, t->sent_ns[place], ns);
     if (is_blocked(p)) bad(s, t, t->sent_ns[place]);
     else good(s, t, t->sent_ns[place]);

@@ -49,11 +49,13 @@ bool probe_reset_of(uint8_t *frame, uint32_t bytes);
 
 struct track {
   uint64_t next_ns;          /* when the next is due */
-  uint64_t deadline_ns[RM_OUTSTANDING], sent_ns[RM_OUTSTANDING];
+  uint64_t deadline_ns[RM_OUTSTANDING];
+  uint64_t sent_ns[RM_OUTSTANDING]; /* 0: it could not be sent */
+  uint64_t came_ns[RM_OUTSTANDING]; /* in time; 0: it did not */
   uint64_t open;             /* bit by number % RM_OUTSTANDING: sent, not seen, not judged */
   uint64_t lost_bits;        /* the last 64 judged, the latest lowest; set: it failed */
-  uint64_t good_sent_ns;     /* when the last good one was sent, and the first bad one since */
-  uint64_t bad_sent_ns;
+  uint64_t bad_sent_ns;      /* when the first bad one since the last good one was sent, and the last bad one */
+  uint64_t lost_sent_ns;
   uint64_t excused_ns;       /* of the time since the last good one */
   uint32_t number;           /* of the last one sent; from 1 */
   uint32_t oldest;           /* first that is not judged */
@@ -76,6 +78,8 @@ void probes_set(struct probes *s, const struct rm_probe *probe, uint32_t count, 
 bool probes_due(struct probes *s, uint64_t now, struct probe_id *id);
 /* It could not be sent after all. */
 void probes_unsent(struct probes *s, struct probe_id id, enum rm_probe_reason reason);
+/* The box lost a link: what is under way and was lost meanwhile is no evidence about the box that returns. */
+void probes_forget(struct probes *s, uint32_t track);
 /* It came where it should (or, of a blocked one, should not) at `ns`. */
 void probes_seen(struct probes *s, struct probe_id id, uint64_t ns);
 /* One of this track came, which is not known. */

@@ -22,6 +22,7 @@ RM_EXPORT void *rm_probe_board(struct rm_probe_sim *s);
 RM_EXPORT void rm_probe_set(struct rm_probe_sim *s, uint64_t now);
 RM_EXPORT uint64_t rm_probe_due(struct rm_probe_sim *s, uint64_t now);
 RM_EXPORT void rm_probe_seen(struct rm_probe_sim *s, uint32_t track, uint32_t number, uint64_t now);
+RM_EXPORT void rm_probe_forget(struct rm_probe_sim *s, uint32_t track);
 RM_EXPORT void rm_probe_excuse(struct rm_probe_sim *s, uint64_t lost_ns);
 RM_EXPORT uint64_t rm_probe_judge(struct rm_probe_sim *s, uint64_t now, uint32_t box);
 RM_EXPORT uint32_t rm_probe_stamp(struct rm_probe_sim *s, uint32_t track, uint32_t number, uint8_t *frame);
@@ -64,6 +65,8 @@ void rm_probe_seen(struct rm_probe_sim *s, uint32_t track, uint32_t number, uint
   if (number) probes_seen(&s->probes, (struct probe_id){track, number}, now);
   else probes_seen_raw(&s->probes, track, now);
 }
+
+void rm_probe_forget(struct rm_probe_sim *s, uint32_t track) { probes_forget(&s->probes, track); }
 
 void rm_probe_excuse(struct rm_probe_sim *s, uint64_t lost_ns) { probes_excuse(&s->probes, lost_ns); }
 

@@ -65,6 +65,41 @@ Deno.test("what both boxes lose in the same moment is believed only if it lasts"
   assert.equal(bench.run(2000, () => null).at(-1)!.says, "red: probe p up does not come through");
 });
 
+/** Everything outside the node stands still from `fromMs` on; what is under way comes out after it, the primary's last. */
+function pausing(fromMs: number, ms: number, skewMs: number) {
+  return ({ box }: Sent, atMs: number) =>
+    atMs < fromMs || atMs >= fromMs + ms ? 0 : fromMs + ms - atMs + (box === 0 ? skewMs : 0);
+}
+
+Deno.test("by seed: a pause of everything outside the node is no fault of the box that is read last after it", async () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = new Random(seed);
+    using bench = await ProbeBench.open(one());
+    bench.run(200 + random.below(5), well);
+    const fate = pausing(bench.nowMs + 2, 5 + random.below(60), random.below(4));
+    const reds = bench.run(150, fate).filter(({ says }) => says.startsWith("red"));
+    assert.deepEqual(reds, [], `seed ${seed}`);
+    bench.run(40, dead);
+    assert.match(bench.judge(), /^red/, `seed ${seed}`);
+  }
+});
+
+Deno.test("what was lost with a box's link is not held against the box that returns", async () => {
+  using bench = await ProbeBench.open(one());
+  bench.run(200, well);
+  // The link goes while two are under way, and comes back.
+  bench.run(6, dead);
+  bench.run(100, ({ track }) => {
+    bench.forget(track);
+    return 1;
+  });
+  assert.equal(bench.judge(), "green");
+  const diedMs = bench.nowMs;
+  const [found] = bench.run(100, dead);
+  assert.equal(found!.says, "red: probe p up does not come through");
+  assert.ok(found!.atMs - diedMs > 8 + 2 * 3 - 1, `red ${found!.atMs - diedMs} ms after the return`);
+});
+
 Deno.test("the last box is red when it fails long after the other one", async () => {
   using bench = await ProbeBench.open(one());
   bench.run(200, well);

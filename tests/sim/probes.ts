@@ -20,6 +20,7 @@ const SYMBOLS = {
   rm_probe_due: { parameters: ["pointer", "u64"], result: "u64" },
   // sim, track, number, now
   rm_probe_seen: { parameters: ["pointer", "u32", "u32", "u64"], result: "void" },
+  rm_probe_forget: { parameters: ["pointer", "u32"], result: "void" },
   rm_probe_excuse: { parameters: ["pointer", "u64"], result: "void" },
   // sim, now, box
   rm_probe_judge: { parameters: ["pointer", "u64", "u32"], result: "u64" },
@@ -121,6 +122,11 @@ export class ProbeBench implements Disposable {
 
   seen({ track, number }: Pick<Sent, "track" | "number">): void {
     this.#library.symbols.rm_probe_seen(this.#sim, track, number, this.#now());
+  }
+
+  /** The box of a track has lost a link. */
+  forget(track: number): void {
+    this.#library.symbols.rm_probe_forget(this.#sim, track);
   }
 
   /** The node stood still. */

@@ -58,6 +58,7 @@ static uint64_t tracks(uint32_t rounds) {
     now += chance(2000000);
     while (probes_due(&s, now, &id)) {
       if (chance(10) == 0) probes_unsent(&s, id, RM_PROBE_NO_MAC);
+      else if (chance(50) == 0) probes_unsent(&s, id, RM_PROBE_WELL), probes_forget(&s, id.track);
       else if (chance(2)) probes_seen(&s, id, now + chance(1000));
     }
     probes_seen(&s, (struct probe_id){chance(RM_TRACKS), chance(1000)}, now);
