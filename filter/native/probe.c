@@ -133,8 +133,10 @@ long probe_nap_us(const struct plane *p) {
 }
 
 static void seen(struct plane *p, struct probe_id id, uint8_t how, uint64_t ns) {
-  if (how == HOW_RAW) probes_seen_raw(&p->probe.probes, id.track, ns);
-  else probes_seen(&p->probe.probes, id, ns);
+  struct probes *s = &p->probe.probes;
+  uint64_t sent = how == HOW_RAW ? probes_seen_raw(s, id.track, ns) : probes_seen(s, id, ns);
+  const struct rm_probe *probe = &s->probe[track_probe(id.track)];
+  if (sent && probe->expect == RM_PROBE_SEEN) witness_passed(&p->reflex, track_box(id.track), sent, probe->interval_ns);
 }
 
 static void note(struct plane *p, struct probe_id id, uint8_t how) {

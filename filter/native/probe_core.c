@@ -179,14 +179,14 @@ static void measure(struct rm_probe_view *v, uint64_t sent_ns, uint64_t ns) {
   v->seen_ns = ns;
 }
 
-void probes_seen(struct probes *s, struct probe_id id, uint64_t ns) {
+uint64_t probes_seen(struct probes *s, struct probe_id id, uint64_t ns) {
   struct track *t = &s->track[id.track];
   const struct rm_probe *p = probe_of(s, t);
-  if (!t->in_use) return;
+  if (!t->in_use) return 0;
   uint32_t back = t->number - id.number;
   if (p->kind == RM_PROBE_TCP) back &= RM_TCP_NUMBERS;
   uint32_t number = t->number - back, place = number % RM_OUTSTANDING;
-  if (back >= RM_OUTSTANDING || back >= t->number) return;
+  if (back >= RM_OUTSTANDING || back >= t->number) return 0;
   struct rm_probe_view *v = view_of(s, t);
   if (is_open(t, number)) {
     shut(t, number);
@@ -194,21 +194,25 @@ void probes_seen(struct probes *s, struct probe_id id, uint64_t ns) {
     measure(v, t->sent_ns[place], ns);
     if (is_blocked(p)) bad(s, t, t->sent_ns[place]);
     else good(s, t, t->sent_ns[place]);
-  } else if ((int32_t)(t->oldest - number) > 0 && v->late < v->lost) {
+    return t->sent_ns[place];
+  }
+  if ((int32_t)(t->oldest - number) > 0 && v->late < v->lost) {
     /* It took too long, but the box is not dead. */
     v->late++;
     v->seen_ns = ns;
     if (is_blocked(p)) bad(s, t, t->sent_ns[place]);
     else t->bad_row = 0, t->bad_sent_ns = 0;
   }
+  return 0;
 }
 
 /* Of probes that all look alike the oldest that is missing has come. */
-void probes_seen_raw(struct probes *s, uint32_t track, uint64_t ns) {
+uint64_t probes_seen_raw(struct probes *s, uint32_t track, uint64_t ns) {
   struct track *t = &s->track[track];
   for (uint32_t n = t->oldest; n != t->number + 1; n++)
     if (is_open(t, n)) return probes_seen(s, (struct probe_id){track, n}, ns);
   if (t->oldest > 1) probes_seen(s, (struct probe_id){track, t->oldest - 1}, ns);
+  return 0;
 }
 
 void probes_excuse(struct probes *s, uint64_t lost_ns) {

@@ -80,10 +80,10 @@ bool probes_due(struct probes *s, uint64_t now, struct probe_id *id);
 void probes_unsent(struct probes *s, struct probe_id id, enum rm_probe_reason reason);
 /* The box lost a link: what is under way and was lost meanwhile is no evidence about the box that returns. */
 void probes_forget(struct probes *s, uint32_t track);
-/* It came where it should (or, of a blocked one, should not) at `ns`. */
-void probes_seen(struct probes *s, struct probe_id id, uint64_t ns);
+/* It came where it should (or, of a blocked one, should not) at `ns`. Returns when it was sent, if it came in time, else 0. */
+uint64_t probes_seen(struct probes *s, struct probe_id id, uint64_t ns);
 /* One of this track came, which is not known. */
-void probes_seen_raw(struct probes *s, uint32_t track, uint64_t ns);
+uint64_t probes_seen_raw(struct probes *s, uint32_t track, uint64_t ns);
 /* The node stood still for so long: what is under way has that much more time, within bounds. */
 void probes_excuse(struct probes *s, uint64_t lost_ns);
 /* Count as lost what should have come. `seen_ns`: by side, up to when everything that came out there was looked at. */

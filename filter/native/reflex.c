@@ -181,7 +181,7 @@ static bool silent(const struct reflex *r, struct way *w, uint64_t bar) {
   uint32_t need = command(r)->silence_packets;
   if (w->put == 0) return false;
   if (w->put >= need && (w->two_flows || w->put >= ONE_FLOW * need)) {
-    if (w->enough_ns == 0) w->enough_ns = r->now;
+    if (w->enough_ns == 0) w->enough_ns = r->now, w->witness_ns = 0;
     return r->now >= w->enough_ns + bar;
   }
   w->enough_ns = 0;
@@ -199,6 +199,11 @@ uint64_t reflex_bar(const struct reflex *r, uint32_t side) {
   return box < 0 ? 0 : bar_of(r, (uint32_t)box, side);
 }
 
+static bool is_silent(struct reflex *r, uint32_t box, uint32_t side) {
+  uint64_t bar = bar_of(r, box, side);
+  return silent(r, &r->way[side], bar) && !silence_is_shared(r, &r->way[side], bar);
+}
+
 static void judge_silence(struct reflex *r, uint32_t box) {
   struct box_state *b = &r->box[box];
   /* What went in while nobody judged is no evidence: silence was off, or a link down. */
@@ -206,8 +211,8 @@ static void judge_silence(struct reflex *r, uint32_t box) {
   r->watching = watch;
   if (begins) clear_ways(r);
   if (!watch || begins) return;
-  bool first = silent(r, &r->way[0], bar_of(r, box, 0));
-  if (!first && !silent(r, &r->way[1], bar_of(r, box, 1))) return;
+  bool first = is_silent(r, box, 0);
+  if (!first && !is_silent(r, box, 1)) return;
   b->silent = true;
   b->silent_ns = r->now;
   b->silent_way = first ? 0 : 1;

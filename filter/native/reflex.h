@@ -14,6 +14,7 @@ struct way {
   uint64_t first_put_ns; /* of the frames since something last came out */
   uint64_t enough_ns;    /* when they were first seen to be evidence enough; 0: they are not */
   uint64_t excused_ns;   /* since then, how much of the time the node itself stood still and is excused for */
+  uint64_t witness_ns;   /* since then, when another box first passed a probe; 0: none has */
   uint32_t put;
   uint32_t flow;         /* slot of the first of them */
   bool two_flows;
@@ -45,6 +46,7 @@ struct box_state {
   enum rm_cause cause;   /* of the detectors, when they outvoted the box */
   uint64_t joined_ns;    /* it is being warmed since then; 0: it is not */
   uint64_t links_up_ns, down_ns, silent_ns, seen_ns, outvoted_ns;
+  uint64_t passed_ns, pace_ns; /* when it last passed a probe, and the time from one to the next; 0: it never did */
 };
 
 struct reflex {
@@ -121,7 +123,11 @@ void reflex_own_stall(struct reflex *r, uint64_t lost_ns);
 /* How long a way of the serving box has to be silent, by the side where frames go in; 0: silence is not judged. */
 uint64_t reflex_bar(const struct reflex *r, uint32_t side);
 
-/* silence.c: something came out of a way after a silence of so long, which may be 0. */
+/* silence.c: a box passed a probe, sent at `sent_ns`; one goes in each `pace_ns`. */
+void witness_passed(struct reflex *r, uint32_t box, uint64_t sent_ns, uint64_t pace_ns);
+/* Of a way of the serving box that is over the bar: do the other boxes pass nothing either? Not for ever. */
+bool silence_is_shared(const struct reflex *r, const struct way *w, uint64_t bar_ns);
+/* Something came out of a way after a silence of so long, which may be 0. */
 void learnt_out(struct learnt *l, const struct rm_command *c, uint64_t now, uint64_t quiet_ns);
 /* A silence that was judged and ended by itself. */
 void learnt_hiccup(struct learnt *l, uint64_t quiet_ns);

@@ -23,6 +23,7 @@ RM_EXPORT void rm_reflex_link(struct rm_sim *s, uint32_t role, uint32_t up);
 RM_EXPORT void rm_reflex_put(struct rm_sim *s, uint32_t side, uint32_t slot, uint32_t frames);
 RM_EXPORT void rm_reflex_out(struct rm_sim *s, uint32_t side, uint32_t frames);
 RM_EXPORT void rm_reflex_shadow(struct rm_sim *s, uint32_t box, uint32_t side, uint32_t frames);
+RM_EXPORT void rm_reflex_passed(struct rm_sim *s, uint32_t box, uint64_t sent_ns, uint64_t pace_ns);
 RM_EXPORT void rm_reflex_stall(struct rm_sim *s, uint64_t lost_ns);
 RM_EXPORT void rm_reflex_detect(struct rm_sim *s, uint32_t box, uint32_t detector, uint32_t light);
 RM_EXPORT void rm_reflex_turn(struct rm_sim *s);
@@ -69,6 +70,10 @@ void rm_reflex_out(struct rm_sim *s, uint32_t side, uint32_t frames) {
 
 void rm_reflex_shadow(struct rm_sim *s, uint32_t box, uint32_t side, uint32_t frames) {
   for (uint32_t i = 0; i < frames; i++) reflex_shadow(&s->reflex, box, side);
+}
+
+void rm_reflex_passed(struct rm_sim *s, uint32_t box, uint64_t sent_ns, uint64_t pace_ns) {
+  witness_passed(&s->reflex, box, sent_ns, pace_ns);
 }
 
 void rm_reflex_stall(struct rm_sim *s, uint64_t lost_ns) { reflex_own_stall(&s->reflex, lost_ns); }

@@ -1,8 +1,11 @@
-/* What is usual on a way through a box, and how long a silence on it is unusual.
+/* What is usual on a way through a box, how long a silence on it is unusual, and whose silence it is.
  *
  * Where output never pauses, a few milliseconds without any are news; where boxes hiccup, they are not. So the longest
  * silence that ended by itself is remembered, slowly forgotten, and several of them make the bar. Below silence_ns
  * it falls only where much has been seen, and only while output is steady: the edge of a burst proves nothing.
+ *
+ * Boxes do not die in the same moment, but machines pause: where a standby that passed probes until now passes none
+ * either, the silence is not the serving box's own.
  */
 #include "reflex.h"
 
@@ -10,6 +13,9 @@
 #define STEADY 60      /* a way without a pause for this part of the time to learn is steady */
 #define FORGET 2048    /* part of what is remembered that goes each second: half of it in 24 minutes */
 #define FORGET_S_MAX 8192
+#define OFTEN 2        /* a witness has to pass so many probes in the bar at least */
+#define SHARED 2       /* a silence that is shared lasts for so many bars more, at most */
+#define READ_NS 2000000u /* after a pause what the boxes held is read within so long, one after the other */
 
 static void forget(struct learnt *l, uint64_t now) {
   uint64_t seconds = now > l->decayed_ns ? (now - l->decayed_ns) / RM_S : 0;
@@ -43,4 +49,26 @@ uint64_t learnt_bar(const struct learnt *l, const struct rm_command *c) {
   if (steady && l->watched_ns >= c->silence_learn_ns && c->silence_ns_min < least) least = c->silence_ns_min;
   if (c->silence_ns_max > most) most = c->silence_ns_max;
   return usual < least ? least : usual > most ? most : usual;
+}
+
+void witness_passed(struct reflex *r, uint32_t box, uint64_t sent_ns, uint64_t pace_ns) {
+  r->box[box].passed_ns = r->now;
+  r->box[box].pace_ns = pace_ns;
+  for (uint32_t side = 0; (int)box != reflex_serving(r) && side < RM_SIDES; side++) {
+    struct way *w = &r->way[side];
+    if (w->enough_ns && w->witness_ns == 0 && sent_ns >= w->enough_ns) w->witness_ns = r->now;
+  }
+}
+
+/* It passed probes until the silence began, and so often that it would have passed one by now. */
+static bool is_witness(const struct box_state *b, const struct way *w, uint64_t bar_ns) {
+  return b->pace_ns && OFTEN * b->pace_ns <= bar_ns && box_links(b) && b->passed_ns + bar_ns >= w->enough_ns;
+}
+
+bool silence_is_shared(const struct reflex *r, const struct way *w, uint64_t bar_ns) {
+  if (r->now >= w->enough_ns + (1 + SHARED) * bar_ns) return false;
+  if (w->witness_ns) return r->now < w->witness_ns + READ_NS;
+  for (uint32_t box = 0; box < r->boxes; box++)
+    if ((int)box != reflex_serving(r) && is_witness(&r->box[box], w, bar_ns)) return true;
+  return false;
 }

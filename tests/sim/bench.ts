@@ -66,6 +66,10 @@ export class Bench implements Disposable {
     this.reflex.put(0, 1, Math.ceil(frames / 2));
     this.reflex.put(0, 2, Math.floor(frames / 2));
   }
+  /** A probe that was sent `agoMs` ago comes through a box; one goes in each `paceMs`. */
+  passed(box: BoxName, paceMs = 3, agoMs = 0): void {
+    this.reflex.passed(indexOf(box), this.#nowNs - agoMs * MS, paceMs * MS);
+  }
   shadow(box: BoxName, side: Side, frames: number): void {
     this.reflex.shadow(indexOf(box), side, frames);
   }

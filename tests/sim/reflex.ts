@@ -29,6 +29,8 @@ const SYMBOLS = {
   rm_reflex_out: { parameters: ["pointer", "u32", "u32"], result: "void" },
   // sim, box, side, frames
   rm_reflex_shadow: { parameters: ["pointer", "u32", "u32", "u32"], result: "void" },
+  // sim, box, sent, pace
+  rm_reflex_passed: { parameters: ["pointer", "u32", "u64", "u64"], result: "void" },
   // sim, lost_ns
   rm_reflex_stall: { parameters: ["pointer", "u64"], result: "void" },
   // sim, box, detector, light
@@ -109,6 +111,10 @@ export class Reflex implements Disposable {
   /** Frames came out of a box that does not serve. */
   shadow(box: BoxIndex, side: Side, frames: number): void {
     this.#library.symbols.rm_reflex_shadow(this.#sim, box, side, frames);
+  }
+  /** A probe came through a box; one goes in each `paceNs`. */
+  passed(box: BoxIndex, sentNs: number, paceNs: number): void {
+    this.#library.symbols.rm_reflex_passed(this.#sim, box, BigInt(sentNs), BigInt(paceNs));
   }
   stall(lostNs: number): void {
     this.#library.symbols.rm_reflex_stall(this.#sim, BigInt(lostNs));

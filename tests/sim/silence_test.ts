@@ -130,3 +130,49 @@ Deno.test("the last box is given ten times as long, whatever was learnt", async 
   bench.turn();
   assert.equal(silentAfter(bench), 60);
 });
+
+/** Silence of the primary from now on; the standby passes a probe each 3 ms from `fromMs` on. @returns when it was judged */
+function silentBeside(bench: Bench, fromMs: number, paceMs = 3): number {
+  for (let ms = 0; ms < 1000; ms++) {
+    bench.burst();
+    if (ms >= fromMs && ms % paceMs === 0) bench.passed("redundant", paceMs);
+    if (bench.turn().some((text) => text.includes("(silence)"))) return ms;
+    bench.wait(1);
+  }
+  return Infinity;
+}
+
+Deno.test("a silence that the standby shares is judged when it passes probes again, or at three times the bar", async () => {
+  const after = async (fromMs: number, paceMs = 3) => {
+    using bench = await Bench.open(DEFAULTS);
+    answered(bench, 100);
+    bench.passed("redundant", paceMs);
+    return silentBeside(bench, fromMs, paceMs);
+  };
+  assert.equal(await after(0), 20, "a standby that passes probes all the time costs nothing");
+  assert.equal(await after(17), 20);
+  // What the primary held would have been read 2 ms after what the standby held.
+  assert.equal(await after(24), 26);
+  assert.equal(await after(Infinity), 60, "both stay silent");
+  assert.equal(await after(Infinity, 50), 20, "probes that go seldom prove nothing");
+});
+
+Deno.test("a pause that all share moves nothing, and what was long dead is no witness", async () => {
+  using bench = await Bench.open(DEFAULTS);
+  answered(bench, 100);
+  for (let time = 0; time < 20; time++) {
+    bench.passed("redundant");
+    for (let ms = 0; ms < 50; ms++) {
+      bench.burst();
+      assert.deepEqual(bench.turn(), []);
+      bench.wait(1);
+    }
+    bench.passed("redundant");
+    assert.deepEqual(bench.turn(), []);
+    bench.wait(1);
+    bench.reflex.out(1, 20);
+    assert.deepEqual(bench.turn(), []);
+  }
+  answered(bench, 100);
+  assert.equal(silentAfter(bench), 20);
+});
