@@ -14,7 +14,7 @@
 #define FORGET 2048    /* part of what is remembered that goes each second: half of it in 24 minutes */
 #define FORGET_S_MAX 8192
 #define OFTEN 2        /* a witness has to pass so many probes in the bar at least */
-#define SHARED 2       /* a silence that is shared lasts for so many bars more, at most */
+#define SHARED 10      /* with nobody known to pass, silence has to last so many bars: as for the last box */
 #define READ_NS 2000000u /* after a pause what the boxes held is read within so long, one after the other */
 
 static void forget(struct learnt *l, uint64_t now) {
@@ -66,7 +66,7 @@ static bool is_witness(const struct box_state *b, const struct way *w, uint64_t 
 }
 
 bool silence_is_shared(const struct reflex *r, const struct way *w, uint64_t bar_ns) {
-  if (r->now >= w->enough_ns + (1 + SHARED) * bar_ns) return false;
+  if (r->now >= w->enough_ns + SHARED * bar_ns) return false;
   if (w->witness_ns) return r->now < w->witness_ns + READ_NS;
   for (uint32_t box = 0; box < r->boxes; box++)
     if ((int)box != reflex_serving(r) && is_witness(&r->box[box], w, bar_ns)) return true;
