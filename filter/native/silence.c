@@ -62,7 +62,8 @@ void witness_passed(struct reflex *r, uint32_t box, uint64_t sent_ns, uint64_t p
 
 /* It passed probes until the silence began, and so often that it would have passed one by now. */
 static bool is_witness(const struct box_state *b, const struct way *w, uint64_t bar_ns) {
-  return b->pace_ns && OFTEN * b->pace_ns <= bar_ns && box_links(b) && b->passed_ns + bar_ns >= w->enough_ns;
+  uint64_t began = w->enough_ns - w->excused_ns; /* before the node's own stalls moved it */
+  return b->pace_ns && OFTEN * b->pace_ns <= bar_ns && box_links(b) && b->passed_ns + bar_ns >= began;
 }
 
 bool silence_is_shared(const struct reflex *r, const struct way *w, uint64_t bar_ns) {

@@ -157,6 +157,25 @@ Deno.test("a silence that the standby shares is judged when it passes probes aga
   assert.equal(await after(Infinity, 50), 20, "probes that go seldom prove nothing");
 });
 
+Deno.test("a pause of the node and all around it, which no excuse covers, moves nothing", async () => {
+  using bench = await Bench.open(DEFAULTS);
+  answered(bench, 100);
+  bench.passed("redundant");
+  bench.burst();
+  bench.turn();
+  bench.stall(90);
+  bench.burst();
+  assert.deepEqual(bench.turn(), []);
+  bench.wait(1);
+  bench.passed("redundant");
+  assert.deepEqual(bench.turn(), []);
+  bench.wait(1);
+  bench.reflex.out(1, 40);
+  assert.deepEqual(bench.turn(), []);
+  answered(bench, 100);
+  assert.equal(silentAfter(bench), 20);
+});
+
 Deno.test("a pause that all share moves nothing, and what was long dead is no witness", async () => {
   using bench = await Bench.open(DEFAULTS);
   answered(bench, 100);
