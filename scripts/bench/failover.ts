@@ -16,6 +16,7 @@ import {
   plannedText,
   quietBars,
   quietText,
+  serviceBars,
 } from "./failover_bars.ts";
 import { type Cell, cells, cellText, share, SYSTEM_TEXT, SYSTEMS } from "./failover_cells.ts";
 import { type Features, findFeatures } from "./failover_features.ts";
@@ -46,6 +47,8 @@ interface Found {
   readonly quiet: Quiet | null;
   readonly features: Features;
   readonly load: Load;
+  /** Of each time of service before a first death: why traffic left the primary; null: it did not. */
+  readonly services: readonly (string | null)[];
 }
 
 const say = (text: string) => console.error(text);
@@ -122,12 +125,18 @@ async function measurePlanned(options: Options, kit: Kit): Promise<Planned | nul
 async function measure(options: Options, lifetime: Lifetime): Promise<Found> {
   const features = await findFeatures(TOP);
   for (const { name } of features.missing) say(`not available: ${name}`);
+  const services: (string | null)[] = [];
+  const served = (cause: string | null) => {
+    services.push(cause);
+    if (cause !== null) say(`traffic left the primary in service: ${cause}`);
+  };
   const kit: Kit = {
     top: TOP,
     programs: await programs(TOP),
     lifetime,
     node: features.node,
     serviceMs: SERVICE_MS,
+    served,
   };
   const from = look();
   const { rows, leftOut } = await measureTrials(options, kit);
@@ -135,15 +144,16 @@ async function measure(options: Options, lifetime: Lifetime): Promise<Found> {
   const isQuiet = "quiet-hours".includes(options.only);
   if (isQuiet) say(`quiet hours, ${options.quietS} s ...`);
   const quiet = isQuiet ? await quietHours(kit, options.quietS) : null;
-  return { rows, leftOut, planned, quiet, features, load: loadBetween(from, look()) };
+  return { rows, leftOut, planned, quiet, features, services, load: loadBetween(from, look()) };
 }
 
-function barsOf({ rows, leftOut, planned, quiet, features }: Found): Bar[] {
+function barsOf({ rows, leftOut, planned, quiet, features, services }: Found): Bar[] {
   const hasHold = features.there.some(({ name }) => name === "hold ring");
   return [
     ...timeBars(rows),
     ...peerBars(rows),
     ...countBars(rows, hasHold),
+    ...serviceBars(services, SERVICE_MS),
     ...(planned ? plannedBars(planned) : []),
     ...(quiet ? quietBars(quiet) : []),
     ...featureBars(features.missing),

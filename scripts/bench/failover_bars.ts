@@ -78,6 +78,13 @@ export function quietBars(quiet: Quiet): Bar[] {
   return [zeroBar(`quiet hours of ${quiet.seconds} s, switches`, quiet.switches)];
 }
 
+/** Times of service before a first death, `ms` each: none may move traffic. */
+export function serviceBars(causes: readonly (string | null)[], ms: number): Bar[] {
+  if (causes.length === 0) return [];
+  const moved = causes.filter((cause) => cause !== null).length;
+  return [zeroBar(`false switches in ${causes.length} times ${Math.round(ms / 1_000)} s of service`, moved)];
+}
+
 export function quietText(quiet: Quiet): string {
   const said = quiet.events.length === 0 ? "" : `; the node: ${quiet.events.join("; ")}`;
   return `quiet hours: ${quiet.switches} switches in ${quiet.seconds} s; ${quiet.bursts} bursts, ${quiet.lost} of ` +

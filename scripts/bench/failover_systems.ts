@@ -31,6 +31,8 @@ export interface Kit {
   readonly node: Pick<NodeOptions, "failover" | "more">;
   /** A node carries the traffic for so long before its first death: what is learnt of a box is learnt by then. */
   readonly serviceMs?: number;
+  /** Told after it: why traffic left the primary though nothing had happened; null: it did not. */
+  readonly served?: (cause: string | null) => void;
 }
 
 /** A system that carries traffic. */
@@ -188,6 +190,16 @@ export async function settle(standing: Standing, kit: Kit): Promise<void> {
   throw new Error(`Cannot settle the traffic on the primary: ${last}`);
 }
 
+/** A switch in this time is told as such, and put back, or it would be held against the first trial. */
+async function serve(standing: Standing, kit: Kit, ms: number): Promise<void> {
+  await runStreams(standing.lab, kit.programs, streamsOf(ms));
+  const cause = await standing.why();
+  kit.served?.(cause);
+  if (cause === null) return;
+  await standing.restore();
+  await settle(standing, kit);
+}
+
 /** Brings a system up in a lab of its own and runs `work` with it. */
 export async function withSystem(
   system: System,
@@ -204,7 +216,7 @@ export async function withSystem(
     const standing = await start(system, lab, kit);
     try {
       await settle(standing, kit);
-      if (kit.serviceMs && standing.node) await runStreams(lab, kit.programs, streamsOf(kit.serviceMs));
+      if (kit.serviceMs && standing.node) await serve(standing, kit, kit.serviceMs);
       await work(standing);
     } finally {
       await standing.stop();
