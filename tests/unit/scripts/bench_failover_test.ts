@@ -1,6 +1,12 @@
 /** The bench of failovers: which trials are run, what they amount to, what the peers are configured with. */
 import assert from "node:assert/strict";
-import { plannedBars, plannedText, quietBars, quietText } from "../../../scripts/bench/failover_bars.ts";
+import {
+  plannedBars,
+  plannedText,
+  quietBars,
+  quietText,
+  serviceBars,
+} from "../../../scripts/bench/failover_bars.ts";
 import {
   cells,
   DEATH_TEXT,
@@ -247,4 +253,10 @@ Deno.test("parseOptions() of bench:failover gives peers a quarter of the trials,
   const full = parseOptions(["--full"]);
   assert.deepEqual([full.trials, full.peerTrials, full.quietS], [100, 25, 600]);
   assert.throws(() => parseOptions(["--trials", "0"]), /Cannot use --trials "0"/);
+});
+
+Deno.test("serviceBars() counts the times in which traffic moved, and says nothing where there were none", () => {
+  assert.deepEqual(serviceBars([], 62_000), []);
+  const [bar] = serviceBars([null, "probe", null], 62_000);
+  assert.deepEqual([bar!.what, bar!.value], ["false switches in 3 times 62 s of service", 1]);
 });
