@@ -94,6 +94,7 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "box leave":
     case "maintenance on":
     case "maintenance off":
+    case "resync":
       return ask((node) => ofBoxes(node, invocation, terminal));
     case "filter export":
       return writeExport(invocation, terminal);

@@ -53,6 +53,7 @@ export function writeReflexes(board: Board, config: Config): void {
   writeSilence(board, failover);
   writeVotes(board, failover);
   writeSwitching(board, config);
+  writeSeed(board, config.seed);
   for (const { box, rank } of config.boxes) board.setNumber("command.rank", rank, BOXES.indexOf(box));
 }
 
@@ -65,6 +66,24 @@ function writeSwitching(board: Board, config: Config): void {
   board.setNumber("command.announce", failover.announce === "auto" ? 1 : 0);
   board.setNumber("command.propagate", PROPAGATE.indexOf(failover.propagateLink));
   board.setNumber("command.bypass", BYPASS.indexOf(failover.bypass === "on_failure" ? "on" : "none"));
+}
+
+function writeSeed(board: Board, seed: Config["seed"]): void {
+  board.setNumber("command.seed_rate", seed.rate);
+  board.setNumber("command.seed_wait_ns", seed.waitMs * NS_PER_MS);
+  board.setNumber("command.refresh_ns", seed.refreshS * NS_PER_S);
+}
+
+/** Have all live connections seeded into a box, anew if that goes on already. Returns the number of the order. */
+export function writeResync(board: Board, box: number): number {
+  const order = Math.max(1, (board.number("command.resync_order", box) + 1) >>> 0);
+  board.setNumber("command.resync_order", order, box);
+  return order;
+}
+
+/** End it before its time. */
+export function writeResyncStop(board: Board, box: number): void {
+  board.setNumber("command.resync_stop", board.number("command.resync_order", box), box);
 }
 
 function writeSilence(board: Board, failover: Config["failover"]): void {

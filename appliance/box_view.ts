@@ -7,6 +7,7 @@ import type { Board } from "../filter/board.ts";
 import type { Now, Surroundings } from "./board_view.ts";
 import { outvotedReason, readDetectors } from "./detector_view.ts";
 import { readMatch } from "./match_view.ts";
+import { readResync } from "./resync_view.ts";
 import {
   type Box,
   BOXES,
@@ -61,6 +62,7 @@ export function readBox(board: Board, box: Box, { ports, path, now, around }: Ar
     detectors,
     damping,
     match: serving ? null : { ...readMatch(board, i), alarm: unlike },
+    resync: readResync(board, i, now),
     inPackets: board.number("box.in_packets", i),
     outPackets: board.number("box.out_packets", i),
   };

@@ -14,11 +14,13 @@ import { Flaps } from "./failover/flaps.ts";
 import { judgePoint, POINT_START, pointOf, type PointState } from "./failover/point.ts";
 import { MatchAlarms } from "./match_alarms.ts";
 import { dampingEvent } from "./node_views.ts";
+import { Resyncs } from "./resyncs.ts";
 import type { EventView, Path } from "./view.ts";
 
 export interface Seen {
   readonly config: Config["failover"];
   readonly match: Config["match"];
+  readonly seed: Config["seed"];
   readonly checks: ReturnType<Checks["boxes"]>;
   /** The traffic is where it is by an order, not by reflex. */
   readonly ordered: boolean;
@@ -28,12 +30,14 @@ export interface Seen {
 export class Judgement {
   readonly flaps = new Flaps();
   readonly matches: MatchAlarms;
+  readonly #resyncs: Resyncs;
   readonly #tell: (event: EventView) => void;
   #point: PointState = POINT_START;
 
   constructor(tell: (event: EventView) => void) {
     this.#tell = tell;
     this.matches = new MatchAlarms(tell);
+    this.#resyncs = new Resyncs(tell);
   }
 
   /** @returns a path to order now; null: leave things as they are */
@@ -42,6 +46,7 @@ export class Judgement {
     this.#damp(board, seen);
     tellChecks(board, seen);
     this.matches.look(board, seen.match, now);
+    this.#resyncs.look(board, seen.seed, now);
     const alive = (i: number) => board.number("box.alive", i) === 1;
     const verdict = judgePoint(
       this.#point,

@@ -267,6 +267,7 @@ export class Node implements NodeControl {
     const order = this.#judgement.look(board, {
       config: this.#config.failover,
       match: this.#config.match,
+      seed: this.#config.seed,
       checks: this.#checks.boxes(),
       ordered: this.#journal.lastSwitch()?.cause === "order",
       now: this.#now(),
@@ -347,6 +348,8 @@ export class Node implements NodeControl {
     return this.#orders.maintain(box, on);
   }
 
+  resync = ({ box, stop }: { box: string | null; stop: boolean }) => this.#orders.resync(box, stop);
+
   async reload(): Promise<{ ok: boolean; text: string }> {
     const { configPath, stage = null } = this.#options;
     const refusal = (text: string) => ({ ok: false, text });
@@ -380,10 +383,10 @@ export class Node implements NodeControl {
     this.captures.configure(config);
     this.#checks.configure(config.checks);
     this.externals.configure(config);
-    const taken = await this.#orders.answers("live.rule_done", this.#command());
-    return taken
-      ? { ok: true, text: "the new configuration is in force" }
-      : refusal("the plane did not take over the rules in time");
+    if (await this.#orders.answers("live.rule_done", this.#command())) {
+      return { ok: true, text: "the new configuration is in force" };
+    }
+    return refusal("the plane did not take over the rules in time");
   }
 }
 

@@ -6,7 +6,14 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { MappedBoard } from "../filter/dpdk.ts";
-import { writeFurtherPorts, writeLeftBoxes, writeOrder, writePorts } from "./board_command.ts";
+import {
+  writeFurtherPorts,
+  writeLeftBoxes,
+  writeOrder,
+  writePorts,
+  writeResync,
+  writeResyncStop,
+} from "./board_command.ts";
 import { readPath } from "./board_view.ts";
 import type { BoxConfig, Config } from "./config.ts";
 import { readLeft, writeLeft } from "./members.ts";
@@ -36,6 +43,13 @@ export function chooseSpare(views: readonly BoxView[], boxes: readonly BoxConfig
   const spares = boxes.filter(({ box }) => box !== "primary").toSorted((a, b) => a.rank - b.rank);
   const green = spares.find(({ box }) => views.some((view) => view.box === box && view.light === "green"));
   return (green ?? spares[0])?.box ?? "redundant";
+}
+
+/** Of the boxes that stand by the first by rank that is green, else the first. */
+function chooseStandby(views: readonly BoxView[], others: readonly BoxConfig[]): Box | null {
+  const spares = others.toSorted((a, b) => a.rank - b.rank);
+  const green = spares.find(({ box }) => views.some((view) => view.box === box && view.light === "green"));
+  return (green ?? spares[0])?.box ?? null;
 }
 
 /** Who relieves a box that is to be worked on: the first by rank of the others that are members and green; null: none. */
@@ -131,6 +145,33 @@ export class Orders {
     if (!moved.ok) return moved;
     const left = await this.member(word, false);
     return { ...left, text: `${moved.text}; ${left.text}`, tookUs: moved.tookUs };
+  }
+
+  /** Seed all live connections into a box, or stop that; null: into the spare that comes first. */
+  resync(word: string | null, stop: boolean): Promise<OrderResult> {
+    return this.#next(() => this.#resync(word, stop));
+  }
+
+  async #resync(word: string | null, stop: boolean): Promise<OrderResult> {
+    const board = this.#means.map()?.board, { boxes } = this.#means.config();
+    if (board === undefined) return refuse("block", "there is no plane");
+    const path = readPath(board), views = this.#means.status().boxes;
+    const others = boxes.filter((one) => one.box !== path);
+    const box = word === null ? chooseStandby(views, others) : namedBox(boxes, word);
+    if (box === null) return refuse(path, noBox(boxes, word));
+    const i = BOXES.indexOf(box), view = views.find((one) => one.box === box);
+    if (stop) {
+      if (board.number("resync.running", i) === 0) return refuse(path, `no resync of the ${box} goes on`);
+      writeResyncStop(board, i);
+      return { ok: true, path, text: `the resync of the ${box} ends`, tookUs: null };
+    }
+    if (!view?.member) return refuse(path, `the ${box} has left: let it join first`);
+    if (board.number("box.alive", i) !== 1) return refuse(path, `the ${box} is not alive: ${view.reason}`);
+    const order = writeResync(board, i);
+    if (!await this.answers("resync.order", order, ORDER_MS_MAX, i)) {
+      return refuse(path, "the plane did not begin in time");
+    }
+    return { ok: true, path, text: `all live flows are seeded into the ${box} box`, tookUs: null };
   }
 
   /** Let a box join or leave, for good. */

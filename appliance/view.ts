@@ -98,6 +98,25 @@ export interface MatchView {
   readonly alarm: boolean;
 }
 
+/** Seeds for all live connections into one box. */
+export interface ResyncView {
+  readonly running: boolean;
+  /** It came by itself, for flows of which nothing was copied lately. */
+  readonly refresh: boolean;
+  /** That it began with. */
+  readonly flows: number;
+  readonly done: number;
+  /** Of those done, what the box gave another binding. */
+  readonly unlike: number;
+  /** Of those done, where the box handed nothing over. */
+  readonly unheard: number;
+  /** There was no room or no buffer. */
+  readonly failed: number;
+  /** They ended meanwhile, or their other half is not known. */
+  readonly gone: number;
+  readonly tookMs: number;
+}
+
 /** What one standby made of one connection. */
 export interface TwinView {
   readonly box: Box;
@@ -122,6 +141,8 @@ export interface BoxView {
   readonly damping: DampingView | null;
   /** Null: it serves. */
   readonly match: MatchView | null;
+  /** Seeds for all its flows: the last time, or now. Null: not yet. */
+  readonly resync: ResyncView | null;
   readonly inPackets: number;
   readonly outPackets: number;
 }
@@ -184,7 +205,7 @@ export interface EventView {
   readonly boot: string;
   readonly wallMs: number;
   readonly monoUs: number;
-  readonly kind: EventKind | "plane" | "drill" | "external" | "match";
+  readonly kind: EventKind | "plane" | "drill" | "external" | "match" | "seed";
   readonly cause:
     | Cause
     | "died"
@@ -192,6 +213,8 @@ export interface EventView {
     | "damping"
     | "unlike"
     | "alike"
+    | "resync"
+    | "resynced"
     // Of external switches:
     | "connected"
     | "lost"
@@ -328,6 +351,8 @@ export interface NodeControl {
   failback(options: { force: boolean }): Promise<OrderResult>;
   /** A box joins: it gets copies, and may be chosen when it has been there for the hold-up. */
   join(options: { box: string }): Promise<OrderResult>;
+  /** Seeds all live flows into a box, or stops that; null: into the first that stands by. Refused where it is not alive. */
+  resync(options: { box: string | null; stop: boolean }): Promise<OrderResult>;
   /** A box leaves. Refused while it serves. */
   leave(options: { box: string }): Promise<OrderResult>;
   /**

@@ -115,6 +115,14 @@ export const COUNTER = [
   "fixed_up",
   "fixup_collision",
   "fixup_full",
+  "seed_alike",
+  "seed_translated",
+  "seed_unlike",
+  "seed_unheard",
+  "seed_repeated",
+  "seed_hurried",
+  "seed_left",
+  "resynced",
 ] as const;
 /** Of a BFD session, as on the wire (RFC 5880, 4.1). */
 export const BFD_STATE = ["admin_down", "down", "init", "up"] as const;

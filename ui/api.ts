@@ -44,6 +44,7 @@ const ROUTES: Readonly<Record<string, "GET" | "POST">> = {
   "/api/v1/boxes/join": "POST",
   "/api/v1/boxes/leave": "POST",
   "/api/v1/boxes/maintain": "POST",
+  "/api/v1/boxes/resync": "POST",
   "/api/v1/switchover": "POST",
   "/api/v1/failback": "POST",
   "/api/v1/reload": "POST",
@@ -87,6 +88,7 @@ export function makeApi(control: NodeControl): Hono {
   addCaptures(app, control);
   addDrills(app, control);
   addOrders(app, control);
+  addResync(app, control);
   app.post("/api/v1/reload", async (c) => {
     await bodyOf(c, []);
     const result = await control.reload();
@@ -98,11 +100,12 @@ export function makeApi(control: NodeControl): Hono {
   return app;
 }
 
+function carriedOut(c: Context, result: OrderResult): Response {
+  if (!result.ok) throw new Refused(409, "The order was not carried out", result.text, { result });
+  return c.json(result);
+}
+
 function addOrders(app: Hono, control: NodeControl): void {
-  const carriedOut = (c: Context, result: OrderResult) => {
-    if (!result.ok) throw new Refused(409, "The order was not carried out", result.text, { result });
-    return c.json(result);
-  };
   app.get("/api/v1/boxes", (c) => {
     query(c, []);
     return c.json({ boxes: control.status().boxes });
@@ -124,6 +127,14 @@ function addOrders(app: Hono, control: NodeControl): void {
     const body = await bodyOf(c, ["box", "on"]);
     if (typeof body.on !== "boolean") throw bad(`"on" is ${JSON.stringify(body.on)}, not true or false`);
     return carriedOut(c, await control.maintain({ box: boxOf(body), on: body.on }));
+  });
+}
+
+function addResync(app: Hono, control: NodeControl): void {
+  app.post("/api/v1/boxes/resync", async (c) => {
+    const body = await bodyOf(c, ["box", "stop"]), { stop = false } = body;
+    if (typeof stop !== "boolean") throw bad(`"stop" is ${JSON.stringify(stop)}; accepted: true or false`);
+    return carriedOut(c, await control.resync({ box: "box" in body ? boxOf(body) : null, stop }));
   });
 }
 

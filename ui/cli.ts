@@ -105,11 +105,12 @@ export async function listEvents(node: RemoteNode, options: Options, terminal: T
   return EXIT.ok;
 }
 
-/** `box` and `maintenance`. */
+/** `box`, `maintenance` and `resync`. */
 export function ofBoxes(node: RemoteNode, invocation: Invocation, terminal: Terminal): Promise<Exit> {
   const { command, options, arguments: [box = ""] } = invocation;
   const [noun, verb] = command.name.split(" ");
   if (noun === "maintenance") return maintain(node, verb === "on", box, terminal);
+  if (noun === "resync") return resync(node, options, terminal);
   if (verb === "list") return listBoxes(node, options, terminal);
   return changeMember(node, verb === "join" ? "join" : "leave", box, terminal);
 }
@@ -142,6 +143,14 @@ export async function maintain(
   const result = await node.maintain(box, on);
   if (result.ok) terminal.out(`${result.text}\n`);
   else terminal.err(`Cannot switch maintenance of ${box} ${on ? "on" : "off"}: ${result.text}\n`);
+  return result.ok ? EXIT.ok : EXIT.failed;
+}
+
+export async function resync(node: RemoteNode, options: Options, terminal: Terminal): Promise<Exit> {
+  const box = options.text("box"), stop = options.flag("stop");
+  const result = await node.resync({ ...(box && { box }), stop });
+  if (result.ok) terminal.out(`${result.text}\n`);
+  else terminal.err(`Cannot ${stop ? "stop the resync" : "resync"}: ${result.text}\n`);
   return result.ok ? EXIT.ok : EXIT.failed;
 }
 

@@ -29,6 +29,7 @@ export interface RemoteNode {
   order(name: "switchover" | "failback", options: { force: boolean; box?: string }): Promise<OrderResult>;
   member(change: "join" | "leave", box: string): Promise<OrderResult>;
   maintain(box: string, on: boolean): Promise<OrderResult>;
+  resync(options: { box?: string; stop: boolean }): Promise<OrderResult>;
   reload(): Promise<{ ok: boolean; text: string }>;
   /** A refusal is an answer that is not ok. `box`: null for the one that would take over. */
   drill(box: string | null): Promise<DrillAnswer>;
@@ -77,6 +78,7 @@ export function connectNode(socket: string): RemoteNode {
     order: async (name, options) => carriedOut(await ask("POST", `/api/v1/${name}`, options), socket),
     member: async (change, box) => carriedOut(await ask("POST", `/api/v1/boxes/${change}`, { box }), socket),
     maintain: async (box, on) => carriedOut(await ask("POST", "/api/v1/boxes/maintain", { box, on }), socket),
+    resync: async (options) => carriedOut(await ask("POST", "/api/v1/boxes/resync", options), socket),
     probes: async () => told(await ask("GET", "/api/v1/probes"), socket) as unknown as ProbeListing,
     reload: async () => {
       const answer = await ask("POST", "/api/v1/reload");

@@ -3,9 +3,13 @@ import type { Command, Option } from "./commands.ts";
 
 const BOX = { name: "BOX", help: "By either of its names, as `remediate box list` tells them." } as const;
 
-export function boxCommands(
-  shared: { readonly remote: readonly Option[]; readonly json: Option; readonly exits: Command["exits"] },
-): Command[] {
+interface Shared {
+  readonly remote: readonly Option[];
+  readonly json: Option;
+  readonly exits: Command["exits"];
+}
+
+export function boxCommands(shared: Shared): Command[] {
   const { remote, json, exits } = shared;
   return [
     {
@@ -59,5 +63,27 @@ export function boxCommands(
       examples: [{ line: "remediate maintenance off primary", help: "The work is done." }],
       exits,
     },
+    resyncCommand(shared),
   ];
+}
+
+function resyncCommand({ remote, exits }: Pick<Shared, "remote" | "exits">): Command {
+  return {
+    name: "resync",
+    summary: "Seed all live connections into a box, the busiest first",
+    text:
+      "For rules that say `seed`. It goes on by itself at [seed] rate; `status` shows how far it is, an event tells " +
+      "the result. A box that joins or comes back is given them without being asked for, as [seed] resync says.",
+    arguments: [],
+    options: [
+      ...remote,
+      { name: "box", value: "BOX", help: "By either of its names; else the first that stands by." },
+      { name: "stop", help: "End one that goes on." },
+    ],
+    examples: [
+      { line: "remediate resync", help: "After the redundant box was restarted." },
+      { line: "remediate resync --box redundant-2 --stop", help: "Not now." },
+    ],
+    exits,
+  };
 }

@@ -15,10 +15,12 @@ import type {
   MatchView,
   NodeStatus,
   PortView,
+  ResyncView,
   Role,
   WorkerView,
 } from "../appliance/view.ts";
 import { carried, compared } from "../appliance/match_view.ts";
+import { resyncText } from "../appliance/resync_view.ts";
 import { bitRate, byteSize, count, duration, type Painter, percent, table, wallTime } from "./paint.ts";
 import { externalFacts } from "./text_external.ts";
 import { drawNode, duty } from "./picture.ts";
@@ -91,6 +93,11 @@ function matchFacts(match: MatchView): string {
     .join(", ");
 }
 
+function resyncFacts(view: ResyncView): string {
+  const what = view.refresh ? "refresh" : "resync";
+  return `${view.running ? `${what} goes on` : `last ${what}`}: ${resyncText(view)}`;
+}
+
 function facts(status: NodeStatus, nowMs: number): string[] {
   const rows: [string, string][] = [];
   const since = status.pathSinceMs > 0 ? ` for ${duration(Math.max(0, nowMs - status.pathSinceMs))}` : "";
@@ -107,6 +114,7 @@ function facts(status: NodeStatus, nowMs: number): string[] {
     const checks = status.checks.filter((check) => check.box === box.box);
     if (checks.length > 0) rows.push(["", `checks: ${checks.map(checkFacts).join(", ")}`]);
     if (box.match !== null && box.match.share !== null) rows.push(["", matchFacts(box.match)]);
+    if (box.resync !== null) rows.push(["", resyncFacts(box.resync)]);
     if (box.damping !== null) rows.push(["", dampingFacts(box.damping, nowMs)]);
   }
   rows.push(...externalFacts(status.external, nowMs));

@@ -144,6 +144,11 @@ struct rm_command {
   uint32_t announce;            /* boolean: tell the network the new box's MAC addresses */
   uint32_t propagate;           /* enum rm_propagate */
   uint32_t bypass;              /* enum rm_bypass: RM_BYPASS_ON is what the NIC does when the plane fails */
+  /* Seeds for all live connections: a higher order begins anew, and one that is stopped ends. */
+  uint32_t resync_order[RM_BOXES], resync_stop[RM_BOXES];
+  uint64_t seed_rate;           /* of them, flows per second and box */
+  uint64_t seed_wait_ns;        /* for the first frame of a seed to come out, twice */
+  uint64_t refresh_ns;          /* standbys get them again so often; 0: never */
 } RM_ALIGNED;
 
 struct rm_port {
@@ -216,6 +221,20 @@ struct rm_unlike {
   uint8_t addr[2][16];     /* likewise */
 };
 
+/* Seeds for all live connections into one box: the last time, or now. */
+struct rm_resync {
+  uint64_t order;          /* the command's; several workers: the sum of what each has taken */
+  uint64_t running;        /* how many workers are at it */
+  uint64_t refreshes;      /* likewise, of a refresh */
+  uint64_t flows;          /* that it began with */
+  uint64_t done;           /* seeded by now, with what the box made of them: */
+  uint64_t unlike;         /* ... another binding, that nobody translates */
+  uint64_t unheard;        /* ... nothing that came out */
+  uint64_t failed;         /* could not be: no buffer, no room */
+  uint64_t gone;           /* ended meanwhile, or were told to the box in another way */
+  uint64_t begun_ns, ended_ns; /* monotonic; ended 0: it runs */
+};
+
 struct rm_live {
   uint32_t path;               /* enum rm_path; the one word that decides */
   uint32_t order_done;         /* last order_sequence carried out */
@@ -253,6 +272,7 @@ struct rm_live {
   struct rm_match match[RM_BOXES];
   uint64_t unlike_sequence;             /* last written */
   struct rm_unlike unlike[RM_UNLIKES];
+  struct rm_resync resync[RM_BOXES];
 } RM_ALIGNED;
 
 /* One direction of a flow. dir 0 is sent by the end whose (address, port) is lower. */

@@ -163,6 +163,14 @@ enum rm_counter {
   RM_COUNT_FIXED_UP,         /* frames translated, because a box knows their flow by another name */
   RM_COUNT_FIXUP_COLLISION,  /* new flows that got another name than the box gave them, as that one is in use */
   RM_COUNT_FIXUP_FULL,       /* not translated: no place, no buffer or no free name */
+  RM_COUNT_SEED_ALIKE,       /* seeds whose first frame came out as the network knows the flow */
+  RM_COUNT_SEED_TRANSLATED,  /* ... as something else, and the node translates */
+  RM_COUNT_SEED_UNLIKE,      /* ... as something else, and nobody does: the rest was not played */
+  RM_COUNT_SEED_UNHEARD,     /* ... did not come out in time: the rest was played all the same */
+  RM_COUNT_SEED_REPEATED,    /* first frames that were played once more, because none came out */
+  RM_COUNT_SEED_HURRIED,     /* seeds that could not wait for their box, because too much waited */
+  RM_COUNT_SEED_LEFT,        /* seeds that were given up, because their box does not serve any more */
+  RM_COUNT_RESYNCED,         /* flows made known to a box by resync or refresh */
   RM_COUNTERS
 };
 

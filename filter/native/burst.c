@@ -4,6 +4,7 @@
  * it there and touch its entry if that is needed; then, frame by frame, decide and queue. Most frames are quiet: their
  * bucket says that nothing is to be done for them.
  */
+#include <netinet/in.h>
 #include <rte_prefetch.h>
 #include <string.h>
 #include "burst.h"
@@ -103,6 +104,10 @@ bool burst_opens(const struct rm_packet *packet) {
   return packet->proto == 6 && (packet->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK)) == RM_TCP_SYN;
 }
 
+static bool is_seeded(const struct plane *p, const struct rm_flow *flow) {
+  return flow->rule != 0xff && p->rules.rule[flow->rule].seed && seed_takes(flow->proto);
+}
+
 bool burst_begins(const struct rm_packet *packet, const struct rm_flow *flow) {
   return packet->proto != 6 && flow->half[packet->dir].packets == 1 && flow->half[1 - packet->dir].packets == 0 && twin_tells(packet);
 }
@@ -158,7 +163,8 @@ static void tell_passing(struct plane *p, uint32_t side, struct batch *b) {
 
 bool burst_introduce(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, struct rm_flow *flow) {
   if (flow->seed_switch == p->reflex.switch_number) return false;
-  bool seeds = flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6;
+  /* Who opened a flow of datagrams opens it anew with any of them. */
+  bool seeds = is_seeded(p, flow) && (packet->proto == IPPROTO_TCP || flow->opener != packet->dir + 1);
   bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
   if (older) infer_offer(p, side, frame, packet, flow);
   bool waits = older && seeds && !burst_opens(packet) && seed_flow(p, side, flow);
@@ -171,13 +177,14 @@ bool burst_introduce(struct plane *p, uint32_t side, const uint8_t *frame, const
 /* After the verdict on a frame from outside: everything else that its flow needs. True: the frame has to wait. */
 static bool follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
                          struct rm_flow *flow) {
-  if (flow->rule != 0xff && p->rules.rule[flow->rule].seed && packet->proto == 6) keep_head(flow, frame, packet);
+  if (is_seeded(p, flow)) keep_head(flow, frame, packet);
   /* Whoever sent the frame is not who sent the packet in a tunnel. */
   if (flow->half[packet->dir].packets == 1 && !packet->inner) neighbour_learn(p, side, frame, packet);
   if (burst_opens(packet)) {
     flow->opener = (uint8_t)(packet->dir + 1);
     pair_offer(p, side, frame, packet, flow);
   } else if (burst_begins(packet, flow)) {
+    flow->opener = (uint8_t)(packet->dir + 1);
     pair_offer(p, side, frame, packet, flow);
   }
   burst_follow(p, side, packet, flow);

@@ -2,13 +2,30 @@
  *
  * What comes out of a box proves that it lives, follows the flows of that side, and is known again by what was put in.
  */
+#include <netinet/in.h>
 #include "burst.h"
 #include "fixup.h"
 #include "twin.h"
 
+#define SEED_BYTES 128u  /* no frame of a seed is longer, whatever tags and options a box adds */
 #define DRAIN_BURSTS 128 /* of the old box at once, at most: more than a port holds */
 
-/* A frame out of a box that passes, with something to do. False: it was part of a seed, and is swallowed. */
+/* Frames of seeds stay here. They are known as the box sent them, before anybody translates; how many others there are is returned. */
+static uint16_t sift_seeds(struct plane *p, uint32_t role, struct batch *b) {
+  uint16_t n = 0;
+  for (uint16_t i = 0; i < b->n; i++) {
+    struct rte_mbuf *m = b->frame[i];
+    const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+    struct rm_packet packet;
+    bool part = m->pkt_len <= SEED_BYTES && rm_parse(frame, m->data_len, &packet) == RM_PARSE_FLOW &&
+                seed_swallows(p, role, frame, &packet);
+    if (part) rte_pktmbuf_free(m);
+    else b->frame[n++] = m;
+  }
+  return n;
+}
+
+/* A frame out of a box that passes, with something to do. False: the guard holds it back. */
 static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16_t i, bool *alive) {
   uint32_t side = role_side(role);
   struct rm_flows *table = &p->table[side];
@@ -17,7 +34,8 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
   uint64_t hash = batch_parse(p, table, b, i, &packet);
   *alive = packet.verdict == RM_PARSE_FLOW || packet.verdict == RM_PARSE_FRAGMENT;
   if (packet.verdict == RM_PARSE_FLOW) {
-    if (seed_swallows(p, role, &packet)) return false;
+    /* What the old box hands over after a connection was seeded may call for another seed. */
+    if (b->look.wary && packet.proto == IPPROTO_TCP) seed_again(p, side, &packet);
     if (__builtin_expect(may_end(&packet), 0) && guard_stops(p, role, frame, &packet)) return false;
     struct rm_flow *flow;
     rm_decide(table, &p->rules, &packet, hash, frame, p->now, true, &flow);
@@ -25,6 +43,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
       flow->opener = (uint8_t)(packet.dir + 1);
       pair_match(p, side, frame, &packet, flow);
     } else if (burst_begins(&packet, flow)) {
+      flow->opener = (uint8_t)(packet.dir + 1);
       pair_match(p, side, frame, &packet, flow);
     }
     if ((int)role_of_box(role) == serving(p) && twin_tells(&packet)) match_passed(p, role, frame, &packet, flow);
@@ -40,9 +59,8 @@ static void passed_frame(struct plane *p, uint32_t role, struct batch *b, uint16
   struct rte_mbuf *m = b->frame[i];
   struct rm_peek k = rm_look_peek(&b->look, i);
   struct rm_flows *table = &p->table[role_side(role)];
-  /* Just after seeds a frame without payload may be part of one, and what the old box still hands over may call for another. */
-  bool asked = b->look.wary && (!(k.kind & 1) || (int)role_of_box(role) != serving(p)), alive = true;
-  if ((b->look.again >> i & 1) && !asked && rm_quiet(table, &k, b->look.frame[i], m->pkt_len, p->now, true)) return;
+  bool alive = true;
+  if ((b->look.again >> i & 1) && !b->look.wary && rm_quiet(table, &k, b->look.frame[i], m->pkt_len, p->now, true)) return;
   bool leaves = judge_passed(p, role, b, i, &alive);
   b->dead |= (uint64_t)!alive << i;
   if (leaves) return;
@@ -76,16 +94,19 @@ static uint32_t dead_of(const struct batch *b) {
 /* Frames of a box that is no standby, or was none until a moment ago. */
 static void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
   uint32_t side = role_side(role), box = role_of_box(role);
+  bool serves = (int)box == serving(p);
+  if (seed_expected(p, box)) batch_now_are(b, sift_seeds(p, role, b));
+  if (b->n == 0) return;
   if (fixup_any(p, side, box) || infer_expects(p, side)) fixup_from(p, role, b->frame, b->n);
   b->look.observed = true;
-  b->look.wary = seed_expected(p);
+  b->look.wary = !serves && serving(p) >= 0 && seed_expected(p, (uint32_t)serving(p));
   batch_look(p, side, b);
   for (uint32_t n = 0; n < b->look.todo_count; n++) passed_frame(p, role, b, b->look.todo[n]);
   batch_count_plain(p, b);
   if (__builtin_expect(p->keeps | p->grey.on, 0)) watch_passed(p, role, b);
   uint32_t dead = dead_of(b);
   if (b->held) batch_close_ranks(b);
-  if ((int)box == serving(p)) {
+  if (serves) {
     note_out(p, side, b->n - dead);
     p->live->box[box].out_packets += b->n;
   } else {
@@ -96,9 +117,14 @@ static void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
 }
 
 static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
+  struct rm_packet packet;
+  const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
   count(p, RM_COUNT_SHADOW, 1, m->pkt_len);
   note_shadow(p, role_of_box(role), role_side(role));
-  match_shadow(p, role, m);
+  if (rm_parse(frame, m->data_len, &packet) == RM_PARSE_FLOW) {
+    if (seed_expected(p, role_of_box(role)) && seed_swallows(p, role, frame, &packet)) return rte_pktmbuf_free(m);
+    match_shadow(p, role, frame, &packet);
+  }
   if (!neighbour_answer(p, role, m)) rte_pktmbuf_free(m);
 }
 

@@ -16,6 +16,7 @@
 #include "grey_core.h"
 #include "probe.h"
 #include "reflex.h"
+#include "seed.h"
 
 #define RM_SWALLOWS 32768u /* seed frames expected to come out of a box, in sets of RM_SWALLOW_WAYS */
 #define RM_SWALLOW_WAYS 4u
@@ -44,7 +45,8 @@ _Static_assert(sizeof(struct report) == RM_CACHE_LINE, "one line");
 struct bed { uint32_t asleep; int fd; } RM_ALIGNED;
 
 /* A seed frame to be held back when it comes out. `what` is 0 when free. */
-struct swallow { uint64_t numbers, what; };
+struct swallow { uint64_t numbers, what; struct seed_found first; uint32_t pad; };
+_Static_assert(sizeof(struct swallow) == 32, "two to a cache line");
 
 struct crew {
   uint32_t workers, queues;       /* queues: workers of one side; one worker alone has one */
@@ -56,7 +58,7 @@ struct crew {
   uint32_t edition RM_ALIGNED;
   struct report report[RM_WORKERS];
   struct bed bed[RM_WORKERS];
-  uint64_t last_seed_ns RM_ALIGNED;
+  uint64_t last_seed_ns[RM_BOXES] RM_ALIGNED;
   uint32_t roles RM_ALIGNED;      /* ports that all may use, of enum rm_role the first so many */
   bool opening;                   /* worker 0: a thread opens more of them */
   uint32_t emptied[RM_WORKERS];   /* number of the order for which a worker saw that its sides put nothing more in the old box */

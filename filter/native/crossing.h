@@ -18,7 +18,9 @@ enum message_kind {
   MESSAGE_NEIGHBOUR, /* {ip, mac, how} */
   MESSAGE_LINK,      /* the kernel takes nothing for port `slot` */
   MESSAGE_FRAME,     /* send `pointer`, a frame, out of port `slot` */
-  MESSAGE_SEED,      /* play the next step of `pointer`, a seed */
+  MESSAGE_SEED,      /* play `pointer`, a frame of a seed, out of port `slot`, and tell: {window, how} name the seed */
+  MESSAGE_SEED_PLAYED, /* it is on its way: {window, how} as above */
+  MESSAGE_SEED_HEARD,  /* the first frame of seed `slot` came out; how: enum seed_heard */
   MESSAGE_BFD,       /* `pointer`, a frame that port `slot` received, is for a BFD session */
   MESSAGE_PROBE      /* a probe of track `slot` was seen: {seq, ns, how} */
 };

@@ -242,6 +242,22 @@ static void describe_flow(struct describe *d) {
   HALF(copied), HALF(next), HALF(ack), HALF(window), HALF(scale), HALF(flags);
 }
 
+static void describe_resync(struct describe *d) {
+  MANY(command, resync_order, RM_BOXES), MANY(command, resync_stop, RM_BOXES);
+  ONE(command, seed_rate), ONE(command, seed_wait_ns), ONE(command, refresh_ns);
+  EACH("resync", live.resync, order, RM_BOXES);
+  EACH("resync", live.resync, running, RM_BOXES);
+  EACH("resync", live.resync, refreshes, RM_BOXES);
+  EACH("resync", live.resync, flows, RM_BOXES);
+  EACH("resync", live.resync, done, RM_BOXES);
+  EACH("resync", live.resync, unlike, RM_BOXES);
+  EACH("resync", live.resync, unheard, RM_BOXES);
+  EACH("resync", live.resync, failed, RM_BOXES);
+  EACH("resync", live.resync, gone, RM_BOXES);
+  EACH("resync", live.resync, begun_ns, RM_BOXES);
+  EACH("resync", live.resync, ended_ns, RM_BOXES);
+}
+
 static void describe_match(struct describe *d) {
   EACH("match", live.match, equal, RM_BOXES);
   EACH("match", live.match, different, RM_BOXES);
@@ -261,7 +277,8 @@ static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls",
     "flow_evicted_live", "handover_full", "crossing_full", "seed_held", "paused", "injected", "inject_refused",
     "replayed", "replay_seen", "replay_dropped", "replay_unknown", "guarded", "announced", "probe_taken",
-    "probe_stray", "probe_unsent", "fixed_up", "fixup_collision", "fixup_full"};
+    "probe_stray", "probe_unsent", "fixed_up", "fixup_collision", "fixup_full", "seed_alike", "seed_translated",
+    "seed_unlike", "seed_unheard", "seed_repeated", "seed_hurried", "seed_left", "resynced"};
 static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "keepalive", "first",
                                               "payload", "ack", "fragment", "bytes", "turn", "sample", "all"};
 static const char *const PARSE_NAME[RM_PARSES] = {
@@ -295,6 +312,7 @@ void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
   describe_bfd(&d);
   describe_flow(&d);
   describe_match(&d);
+  describe_resync(&d);
   name_all(b->live.counter, COUNTER_NAME, RM_COUNTERS);
   name_all(b->live.why, WHY_NAME, RM_WHYS);
   name_all(b->live.shed, WHY_NAME, RM_WHYS);

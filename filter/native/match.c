@@ -35,16 +35,16 @@ int match_open(struct plane *p) {
 }
 
 /* For people: a bounded list of what standbys made otherwise. */
-static void tell_unlike(struct plane *p, uint32_t side, uint32_t box, const struct twin *o) {
+static void tell_unlike(struct plane *p, uint32_t role, uint32_t slot, const struct twin_tuple *made) {
   struct rm_live *live = &p->board->live;
   uint64_t n = __atomic_add_fetch(&live->unlike_sequence, 1, __ATOMIC_RELAXED);
   struct rm_unlike *to = &live->unlike[n % RM_UNLIKES];
   __atomic_store_n(&to->sequence, 0, __ATOMIC_RELEASE);
-  to->slot = o->slot;
-  to->side = (uint8_t)side;
-  to->box = (uint8_t)box;
-  memcpy(to->addr, o->made[box].addr, sizeof to->addr);
-  memcpy(to->port, o->made[box].port, sizeof to->port);
+  to->slot = slot;
+  to->side = (uint8_t)role_side(role);
+  to->box = (uint8_t)role_of_box(role);
+  memcpy(to->addr, made->addr, sizeof to->addr);
+  memcpy(to->port, made->port, sizeof to->port);
   __atomic_store_n(&to->sequence, n, __ATOMIC_RELEASE);
 }
 
@@ -52,7 +52,10 @@ static void note(struct plane *p, uint32_t role, const struct twin_sight *seen) 
   uint32_t side = role_side(role), differ;
   const struct twin *o = twins_note(&p->matching[side]->twins, seen, &differ);
   if (!o) return;
-  for (; differ; differ &= differ - 1) tell_unlike(p, side, (uint32_t)__builtin_ctz(differ), o);
+  for (; differ; differ &= differ - 1) {
+    uint32_t box = (uint32_t)__builtin_ctz(differ);
+    tell_unlike(p, role_box(box, side), o->slot, &o->made[box]);
+  }
   for (uint32_t left = twin_judged(o); left; left &= left - 1) {
     uint32_t box = (uint32_t)__builtin_ctz(left);
     fixup_learn(p, side, box, &p->entries[side][o->slot], &o->made[box]);
@@ -66,11 +69,27 @@ void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const st
   note(p, role, &(struct twin_sight){frame, packet, flow, role_of_box(role), p->now});
 }
 
-void match_shadow(struct plane *p, uint32_t role, const struct rte_mbuf *m) {
-  struct rm_packet packet;
-  const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-  if (rm_parse(frame, m->data_len, &packet) != RM_PARSE_FLOW || !twin_tells(&packet)) return;
-  note(p, role, &(struct twin_sight){frame, &packet, NULL, role_of_box(role), p->now});
+void match_shadow(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet) {
+  if (twin_tells(packet)) note(p, role, &(struct twin_sight){frame, packet, NULL, role_of_box(role), p->now});
+}
+
+enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box) {
+  const uint32_t *words = (const uint32_t *)((const char *)p->board + p->board->header.twin_offset[side]);
+  return twin_verdict(twin_verdicts(&p->entries[side][slot], __atomic_load_n(&words[slot], __ATOMIC_RELAXED)), box);
+}
+
+enum seed_heard match_learn(struct plane *p, uint32_t role, uint32_t slot, const struct rm_packet *packet) {
+  uint32_t side = role_side(role), box = role_of_box(role);
+  const struct rm_flow *f = &p->entries[side][slot];
+  struct twin_tuple made = twin_tuple(packet), own = {.port = {f->port[1 - f->outer_dir], f->port[f->outer_dir]}};
+  memcpy(own.addr[0], f->addr[1 - f->outer_dir], 16);
+  memcpy(own.addr[1], f->addr[f->outer_dir], 16);
+  bool alike = twin_same(&made, &own), known = match_verdict(p, side, slot, box) == TWIN_DIFFERENT;
+  fixup_learn(p, side, box, f, &made);
+  twins_learn(&p->matching[side]->twins, slot, box, alike ? TWIN_EQUAL : TWIN_DIFFERENT);
+  if (!alike && !known) tell_unlike(p, role, slot, &made);
+  if (alike) return SEED_SAME;
+  return fixup_follows(p, side, box, f) ? SEED_FOLLOWED : SEED_OTHER;
 }
 
 /* Standbys that got a copy of the opening: only of TCP it is known which packet it was, on the other side. */

@@ -164,7 +164,7 @@ static void set_poll(struct plane *p, enum rm_poll poll) {
 static long idle_us(const struct plane *p) {
   for (uint32_t r = 0; r < p->roles; r++)
     if (p->port[r].receives && p->port[r].fd < 0) return NAP_US; /* BFD is content with that */
-  if (p->reflex.moving) return NAP_US;
+  if (p->reflex.moving || p->seeding->count || walk_goes(p)) return NAP_US;
   bool watches = p->reflex.way[0].put || p->reflex.way[1].put || p->now < p->reflex.drain_until;
   long us = watches ? WATCH_US : QUIET_US;
   return p->bfd.roles ? bfd_nap_us(p, us) : us;
@@ -249,6 +249,8 @@ bool plane_turn(struct plane *p) {
     if (p->has[side]) any |= burst_outer(p, side);
   for (uint32_t role = RM_PRIMARY_IN; role < p->roles; role++)
     if (p->has[role_side(role)]) any |= burst_box(p, role);
+  walk_turn(p);
+  if (p->seeding->count) seed_turn(p);
   if (p->held_count) hold_release(p);
   if (p->index == 0) inject_frames(p);
   if (__builtin_expect(p->reflex.moving, 0)) pause_look(p);

@@ -17,14 +17,13 @@
 #include "filter.h"
 #include "grey.h"
 #include "reflex.h"
+#include "seed.h"
 
 #define RM_BURST 64
 #define RM_QUEUE 256       /* frames queued per port within a turn: every port may aim at one */
 #define RM_PENDING 16384   /* SYNs waiting to be seen on the other side, in sets of RM_PENDING_WAYS */
 #define RM_PENDING_WAYS 8  /* connections are opened in bursts: two must not push each other out */
-#define RM_SEEDS 64        /* seeds under way, played from both sides by two workers */
-#define RM_SEED_STEPS 4    /* SYN, SYN-ACK, ACK, ACK */
-#define RM_HELD 256        /* frames that wait for another worker's seed; the oldest goes if there are more */
+#define RM_HELD 1024       /* frames that wait for a seed; the oldest waits no longer if there are more */
 #define RM_PAUSED 2048     /* frames of a side that wait for a planned switch; the way they went goes on if there are more */
 #define RM_NEIGHBOURS 1024 /* per side */
 #define RM_ADDRESSES 64    /* of the boxes, per side: so many words at once after a switch */
@@ -74,13 +73,6 @@ struct port {
 };
 
 struct pending { uint32_t seq, slot; uint64_t ns; uint16_t window; uint8_t scale; uint8_t used; };
-/* A handshake on its way: frames, each with the port it enters a box by. */
-struct seed {
-  struct rte_mbuf *frame[RM_SEED_STEPS];
-  uint8_t role[RM_SEED_STEPS], step;
-  uint32_t busy;     /* taken; freed by whoever plays the last step */
-  uint32_t claim, done; /* which word of the crew's claims says `done` at the end */
-};
 struct held { struct rte_mbuf *frame; uint64_t ns; uint32_t side, claim; };
 struct pause { uint32_t first, count, over; struct rte_mbuf *frame[RM_PAUSED]; }; /* over: order for which there is no room */
 /* An IP address that a box has said to have, and on which MAC address each of them has it. */
@@ -115,12 +107,13 @@ struct plane {
   uint64_t priority_ns, priority_cpu_ns;
   uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns;
   RM_ALIGNED struct pending pending[RM_SIDES][RM_PENDING];
-  struct seed seed[RM_SEEDS];
-  struct held held[RM_HELD];
+  struct seeding *seeding;
+  struct walking walking;   /* of a worker that has the client side */
+  struct held held[RM_HELD]; /* in the order in which they came */
   struct replay *replay[RM_SIDES]; /* of the sides it has */
   uint32_t replayed[RM_SIDES]; /* number of the last switch of which nothing is left to replay */
   bool keeps;               /* the hold ring is on */
-  uint32_t held_first, held_count;
+  uint32_t held_count;
   struct pause pause[RM_SIDES];
   struct neighbour neighbour[RM_SIDES][RM_NEIGHBOURS];
   struct addresses addresses[RM_SIDES];
@@ -281,23 +274,12 @@ const struct rm_flow *infer_find(struct plane *p, uint32_t role, const uint8_t *
 int match_open(struct plane *p);
 void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct rm_flow *flow);
 /* A frame came out of a standby. */
-void match_shadow(struct plane *p, uint32_t role, const struct rte_mbuf *m);
+void match_shadow(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
+/* What a box makes of a flow, by the word of its place: whoever owns the side. */
+enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
+/* A box has opened this flow anew by `packet`, which came out by `role`. Returns whether as the network knows it. */
+enum seed_heard match_learn(struct plane *p, uint32_t role, uint32_t slot, const struct rm_packet *packet);
 void match_tick(struct plane *p);
-
-/* seed.c. True: another worker is at it, and the frame has to wait for it (hold_frame). */
-bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow);
-/* A frame that the old box hands over after the connection was seeded. */
-void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet);
-void seed_go_on(struct plane *p, struct seed *s);
-/* Once more, with its next frame from this side. */
-void seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f);
-uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow);
-
-/* swallow.c. False: no room to remember it. */
-bool swallow_expect(struct plane *p, uint32_t role, uint32_t seq, uint32_t ack, uint8_t flags);
-bool seed_swallows(struct plane *p, uint32_t role, const struct rm_packet *packet);
-/* A seed was played so shortly ago that seed_swallows() has to be asked. */
-bool seed_expected(const struct plane *p);
 
 /* hold.c: frames that wait for a seed, in their order. */
 void hold_frame(struct plane *p, uint32_t side, struct rte_mbuf *frame, uint32_t claim);

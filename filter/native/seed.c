@@ -1,163 +1,69 @@
-/* Seeding: play a handshake with the current sequence numbers into the box that has just begun to serve.
+/* Seeding: play a handshake with the current sequence numbers into a box, so that it knows a connection that exists.
  *
  * A mirrored handshake gives the box its entry and binding, but its idea of the windows stays where the last copy was,
  * and a box that tracks windows drops what lies beyond. On the first frame of a connection after a switch the
  * node plays SYN and ACK into the opener's side and SYN-ACK and ACK into the other, then lets the frame follow.
- * What comes out of the box for that never reaches an end host (swallow.c). Several workers: whoever claims the
- * connection plays all of it, by queues of its own into both ports, or step by step with the worker that has them.
- *
- * Sequence numbers: the highest that has come *out* of the old box each way. Anything sent later is a
- * retransmission or new data inside the window, and no end can acknowledge more.
+ * A box that is not known to choose the same tuple is heard first: its SYN on the other side says what it chose
+ * (seed_steps.h). What comes out of the box for all that never reaches an end host (swallow.c). Eager seeds (seed_walk.c) are the same, but nobody waits for them.
  */
 #include <netinet/in.h>
-#include <rte_ether.h>
-#include <rte_ip.h>
-#include <rte_tcp.h>
 #include <string.h>
 #include "fixup.h"
 #include "plane.h"
 
-#define LOOKS 8 /* at an entry that another worker is writing to, until two are alike */
-#define TTL 64
-#define OPTION_BYTES 12 /* MSS 4, SACK permitted 2, window scale 3, padding */
-#define MSS 1460
+#define LOOKS 8          /* at an entry that another worker is writing to, until two are alike */
+#define BEGUN_MAX 3      /* a drained box that hands over more each time is left behind */
+#define LOOK_NS RM_MS    /* for those that wait for nothing but time */
+#define EAGER_MAX (RM_SEEDS / 2) /* the rest is kept for connections whose frames wait */
+#define REF(worker, place, serial) ((uint32_t)(worker) << 24 | (uint32_t)(place) << 8 | (serial))
 
-struct end { struct rm_flow *flow; uint32_t side; uint8_t dir; }; /* dir: sent by the outer end */
-struct segment { uint32_t seq, ack; uint16_t window; uint8_t flags, scale; bool sack; };
+static struct rm_resync *tally_of(struct plane *p, const struct seed *s) { return &p->live->resync[s->box]; }
 
-static uint32_t emerged(const struct end *e) { return e->flow->half[1 - e->dir].next; }
-static const struct rm_half *sent(const struct end *e) { return &e->flow->half[e->dir]; }
+static uint32_t place_of(const struct plane *p, const struct seed *s) { return (uint32_t)(s - p->seeding->seed); }
 
-static uint8_t *put_ethernet(uint8_t *to, const struct rm_flow *f) {
-  memcpy(to, f->outer_mac, 12);
-  to += 12;
-  if (f->tags) {
-    uint16_t tag[2] = {htons(RTE_ETHER_TYPE_VLAN), htons(f->tci)};
-    memcpy(to, tag, 4);
-    to += 4;
-  }
-  uint16_t type = htons((f->flags & RM_FLOW_IPV6) ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4);
-  memcpy(to, &type, 2);
-  return to + 2;
+/* A seed as a message names it; null: it is over. */
+static struct seed *named(struct plane *p, uint32_t place, uint32_t serial) {
+  struct seed *s = place < RM_SEEDS ? &p->seeding->seed[place] : NULL;
+  return s && s->busy && s->serial == serial ? s : NULL;
 }
 
-static void put_options(uint8_t *to, const struct segment *s) {
-  static const uint8_t SACK[2] = {4, 2};
-  memset(to, 1, OPTION_BYTES); /* no-operation */
-  to[0] = 2, to[1] = 4, to[2] = MSS >> 8, to[3] = MSS & 0xff;
-  if (s->sack) memcpy(to + 4, SACK, 2);
-  if (s->scale != 0xff) to[7] = 3, to[8] = 3, to[9] = s->scale;
+static struct seed *take_place(struct plane *p) {
+  struct seeding *all = p->seeding;
+  if (all->count == RM_SEEDS) return NULL;
+  struct seed *s = &all->seed[all->order[all->count]];
+  uint8_t serial = s->serial + 1;
+  *s = (struct seed){.serial = serial, .busy = true, .at = all->count++};
+  return s;
 }
 
-static void put_tcp(struct rte_tcp_hdr *t, const struct end *e, const struct segment *s, uint32_t bytes) {
-  const struct rm_flow *f = e->flow;
-  *t = (struct rte_tcp_hdr){.src_port = htons(f->port[e->dir]), .dst_port = htons(f->port[1 - e->dir]),
-                            .sent_seq = htonl(s->seq), .recv_ack = htonl(s->ack),
-                            .data_off = (uint8_t)((bytes / 4) << 4), .tcp_flags = s->flags,
-                            .rx_win = htons(s->window)};
-  if (s->flags & RM_TCP_SYN) put_options((uint8_t *)(t + 1), s);
+static void leave_place(struct plane *p, struct seed *s) {
+  struct seeding *all = p->seeding;
+  uint16_t mine = all->order[s->at], last = all->order[--all->count];
+  all->eager -= s->eager;
+  all->order[s->at] = last;
+  all->seed[last].at = s->at;
+  all->order[all->count] = mine;
+  s->busy = false;
 }
 
-static void put_ip4(uint8_t *to, const struct end *e, const struct segment *s, uint16_t tcp_bytes) {
-  struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)to;
-  struct rte_tcp_hdr *t = (struct rte_tcp_hdr *)(ip + 1);
-  *ip = (struct rte_ipv4_hdr){.version_ihl = RTE_IPV4_VHL_DEF, .total_length = htons((uint16_t)(sizeof *ip + tcp_bytes)),
-                              .fragment_offset = htons(RTE_IPV4_HDR_DF_FLAG), .time_to_live = TTL,
-                              .next_proto_id = IPPROTO_TCP};
-  memcpy(&ip->src_addr, e->flow->addr[e->dir] + 12, 4);
-  memcpy(&ip->dst_addr, e->flow->addr[1 - e->dir] + 12, 4);
-  ip->hdr_checksum = rte_ipv4_cksum(ip);
-  put_tcp(t, e, s, tcp_bytes);
-  t->cksum = rte_ipv4_udptcp_cksum(ip, t);
+/* A connection is named by the slot of its client side's entry. */
+uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow) {
+  return side == RM_SIDE_UP ? slot : flow->peer;
 }
 
-static void put_ip6(uint8_t *to, const struct end *e, const struct segment *s, uint16_t tcp_bytes) {
-  struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)to;
-  struct rte_tcp_hdr *t = (struct rte_tcp_hdr *)(ip + 1);
-  memset(ip, 0, sizeof *ip);
-  ip->vtc_flow = htonl(6u << 28);
-  ip->payload_len = htons(tcp_bytes);
-  ip->proto = IPPROTO_TCP;
-  ip->hop_limits = TTL;
-  memcpy(&ip->src_addr, e->flow->addr[e->dir], 16);
-  memcpy(&ip->dst_addr, e->flow->addr[1 - e->dir], 16);
-  put_tcp(t, e, s, tcp_bytes);
-  t->cksum = rte_ipv6_udptcp_cksum(ip, t);
+static uint32_t *claim_of(struct plane *p, const struct seed *s) { return &p->crew->claim[s->slot[RM_SIDE_UP]]; }
+
+/* A later switch may have been claimed for meanwhile. */
+static void finish(struct plane *p, struct seed *s) {
+  uint32_t taken = s->done - 1;
+  if (s->claimed) __atomic_compare_exchange_n(claim_of(p, s), &taken, s->done, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+  leave_place(p, s);
 }
 
-/* One segment from an outer end into the serving box, and the expectation that it comes out on the other side. */
-static bool prepare(struct plane *p, const struct end *e, const struct segment *s, struct seed *to) {
-  struct rte_mbuf *m = rte_pktmbuf_alloc(p->pool);
-  if (!m) return false;
-  bool v6 = e->flow->flags & RM_FLOW_IPV6;
-  uint16_t tcp = sizeof(struct rte_tcp_hdr) + ((s->flags & RM_TCP_SYN) ? OPTION_BYTES : 0);
-  uint16_t head = (uint16_t)(RTE_ETHER_HDR_LEN + (e->flow->tags ? 4 : 0));
-  uint8_t *start = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(head + tcp + (v6 ? 40 : 20)));
-  uint8_t *ip = put_ethernet(start, e->flow);
-  if (v6) put_ip6(ip, e, s, tcp);
-  else put_ip4(ip, e, s, tcp);
-  uint32_t box = (uint32_t)serving(p);
-  to->frame[to->step] = m;
-  to->role[to->step++] = (uint8_t)role_box(box, e->side);
-  return swallow_expect(p, role_box(box, 1 - e->side), s->seq, s->ack, s->flags);
-}
-
-static bool usable(const struct rm_flow *f) {
-  return (f->flags & RM_FLOW_USED) && !(f->flags & RM_FLOW_RESET) && f->age == RM_AGE_TCP && f->tags < 2 &&
-         (f->half[0].flags & f->half[1].flags & RM_HALF_SEQ);
-}
-
-/* The handshake: opener's SYN, SYN-ACK, ACK, and one ACK back that brings the scaled window. */
-static bool handshake(struct plane *p, const struct end *opener, const struct end *other, struct seed *to) {
-  uint32_t c = emerged(other), s = emerged(opener);
-  const struct rm_half *from = sent(opener), *back = sent(other);
-  bool sack = from->flags & back->flags & RM_HALF_SACK;
-  /* RFC 7323: scaling counts only when both sides offered it. */
-  bool scaled = from->scale != 0xff && back->scale != 0xff;
-  struct segment step[RM_SEED_STEPS] = {
-      {c - 1, 0, 65535, RM_TCP_SYN, scaled ? from->scale : 0xff, sack},
-      {s - 1, c, 65535, RM_TCP_SYN | RM_TCP_ACK, scaled ? back->scale : 0xff, sack},
-      {c, s, from->window, RM_TCP_ACK, 0, false},
-      {s, c, back->window, RM_TCP_ACK, 0, false},
-  };
-  for (int i = 0; i < RM_SEED_STEPS; i++)
-    if (!prepare(p, i % 2 == 0 ? opener : other, &step[i], to)) return false;
-  to->step = 0;
-  return true;
-}
-
-static void finish(struct plane *p, struct seed *s, enum rm_counter how) {
-  count(p, how, 1, 0);
-  __atomic_store_n(&p->crew->claim[s->claim], s->done, __ATOMIC_RELEASE);
-  __atomic_store_n(&s->busy, 0, __ATOMIC_RELEASE);
-}
-
-/* Frames from `first` to before `end` will not be played. */
-static void give_up(struct plane *p, struct seed *s, uint8_t first, uint8_t end) {
-  for (uint8_t i = first; i < end; i++) rte_pktmbuf_free(s->frame[i]);
-  finish(p, s, RM_COUNT_SEED_FULL);
-}
-
-/* Each step must be in the box before the next, which enters by the other port. */
-void seed_go_on(struct plane *p, struct seed *s) {
-  while (s->step < RM_SEED_STEPS) {
-    uint32_t role = s->role[s->step], sender = p->port[role].sender;
-    if (sender != p->index) {
-      if (!crew_send(p, sender, &(struct message){.kind = MESSAGE_SEED, .pointer = s}))
-        give_up(p, s, s->step, RM_SEED_STEPS);
-      else crew_wake(p->crew, sender);
-      return;
-    }
-    port_queue(p, role, fixup_into(p, role, s->frame[s->step++]), true);
-    port_flush(p, &p->port[role]);
-  }
-  finish(p, s, RM_COUNT_SEEDED);
-}
-
-static struct seed *free_seed(struct plane *p) {
-  for (struct seed *s = p->seed; s < p->seed + RM_SEEDS; s++)
-    if (!__atomic_load_n(&s->busy, __ATOMIC_ACQUIRE)) return s;
-  return NULL;
+static void give_up(struct plane *p, struct seed *s, enum rm_counter why) {
+  count(p, why, 1, 0);
+  if (s->eager) tally_of(p, s)->failed++;
+  finish(p, s);
 }
 
 /* A copy of an entry that another worker may be writing to: looked at until it stands still for two looks. */
@@ -172,52 +78,244 @@ static bool copy_entry(const struct rm_flow *from, struct rm_flow *to) {
   return false;
 }
 
-/* A connection is named by the slot of its client side's entry. */
-uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow) {
-  return side == RM_SIDE_UP ? slot : flow->peer;
+/* The other entry may have been evicted and reused since. */
+bool seed_pair(const struct plane *p, uint32_t side, const struct rm_flow *flow, struct rm_flow *peer) {
+  return flow->peer != RM_NO_FLOW && copy_entry(&p->entries[1 - side][flow->peer], peer) &&
+         peer->peer == slot_of(p, side, flow) && seed_usable(peer) && (flow->opener | peer->opener);
 }
 
-static void play(struct plane *p, uint32_t claim, const struct end *opener, const struct end *other) {
-  struct seed *s = free_seed(p);
-  uint32_t done = p->reflex.switch_number * 2 + 1;
-  if (!s) {
-    count(p, RM_COUNT_SEED_FULL, 1, 0);
-    __atomic_store_n(&p->crew->claim[claim], done, __ATOMIC_RELEASE);
-    return;
+/* Take down how a connection stands, `flow` being its entry on `side`. */
+static void note_flow(struct plane *p, struct seed *s, uint32_t side, const struct rm_flow *flow) {
+  s->flow[side] = *flow;
+  s->slot[side] = slot_of(p, side, flow);
+  s->slot[1 - side] = flow->peer;
+  s->opener = (uint8_t)(flow->opener == flow->outer_dir + 1 ? side : 1 - side);
+}
+
+/* The worker that has a port of one queue plays the frame, and says so. */
+static bool play_away(struct plane *p, struct seed *s, uint32_t role, struct rte_mbuf *m) {
+  uint32_t sender = p->port[role].sender;
+  struct message said = {.kind = MESSAGE_SEED, .how = s->serial, .window = (uint16_t)place_of(p, s), .slot = role, .pointer = m};
+  if (!crew_send(p, sender, &said)) return rte_pktmbuf_free(m), false;
+  s->steps.away = true;
+  crew_wake(p->crew, sender);
+  return true;
+}
+
+/* The frame of a step, and by what it is known again; null: no buffer. */
+static struct rte_mbuf *make_frame(struct plane *p, const struct seed *s, uint32_t n, struct swallowing *what) {
+  const struct rm_flow *opener = &s->flow[s->opener], *other = &s->flow[1 - s->opener];
+  if (opener->proto != IPPROTO_TCP) {
+    uint64_t token = p->now ^ (uint64_t)p->index << 56 ^ ++p->seeding->tokens << 40;
+    what->seq = (uint32_t)(token >> 32), what->ack = (uint32_t)token;
+    return seed_datagram(p, opener, token);
   }
-  s->busy = 1, s->step = 0, s->claim = claim, s->done = done;
-  if (handshake(p, opener, other, s)) seed_go_on(p, s);
-  else give_up(p, s, 0, s->step);
+  struct seed_segment step[RM_SEED_STEPS];
+  seed_handshake(opener, other, step);
+  what->seq = step[n].seq, what->ack = step[n].ack, what->flags = step[n].flags;
+  return seed_segment(p, n % 2 == 0 ? opener : other, &step[n]);
+}
+
+/* The next frame into the box, and the expectation that it comes out on the other side. Each must be in the box before
+ * the next, which enters by the other port. */
+static bool play(struct plane *p, struct seed *s) {
+  uint32_t n = s->steps.step++, side = n % 2 == 0 ? s->opener : 1u - s->opener, role = role_box(s->box, side);
+  struct swallowing what = {.role = role_box(s->box, 1 - side), .first = {.seed = RM_SEED_NONE}};
+  struct rte_mbuf *m = make_frame(p, s, n, &what);
+  if (!m) return false;
+  if (n == 0)
+    what.first = (struct seed_found){REF(p->index, place_of(p, s), s->serial), s->slot[1 - side], twin_word(&s->flow[1 - side])};
+  if (!swallow_expect(p, &what)) return rte_pktmbuf_free(m), false;
+  m = fixup_into(p, role, m);
+  if (p->port[role].sender != p->index) return play_away(p, s, role, m);
+  port_queue(p, role, m, true);
+  if (!s->steps.paced) port_flush(p, &p->port[role]);
+  return true;
+}
+
+/* What the old box handed over while the seed was played has to be told as well. */
+static bool has_moved(const struct plane *p, const struct seed *s) {
+  for (uint32_t side = 0; side < RM_SIDES; side++) {
+    const struct rm_flow *now = &p->entries[side][s->slot[side]], *then = &s->flow[side];
+    uint32_t inner = 1u - then->outer_dir;
+    bool same = now->peer == s->slot[1 - side];
+    if (same && (int32_t)(__atomic_load_n(&now->half[inner].next, __ATOMIC_RELAXED) - then->half[inner].next) > 0) return true;
+  }
+  return false;
+}
+
+static bool begin_again(struct plane *p, struct seed *s) {
+  struct rm_flow up, down;
+  if (!s->claimed || s->begun == BEGUN_MAX || p->now >= p->reflex.drain_until || !has_moved(p, s)) return false;
+  if (!copy_entry(&p->entries[RM_SIDE_UP][s->slot[RM_SIDE_UP]], &up) || !seed_usable(&up)) return false;
+  if (!copy_entry(&p->entries[RM_SIDE_DOWN][s->slot[RM_SIDE_DOWN]], &down) || !seed_usable(&down)) return false;
+  s->flow[RM_SIDE_UP] = up;
+  s->flow[RM_SIDE_DOWN] = down;
+  s->steps = (struct seed_steps){.steps = RM_SEED_STEPS};
+  s->begun++;
+  return true;
+}
+
+/* By what became of the first frame. */
+static void count_outcome(struct plane *p, const struct seed *s) {
+  static const enum rm_counter OF[SEED_OUTCOMES] = {RM_COUNTERS, RM_COUNT_SEED_ALIKE, RM_COUNT_SEED_TRANSLATED,
+                                                    RM_COUNT_SEED_UNLIKE, RM_COUNT_SEED_UNHEARD};
+  enum seed_outcome how = seed_outcome(&s->steps);
+  if (OF[how] != RM_COUNTERS) count(p, OF[how], 1, 0);
+  if (how != SEED_UNLIKE) count(p, s->eager ? RM_COUNT_RESYNCED : RM_COUNT_SEEDED, 1, 0);
+  if (!s->eager) return;
+  struct rm_resync *r = tally_of(p, s);
+  r->done++;
+  r->unlike += how == SEED_UNLIKE;
+  r->unheard += how == SEED_UNHEARD;
+}
+
+/* True: it is over. */
+static bool go_on(struct plane *p, struct seed *s) {
+  for (;;) {
+    uint8_t tries = s->steps.tries;
+    enum seed_action next = seed_next(&s->steps, p->now);
+    if (next == SEED_WAIT) return false;
+    if (next == SEED_OVER && s->begun == 1) count_outcome(p, s);
+    if (next == SEED_OVER && begin_again(p, s)) continue;
+    if (next == SEED_OVER) return finish(p, s), true;
+    if (tries && s->steps.tries > tries) count(p, RM_COUNT_SEED_REPEATED, 1, 0);
+    if (!play(p, s)) return give_up(p, s, RM_COUNT_SEED_FULL), true;
+  }
+}
+
+/* A place for a connection whose frames wait: if there is none, one that waits for its box waits no longer. */
+static struct seed *make_place(struct plane *p) {
+  struct seeding *all = p->seeding;
+  for (uint32_t i = 0; all->count == RM_SEEDS && i < RM_SEEDS; i++) {
+    struct seed *s = &all->seed[all->order[i]];
+    if (s->steps.away) continue;
+    count(p, RM_COUNT_SEED_HURRIED, 1, 0);
+    seed_hurry(&s->steps);
+    go_on(p, s);
+  }
+  return take_place(p);
+}
+
+/* Is it known what the box makes of this connection? */
+static bool is_known_alike(const struct plane *p, const struct seed *s) {
+  uint32_t side = 1u - s->opener;
+  return match_verdict(p, side, s->slot[side], s->box) == TWIN_EQUAL;
+}
+
+static void begin(struct plane *p, struct seed *s) {
+  if (s->claimed) s->done = p->reflex.switch_number * 2 + 1;
+  s->begun = 1;
+  /* An answer may follow a datagram only when the box has dealt with that. */
+  bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP;
+  s->steps = (struct seed_steps){.steps = tcp ? RM_SEED_STEPS : 1, .waits = !tcp || !is_known_alike(p, s), .paced = s->eager,
+                                 .wait_ns = p->board->command.seed_wait_ns};
+  go_on(p, s);
 }
 
 bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow) {
   struct rm_flow peer;
   uint32_t slot = slot_of(p, side, flow);
-  if (serving(p) < 0 || !usable(flow)) return false;
-  bool known = flow->peer != RM_NO_FLOW && copy_entry(&p->entries[1 - side][flow->peer], &peer);
-  /* The other entry may have been evicted and reused since. */
-  if (!known || peer.peer != slot || !usable(&peer) || !(flow->opener | peer.opener)) {
+  if (serving(p) < 0 || !seed_usable(flow)) return false;
+  if (!seed_pair(p, side, flow, &peer)) {
     count(p, RM_COUNT_SEED_UNPAIRED, 1, 0);
     return false;
   }
   uint32_t claim = seed_claim(side, slot, flow), taken = p->reflex.switch_number * 2, *word = &p->crew->claim[claim];
   uint32_t is = __atomic_load_n(word, __ATOMIC_ACQUIRE);
   /* Another worker may know of a later switch already. */
-  if ((int32_t)(is - taken) < 0 &&
-      __atomic_compare_exchange_n(word, &is, taken, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-    struct end here = {flow, side, flow->outer_dir}, there = {&peer, 1 - side, peer.outer_dir};
-    bool opened_here = flow->opener == flow->outer_dir + 1;
-    play(p, claim, opened_here ? &here : &there, opened_here ? &there : &here);
+  if ((int32_t)(is - taken) < 0) {
+    struct seed *s = make_place(p);
+    if (!s) return count(p, RM_COUNT_SEED_FULL, 1, 0), false;
+    if (!__atomic_compare_exchange_n(word, &is, taken, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+      leave_place(p, s);
+    } else {
+      note_flow(p, s, side, flow);
+      s->flow[1 - side] = peer;
+      s->box = (uint8_t)serving(p);
+      s->claimed = true;
+      begin(p, s);
+    }
     is = __atomic_load_n(word, __ATOMIC_ACQUIRE);
   }
   /* Until it is done frames wait, and behind those that still do. */
   return is == taken || hold_has(p, claim);
 }
 
+bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box) {
+  const struct rm_flow *flow = &p->entries[RM_SIDE_UP][slot];
+  struct seed *s = p->seeding->eager < EAGER_MAX ? take_place(p) : NULL;
+  if (!s) return false;
+  note_flow(p, s, RM_SIDE_UP, flow);
+  s->box = (uint8_t)box;
+  s->eager = true;
+  p->seeding->eager++;
+  if (copy_entry(&p->entries[RM_SIDE_DOWN][flow->peer], &s->flow[RM_SIDE_DOWN])) begin(p, s);
+  else give_up(p, s, RM_COUNT_SEED_FULL);
+  return true;
+}
+
+void seed_turn(struct plane *p) {
+  struct seeding *all = p->seeding;
+  bool look = p->now - all->looked_ns >= LOOK_NS;
+  if (look) all->looked_ns = p->now;
+  for (uint32_t i = all->count; i-- > 0;) {
+    struct seed *s = &all->seed[all->order[i]];
+    /* A worker that stands still plays nothing: its connection goes on without. */
+    if (s->steps.away && p->now - s->steps.played_ns >= RM_SEED_TRIES * s->steps.wait_ns + RM_SEED_AWAY_NS) give_up(p, s, RM_COUNT_SEED_FULL);
+    else if (s->claimed && (int)s->box != serving(p)) give_up(p, s, RM_COUNT_SEED_LEFT);
+    else if (look || s->steps.paced) go_on(p, s);
+  }
+}
+
+void seed_hurry_up(struct plane *p, uint32_t claim) {
+  struct seeding *all = p->seeding;
+  for (uint32_t i = 0; i < all->count; i++) {
+    struct seed *s = &all->seed[all->order[i]];
+    if (!s->claimed || s->slot[RM_SIDE_UP] != claim) continue;
+    count(p, RM_COUNT_SEED_HURRIED, 1, 0);
+    seed_hurry(&s->steps);
+    go_on(p, s);
+    return;
+  }
+}
+
+static void heard(struct plane *p, uint32_t ref, enum seed_heard how) {
+  struct seed *s = named(p, ref >> 8 & 0xffff, ref & 0xff);
+  if (!s || s->steps.heard) return;
+  s->steps.heard = (uint8_t)how;
+  if (!s->steps.paced) go_on(p, s);
+}
+
+void seed_found(struct plane *p, uint32_t role, const struct rm_packet *packet, const struct seed_found *found) {
+  uint32_t side = role_side(role), owner = found->seed >> 24;
+  const struct rm_flow *f = &p->entries[side][found->slot];
+  if (twin_word(f) != found->word) return; /* another flow has its place now */
+  enum seed_heard how = match_learn(p, role, found->slot, packet);
+  if (owner == p->index) return heard(p, found->seed, how);
+  crew_send(p, owner, &(struct message){.kind = MESSAGE_SEED_HEARD, .how = (uint8_t)how, .slot = found->seed});
+  crew_wake(p->crew, owner);
+}
+
+void seed_take(struct plane *p, uint32_t from, const struct message *said) {
+  if (said->kind == MESSAGE_SEED_HEARD) return heard(p, said->slot, said->how);
+  if (said->kind == MESSAGE_SEED) {
+    port_queue(p, said->slot, said->pointer, true);
+    port_flush(p, &p->port[said->slot]);
+    crew_send(p, from, &(struct message){.kind = MESSAGE_SEED_PLAYED, .how = said->how, .window = said->window});
+    crew_wake(p->crew, from);
+    return;
+  }
+  struct seed *s = named(p, said->window, said->how);
+  if (!s) return;
+  s->steps.away = false;
+  go_on(p, s);
+}
+
 void seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f) {
   if (f->peer == RM_NO_FLOW) return;
   uint32_t done = p->reflex.switch_number * 2 + 1, *word = &p->crew->claim[seed_claim(side, slot_of(p, side, f), f)];
-  /* If it is being played just now, this comes too early to know. */
+  /* If it is being played just now, it looks again itself at the end. */
   if (!__atomic_compare_exchange_n(word, &done, done - 2, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return;
   f->seed_switch = p->reflex.switch_number - 1;
   rm_flow_wake(&p->table[side], f);
@@ -227,7 +325,7 @@ void seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f) {
  * whatever acknowledges it: it is seeded again with its next frame from this side, which that acknowledgment is. */
 void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet) {
   struct rm_flow *f = rm_flows_find(&p->table[side], packet, rm_flows_hash(&p->table[side], packet));
-  if (!f || f->seed_switch != p->reflex.switch_number || f->peer == RM_NO_FLOW) return;
+  if (!f || f->peer == RM_NO_FLOW) return;
   const struct rm_half *h = &f->half[packet->dir];
   uint32_t end = packet->seq + packet->payload_bytes + !!(packet->tcp_flags & RM_TCP_FIN);
   if (!(h->flags & RM_HALF_SEQ) || (int32_t)(end - h->next) <= 0) return;

@@ -50,11 +50,34 @@ static void sum_words(const struct crew *crew, struct rm_live *board) {
   SUM(turns), SUM(cpu_ns);
 }
 
+/* Of resync: taken when all of the client side have taken it, over when none is at it. */
+static void sum_resync(const struct crew *crew, struct rm_live *board, uint32_t box) {
+  struct rm_resync sum = {.order = UINT64_MAX};
+  for (uint32_t i = 0; i < crew->workers; i += 2) {
+    const struct rm_resync *r = &crew->worker[i]->live->resync[box];
+    uint64_t order = now_of(&r->order), begun = now_of(&r->begun_ns), ended = now_of(&r->ended_ns);
+    sum.running += now_of(&r->running);
+    sum.refreshes += now_of(&r->refreshes);
+    sum.flows += now_of(&r->flows);
+    sum.done += now_of(&r->done);
+    sum.unlike += now_of(&r->unlike);
+    sum.unheard += now_of(&r->unheard);
+    sum.failed += now_of(&r->failed);
+    sum.gone += now_of(&r->gone);
+    if (order < sum.order) sum.order = order;
+    if (begun && (!sum.begun_ns || begun < sum.begun_ns)) sum.begun_ns = begun;
+    if (ended > sum.ended_ns) sum.ended_ns = ended;
+  }
+  if (sum.running) sum.ended_ns = 0;
+  board->resync[box] = sum;
+}
+
 void crew_sum(struct plane *p) {
   const struct crew *crew = p->crew;
   struct rm_live *board = &p->board->live;
   sum_all_named(crew, board);
   sum_words(crew, board);
+  for (uint32_t box = 0; box < RM_BOXES; box++) sum_resync(crew, board, box);
   bool busy = false, same = true;
   for (uint32_t i = 0; i < crew->workers; i++) {
     const struct rm_worker *row = &board->worker[i];

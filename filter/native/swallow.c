@@ -4,9 +4,11 @@
  * frame is played and cleared by who finds it; its state changes by compare and exchange alone.
  */
 #include <netinet/in.h>
+#include <string.h>
 #include "plane.h"
 
 #define SWALLOW_NS RM_S
+#define DATAGRAM_NS (10 * RM_S)
 #define SETS (RM_SWALLOWS / RM_SWALLOW_WAYS)
 #define BUSY 1u /* being written; a whole one has flags, which are never 1 in all */
 
@@ -20,44 +22,64 @@ static bool is_over(uint64_t what, uint64_t now) {
 
 static struct swallow *set_of(struct plane *p, uint64_t numbers, uint32_t role) {
   uint64_t h = (numbers ^ (uint64_t)role << 29) * 0x9e3779b97f4a7c15ull;
+  h = (h ^ h >> 32) * 0x9e3779b97f4a7c15ull; /* sequence numbers may be alike in their low bits */
   return &p->crew->swallow[(h >> 32) % SETS * RM_SWALLOW_WAYS];
 }
 
-bool swallow_expect(struct plane *p, uint32_t role, uint32_t seq, uint32_t ack, uint8_t flags) {
-  uint64_t numbers = (uint64_t)seq << 32 | ack;
-  struct swallow *set = set_of(p, numbers, role);
-  __atomic_store_n(&p->crew->last_seed_ns, p->now, __ATOMIC_RELAXED);
+bool swallow_expect(struct plane *p, const struct swallowing *w) {
+  uint64_t numbers = (uint64_t)w->seq << 32 | w->ack;
+  struct swallow *set = set_of(p, numbers, w->role);
+  /* Nothing but the node knows a datagram for what it is: a box that is slow must not let it out unseen. */
+  uint64_t until = w->flags ? p->now : p->now + DATAGRAM_NS, *last = &p->crew->last_seed_ns[role_of_box(w->role)];
+  if (until > __atomic_load_n(last, __ATOMIC_RELAXED)) __atomic_store_n(last, until, __ATOMIC_RELAXED);
   for (struct swallow *s = set; s < set + RM_SWALLOW_WAYS; s++) {
     uint64_t what = __atomic_load_n(&s->what, __ATOMIC_RELAXED);
     if (!is_over(what, p->now)) continue;
     if (!__atomic_compare_exchange_n(&s->what, &what, BUSY, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) continue;
     __atomic_store_n(&s->numbers, numbers, __ATOMIC_RELAXED);
-    __atomic_store_n(&s->what, pack(p->now, role, flags), __ATOMIC_RELEASE);
+    s->first = w->first;
+    __atomic_store_n(&s->what, pack(p->now, w->role, w->flags), __ATOMIC_RELEASE);
     return true;
   }
   return false;
 }
 
-bool seed_expected(const struct plane *p) {
-  uint64_t last = __atomic_load_n(&p->crew->last_seed_ns, __ATOMIC_RELAXED);
+bool seed_expected(const struct plane *p, uint32_t box) {
+  uint64_t last = __atomic_load_n(&p->crew->last_seed_ns[box], __ATOMIC_RELAXED);
   return last != 0 && (p->now <= last || p->now - last <= SWALLOW_NS);
 }
 
-/* Is this frame, which came out of a box by `role` and would leave, part of a seed? */
-bool seed_swallows(struct plane *p, uint32_t role, const struct rm_packet *packet) {
-  if (!seed_expected(p) || packet->proto != IPPROTO_TCP) return false;
-  if ((int)role_of_box(role) != serving(p)) seed_again(p, role_side(role), packet);
-  if (packet->payload_bytes) return false;
+/* Take it out of the table; false: it is not there. */
+static bool take(struct plane *p, uint32_t role, const struct rm_packet *packet, uint64_t numbers) {
   uint8_t flags = packet->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK | RM_TCP_FIN | RM_TCP_RST);
-  uint64_t numbers = (uint64_t)packet->seq << 32 | ((flags & RM_TCP_ACK) ? packet->ack : 0);
   struct swallow *set = set_of(p, numbers, role);
   for (struct swallow *s = set; s < set + RM_SWALLOW_WAYS; s++) {
     uint64_t what = __atomic_load_n(&s->what, __ATOMIC_ACQUIRE);
     if (what == BUSY || (what & 0xffff) != (role << 8 | flags) || is_over(what, p->now)) continue;
     if (__atomic_load_n(&s->numbers, __ATOMIC_RELAXED) != numbers) continue;
+    struct seed_found first = s->first;
     if (!__atomic_compare_exchange_n(&s->what, &what, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) continue;
-    count(p, RM_COUNT_SEED_SWALLOWED, 1, packet->frame_bytes);
+    if (first.seed != RM_SEED_NONE) seed_found(p, role, packet, &first);
     return true;
   }
   return false;
+}
+
+/* A datagram of a seed is known by what it carries, however late and from wherever it comes. */
+static bool has_token(const struct plane *p, const uint8_t *frame, const struct rm_packet *packet, uint64_t *token) {
+  if (packet->payload_bytes != RM_SEED_TOKEN || packet->fragment || packet->inner || !seed_takes(packet->proto)) return false;
+  if (packet->payload_offset + RM_SEED_TOKEN > packet->frame_bytes) return false;
+  uint64_t word[2];
+  memcpy(word, frame + packet->payload_offset, sizeof word);
+  *token = word[0];
+  return word[1] == seed_proof(p, word[0]);
+}
+
+bool seed_swallows(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet) {
+  uint64_t numbers = (uint64_t)packet->seq << 32 | ((packet->tcp_flags & RM_TCP_ACK) ? packet->ack : 0);
+  bool tcp = packet->proto == IPPROTO_TCP;
+  if (tcp ? packet->payload_bytes != 0 : !has_token(p, frame, packet, &numbers)) return false;
+  if (!take(p, role, packet, numbers) && tcp) return false;
+  count(p, RM_COUNT_SEED_SWALLOWED, 1, packet->frame_bytes);
+  return true;
 }

@@ -33,7 +33,9 @@ static void take(struct plane *p, uint32_t from, const struct message *said) {
     case MESSAGE_NEIGHBOUR: return neighbour_take(p, said);
     case MESSAGE_LINK: return link_set(p, &p->port[said->slot], false);
     case MESSAGE_FRAME: return port_queue(p, said->slot, said->pointer, false);
-    case MESSAGE_SEED: return seed_go_on(p, said->pointer);
+    case MESSAGE_SEED:
+    case MESSAGE_SEED_PLAYED:
+    case MESSAGE_SEED_HEARD: return seed_take(p, from, said);
     case MESSAGE_BFD: return bfd_take(p, said->slot, said->pointer);
     case MESSAGE_PROBE: return probe_hear(p, said);
   }

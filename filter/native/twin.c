@@ -62,14 +62,25 @@ static void set_verdict(struct twins *t, const struct twin *o, uint32_t box, enu
   *word = (known & ~(3u << (2 * box))) | (uint32_t)verdict << (2 * box);
 }
 
-uint32_t twins_word(const struct twins *t, uint32_t slot) {
-  const struct rm_flow *f = &t->entries[slot];
-  uint32_t word = t->word[slot];
+void twins_learn(struct twins *t, uint32_t slot, uint32_t box, enum twin_verdict verdict) {
+  set_verdict(t, &(struct twin){.slot = slot, .word = twin_word(&t->entries[slot])}, box, verdict);
+}
+
+uint32_t twin_verdicts(const struct rm_flow *f, uint32_t word) {
   bool is = word && (f->flags & RM_FLOW_USED) && twin_word(f) == (word & ~RM_TWIN_VERDICTS);
   return is ? word & RM_TWIN_VERDICTS : 0;
 }
 
-static bool same(const struct twin_tuple *a, const struct twin_tuple *b) {
+uint32_t twins_word(const struct twins *t, uint32_t slot) { return twin_verdicts(&t->entries[slot], t->word[slot]); }
+
+struct twin_tuple twin_tuple(const struct rm_packet *p) {
+  struct twin_tuple made = {.port = {p->port[p->dir], p->port[1 - p->dir]}};
+  memcpy(made.addr[0], p->addr[p->dir], 16);
+  memcpy(made.addr[1], p->addr[1 - p->dir], 16);
+  return made;
+}
+
+bool twin_same(const struct twin_tuple *a, const struct twin_tuple *b) {
   return memcmp(a->addr, b->addr, sizeof a->addr) == 0 && a->port[0] == b->port[0] && a->port[1] == b->port[1];
 }
 
@@ -78,7 +89,7 @@ static uint32_t judge(struct twins *t, struct twin *o) {
   uint32_t differ = 0;
   for (uint32_t left = twin_judged(o); left; left &= left - 1) {
     uint32_t box = (uint32_t)__builtin_ctz(left);
-    bool equal = same(&o->made[box], &o->made[o->master]);
+    bool equal = twin_same(&o->made[box], &o->made[o->master]);
     bool was = twin_verdict(twins_word(t, o->slot), box) == TWIN_DIFFERENT;
     set_verdict(t, o, box, equal ? TWIN_EQUAL : TWIN_DIFFERENT);
     differ |= (uint32_t)(!equal && !was) << box;
@@ -91,11 +102,9 @@ const struct twin *twins_note(struct twins *t, const struct twin_sight *s, uint3
   if (what == 0) return NULL;
   const struct rm_packet *p = s->packet;
   struct twin *o = place(t, what, s->now);
-  struct twin_tuple made = {.port = {p->port[p->dir], p->port[1 - p->dir]}};
-  memcpy(made.addr[0], p->addr[p->dir], 16);
-  memcpy(made.addr[1], p->addr[1 - p->dir], 16);
+  struct twin_tuple made = twin_tuple(p);
   /* The same opening twice is a repetition; in another guise there are two, and nobody knows whose the standby's is. */
-  if ((o->seen >> s->box & 1) && !same(&made, &o->made[s->box])) o->vague = 1;
+  if ((o->seen >> s->box & 1) && !twin_same(&made, &o->made[s->box])) o->vague = 1;
   o->made[s->box] = made;
   o->seen |= (uint8_t)(1u << s->box);
   o->proto = p->proto;

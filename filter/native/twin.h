@@ -68,4 +68,12 @@ uint32_t twins_walk(struct twins *t, uint32_t n, uint64_t now, twin_expected *ex
 
 /* The verdicts on a flow; 0: none. */
 uint32_t twins_word(const struct twins *t, uint32_t slot);
+/* The same by the word of its place alone. */
+uint32_t twin_verdicts(const struct rm_flow *flow, uint32_t word);
+/* What is known of a flow in another way than by its opening. */
+void twins_learn(struct twins *t, uint32_t slot, uint32_t box, enum twin_verdict verdict);
+
+/* The ends of a packet. */
+struct twin_tuple twin_tuple(const struct rm_packet *packet);
+bool twin_same(const struct twin_tuple *a, const struct twin_tuple *b);
 #endif

@@ -25,6 +25,19 @@ const named = (label: string, count: number): Layout[] => [
 const many = (label: string, width: number, members: readonly string[], count: number): Layout[] =>
   members.map((member) => [`${label}.${member}`, width, count] as const);
 
+const RESYNC = [
+  "order",
+  "running",
+  "refreshes",
+  "flows",
+  "done",
+  "unlike",
+  "unheard",
+  "failed",
+  "gone",
+  "begun_ns",
+  "ended_ns",
+];
 const BFD_ORDER_WORDS = [
   ...["box", "side", "vlan", "multihop", "passive", "min_tx_us", "min_rx_us", "multiplier", "echo_us"],
   ...["auth", "key_id", "key_bytes"],
@@ -88,11 +101,16 @@ const FIELDS: readonly Layout[] = [
   ["port.taken", 4, ROLE.length],
   ...many("box", 4, ["alive", "silent", "member"], BOX.length),
   ["live.forgiven", 4, BOX.length],
-  ...many("box", 8, ["in_packets", "out_packets"], BOX.length),
+  ...many("box", 8, ["in_packets", "out_packets", "up_ns"], BOX.length),
   ...many("detection", 4, ["light", "detail"], BOX.length * DETECTOR.length),
   ...many("detection", 8, ["since_ns", "seen_ns"], BOX.length * DETECTOR.length),
   ["usual.bar_ns", 8, 2 * BOX.length],
   ...many("match", 8, ["equal", "different", "followed", "dropped"], BOX.length),
+  ["command.seed_rate", 8],
+  ["command.seed_wait_ns", 8],
+  ["command.refresh_ns", 8],
+  ...many("command", 4, ["resync_order", "resync_stop"], BOX.length),
+  ...many("resync", 8, RESYNC, BOX.length),
   ["live.unlike_sequence", 8],
   ...many("unlike", 8, ["sequence"], UNLIKES),
   ...many("unlike", 4, ["slot", "port"], UNLIKES),

@@ -254,6 +254,10 @@ export class TestNode {
     return this.#remote.maintain(box, on);
   }
 
+  resync(box?: Box, stop = false): Promise<OrderResult> {
+    return this.#remote.resync({ ...(box && { box }), stop });
+  }
+
   member(change: "join" | "leave", box: string): Promise<OrderResult> {
     return this.#remote.member(change, box);
   }

@@ -30,7 +30,7 @@ void link_set(struct plane *p, struct port *port, bool up) { (void)p, (void)port
 void pair_take(struct plane *p, uint32_t from, const struct message *said) { (void)p, (void)from, (void)said; }
 void infer_take(struct plane *p, const struct message *said) { (void)p, (void)said; }
 void neighbour_take(struct plane *p, const struct message *said) { (void)p, (void)said; }
-void seed_go_on(struct plane *p, struct seed *s) { (void)p, (void)s; }
+void seed_take(struct plane *p, uint32_t from, const struct message *said) { (void)p, (void)from, (void)said; }
 void bfd_take(struct plane *p, uint32_t role, struct rte_mbuf *frame) { (void)p, (void)role, (void)frame; }
 void probe_hear(struct plane *p, const struct message *said) { (void)p, (void)said; }
 void crew_wake(struct crew *of, uint32_t index) { (void)of, (void)index; }

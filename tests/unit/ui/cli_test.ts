@@ -58,6 +58,7 @@ function remote(control: FakeNode): RemoteNode {
     order: (name, options) => control[name](options),
     member: (change, box) => control[change]({ box }),
     maintain: (box, on) => control.maintain({ box, on }),
+    resync: ({ box, stop }) => control.resync({ box: box ?? null, stop }),
     reload: () => control.reload(),
     drill: (box) => control.drills.run(box as "primary" | null),
     drills: () => Promise.resolve(control.drills.list()),

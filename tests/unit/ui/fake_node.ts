@@ -53,6 +53,7 @@ export function boxView(box: Box, more: Partial<BoxView> = {}): BoxView {
     detectors: [],
     damping: null,
     match: null,
+    resync: null,
     inPackets: 120,
     outPackets: 110,
     ...more,
@@ -198,7 +199,7 @@ export function streamOf(...pieces: readonly Uint8Array[]): CaptureAnswer {
   return { ok: true, stream: ReadableStream.from(pieces) };
 }
 
-const ORDERS = ["switchover", "failback", "join", "leave", "maintain"] as const;
+const ORDERS = ["switchover", "failback", "join", "leave", "maintain", "resync"] as const;
 
 export function fakeNode(): FakeNode {
   const calls: string[] = [];

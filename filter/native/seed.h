@@ -1,0 +1,111 @@
+/* Seeding: frames that the node plays into a box so that it forms the state of a flow that exists.
+ *
+ *   seed_steps.c  which frame when              pure
+ *   seed_frame.c  the frames
+ *   seed.c        one seed: who plays it, what became of it, and what waits for it
+ *   seed_walk.c   seeds for all flows: resync and refresh
+ *   swallow.c     what comes out of a box again stays here
+ *
+ * A seed belongs to the worker that began it. Ports of one queue are sent to by the worker that has it, which plays a
+ * frame on demand; whoever finds the first frame come out tells the owner.
+ */
+#ifndef RM_SEED_H
+#define RM_SEED_H
+#include "filter.h"
+#include "seed_steps.h"
+#include "twin.h"
+
+#define RM_SEEDS 512       /* under way; a seed waits for its box twice seed_wait_ns at most */
+#define RM_SEED_AWAY_NS 5000000ull /* a worker that plays a frame later stands still */
+#define RM_SEED_STEPS 4    /* SYN, SYN-ACK, ACK, ACK */
+#define RM_SEED_RANKS 256u /* of flows by their bytes, four to each doubling */
+
+struct plane;
+struct rte_mbuf;
+
+/* Of a handshake that goes on: the numbers are those of now. */
+struct seed_segment { uint32_t seq, ack; uint16_t window; uint8_t flags, scale; bool sack; };
+
+struct seed {
+  struct rm_flow flow[RM_SIDES]; /* as they stood when it began */
+  uint32_t slot[RM_SIDES];
+  struct seed_steps steps;
+  uint8_t opener, box;   /* opener: the side that opened the flow */
+  uint8_t serial;        /* of those that had this place */
+  uint8_t begun;         /* how often: what a drained box hands over meanwhile has to be told as well */
+  bool claimed, eager, busy;
+  uint32_t done;         /* what the crew's word for this flow says at the end, if it was claimed */
+  uint32_t at;           /* in the list of those under way */
+};
+
+/* A worker's own. `under_way` are the first `count` of `order`, the rest are free. */
+struct seeding {
+  struct seed seed[RM_SEEDS];
+  uint16_t order[RM_SEEDS];
+  uint32_t count, eager;
+  uint64_t looked_ns, tokens;
+};
+
+/* Which seed a frame belongs to, for who finds it: worker 8, place 16, serial 8. */
+#define RM_SEED_NONE 0xffffffffu
+
+/* Seeds for all flows of a worker's part of the client side, one box after the other. */
+struct walking {
+  uint32_t *next;                /* by slot: the next flow of the same rank */
+  uint32_t first[RM_SEED_RANKS]; /* of each rank; RM_NO_FLOW: none is left */
+  uint32_t slots, at, rank;
+  uint32_t order[RM_BOXES];      /* the last one that was taken */
+  uint32_t wanted, refresh;      /* bit of each box that is still to be gone to; of them, those that are refreshed */
+  uint32_t box;                  /* RM_BOXES: at rest */
+  bool ranked, refreshes;
+  uint64_t credit, credited_ns, refreshed_ns; /* credit: 1e-9 flows */
+};
+
+/* seed_frame.c. A frame of the end outside on `side` of a flow; null: no buffer. */
+struct rte_mbuf *seed_segment(struct plane *p, const struct rm_flow *f, const struct seed_segment *s);
+/* All four of them. */
+void seed_handshake(const struct rm_flow *opener, const struct rm_flow *other, struct seed_segment step[RM_SEED_STEPS]);
+/* Of datagrams the opener's: it carries `token` and its proof, and nothing of anybody's. */
+struct rte_mbuf *seed_datagram(struct plane *p, const struct rm_flow *f, uint64_t token);
+uint64_t seed_proof(const struct plane *p, uint64_t token);
+#define RM_SEED_TOKEN 16u /* bytes of both */
+/* TCP, UDP and echoes. */
+bool seed_takes(uint8_t proto);
+/* Is enough known of a flow, by one of its entries? */
+bool seed_usable(const struct rm_flow *f);
+
+/* seed.c. A flow's first frame on a new path came from outside on `side`. True: it has to wait (hold_frame). */
+bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow);
+/* The same into a box of choice, for a flow of the client side. False: it was not begun, because nothing is free now. */
+bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box);
+/* Who may play into both sides? False: a flow that cannot be seeded, of which enough is not known. */
+bool seed_pair(const struct plane *p, uint32_t side, const struct rm_flow *flow, struct rm_flow *peer);
+/* Once a turn while some are under way. */
+void seed_turn(struct plane *p);
+/* A flow whose frames wait can wait no longer. */
+void seed_hurry_up(struct plane *p, uint32_t claim);
+/* What other workers said. */
+struct message;
+void seed_take(struct plane *p, uint32_t from, const struct message *said);
+/* The first frame of `seed` came out by `role`: of the flow at `slot`, if `word` (twin_word) still tells that. */
+struct seed_found { uint32_t seed, slot, word; };
+void seed_found(struct plane *p, uint32_t role, const struct rm_packet *packet, const struct seed_found *found);
+/* A frame that the old box hands over after the connection was seeded. */
+void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet);
+/* Once more, with its next frame from this side. */
+void seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f);
+uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow);
+
+/* seed_walk.c */
+int walk_open(struct plane *p);
+void walk_turn(struct plane *p);
+bool walk_goes(const struct plane *p);
+
+/* swallow.c. A frame that goes in is to be known again when it comes out by `role`. False: no room to remember it. */
+struct swallowing { uint32_t role, seq, ack; uint8_t flags; struct seed_found first; }; /* first.seed may be RM_SEED_NONE */
+bool swallow_expect(struct plane *p, const struct swallowing *what);
+/* A frame came out of a box by `role`. True: it is part of a seed. */
+bool seed_swallows(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
+/* A seed was played into this box so shortly ago that seed_swallows() has to be asked. */
+bool seed_expected(const struct plane *p, uint32_t box);
+#endif

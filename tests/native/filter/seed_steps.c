@@ -1,0 +1,79 @@
+/* The steps of a seed, by hand: what is played when, and how it ends.
+ *
+ *   seed_steps      a line for each story: a number for each frame played, . for a moment of waiting; what it shows is in
+ *                   seed_steps_test.ts
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include "seed_steps.h"
+
+#define MS 1000000ull
+
+static struct seed_steps s;
+static uint64_t now;
+
+static void begin(const char *story, struct seed_steps how) {
+  printf("%s%s: ", now ? "\n" : "", story);
+  s = how;
+  s.steps = 4;
+  s.wait_ns = 20 * MS;
+  now = 5000 * MS;
+}
+
+/* As its owner does: everything that may be played now. True: it is over. */
+static bool look(void) {
+  static const char *const OUTCOME[SEED_OUTCOMES] = {"unasked", "alike", "translated", "unlike", "unheard"};
+  for (;;) {
+    switch (seed_next(&s, now)) {
+      case SEED_WAIT: return putchar('.'), false;
+      case SEED_PLAY: printf("%d", ++s.step); break;
+      default: return printf(" %s", OUTCOME[seed_outcome(&s)]), true;
+    }
+  }
+}
+
+static void later(uint64_t ns) { now += ns, look(); }
+
+static void stories(void) {
+  begin("known to be alike", (struct seed_steps){0}), look();
+  begin("heard alike", (struct seed_steps){.waits = true}), look(), later(MS), s.heard = SEED_SAME, later(MS);
+  begin("heard otherwise", (struct seed_steps){.waits = true}), look(), s.heard = SEED_OTHER, look();
+  begin("heard otherwise, and translated", (struct seed_steps){.waits = true}), look();
+  s.heard = SEED_FOLLOWED, look();
+  begin("heard the second time", (struct seed_steps){.waits = true}), look(), later(19 * MS), later(MS), s.heard = SEED_SAME, look();
+  begin("never heard", (struct seed_steps){.waits = true}), look(), later(20 * MS), later(19 * MS), later(MS);
+  begin("a clock that steps back", (struct seed_steps){.waits = true}), look(), now -= 50 * MS, look(), later(69 * MS), later(MS);
+  begin("hurried", (struct seed_steps){.waits = true}), look(), seed_hurry(&s), look();
+  begin("one in a turn", (struct seed_steps){.paced = true}), look(), look();
+  for (int n = 0; n < 3; n++) later(1);
+  begin("one in a turn, and waits", (struct seed_steps){.paced = true, .waits = true}), look(), later(1), s.heard = SEED_SAME;
+  for (int n = 0; n < 3; n++) later(1);
+  begin("away", (struct seed_steps){0}), s.away = true, look(), later(90 * MS), s.away = false, look();
+}
+
+/* Any order of anything: it ends, and plays each frame after the first once. */
+static void any(uint32_t n) {
+  begin("any", (struct seed_steps){0});
+  srandom(1);
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t played[4] = {0}, looks = 0;
+    s = (struct seed_steps){.steps = 4, .wait_ns = 20 * MS, .waits = random() % 2, .paced = random() % 2};
+    for (enum seed_action a; (a = seed_next(&s, now)) != SEED_OVER; now += (uint64_t)random() % (30 * MS)) {
+      if (a == SEED_PLAY) played[s.step++]++;
+      if (random() % 8 == 0 && !s.heard) s.heard = (uint8_t)(random() % 4);
+      if (random() % 64 == 0) seed_hurry(&s);
+      if (++looks > 1000) abort();
+    }
+    bool whole = s.heard != SEED_OTHER;
+    if (played[0] < 1 || played[0] > RM_SEED_TRIES) abort();
+    for (uint32_t k = 1; k < 4; k++)
+      if (played[k] > 1 || (whole && played[k] != 1)) abort();
+  }
+  printf("whole\n");
+}
+
+int main(void) {
+  stories();
+  any(100000);
+  return 0;
+}
