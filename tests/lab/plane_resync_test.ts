@@ -106,19 +106,33 @@ for (
   });
 }
 
-Deno.test("resync() notes what a standby binds otherwise, and plays no more of that", async () => {
-  await using wire = await Wire.up();
-  const { bench, node } = await start(wire, {}, []);
-  const it = scene(CLIENT4, SERVER4);
+/** A standby has another port for a connection of which it is told. */
+async function bindOtherwise(bench: Bench, node: TestNode): Promise<{ it: Scene; other: Scene }> {
+  const it = scene(CLIENT4, SERVER4), other = { ...it, outside: { ...it.outside, port: 40_123 } };
   await live(bench, it);
   bench.taken();
   assert.ok((await node.resync()).ok);
   await bench.until(() => bench.arrivals.length > 0, "the SYN of a seed");
-  const [[role]] = translated(it) as [readonly [Role, Uint8Array]];
-  const [[, other]] = translated({ ...it, outside: { ...it.outside, port: 40_123 } }) as [
-    readonly [Role, Uint8Array],
-  ];
-  await bench.send(role, other);
+  await bench.send(...translated(other)[0]!);
+  return { it, other };
+}
+
+Deno.test("resync() translates for a standby that binds otherwise", async () => {
+  await using wire = await Wire.up();
+  const { bench, node } = await start(wire, {}, []);
+  const { it, other } = await bindOtherwise(bench, node);
+  const status = await node.until("an end", (now) => redundantOf(now)?.running === false);
+  await awake(bench, "primary");
+  assert.deepEqual(hex(arrivedAt(bench, "redundant-in")), hex(seeds(it)["redundant-in"]));
+  assert.deepEqual(hex(arrivedAt(bench, "redundant-out")), hex(seeds(other)["redundant-out"]));
+  assert.deepEqual([redundantOf(status)!.done, redundantOf(status)!.unlike], [1, 0]);
+  assert.equal(counted(status, "seed_translated"), 1);
+});
+
+Deno.test("resync() notes what a standby binds otherwise, and plays no more of that where it cannot translate", async () => {
+  await using wire = await Wire.up();
+  const { bench, node } = await start(wire, { failover: ["silence_ms = 0", "fixup = false"] }, []);
+  const { it } = await bindOtherwise(bench, node);
   const status = await node.until("an end", (now) => redundantOf(now)?.running === false);
   await awake(bench, "primary");
   assert.deepEqual(hex(bench.arrivals.map(({ bytes }) => bytes)), hex([seeds(it)["redundant-in"][0]!]));
