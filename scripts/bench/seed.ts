@@ -136,7 +136,6 @@ async function failOver(
     throw new Error(`Cannot open ${plan.flows} connections: ${opened.alive} were, ${spoken.alive} speak`);
   }
   const [before, beside] = plan.way === "before" ? await resync(api, () => client.round()) : [null, null];
-  if (Deno.env.get("SEED_DEBUG")) console.error("loop before", (await api.status()).plane.loopMaxUs);
   await fail(lab, kit.programs, "primary", plan.death);
   const [after] = plan.way === "after" ? await resync(api, () => Promise.resolve()) : [null];
   const last = await client.round(), { path } = await api.status();
@@ -167,7 +166,6 @@ export async function seedRun(kit: Kit, plan: SeedPlan): Promise<SeedRun> {
       await using client = new Crowd(lab.argv("c1", [crowd, "client", "eth0", BOX_IN, String(flows)]));
       await sleep(500); // the ends have to be there before the first asks for them
       const { client: ends, ...found } = await failOver(lab, kit, api, { plan, client });
-      if (Deno.env.get("SEED_DEBUG")) {
         console.error(
           (await api.status()).counters.filter(({ packets }) => packets > 0).map(({ name, packets }) =>
             `${name} ${packets}`
