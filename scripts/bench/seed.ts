@@ -166,12 +166,6 @@ export async function seedRun(kit: Kit, plan: SeedPlan): Promise<SeedRun> {
       await using client = new Crowd(lab.argv("c1", [crowd, "client", "eth0", BOX_IN, String(flows)]));
       await sleep(500); // the ends have to be there before the first asks for them
       const { client: ends, ...found } = await failOver(lab, kit, api, { plan, client });
-        console.error(
-          (await api.status()).counters.filter(({ packets }) => packets > 0).map(({ name, packets }) =>
-            `${name} ${packets}`
-          ).join(", "),
-        );
-      }
       const loopMaxUs = (await api.status()).plane.loopMaxUs;
       const seen = await server.last();
       const acks = Math.max(0, seen.acks - ends.sentAcks) + ends.acks;
