@@ -225,8 +225,9 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
     struct rm_flow *flow;
     v = rm_decide(table, &p->rules, &packet, hash, frame, p->now, false, &flow);
     if (__builtin_expect(may_end(&packet), 0)) guard_note(p, side, frame, &packet);
+    /* A box cannot be silent about a frame that waits. */
     if (follow_outer(p, side, frame, &packet, flow)) *waiting = flow;
-    if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
+    else if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
   } else if (packet.verdict == RM_PARSE_NEIGHBOUR) {
     neighbour_learn(p, side, frame, &packet);
     v.why = RM_WHY_NEIGHBOUR;

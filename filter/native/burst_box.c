@@ -25,6 +25,13 @@ static uint16_t sift_seeds(struct plane *p, uint32_t role, struct batch *b) {
   return n;
 }
 
+/* A box that hands over what the node played works. */
+static void take_seeds(struct plane *p, uint32_t role, struct batch *b) {
+  uint16_t all = b->n, left = sift_seeds(p, role, b);
+  if (left != all && (int)role_of_box(role) == serving(p)) note_out(p, role_side(role), (uint32_t)(all - left));
+  batch_now_are(b, left);
+}
+
 /* A frame out of a box that passes, with something to do. False: the guard holds it back. */
 static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16_t i, bool *alive) {
   uint32_t side = role_side(role);
@@ -95,7 +102,7 @@ static uint32_t dead_of(const struct batch *b) {
 static void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
   uint32_t side = role_side(role), box = role_of_box(role);
   bool serves = (int)box == serving(p);
-  if (seed_expected(p, box)) batch_now_are(b, sift_seeds(p, role, b));
+  if (seed_expected(p, box)) take_seeds(p, role, b);
   if (b->n == 0) return;
   if (fixup_any(p, side, box) || infer_expects(p, side)) fixup_from(p, role, b->frame, b->n);
   b->look.observed = true;
