@@ -219,6 +219,7 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
     v = rm_decide(table, &p->rules, &packet, hash, frame, p->now, false, &flow);
     if (__builtin_expect(may_end(&packet), 0)) guard_note(p, side, frame, &packet);
     if (follow_outer(p, side, frame, &packet, flow)) *waiting = flow;
+    match_carried(p, side, flow, RM_CARRIED_IN);
     if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
   } else if (packet.verdict == RM_PARSE_NEIGHBOUR) {
     neighbour_learn(p, side, frame, &packet);

@@ -283,6 +283,8 @@ void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const st
 /* A frame came out of a standby. */
 void match_shadow(struct plane *p, uint32_t role, const struct rte_mbuf *m);
 void match_tick(struct plane *p);
+/* A frame of this flow came from outside, or out of the box that serves: after a switch its first one each way takes the whole way. */
+void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which);
 
 /* seed.c. True: another worker is at it, and the frame has to wait for it (hold_frame). */
 bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow);
