@@ -1,7 +1,7 @@
 /** The bench of matches, small: what the node says of a failover comes true, where ports are kept and where they are not. */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
-import { matchRun } from "../../scripts/bench/match.ts";
+import { matchRun } from "../../scripts/bench/match_predict.ts";
 import { errorOf } from "../../scripts/bench/match_report.ts";
 import { Lifetime } from "../../scripts/lab/lifetime.ts";
 import { programs } from "../../scripts/lab/native.ts";
