@@ -28,6 +28,7 @@ import {
   PLANE,
   PROBE,
   REDUNDANT,
+  RESTORE,
   RULE,
   SWITCH,
   VOTES,
@@ -81,6 +82,7 @@ export interface Config {
   readonly probes: readonly Probe[];
   readonly grey: Values<typeof GREY>;
   readonly match: Values<typeof MATCH>;
+  readonly restore: Values<typeof RESTORE>;
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly drill: Values<typeof DRILL>;
   /** Names of the stages behind this one; stages.ts makes their configurations. */
@@ -189,6 +191,7 @@ function build(shape: Shape): Config {
     probes: elements(shape, "probe").map((path) => probeOf(section(shape, path, PROBE))),
     grey: section(shape, "grey", GREY),
     match: section(shape, "match", MATCH),
+    restore: section(shape, "restore", RESTORE),
     capture: captureOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
     stages: elements(shape, "stage").map((path) => String(shape.values.get(`${path}.name`))),

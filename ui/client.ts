@@ -12,6 +12,7 @@ import type {
   DrillSummary,
   EventView,
   FlowView,
+  MatchReport,
   NodeStatus,
   OrderResult,
   ProbeListing,
@@ -24,6 +25,7 @@ export interface RemoteNode {
     options: { limit: number; side?: string; text?: string; unlike?: boolean },
   ): Promise<readonly FlowView[]>;
   events(options: { after: number; limit: number }): Promise<readonly EventView[]>;
+  match(options: { history: boolean }): Promise<MatchReport>;
   probes(): Promise<ProbeListing>;
   /** A refusal of the node is a result that is not ok, never an error. */
   order(name: "switchover" | "failback", options: { force: boolean; box?: string }): Promise<OrderResult>;
@@ -77,6 +79,10 @@ export function connectNode(socket: string): RemoteNode {
     order: async (name, options) => carriedOut(await ask("POST", `/api/v1/${name}`, options), socket),
     member: async (change, box) => carriedOut(await ask("POST", `/api/v1/boxes/${change}`, { box }), socket),
     maintain: async (box, on) => carriedOut(await ask("POST", "/api/v1/boxes/maintain", { box, on }), socket),
+    match: async ({ history }) => {
+      const path = `/api/v1/match${history ? "?history=true" : ""}`;
+      return told(await ask("GET", path), socket) as unknown as MatchReport;
+    },
     probes: async () => told(await ask("GET", "/api/v1/probes"), socket) as unknown as ProbeListing,
     reload: async () => {
       const answer = await ask("POST", "/api/v1/reload");

@@ -18,7 +18,8 @@ import type {
   Role,
   WorkerView,
 } from "../appliance/view.ts";
-import { carried, compared } from "../appliance/match_view.ts";
+import { failbackText } from "./match_text.ts";
+import { compared, wouldLive } from "../appliance/failover/match.ts";
 import { bitRate, byteSize, count, duration, type Painter, percent, table, wallTime } from "./paint.ts";
 import { externalFacts } from "./text_external.ts";
 import { drawNode, duty } from "./picture.ts";
@@ -83,12 +84,8 @@ function matchFacts(match: MatchView): string {
     ...(dropped > 0 ? [`${count(dropped)} dropped`] : []),
     ...(unknown > 0 ? [`${count(unknown)} not compared`] : []),
   ];
-  const known = compared(match);
-  return [
-    `match ${percent(share!)}: would carry on ${count(carried(match))} of ${count(known)} flows`,
-    ...unlike,
-  ]
-    .join(", ");
+  const live = count(wouldLive(match)), known = count(compared(match));
+  return [`match ${percent(share!)}: would carry on ${live} of ${known} flows`, ...unlike].join(", ");
 }
 
 function facts(status: NodeStatus, nowMs: number): string[] {
@@ -109,6 +106,7 @@ function facts(status: NodeStatus, nowMs: number): string[] {
     if (box.match !== null && box.match.share !== null) rows.push(["", matchFacts(box.match)]);
     if (box.damping !== null) rows.push(["", dampingFacts(box.damping, nowMs)]);
   }
+  if (status.failback !== null) rows.push(["failback", failbackText(status.failback, nowMs)]);
   rows.push(...externalFacts(status.external, nowMs));
   const { upstream, downstream, slots } = status.flows;
   rows.push([
