@@ -26,7 +26,7 @@ function shareText(counts: MatchCounts): string {
 export function failbackText({ atMs, wait }: FailbackView, nowMs: number): string {
   if (wait === null) return `in ${duration(Math.max(0, atMs - nowMs))}`;
   const until = wait.goesAtMs === null ? "" : `; goes on in ${duration(Math.max(0, wait.goesAtMs - nowMs))}`;
-  return `failback waits: ${waitText(wait)}${until}`;
+  return `waits: ${waitText(wait)}${until}`;
 }
 
 function worstText(minute: MatchMinute | null, nowMs: number): string {

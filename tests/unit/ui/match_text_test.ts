@@ -49,11 +49,11 @@ Deno.test("failbackText() tells the time, or what is waited for and until when",
   assert.equal(failbackText({ atMs: NOW_MS + 43_000, wait: null }, NOW_MS), "in 43 s");
   assert.equal(
     failbackText({ atMs: NOW_MS, wait }, NOW_MS),
-    "failback waits: match 70.9 % of 230 (12 not compared), wants 95 %; goes on in 4 min",
+    "waits: match 70.9 % of 230 (12 not compared), wants 95 %; goes on in 4 min",
   );
   assert.equal(
     failbackText({ atMs: NOW_MS, wait: { ...wait, goesAtMs: null, unknown: 0 } }, NOW_MS),
-    "failback waits: match 70.9 % of 230, wants 95 %",
+    "waits: match 70.9 % of 230, wants 95 %",
   );
 });
 
