@@ -26,6 +26,7 @@ import {
   ofBoxes,
   reportCheck,
   reportFindings,
+  showMatch,
   showStatus,
   type Terminal,
   toJson,
@@ -61,9 +62,21 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
   }
 }
 
+/** Commands that only show what a node knows. */
+const VIEWS: Readonly<Record<string, typeof showStatus>> = {
+  status: showStatus,
+  flows: listFlows,
+  bfd: showBfd,
+  match: showMatch,
+  probe: listProbes,
+  events: listEvents,
+};
+
 function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   const { command, options } = invocation;
   const ask = (how: (node: RemoteNode) => Promise<Exit>) => withNode(invocation, terminal, how);
+  const show = VIEWS[command.name];
+  if (show !== undefined) return ask((node) => show(node, options, terminal));
   switch (command.name) {
     case "run":
       return run(invocation, terminal);
@@ -73,16 +86,6 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
       return check(invocation, terminal);
     case "doctor":
       return doctor(invocation, terminal);
-    case "status":
-      return ask((node) => showStatus(node, options, terminal));
-    case "flows":
-      return ask((node) => listFlows(node, options, terminal));
-    case "bfd":
-      return ask((node) => showBfd(node, options, terminal));
-    case "probe":
-      return ask((node) => listProbes(node, options, terminal));
-    case "events":
-      return ask((node) => listEvents(node, options, terminal));
     case "switchover":
     case "failback":
     case "reload": {

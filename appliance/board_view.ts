@@ -57,6 +57,8 @@ export interface Surroundings {
   /** Is the match of a box so bad that it was told? Absent: of none. */
   readonly unlike?: (box: Box) => boolean;
   readonly checks?: readonly CheckView[];
+  /** Of a failback by itself. */
+  readonly failback: NodeStatus["failback"];
   readonly external: NodeStatus["external"];
 }
 
@@ -196,6 +198,8 @@ function readOnce(board: Board, now: Now, around: Surroundings): NodeStatus {
     bfd: readBfd(board, now),
     switches: board.number("live.switches"),
     lastSwitch: around.lastSwitch,
+    // Control looks ten times a second, the path is of now.
+    failback: path === "primary" ? null : around.failback,
     lastDrill: around.lastDrill,
     external: around.external,
   };

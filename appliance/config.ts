@@ -28,6 +28,7 @@ import {
   PLANE,
   PROBE,
   REDUNDANT,
+  RESTORE,
   RULE,
   SEED,
   SWITCH,
@@ -83,6 +84,7 @@ export interface Config {
   readonly grey: Values<typeof GREY>;
   readonly match: Values<typeof MATCH>;
   readonly seed: Values<typeof SEED>;
+  readonly restore: Values<typeof RESTORE>;
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly drill: Values<typeof DRILL>;
   /** Names of the stages behind this one; stages.ts makes their configurations. */
@@ -192,6 +194,7 @@ function build(shape: Shape): Config {
     grey: section(shape, "grey", GREY),
     match: section(shape, "match", MATCH),
     seed: section(shape, "seed", SEED),
+    restore: section(shape, "restore", RESTORE),
     capture: captureOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
     stages: elements(shape, "stage").map((path) => String(shape.values.get(`${path}.name`))),

@@ -14,7 +14,7 @@ import { CHECK } from "./config_keys_check.ts";
 import { DAMPING, SILENCE, VOTES } from "./config_keys_votes.ts";
 import { SWITCH } from "./config_keys_external.ts";
 import { SWITCHING } from "./config_keys_switching.ts";
-import { MATCH } from "./config_keys_match.ts";
+import { MATCH, RESTORE } from "./config_keys_match.ts";
 import { SEED } from "./config_keys_seed.ts";
 import { GREY, PROBE } from "./config_keys_probe.ts";
 import { KINDS, PORTS, REDUNDANT, STAGE } from "./config_keys_ports.ts";
@@ -258,7 +258,7 @@ export const FAILOVER = {
   ...SWITCHING,
 } as const satisfies Keys;
 
-export { BFD, CAPTURE, CHECK, DAMPING, DRILL, GREY, MATCH, PROBE, SEED, SWITCH, VOTES };
+export { BFD, CAPTURE, CHECK, DAMPING, DRILL, GREY, MATCH, PROBE, RESTORE, SEED, SWITCH, VOTES };
 
 export const API = {
   socket: {
@@ -342,6 +342,7 @@ export const SECTIONS: readonly Section[] = [
   section("grey", GREY, "Loss, delay and repetition of real traffic through the serving box."),
   section("match", MATCH, "How many of the live connections each standby would carry on."),
   section("seed", SEED, "Connections that the node plays into boxes, for rules that say `seed`."),
+  section("restore", RESTORE, "What has to be so before traffic goes back by itself, besides `[failover]`."),
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
   section("drill", DRILL, "Canaries: connections of the node's own through the box that does not serve."),
   section("api", API, "The local API that the command line uses."),

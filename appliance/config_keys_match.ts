@@ -1,4 +1,4 @@
-/** The keys of [match], a part of the table in config_keys.ts. */
+/** The keys of [match] and [restore], a part of the table in config_keys.ts. */
 import type { Keys } from "./config_key.ts";
 
 export const MATCH = {
@@ -32,5 +32,33 @@ export const MATCH = {
     max: 3_600_000,
     default: 500,
     help: "It has to last so long, either way.",
+  },
+} as const satisfies Keys;
+
+export const RESTORE = {
+  match_min: {
+    type: "integer",
+    min: 1,
+    max: 100,
+    zero: "off",
+    default: 95,
+    help:
+      "Percent of the live flows compared that the primary has to carry on before traffic goes back to it by itself. " +
+      "It is warmed by copies and seeds meanwhile. With fewer than `match.flows_min` flows nothing is waited for; with " +
+      "fewer compared, but more alive, it is.",
+  },
+  match_wait_s: {
+    type: "integer",
+    min: 1,
+    max: 604_800,
+    default: 600,
+    help: "How long that is waited for, from when the traffic could go back otherwise.",
+  },
+  match_overdue: {
+    type: "choice",
+    choices: ["go", "stay"],
+    default: "go",
+    help:
+      "What happens then: `go` goes back all the same, `stay` waits on until the match is good. Either is an event.",
   },
 } as const satisfies Keys;

@@ -11,6 +11,8 @@ import { readDetectors } from "./detector_view.ts";
 import { type DrillReport, type SignedReport, signReport } from "./drill_report.ts";
 import { type DrillMeans, type DrillOutcome, runDrill, SNAP_BYTES_MIN } from "./drill_run.ts";
 import { drillKeyPath, drillsPath } from "./paths.ts";
+import { lossOf } from "./failover/match.ts";
+import { readMatch } from "./match_view.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
 import type { Box, DrillAnswer, DrillControl, DrillSummary } from "./view.ts";
@@ -83,7 +85,7 @@ export class Drills implements DrillControl {
     const serves = readPath(board) === box;
     const { ok, text } = serves
       ? { ok: false, text: `the ${box} began to serve meanwhile, so the canaries prove nothing` }
-      : judgeDrill(outcome);
+      : withLoss(judgeDrill(outcome), lossOf(readMatch(board, i), config.match).text);
     const report: DrillReport = {
       ...{ node: config.node.name, version: VERSION, box, ok, text },
       startedMs: started.wallMs,
@@ -151,6 +153,11 @@ export function judgeDrill({ canaries, fault }: DrillOutcome): { ok: boolean; te
     ok: false,
     text: `${bad.length} of ${canaries.length} canaries failed; ${bad[0]!.name}: ${bad[0]!.text}`,
   };
+}
+
+/** A drill moves no traffic; what a switch would cost at that moment is told with it. */
+function withLoss({ ok, text }: { ok: boolean; text: string }, loss: string): { ok: boolean; text: string } {
+  return { ok, text: loss === "" ? text : `${text}; a switch now would ${loss}` };
 }
 
 function summary({ box, ok, text, startedMs }: DrillReport): DrillSummary {

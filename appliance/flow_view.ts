@@ -3,59 +3,31 @@
  */
 import type { Board } from "../filter/board.ts";
 import { AGE } from "../filter/names.ts";
-import { address } from "./address.ts";
 import type { Now } from "./board_view.ts";
-import { readTwins, type TwinView } from "./match_view.ts";
-import type { FlowView } from "./view.ts";
+import { flowEnds, flowPeer, flowProtocol, flowRule, isUsed, type Place, placeBase } from "./flow_entry.ts";
+import { readTwins } from "./match_view.ts";
+import type { FlowView, TwinView } from "./view.ts";
 
 const NS_PER_MS = 1e6;
 const rounded = (value: number) => Math.round(value * 1000) / 1000;
-
-/** Names of IP protocols as people write them. */
-export const PROTOCOL: Readonly<Record<number, string>> = {
-  1: "icmp",
-  6: "tcp",
-  17: "udp",
-  58: "icmpv6",
-  132: "sctp",
-};
 const SIDES = ["upstream", "downstream"] as const;
-const NO_FLOW = 0xffffffff;
-const USED = 1;
-
-interface Place {
-  readonly side: number;
-  readonly slot: number;
-}
-
-function entryBase(board: Board, { side, slot }: Place): number {
-  return board.number("header.flow_offset", side) + slot * board.number("header.flow_bytes");
-}
-
-function ends(board: Board, base: number): { outer: string; inner: string; dir: number } {
-  const dir = board.number("flow.outer_dir", 0, base) & 1;
-  const end = (i: number) => address(board.bytes("flow.addr", i, base), board.number("flow.port", i, base));
-  return { outer: end(dir), inner: end(1 - dir), dir };
-}
 
 /** The verdicts stand with the entry of the side where the box hands over the opening. */
-function standbysOf(board: Board, at: Place, peer: number): readonly TwinView[] {
+function standbysOf(board: Board, at: Place, peer: Place | null): readonly TwinView[] {
   const own = readTwins(board, at);
-  return own.length > 0 || peer === NO_FLOW ? own : readTwins(board, { side: 1 - at.side, slot: peer });
+  return own.length > 0 || peer === null ? own : readTwins(board, peer);
 }
 
 function readFlow(board: Board, at: Place, now: Now): FlowView {
-  const base = entryBase(board, at);
-  const { outer, inner, dir } = ends(board, base);
+  const base = placeBase(board, at);
+  const { outer, inner, dir } = flowEnds(board, base);
   const half = (member: string, i: number) => board.number(`flow.half.${member}`, i, base);
   const pair = (member: string): [number, number] => [half(member, dir), half(member, 1 - dir)];
-  const proto = board.number("flow.proto", 0, base);
-  const rule = board.number("flow.rule", 0, base);
-  const peer = board.number("flow.peer", 0, base);
-  const binding = peer === NO_FLOW ? null : ends(board, entryBase(board, { side: 1 - at.side, slot: peer }));
+  const peer = flowPeer(board, at, base);
+  const binding = peer === null ? null : flowEnds(board, placeBase(board, peer));
   return {
     side: SIDES[at.side]!,
-    protocol: PROTOCOL[proto] ?? `ip-${proto}`,
+    protocol: flowProtocol(board, base),
     outer,
     inner,
     vlan: board.number("flow.vlan", 0, base),
@@ -64,7 +36,7 @@ function readFlow(board: Board, at: Place, now: Now): FlowView {
     packets: pair("packets"),
     bytes: pair("bytes"),
     mirrored: half("mirrored", 0) + half("mirrored", 1),
-    rule: rule === 0xff ? "" : board.text("rule.name", rule),
+    rule: flowRule(board, base),
     binding: binding === null ? "" : `${binding.inner} - ${binding.outer}`,
     standbys: standbysOf(board, at, peer),
   };
@@ -86,8 +58,8 @@ export function readFlows(board: Board, query: FlowQuery, now: Now): FlowView[] 
   for (const [side, name] of SIDES.entries()) {
     if (query.side !== undefined && query.side !== name) continue;
     for (let slot = 0; slot < slots; slot++) {
-      const base = entryBase(board, { side, slot });
-      if ((board.number("flow.flags", 0, base) & USED) === 0) continue;
+      const base = placeBase(board, { side, slot });
+      if (!isUsed(board, base)) continue;
       const bytes = board.number("flow.half.bytes", 0, base) + board.number("flow.half.bytes", 1, base);
       found.push({ at: { side, slot }, bytes });
     }

@@ -1,10 +1,10 @@
 /**
  * The journal: what happened, kept in memory for the API and on disk for the day after.
  *
- * One JSON object a line, bounded by two files of a megabyte. A disk that does not take it is told once and costs
- * nothing else: events stay in memory and forwarding does not know about it.
+ * A disk that does not take it is told once and costs nothing else: events stay in memory and forwarding does not know
+ * about it.
  */
-import { reasonOf } from "./reason.ts";
+import { LineFile } from "./line_file.ts";
 import type { EventView } from "./view.ts";
 
 const KEEP = 2000;
@@ -20,42 +20,21 @@ export interface JournalOptions {
 
 export class Journal {
   readonly #options: JournalOptions;
-  #events: EventView[] = [];
-  #sequence = 0;
-  #failing = false;
-  /** The file ends in the middle of a line: the next one must not become part of it. */
-  #cut = false;
+  readonly #file: LineFile;
+  #events: EventView[];
+  #sequence: number;
 
   constructor(options: JournalOptions) {
     this.#options = options;
-    this.#load();
-  }
-
-  #load(): void {
-    const older = this.#read(`${this.#options.path}.1`), text = this.#read(this.#options.path);
-    for (const line of `${older}\n${text}`.split("\n")) {
-      const event = parseLine(line);
-      if (event !== null) this.#events.push(event);
-    }
-    this.#events = this.#events.slice(-KEEP);
+    const { path, complain } = options;
+    this.#file = new LineFile({
+      path,
+      bytesMax: FILE_BYTES_MAX,
+      complain: (reason) => complain(`Cannot write the journal ${path}: ${reason}`),
+    });
+    // A line that was cut is the last one, and its event is on the board too.
+    this.#events = this.#file.load().filter(isEvent).slice(-KEEP);
     this.#sequence = this.#events.at(-1)?.sequence ?? 0;
-    this.#cut = text !== "" && !text.endsWith("\n");
-  }
-
-  #read(path: string): string {
-    try {
-      return Deno.readTextFileSync(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) this.#complain(error);
-      return "";
-    }
-  }
-
-  #complain(error: unknown): void {
-    if (!this.#failing) {
-      this.#options.complain(`Cannot write the journal ${this.#options.path}: ${reasonOf(error)}`);
-    }
-    this.#failing = true;
   }
 
   /** Keep an event under the journal's own sequence, which goes on over restarts. */
@@ -63,21 +42,8 @@ export class Journal {
     const kept = { ...event, sequence: ++this.#sequence };
     this.#events.push(kept);
     if (this.#events.length > KEEP) this.#events.shift();
-    this.#write(`${JSON.stringify(kept)}\n`);
+    this.#file.append(kept);
     this.#options.tell(kept);
-  }
-
-  #write(line: string): void {
-    const { path } = this.#options;
-    try {
-      const size = sizeOf(path);
-      if (size + line.length > FILE_BYTES_MAX) Deno.renameSync(path, `${path}.1`);
-      Deno.writeTextFileSync(path, this.#cut ? `\n${line}` : line, { append: true, mode: 0o640 });
-      this.#failing = this.#cut = false;
-    } catch (error) {
-      this.#cut = true; // of a full disk, some of it may have got there
-      this.#complain(error);
-    }
   }
 
   /** Events above a sequence, oldest first. */
@@ -103,22 +69,6 @@ export class Journal {
   }
 }
 
-function sizeOf(path: string): number {
-  try {
-    return Deno.statSync(path).size;
-  } catch {
-    return 0; // not there yet
-  }
-}
-
-/** A line that was cut by a power failure is skipped: it is the last one, and its event is on the board too. */
-function parseLine(line: string): EventView | null {
-  if (line === "") return null;
-  try {
-    const value: unknown = JSON.parse(line);
-    const fits = typeof value === "object" && value !== null && "sequence" in value && "kind" in value;
-    return fits ? value as EventView : null;
-  } catch {
-    return null;
-  }
+function isEvent(value: object): value is EventView {
+  return "sequence" in value && "kind" in value;
 }

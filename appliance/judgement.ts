@@ -11,16 +11,18 @@ import type { Checks } from "./checks.ts";
 import type { Config } from "./config.ts";
 import { checkDetail } from "./detector_view.ts";
 import { Flaps } from "./failover/flaps.ts";
-import { judgePoint, POINT_START, pointOf, type PointState } from "./failover/point.ts";
-import { MatchAlarms } from "./match_alarms.ts";
+import { gateOf, waitText } from "./failover/gate.ts";
+import { compared, wouldLive } from "./failover/match.ts";
+import { judgePoint, POINT_START, pointOf, type PointState, type PointVerdict } from "./failover/point.ts";
+import { matchEvent } from "./match_alarms.ts";
+import { readMatch } from "./match_view.ts";
+import { MatchWatch, type MatchWatchOptions } from "./match_watch.ts";
 import { dampingEvent } from "./node_views.ts";
 import { Resyncs } from "./resyncs.ts";
-import type { EventView, Path } from "./view.ts";
+import type { EventView, FailbackView, Path } from "./view.ts";
 
 export interface Seen {
-  readonly config: Config["failover"];
-  readonly match: Config["match"];
-  readonly seed: Config["seed"];
+  readonly config: Pick<Config, "failover" | "match" | "restore" | "seed">;
   readonly checks: ReturnType<Checks["boxes"]>;
   /** The traffic is where it is by an order, not by reflex. */
   readonly ordered: boolean;
@@ -29,43 +31,71 @@ export interface Seen {
 
 export class Judgement {
   readonly flaps = new Flaps();
-  readonly matches: MatchAlarms;
+  readonly matches: MatchWatch;
   readonly #resyncs: Resyncs;
   readonly #tell: (event: EventView) => void;
   #point: PointState = POINT_START;
+  #failback: FailbackView | null = null;
+  /** What was told of the gate last. */
+  #gate: "open" | "waits" | "overdue" = "open";
 
-  constructor(tell: (event: EventView) => void) {
-    this.#tell = tell;
-    this.matches = new MatchAlarms(tell);
-    this.#resyncs = new Resyncs(tell);
+  constructor(options: MatchWatchOptions) {
+    this.#tell = options.tell;
+    this.matches = new MatchWatch(options);
+    this.#resyncs = new Resyncs(options.tell);
+  }
+
+  /** When traffic goes back by itself, and what that waits for. */
+  get failback(): FailbackView | null {
+    return this.#failback;
   }
 
   /** @returns a path to order now; null: leave things as they are */
   look(board: Board, seen: Seen): Path | null {
-    const { config, now } = seen;
+    const { config: { failover, match, restore, seed }, now } = seen;
     this.#damp(board, seen);
     tellChecks(board, seen);
-    this.matches.look(board, seen.match, now);
-    this.#resyncs.look(board, seen.seed, now);
+    this.matches.look(board, match, now);
+    this.#resyncs.look(board, seed, now);
     const alive = (i: number) => board.number("box.alive", i) === 1;
+    const counts = readMatch(board, BOXES.indexOf("primary"));
     const verdict = judgePoint(
       this.#point,
       {
         path: readPath(board),
         alive: { primary: alive(0), redundant: alive(1) },
         primaryDownNs: board.number("box.down_ns", 0),
-        suppressedUntilMs: this.flaps.reuseAtMs("primary", config.damping),
+        suppressedUntilMs: this.flaps.reuseAtMs("primary", failover.damping),
         ordered: seen.ordered,
+        match: { known: compared(counts), live: wouldLive(counts), unknown: counts.unknown },
       },
-      pointOf(config),
+      { ...pointOf(failover), gate: gateOf(restore, match) },
       now.wallMs,
     );
     this.#point = verdict.state;
+    this.#failback = verdict.failback;
+    this.#tellGate(board, verdict, now);
     return verdict.order;
   }
 
+  /** That the way back is waited for is told once, and so is that it was for long. */
+  #tellGate(board: Board, { failback, overdue }: PointVerdict, now: Now): void {
+    const wait = failback?.wait ?? null;
+    const gate = overdue ? "overdue" : wait === null ? "open" : "waits";
+    const before = this.#gate;
+    this.#gate = gate;
+    if (gate === before || gate === "open") return;
+    const text = gate === "waits"
+      ? `failback waits: ${waitText(wait!)}`
+      : wait === null
+      ? "failback goes on although the primary would not carry on enough flows: the wait is over"
+      : `failback has waited for long, and goes on waiting: ${waitText(wait)}`;
+    const boot = board.big("header.boot");
+    this.#tell(matchEvent({ box: "primary", cause: gate, text, boot, now }));
+  }
+
   /** Suppression begins with a death and ends by itself: both are told. */
-  #damp(board: Board, { config: { damping }, now }: Seen): void {
+  #damp(board: Board, { config: { failover: { damping } }, now }: Seen): void {
     const told = BOXES.map((_, i) => board.number("command.suppressed", i) === 1);
     this.flaps.look(damping, now.wallMs);
     const suppressed = BOXES.map((box) => this.flaps.suppressed(box));

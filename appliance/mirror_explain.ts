@@ -8,7 +8,7 @@ import type { CoreResult } from "../filter/core.ts";
 import { NATURE, type Why } from "../filter/names.ts";
 import type { FilterRule } from "../filter/rule.ts";
 import { address } from "./address.ts";
-import { PROTOCOL } from "./flow_view.ts";
+import { PROTOCOL } from "./flow_entry.ts";
 import { wireBytes } from "./mirror_link.ts";
 import type { Passed } from "./mirror_pass.ts";
 

@@ -18,7 +18,10 @@ import { Drills } from "./drills.ts";
 import { Checks } from "./checks.ts";
 import { type Config, describeProblem, parseConfig } from "./config.ts";
 import { matchFault } from "./config_match.ts";
-import { Judgement } from "./judgement.ts";
+import { CpuShares } from "./cpu_shares.ts";
+import { makeDirectory } from "./directories.ts";
+import type { Judgement } from "./judgement.ts";
+import { openJudgement } from "./judgement_open.ts";
 import { Journal } from "./journal.ts";
 import { addedRoles, nodeFixed, planeFixed, portKey } from "./config_fixed.ts";
 import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
@@ -46,6 +49,7 @@ import type {
   Box,
   EventView,
   FlowView,
+  MatchReport,
   NodeControl,
   NodeStatus,
   OrderResult,
@@ -84,7 +88,7 @@ export class Node implements NodeControl {
   #bfdKeys: BfdKeys;
   readonly #judgement: Judgement;
   readonly #checks: Checks;
-  #cpu: { ns: readonly number[]; atNs: number; shares: readonly number[] } = { ns: [], atNs: 0, shares: [] };
+  readonly #cpu = new CpuShares();
   #reviving = false;
 
   constructor(options: NodeOptions) {
@@ -96,7 +100,10 @@ export class Node implements NodeControl {
     makeDirectory(config.node.stateDirectory);
     this.#native = openNative();
     this.#keeper = new PlaneKeeper({ native: this.#native, config, log: (text) => this.say("info", text) });
-    this.#judgement = new Judgement((event) => this.#journal.add(event));
+    this.#judgement = openJudgement(config, {
+      tell: (event) => this.#journal.add(event),
+      complain: (text) => this.say("error", text),
+    });
     this.#journal = new Journal({
       path: journalPath(config),
       tell: (event) => {
@@ -183,7 +190,8 @@ export class Node implements NodeControl {
     for (let tick = 0; !signal.aborted; tick++) {
       this.#takeEvents();
       if (tick % JUDGE_EVERY === 0) {
-        this.#measureCpu();
+        const board = this.#keeper.map?.board;
+        if (board !== undefined) this.#cpu.look(board, this.#now().monoNs);
         if (this.#keeper.died()) await this.#revive(signal);
         else this.#judge();
       }
@@ -236,7 +244,7 @@ export class Node implements NodeControl {
     if (board.number("live.event_sequence") === read) return;
     const events = readEvents(board, read);
     const fresh = events.filter((event) => !this.#journal.has(event));
-    for (const event of fresh) this.#journal.add(this.#judgement.matches.withMatch(event));
+    for (const event of fresh) this.#journal.add(this.#judgement.matches.withMatch(board, event));
     if (events.some(({ kind }) => kind === "switch")) this.#remember(readPath(board));
     const last = events.at(-1);
     if (last !== undefined) board.setNumber("live.event_read", last.sequence);
@@ -250,24 +258,11 @@ export class Node implements NodeControl {
     }
   }
 
-  #measureCpu(): void {
-    const board = this.#keeper.map?.board;
-    if (board === undefined) return;
-    const atNs = Number(this.#native.monoNs()), before = this.#cpu;
-    if (atNs - before.atNs < 500e6) return;
-    const workers = board.number("live.workers");
-    const ns = Array.from({ length: workers }, (_, i) => board.number("worker.cpu_ns", i));
-    const share = (now: number, then = now) => Math.min(1, Math.max(0, now - then) / (atNs - before.atNs));
-    this.#cpu = { ns, atNs, shares: ns.map((now, i) => share(now, before.ns[i])) };
-  }
-
   #judge(): void {
     const board = this.#keeper.map?.board;
     if (board === undefined) return;
     const order = this.#judgement.look(board, {
-      config: this.#config.failover,
-      match: this.#config.match,
-      seed: this.#config.seed,
+      config: this.#config,
       checks: this.#checks.boxes(),
       ordered: this.#journal.lastSwitch()?.cause === "order",
       now: this.#now(),
@@ -305,7 +300,8 @@ export class Node implements NodeControl {
       lastDrill: this.drills.last,
       checks: this.#checks.views(),
       checkReason: (box: Box) => this.#checks.boxes().get(box)?.reason ?? null,
-      unlike: (box: Box) => this.#judgement.matches.has(box),
+      failback: this.#judgement.failback,
+      unlike: (box: Box) => this.#judgement.matches.alarms.has(box),
       damping: (box: Box) => this.#judgement.flaps.view(box, this.#config.failover.damping),
       external: this.externals.views(),
     };
@@ -317,6 +313,12 @@ export class Node implements NodeControl {
   flows(query: FlowQuery): readonly FlowView[] {
     const board = this.#keeper.map?.board;
     return board === undefined ? [] : readFlows(board, query, this.#now());
+  }
+
+  match({ history }: { history: boolean }): MatchReport {
+    const rules = this.#config.match, { failback, matches } = this.#judgement;
+    const given = { history, rules, nowMs: this.#now().wallMs };
+    return { ...matches.report(this.#keeper.map?.board ?? null, given), drill: this.drills.last, failback };
   }
 
   events({ after, limit }: { after: number; limit: number }): readonly EventView[] {
@@ -387,13 +389,5 @@ export class Node implements NodeControl {
       return { ok: true, text: "the new configuration is in force" };
     }
     return refusal("the plane did not take over the rules in time");
-  }
-}
-
-function makeDirectory(path: string): void {
-  try {
-    Deno.mkdirSync(path, { recursive: true, mode: 0o750 });
-  } catch (cause) {
-    throw new Error(`Cannot make the directory ${path}: ${reasonOf(cause)}`, { cause });
   }
 }

@@ -63,7 +63,7 @@ export function externalEvent(told: Told, boot: bigint, now: Now): EventView {
 /** How loud an event is in the log. */
 export function levelOf({ kind, cause }: EventView): "info" | "warn" {
   const isTrouble = kind === "external" && cause !== "connected" && cause !== "start";
-  return kind === "switch" || isTrouble || cause === "unlike" ? "warn" : "info";
+  return kind === "switch" || isTrouble || cause === "unlike" || cause === "overdue" ? "warn" : "info";
 }
 
 /** What ails an external switch ails the node: never green then, and red where a switch passes its boxes by. */
@@ -107,6 +107,7 @@ export function absentStatus(around: Surroundings, nowMs: number): NodeStatus {
     bfd: { sessions: [], discards: [] },
     switches: 0,
     lastSwitch: around.lastSwitch,
+    failback: null,
     lastDrill: around.lastDrill,
     external: around.external,
   };

@@ -16,6 +16,7 @@ import {
 } from "./board_command.ts";
 import { readPath } from "./board_view.ts";
 import type { BoxConfig, Config } from "./config.ts";
+import { lossOf } from "./failover/match.ts";
 import { readLeft, writeLeft } from "./members.ts";
 import { type Box, BOXES, type BoxView, type NodeStatus, type OrderResult, type Path } from "./view.ts";
 
@@ -80,12 +81,22 @@ export class Orders {
         refuse(path, `the ${box} is not known to be alive: ${view.reason} (--force moves anyway)`),
       );
     }
+    const loss = lossOf(path === box ? null : view?.match ?? null, this.#means.config().match);
+    if (loss.tooMany && !force) {
+      return Promise.resolve(refuse(path, `the ${box} would ${loss.text} (--force moves anyway)`));
+    }
     const unmoved = this.#means.external(box, force);
     if (unmoved !== null) return Promise.resolve(refuse(path, `${unmoved} (--force moves anyway)`));
     if (path === box) {
       return Promise.resolve({ ok: true, path, text: `the ${box} serves already`, tookUs: null });
     }
-    return this.order(box, force);
+    return this.#moveWith(loss.text, box, force);
+  }
+
+  /** What is lost by it is told with the result. */
+  async #moveWith(loss: string, box: Box, force: boolean): Promise<OrderResult> {
+    const result = await this.order(box, force);
+    return result.ok && loss !== "" ? { ...result, text: `${result.text}; expected to ${loss}` } : result;
   }
 
   #spare(path: Path, views: readonly BoxView[]): Box {
@@ -142,7 +153,9 @@ export class Orders {
       return refuse(box, `the ${box} serves, and no other box is alive and warm to relieve it`);
     }
     const moved = await this.moveTo(relief, false);
-    if (!moved.ok) return moved;
+    if (!moved.ok) {
+      return { ...moved, text: `${moved.text}, by \`remediate switchover ${relief} --force\`` };
+    }
     const left = await this.member(word, false);
     return { ...left, text: `${moved.text}; ${left.text}`, tookUs: moved.tookUs };
   }

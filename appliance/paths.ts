@@ -47,6 +47,11 @@ export function journalPath(config: Config): string {
   return `${config.node.stateDirectory}/events.jsonl`;
 }
 
+/** The history of matches, and proofs of them, one JSON object a line. */
+export function matchPath(config: Config): string {
+  return `${config.node.stateDirectory}/match.jsonl`;
+}
+
 /** Which boxes have left. */
 export function membersPath(config: Config): string {
   return `${config.node.stateDirectory}/boxes.json`;

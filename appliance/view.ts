@@ -5,9 +5,10 @@
  * since the start of the plane. A view carries `freshMs`: older than a second means control has lost sight
  * of the plane, and whatever it shows is history, not state.
  */
-import { BOX, type Cause, type Detector, type EventKind, PATH, ROLE } from "../filter/names.ts";
+import { BOX, type Cause, type Detector, type EventKind, MATCH_CLASS, PATH, ROLE } from "../filter/names.ts";
 
 import type { SignedReport } from "./drill_report.ts";
+import type { FailbackView, MatchReport, MatchView, TwinView } from "./view_match.ts";
 import type {
   BfdView,
   CheckView,
@@ -18,9 +19,10 @@ import type {
 } from "./view_detectors.ts";
 
 /** All there may be: a node has the first so many of them, with as many boxes. */
-export { BOX as BOXES, PATH as PATHS, ROLE as ALL_ROLES };
+export { BOX as BOXES, MATCH_CLASS as MATCH_CLASSES, PATH as PATHS, ROLE as ALL_ROLES };
 export type { Detector };
 export type * from "./view_detectors.ts";
+export type * from "./view_match.ts";
 export type Role = (typeof ROLE)[number];
 /** The ports that every node has. */
 export const ROLES = [
@@ -80,24 +82,6 @@ export interface WorkerView {
   readonly txPackets: number;
 }
 
-/** What a standby made of the openings of live connections, held against what the serving box made of them. */
-export interface MatchView {
-  /** It made the same of them. */
-  readonly equal: number;
-  /** It gave them another binding. */
-  readonly different: number;
-  /** Of the different ones, those that would be translated for it. */
-  readonly followed: number;
-  /** It got a copy of the opening and handed nothing over. */
-  readonly dropped: number;
-  /** Not compared: older than the node, of a protocol of which nothing can be told, or not copied. */
-  readonly unknown: number;
-  /** Of those compared, how many it would carry on, 0..1; null: there are none. */
-  readonly share: number | null;
-  /** It has been so bad that it was told (`[match]`). */
-  readonly alarm: boolean;
-}
-
 /** Seeds for all live connections into one box. */
 export interface ResyncView {
   readonly running: boolean;
@@ -115,14 +99,6 @@ export interface ResyncView {
   /** They ended meanwhile, or their other half is not known. */
   readonly gone: number;
   readonly tookMs: number;
-}
-
-/** What one standby made of one connection. */
-export interface TwinView {
-  readonly box: Box;
-  readonly verdict: "equal" | "different" | "dropped";
-  /** Of a different one, its own: who sends, then who it is for. Empty: not known any more. */
-  readonly binding: string;
 }
 
 export interface BoxView {
@@ -195,6 +171,8 @@ export interface NodeStatus {
   readonly bfd: BfdView;
   readonly switches: number;
   readonly lastSwitch: EventView | null;
+  /** Of a failback by itself; null: none is to come. */
+  readonly failback: FailbackView | null;
   readonly lastDrill: DrillSummary | null;
   readonly external: readonly ExternalSwitchView[];
 }
@@ -215,6 +193,9 @@ export interface EventView {
     | "alike"
     | "resync"
     | "resynced"
+    | "waits"
+    | "overdue"
+    | "proof"
     // Of external switches:
     | "connected"
     | "lost"
@@ -362,6 +343,8 @@ export interface NodeControl {
   maintain(options: { box: string; on: boolean }): Promise<OrderResult>;
   /** Validates and takes over a changed configuration; problems leave the old one in force. */
   reload(): Promise<{ ok: boolean; text: string }>;
+  /** What standbys would carry on, what was proven, and why not; `history`: with a row for each minute. */
+  match(options: { history: boolean }): MatchReport;
   /** Probes through the boxes, and what real traffic shows. */
   probes(): ProbeListing;
   readonly captures: CaptureControl;

@@ -162,6 +162,8 @@ export const BFD_DISCARD = [
 ] as const;
 /** Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to one. */
 export const TAP = ["copy", "in", "out"] as const;
+/** Connections as the match counts them. */
+export const MATCH_CLASS = ["tcp", "udp", "other"] as const;
 /** Frames of the node's own through the boxes. */
 export const PROBE_KIND = ["icmp", "udp", "tcp", "raw"] as const;
 /** What is to become of them. */
@@ -230,7 +232,7 @@ export const LIMIT = {
 } as const;
 /** Beginning of the capture file, "RMXC". */
 export const CAPTURE_MAGIC = 0x43584d52;
-export const ABI_VERSION = 6;
+export const ABI_VERSION = 7;
 /** Of one entry of a flow table. */
 export const FLOW_BYTES = 192;
 /** "No flow" in `peer`, and "no rule" in `rule`. */

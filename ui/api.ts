@@ -36,6 +36,7 @@ const ROUTES: Readonly<Record<string, "GET" | "POST">> = {
   "/api/v1/status": "GET",
   "/api/v1/flows": "GET",
   "/api/v1/events": "GET",
+  "/api/v1/match": "GET",
   "/api/v1/probes": "GET",
   "/api/v1/capture": "GET",
   "/api/v1/capture/kept": "GET",
@@ -80,6 +81,9 @@ export function makeApi(control: NodeControl): Hono {
     const after = integer(given, "after", { min: 0, max: Number.MAX_SAFE_INTEGER, or: 0 });
     const limit = integer(given, "limit", { min: 1, max: LIMIT_MAX, or: 100 });
     return c.json({ events: control.events({ after, limit }) });
+  });
+  app.get("/api/v1/match", (c) => {
+    return c.json(control.match({ history: flagOf(query(c, ["history"]), "history") }));
   });
   app.get("/api/v1/probes", (c) => {
     query(c, []);

@@ -10,6 +10,7 @@ import { LIMIT_MAX } from "./api.ts";
 import type { Invocation, Options } from "./arguments.ts";
 import { NodeSilentError, type RemoteNode } from "./client.ts";
 import { EXIT, type Exit } from "./commands.ts";
+import { renderMatch } from "./match_text.ts";
 import { type Painter, painter } from "./paint.ts";
 import { renderProbes } from "./probe_text.ts";
 import { ratesBetween, renderBoxes, renderEvents, renderStatus } from "./text.ts";
@@ -152,6 +153,13 @@ export async function resync(node: RemoteNode, options: Options, terminal: Termi
   if (result.ok) terminal.out(`${result.text}\n`);
   else terminal.err(`Cannot ${stop ? "stop the resync" : "resync"}: ${result.text}\n`);
   return result.ok ? EXIT.ok : EXIT.failed;
+}
+
+export async function showMatch(node: RemoteNode, options: Options, terminal: Terminal): Promise<Exit> {
+  const history = options.flag("history");
+  const report = await node.match({ history });
+  terminal.out(options.flag("json") ? toJson(report) : renderMatch(report, terminal.now(), history));
+  return report.standbys.some(({ now }) => now.alarm) ? EXIT.degraded : EXIT.ok;
 }
 
 export async function listProbes(node: RemoteNode, options: Options, terminal: Terminal): Promise<Exit> {

@@ -12,6 +12,7 @@ import type {
   DrillSummary,
   EventView,
   FlowView,
+  MatchReport,
   NodeStatus,
   OrderResult,
   ProbeListing,
@@ -24,6 +25,7 @@ export interface RemoteNode {
     options: { limit: number; side?: string; text?: string; unlike?: boolean },
   ): Promise<readonly FlowView[]>;
   events(options: { after: number; limit: number }): Promise<readonly EventView[]>;
+  match(options: { history: boolean }): Promise<MatchReport>;
   probes(): Promise<ProbeListing>;
   /** A refusal of the node is a result that is not ok, never an error. */
   order(name: "switchover" | "failback", options: { force: boolean; box?: string }): Promise<OrderResult>;
@@ -79,6 +81,10 @@ export function connectNode(socket: string): RemoteNode {
     member: async (change, box) => carriedOut(await ask("POST", `/api/v1/boxes/${change}`, { box }), socket),
     maintain: async (box, on) => carriedOut(await ask("POST", "/api/v1/boxes/maintain", { box, on }), socket),
     resync: async (options) => carriedOut(await ask("POST", "/api/v1/boxes/resync", options), socket),
+    match: async ({ history }) => {
+      const path = `/api/v1/match${history ? "?history=true" : ""}`;
+      return told(await ask("GET", path), socket) as unknown as MatchReport;
+    },
     probes: async () => told(await ask("GET", "/api/v1/probes"), socket) as unknown as ProbeListing,
     reload: async () => {
       const answer = await ask("POST", "/api/v1/reload");

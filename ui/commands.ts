@@ -8,6 +8,7 @@
 import { boxCommands } from "./commands_box.ts";
 import { captureCommands } from "./commands_capture.ts";
 import { drillCommands } from "./commands_drill.ts";
+import { matchCommand } from "./commands_match.ts";
 import { probeCommand } from "./commands_probe.ts";
 import { EXPORT_FORMATS } from "../filter/export.ts";
 import { PRESETS } from "../filter/rule.ts";
@@ -83,7 +84,10 @@ const STAGE: Option = {
     "The stage of the chain to talk to. Without it the first; of text `status`, `box list` and `reload` all.",
 };
 const REMOTE = [CONFIG, SOCKET, STAGE];
-const FORCE: Option = { name: "force", help: "Do it although the other box is not known to be alive." };
+const FORCE: Option = {
+  name: "force",
+  help: "Do it although the other box is not known to be alive, or would not carry on enough of the flows.",
+};
 const INPUT = { 2: "bad arguments" } as const;
 const POLICY: readonly Option[] = [
   {
@@ -208,6 +212,7 @@ export const COMMANDS: readonly Command[] = [
     examples: [{ line: "remediate events --limit 5", help: "The last five." }],
     exits: { 0: "listed", ...UNREACHABLE },
   },
+  matchCommand(SHARED),
   probeCommand({ remote: REMOTE, json: JSON_OPTION, exits: { 0: "listed", ...UNREACHABLE } }),
   {
     name: "bfd",
@@ -224,7 +229,7 @@ export const COMMANDS: readonly Command[] = [
     name: "switchover",
     summary: "Move the traffic to a redundant box",
     text:
-      "Without BOX to the first that is alive, by `order`. Refused when the box is not alive, unless forced.",
+      "Without BOX to the first alive, by `order`. Refused, unless forced, where it is not or would lose flows.",
     arguments: [{ name: "BOX", optional: true, help: "By either of its names: `remediate box list`." }],
     options: [...REMOTE, FORCE],
     examples: [
@@ -236,7 +241,8 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "failback",
     summary: "Move the traffic back to the primary",
-    text: "Refused when the primary is not alive, unless forced.",
+    text:
+      "Refused when the primary is not alive, or its match is below `[match] alarm_below`, unless forced.",
     arguments: [],
     options: [...REMOTE, FORCE],
     examples: [{ line: "remediate failback", help: "After the primary has returned." }],

@@ -19,8 +19,9 @@ import type {
   Role,
   WorkerView,
 } from "../appliance/view.ts";
-import { carried, compared } from "../appliance/match_view.ts";
 import { resyncText } from "../appliance/resync_view.ts";
+import { failbackText } from "./match_text.ts";
+import { compared, wouldLive } from "../appliance/failover/match.ts";
 import { bitRate, byteSize, count, duration, type Painter, percent, table, wallTime } from "./paint.ts";
 import { externalFacts } from "./text_external.ts";
 import { drawNode, duty } from "./picture.ts";
@@ -85,12 +86,8 @@ function matchFacts(match: MatchView): string {
     ...(dropped > 0 ? [`${count(dropped)} dropped`] : []),
     ...(unknown > 0 ? [`${count(unknown)} not compared`] : []),
   ];
-  const known = compared(match);
-  return [
-    `match ${percent(share!)}: would carry on ${count(carried(match))} of ${count(known)} flows`,
-    ...unlike,
-  ]
-    .join(", ");
+  const live = count(wouldLive(match)), known = count(compared(match));
+  return [`match ${percent(share!)}: would carry on ${live} of ${known} flows`, ...unlike].join(", ");
 }
 
 function resyncFacts(view: ResyncView): string {
@@ -117,6 +114,7 @@ function facts(status: NodeStatus, nowMs: number): string[] {
     if (box.resync !== null) rows.push(["", resyncFacts(box.resync)]);
     if (box.damping !== null) rows.push(["", dampingFacts(box.damping, nowMs)]);
   }
+  if (status.failback !== null) rows.push(["failback", failbackText(status.failback, nowMs)]);
   rows.push(...externalFacts(status.external, nowMs));
   const { upstream, downstream, slots } = status.flows;
   rows.push([

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RM_MAGIC 0x42584d52u /* "RMXB" */
-#define RM_ABI_VERSION 6u
+#define RM_ABI_VERSION 7u
 #define RM_CACHE_LINE 64
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
@@ -41,6 +41,8 @@ struct rm_header {
   uint64_t started_wall_ns;
   uint64_t flow_offset[RM_SIDES]; /* struct rm_flow[flow_slots] */
   uint64_t twin_offset[RM_SIDES]; /* uint32_t[flow_slots]: what standbys made of each flow, see twin.h */
+  uint64_t carried_offset[RM_SIDES]; /* uint32_t[flow_slots]: of each flow, the last switch after which a frame was seen, times
+                                        four, and RM_CARRIED_* */
   uint64_t flow_slots;
   char version[RM_NAME_BYTES]; /* of the plane's product */
   char error[RM_ERROR_BYTES];  /* why state is failed */
@@ -209,6 +211,10 @@ struct rm_worker {
   uint64_t rx_packets, tx_packets;
 } RM_ALIGNED;
 
+/* Seen of a flow on one side since a switch: a frame came from outside, one came out of the box that serves. */
+#define RM_CARRIED_IN 1u
+#define RM_CARRIED_OUT 2u
+
 /* Live connections by what a standby made of their opening. Followed: of those that differ, the ones that would be translated. */
 struct rm_match { uint64_t equal, different, followed, dropped; };
 
@@ -269,7 +275,7 @@ struct rm_live {
   uint32_t bypass;                      /* enum rm_bypass: of the NIC that has one, as last read */
   struct rm_probe_view probe[RM_PROBES * RM_BOXES * RM_SIDES]; /* by probe, box, then side where it goes in */
   struct rm_grey_view grey[RM_SIDES];
-  struct rm_match match[RM_BOXES];
+  struct rm_match match[RM_BOXES * RM_MATCH_CLASSES]; /* by box, then class */
   uint64_t unlike_sequence;             /* last written */
   struct rm_unlike unlike[RM_UNLIKES];
   struct rm_resync resync[RM_BOXES];

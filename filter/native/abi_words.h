@@ -204,6 +204,9 @@ enum rm_grey_reason {
   RM_GREY_REASONS
 };
 
+/* Connections as the match counts them. */
+enum rm_match_class { RM_MATCH_TCP, RM_MATCH_UDP, RM_MATCH_OTHER, RM_MATCH_CLASSES };
+
 #define RM_PROBES 16
 #define RM_PROBE_BYTES 1536 /* of a probe's frame */
 #define RM_PROBE_PORTS 32   /* of each box in turn, where a host answers: it may still know the last one */

@@ -228,6 +228,7 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
     /* A box cannot be silent about a frame that waits. */
     if (follow_outer(p, side, frame, &packet, flow)) *waiting = flow;
     else if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
+    match_carried(p, side, flow, RM_CARRIED_IN);
   } else if (packet.verdict == RM_PARSE_NEIGHBOUR) {
     neighbour_learn(p, side, frame, &packet);
     v.why = RM_WHY_NEIGHBOUR;

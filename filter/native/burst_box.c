@@ -53,7 +53,12 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
       flow->opener = (uint8_t)(packet.dir + 1);
       pair_match(p, side, frame, &packet, flow);
     }
-    if ((int)role_of_box(role) == serving(p) && twin_tells(&packet)) match_passed(p, role, frame, &packet, flow);
+    if ((int)role_of_box(role) == serving(p)) {
+      if (twin_tells(&packet)) match_passed(p, role, frame, &packet, flow);
+      match_carried(p, side, flow, RM_CARRIED_OUT);
+    } else {
+      rm_flow_wake(table, flow); /* the first one out of the box that serves now is not to pass unseen */
+    }
     burst_follow(p, side, &packet, flow);
   }
   if (packet.verdict == RM_PARSE_FRAGMENT) rm_decide_fragment(table, &p->rules, &packet, frame, p->now, true);

@@ -46,6 +46,7 @@ static void describe_header(struct describe *d) {
   ONE(header, version), ONE(header, error);
   MANY(header, flow_offset, RM_SIDES);
   MANY(header, twin_offset, RM_SIDES);
+  MANY(header, carried_offset, RM_SIDES);
   MANY(setup, spec, RM_ROLES);
   ONE(setup, flow_slots), ONE(setup, frame_bytes_max), ONE(setup, huge), ONE(setup, memory_mib);
   ONE(setup, core), ONE(setup, spin_us), ONE(setup, capture_room), ONE(setup, capture_bytes);
@@ -259,10 +260,10 @@ static void describe_resync(struct describe *d) {
 }
 
 static void describe_match(struct describe *d) {
-  EACH("match", live.match, equal, RM_BOXES);
-  EACH("match", live.match, different, RM_BOXES);
-  EACH("match", live.match, followed, RM_BOXES);
-  EACH("match", live.match, dropped, RM_BOXES);
+  EACH("match", live.match, equal, RM_BOXES * RM_MATCH_CLASSES);
+  EACH("match", live.match, different, RM_BOXES * RM_MATCH_CLASSES);
+  EACH("match", live.match, followed, RM_BOXES * RM_MATCH_CLASSES);
+  EACH("match", live.match, dropped, RM_BOXES * RM_MATCH_CLASSES);
   ONE(live, unlike_sequence);
   EACH("unlike", live.unlike, sequence, RM_UNLIKES);
   EACH("unlike", live.unlike, slot, RM_UNLIKES);
@@ -295,7 +296,7 @@ static void name_all(struct rm_named *to, const char *const *from, uint32_t n) {
 }
 
 size_t board_bytes(uint32_t slots) {
-  return sizeof(struct rm_board) + (size_t)RM_SIDES * slots * (sizeof(struct rm_flow) + sizeof(uint32_t));
+  return sizeof(struct rm_board) + (size_t)RM_SIDES * slots * (sizeof(struct rm_flow) + 2 * sizeof(uint32_t));
 }
 
 void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
@@ -325,7 +326,8 @@ void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
       .flow_bytes = sizeof(struct rm_flow), .flow_slots = slots, .plane_pid = (uint32_t)getpid(),
       .started_wall_ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec,
       .flow_offset = {sizeof(struct rm_board), sizeof(struct rm_board) + (size_t)slots * sizeof(struct rm_flow)},
-      .twin_offset = {words, words + (size_t)slots * sizeof(uint32_t)}};
+      .twin_offset = {words, words + (size_t)slots * sizeof(uint32_t)},
+      .carried_offset = {words + (size_t)slots * 2 * sizeof(uint32_t), words + (size_t)slots * 3 * sizeof(uint32_t)}};
   b->header.boot = b->header.started_wall_ns * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid();
   snprintf(b->header.version, sizeof b->header.version, "%s", version);
   b->setup.flow_slots = slots;

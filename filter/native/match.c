@@ -9,13 +9,14 @@
 #include "plane.h"
 #include "twin.h"
 
-#define OPENINGS 16 /* looked at in one go, a thousand times a second */
+#define OPENINGS 64 /* looked at in one go, a thousand times a second */
 #define FLOWS 2048
+#define COUNTS (RM_BOXES * RM_MATCH_CLASSES)
 
 struct matching {
   struct twins twins;
   uint32_t first, slots, at;        /* this worker's part of the flows, and how far the count has come */
-  struct rm_match sum[RM_BOXES], last[RM_BOXES]; /* of this round, and of the one before */
+  struct rm_match sum[COUNTS], last[COUNTS]; /* of this round, and of the one before; by box, then class */
 };
 
 int match_open(struct plane *p) {
@@ -92,7 +93,13 @@ enum seed_heard match_learn(struct plane *p, uint32_t role, uint32_t slot, const
   return fixup_follows(p, side, box, f) ? SEED_FOLLOWED : SEED_OTHER;
 }
 
-/* Standbys that got a copy of the opening: only of TCP it is known which packet it was, on the other side. */
+/* Its rule wants openings copied and has no seeds: a copy that was not made is a connection that no standby knows. */
+static bool missed(const struct plane *p, const struct rm_flow *flow) {
+  const struct rm_rule *rule = flow->rule == 0xff ? NULL : &p->rules.rule[flow->rule];
+  return rule && rule->handshake && !rule->seed && !rule->none;
+}
+
+/* Standbys that got a copy of the opening, or should have: only of TCP it is known which packet it was, on the other side. */
 struct walk { const struct plane *p; uint32_t side; };
 
 static uint32_t expected(void *context, const struct twin *o) {
@@ -103,23 +110,29 @@ static uint32_t expected(void *context, const struct twin *o) {
   const struct rm_flow *flow = &p->entries[side][o->slot];
   if (flow->peer == RM_NO_FLOW) return 0;
   const struct rm_flow *peer = &p->entries[1 - side][flow->peer];
-  if (peer->half[0].mirrored + peer->half[1].mirrored == 0) return 0;
+  if (peer->half[0].mirrored + peer->half[1].mirrored == 0 && !missed(p, peer)) return 0;
   uint32_t boxes = p->members & ~(1u << o->master);
   for (uint32_t box = 0; box < role_of_box(p->roles); box++)
     if (!p->port[role_box(box, RM_SIDE_UP)].view->link || !p->port[role_box(box, RM_SIDE_DOWN)].view->link) boxes &= ~(1u << box);
   return serving(p) == (int)o->master ? boxes : 0;
 }
 
+static enum rm_match_class class_of(const struct rm_flow *flow) {
+  return flow->proto == IPPROTO_TCP ? RM_MATCH_TCP : flow->proto == IPPROTO_UDP ? RM_MATCH_UDP : RM_MATCH_OTHER;
+}
+
 static void add_flow(struct plane *p, uint32_t side, uint32_t slot) {
   struct matching *m = p->matching[side];
   uint32_t verdicts = twins_word(&m->twins, slot);
-  if (verdicts == 0 || m->twins.entries[slot].age == RM_AGE_TCP_CLOSING) return;
+  const struct rm_flow *flow = &m->twins.entries[slot];
+  if (verdicts == 0 || flow->age == RM_AGE_TCP_CLOSING) return;
   for (uint32_t box = 0; box < RM_BOXES; box++) {
     enum twin_verdict verdict = twin_verdict(verdicts, box);
-    m->sum[box].equal += verdict == TWIN_EQUAL;
-    m->sum[box].different += verdict == TWIN_DIFFERENT;
-    m->sum[box].followed += verdict == TWIN_DIFFERENT && fixup_follows(p, side, box, &m->twins.entries[slot]);
-    m->sum[box].dropped += verdict == TWIN_DROPPED;
+    struct rm_match *sum = &m->sum[box * RM_MATCH_CLASSES + class_of(flow)];
+    sum->equal += verdict == TWIN_EQUAL;
+    sum->different += verdict == TWIN_DIFFERENT;
+    sum->followed += verdict == TWIN_DIFFERENT && fixup_follows(p, side, box, flow);
+    sum->dropped += verdict == TWIN_DROPPED;
   }
 }
 
@@ -131,15 +144,21 @@ static void count_flows(struct plane *p, uint32_t side) {
   m->at = 0;
   memcpy(m->last, m->sum, sizeof m->last);
   memset(m->sum, 0, sizeof m->sum);
-  struct rm_match all[RM_BOXES] = {{0, 0, 0, 0}};
+  struct rm_match all[COUNTS] = {{0, 0, 0, 0}};
   for (uint32_t s = 0; s < RM_SIDES; s++)
-    for (uint32_t box = 0; box < RM_BOXES && p->has[s]; box++) {
-      all[box].equal += p->matching[s]->last[box].equal;
-      all[box].different += p->matching[s]->last[box].different;
-      all[box].followed += p->matching[s]->last[box].followed;
-      all[box].dropped += p->matching[s]->last[box].dropped;
+    for (uint32_t i = 0; i < COUNTS && p->has[s]; i++) {
+      all[i].equal += p->matching[s]->last[i].equal;
+      all[i].different += p->matching[s]->last[i].different;
+      all[i].followed += p->matching[s]->last[i].followed;
+      all[i].dropped += p->matching[s]->last[i].dropped;
     }
   memcpy(p->live->match, all, sizeof all);
+}
+
+void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which) {
+  uint32_t *word = (uint32_t *)((char *)p->board + p->board->header.carried_offset[side]) + slot_of(p, side, flow);
+  uint32_t since = p->reflex.switch_number << 2, is = *word, fresh = ((is & ~3u) == since ? is : since) | which;
+  if (fresh != is) *word = fresh;
 }
 
 void match_tick(struct plane *p) {

@@ -280,6 +280,8 @@ enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t s
 /* A box has opened this flow anew by `packet`, which came out by `role`. Returns whether as the network knows it. */
 enum seed_heard match_learn(struct plane *p, uint32_t role, uint32_t slot, const struct rm_packet *packet);
 void match_tick(struct plane *p);
+/* A frame of this flow came from outside, or out of the box that serves: after a switch its first one each way takes the whole way. */
+void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which);
 
 /* hold.c: frames that wait for a seed, in their order. */
 void hold_frame(struct plane *p, uint32_t side, struct rte_mbuf *frame, uint32_t claim);

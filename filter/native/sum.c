@@ -46,7 +46,8 @@ static void sum_words(const struct crew *crew, struct rm_live *board) {
   }
   for (uint32_t b = 0; b < RM_BOXES; b++) SUM(box[b].in_packets), SUM(box[b].out_packets);
   for (uint32_t s = 0; s < RM_SIDES; s++) SUM(flows[s]);
-  for (uint32_t b = 0; b < RM_BOXES; b++) SUM(match[b].equal), SUM(match[b].different), SUM(match[b].followed), SUM(match[b].dropped);
+  for (uint32_t i = 0; i < RM_BOXES * RM_MATCH_CLASSES; i++)
+    SUM(match[i].equal), SUM(match[i].different), SUM(match[i].followed), SUM(match[i].dropped);
   SUM(turns), SUM(cpu_ns);
 }
 

@@ -1,139 +1,150 @@
 /**
- * Duty: `deno task bench:match`: live connections through pairs of real NATs and firewalls, of which the node says how many
- * would live on; then the primary loses its links, and those that do are counted.
+ * Duty: `deno task bench:match`: what the node predicts of a failover beside what lives after it, with boxes that are alike and
+ * with boxes that were made to differ; how soon a divergence is told; that nothing is told in vain.
  */
 import { parseArgs } from "node:util";
-import { carried, compared } from "../../appliance/match_view.ts";
-import type { RemoteNode } from "../../ui/client.ts";
-import { Lab } from "../lab/engine.ts";
+import { Random } from "../../filter/random.ts";
 import { Lifetime } from "../lab/lifetime.ts";
-import { LabNode } from "../lab/node.ts";
 import { programs } from "../lab/native.ts";
-import { run, sleep } from "../lab/process.ts";
 import { sweep } from "../lab/registry.ts";
-import { judgeLong, parseLong } from "../lab/reports.ts";
-import { fail, waitForPath } from "../lab/scenario.ts";
-import { LONG_PORT, startServers } from "../lab/servers.ts";
-import { TOPOLOGIES } from "../lab/topology.ts";
 import type { Kit } from "./failover_systems.ts";
-import { loadBetween, loadText, look } from "./load.ts";
-import { matchBars, type MatchRun, matchTable, type Way, WAY_TEXT, WAYS } from "./match_report.ts";
+import { loadText } from "./load.ts";
+import { measureAlarms } from "./match_alarm.ts";
+import { FAULT_TEXT, FAULTS } from "./match_faults.ts";
+import { type MatchPlan, matchRun } from "./match_predict.ts";
+import {
+  alarmBars,
+  alarmTable,
+  matchBars,
+  type MatchRun,
+  matchTable,
+  runName,
+  type Way,
+  WAYS,
+} from "./match_report.ts";
 import { barText } from "./plane_bars.ts";
 import { standing, worstBar } from "./statistics.ts";
 
 const TOP = decodeURIComponent(new URL("../..", import.meta.url).pathname).replace(/\/$/, "");
 const KINDS = ["nat", "nat-collide", "nat-random", "nat-fully-random", "firewall"] as const;
-const BYTES_PER_S = 4_096;
-const SERVER = "10.2.0.11";
-const USAGE = `Usage: deno task bench:match [--flows N] [--seconds N] [--only TEXT] [--json] [--check]
+const USAGE =
+  `Usage: deno task bench:match [--flows N] [--seconds N] [--faults N] [--alarms N] [--soak S] [--seed N]
+                             [--only TEXT] [--json] [--check]
 
 Long connections through pairs of strict nftables boxes: ports kept, colliding, random, fully random, and a firewall. The node
 predicts how many the redundant box would carry on, the primary loses its links, and what lives is counted. The
-redundant box gets copies, seeds, or both.
+redundant box gets copies, seeds, or both. Then the same with redundant boxes that were made to differ for some of the
+connections, and the time from a divergence to its alarm.
 
   --flows N     connections of a run (1 to 1000); default 300
   --seconds N   length of a run, the failure in the middle (4 to 600); default 12
+  --faults N    runs with a fault of the redundant box (0 to 1000); default 5, and 50 for figures to rely on
+  --alarms N    trials of each fault until the alarm (0 to 1000); default 3
+  --soak S      seconds without a fault in which nothing may be told (0 to 86400); default 10
+  --seed N      what is chosen by chance; default 1
   --only TEXT   only rows with TEXT in their name
   --json        one JSON document on standard output
   --check       exit 1 where a bar is missed; the worst row is named last
 `;
 
-export interface MatchPlan {
-  readonly flows: number;
-  readonly seconds: number;
-}
-
 const say = (text: string) => console.error(text);
 
-/** Mirroring without seeds is the preset without them; seeds without mirroring are a rule that asks for nothing else. */
-const RULES: Readonly<Record<Way, readonly string[]>> = {
-  mirror: ["handshake = true", "teardown = true", "keepalive_s = 10", "first_packets = 5"],
-  seed: ["seed = true"],
-  both: ["handshake = true", "teardown = true", "keepalive_s = 10", "first_packets = 5", "seed = true"],
-};
-
-/** Opens the connections, asks the node, lets the primary lose its links half way, and counts what lives. */
-async function failOver(lab: Lab, kit: Kit, api: RemoteNode, { flows, seconds }: MatchPlan) {
-  const counts = [Math.ceil(flows / 2), Math.floor(flows / 2)];
-  const running = Promise.all(["c1", "c2"].map((client, i) => {
-    const words = [SERVER, LONG_PORT, counts[i]!, BYTES_PER_S, seconds * 1_000].map(String);
-    const argv = lab.argv(client, [kit.programs.longflows, "fetch", ...words]);
-    return counts[i]! > 0 ? run(argv, { timeoutMs: (seconds + 15) * 1_000 }) : null;
-  }));
-  running.catch(() => {}); // Awaited below.
-  await sleep(seconds * 500);
-  const match = (await api.status()).boxes.find(({ box }) => box === "redundant")?.match;
-  await fail(lab, kit.programs, "primary", "link-both");
-  const texts = (await running).filter((text) => text !== null);
-  const alive = texts.reduce((sum, text) => sum + judgeLong(parseLong(text)).ok, 0);
-  return { compared: match ? compared(match) : 0, equal: match ? carried(match) : 0, alive };
+interface Row {
+  readonly kind: string;
+  readonly way: Way;
+  readonly fault: MatchRun["fault"];
 }
 
-/** One run. */
-export async function matchRun(kit: Kit, kind: string, way: Way, plan: MatchPlan): Promise<MatchRun> {
-  const from = look();
-  let forget = () => {};
-  try {
-    const topology = TOPOLOGIES[kind]!({ clients: 2, servers: 1, serverMbit: null });
-    await using lab = await Lab.up(topology, (early) => forget = kit.lifetime.add(() => early.down()));
-    const rules = ["[[filter.rules]]", 'name = "bench"', ...RULES[way]];
-    const node = await LabNode.start(lab, { top: kit.top, preset: "none", rules });
-    const api = node.connect();
-    try {
-      await startServers(lab, kit.programs);
-      for (const client of ["c1", "c2"]) await waitForPath(lab, kit.programs, client, "s1");
-      const found = await failOver(lab, kit, api, plan);
-      return { kind, way, flows: plan.flows, ...found, load: loadBetween(from, look()) };
-    } finally {
-      api.close();
-      await node.stop();
-    }
-  } finally {
-    forget();
-  }
+/** Faults in turn, each time for another share of the connections. */
+function faultyRows(count: number, seed: number): Row[] {
+  const random = new Random(seed);
+  return Array.from({ length: count }, (_, i) => {
+    const fault = FAULTS[i % FAULTS.length]!;
+    // A rule for a client hits all of one of the two.
+    const percent = fault === "client" ? 50 : 5 + random.below(41);
+    return { kind: "nat", way: fault === "lost" ? "mirror" : "both", fault: { fault, percent } };
+  });
 }
+
+/** A number of the command line. @throws RangeError */
+function wholeNumber(name: string, text: string, [min, max]: readonly [number, number]): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+  throw new RangeError(`Cannot use --${name} "${text}": a whole number from ${min} to ${max}`);
+}
+
+const NUMBERS = {
+  flows: { default: "300", bounds: [1, 1000] },
+  seconds: { default: "12", bounds: [4, 600] },
+  faults: { default: "5", bounds: [0, 1000] },
+  alarms: { default: "3", bounds: [0, 1000] },
+  soak: { default: "10", bounds: [0, 86_400] },
+  seed: { default: "1", bounds: [0, 2 ** 32 - 1] },
+} as const;
+type NumberName = keyof typeof NUMBERS;
 
 function parseOptions(args: readonly string[]) {
+  const names = Object.keys(NUMBERS) as NumberName[];
+  const texts = Object.fromEntries(
+    names.map((name) => [name, { type: "string", default: NUMBERS[name].default }] as const),
+  ) as Record<NumberName, { type: "string"; default: string }>;
   const { values } = parseArgs({
     args: [...args],
     options: {
-      flows: { type: "string", default: "300" },
-      seconds: { type: "string", default: "12" },
+      ...texts,
       only: { type: "string", default: "" },
       json: { type: "boolean", default: false },
       check: { type: "boolean", default: false },
     },
   });
-  const whole = (name: "flows" | "seconds", min: number, max: number) => {
-    const value = Number(values[name]);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new RangeError(`Cannot use --${name} "${values[name]}": a whole number from ${min} to ${max}`);
-  };
-  return { ...values, flows: whole("flows", 1, 1000), seconds: whole("seconds", 4, 600) };
+  const numbers = Object.fromEntries(
+    names.map((name) => [name, wholeNumber(name, values[name] as string, NUMBERS[name].bounds)]),
+  ) as Record<NumberName, number>;
+  const { only, json, check } = values as { only: string; json: boolean; check: boolean };
+  return { ...numbers, only, json, check };
 }
 
-async function main(options: ReturnType<typeof parseOptions>, lifetime: Lifetime): Promise<number> {
+type Options = ReturnType<typeof parseOptions>;
+
+async function predict(kit: Kit, rows: readonly Row[], options: Options): Promise<MatchRun[]> {
+  const runs: MatchRun[] = [];
+  for (const { kind, way, fault } of rows) {
+    const { flows, seconds } = options;
+    const plan: MatchPlan = { flows, seconds, ...(fault && { fault }) };
+    const found = await matchRun(kit, kind, way, plan);
+    runs.push(found);
+    const { compared, equal, alive, load } = found;
+    say(
+      `${runName(found)}: ${equal} of ${compared} to live on, ${alive} of ${flows} alive (${loadText(load)})`,
+    );
+  }
+  return runs;
+}
+
+async function main(options: Options, lifetime: Lifetime): Promise<number> {
   if (Deno.uid() !== 0) throw new Error("Cannot build a lab of network namespaces: it needs root");
   await sweep();
   const kit: Kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
-  const wanted = KINDS.flatMap((kind) => WAYS.map((way) => ({ kind, way })))
-    .filter(({ kind, way }) => `${kind}, ${WAY_TEXT[way]}`.includes(options.only));
-  if (wanted.length === 0) throw new RangeError(`Cannot measure "${options.only}": no row has it`);
-  const runs: MatchRun[] = [];
-  for (const { kind, way } of wanted) {
-    const found = await matchRun(kit, kind, way, options);
-    runs.push(found);
-    const { compared, equal, alive, flows, load } = found;
-    say(
-      `${kind}, ${WAY_TEXT[way]}: ${equal} of ${compared} the same, ${alive} of ${flows} alive (${
-        loadText(load)
-      })`,
-    );
+  const clean = KINDS.flatMap((kind) => WAYS.map((way): Row => ({ kind, way, fault: null })));
+  const rows = [...clean, ...faultyRows(options.faults, options.seed)]
+    .filter((row) => runName(row).includes(options.only));
+  const faults = (["lost", "rule", "full", "random"] as const)
+    .filter((fault) => `alarm after ${FAULT_TEXT[fault]}`.includes(options.only));
+  const soaks = "soak".includes(options.only) && options.soak > 0;
+  const alarmed = faults.length > 0 && options.alarms > 0;
+  if (rows.length === 0 && !alarmed && !soaks) {
+    throw new RangeError(`Cannot measure "${options.only}": no row has it`);
   }
-  const bars = matchBars(runs);
+  const runs = await predict(kit, rows, options);
+  const given = { trials: options.alarms, faults: alarmed ? faults : [], seconds: soaks ? options.soak : 0 };
+  const { alarms, soak } = alarmed || soaks
+    ? await measureAlarms(kit, given, say)
+    : { alarms: [], soak: null };
+  const bars = [...matchBars(runs), ...alarmBars(alarms, soak)];
   const ok = bars.every((one) => standing(one) >= 1);
-  if (options.json) console.log(JSON.stringify({ format: 1, options, runs, bars, ok }, null, 1));
-  else console.log([matchTable(runs), "", ...bars.map(barText)].join("\n"));
+  if (options.json) {
+    console.log(JSON.stringify({ format: 2, options, runs, alarms, soak, bars, ok }, null, 1));
+  } else console.log([matchTable(runs), alarmTable(alarms, soak), "", ...bars.map(barText)].join("\n"));
   const worst = worstBar(bars);
   if (worst) say(`Worst: ${barText(worst)}`);
   return options.check && !ok ? 1 : 0;

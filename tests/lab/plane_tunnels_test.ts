@@ -8,7 +8,8 @@
  */
 import assert from "node:assert/strict";
 import { address } from "../../appliance/address.ts";
-import { PROTOCOL, readFlows } from "../../appliance/flow_view.ts";
+import { PROTOCOL } from "../../appliance/flow_entry.ts";
+import { readFlows } from "../../appliance/flow_view.ts";
 import { agesMs } from "../../appliance/mirror_run.ts";
 import type { Role } from "../../appliance/view.ts";
 import { openNative } from "../../filter/dpdk.ts";

@@ -8,6 +8,7 @@ import { writeCheck, writeOrder, writeSuppressed } from "../../appliance/board_c
 import { readEvents, readPath } from "../../appliance/board_view.ts";
 import { Flaps } from "../../appliance/failover/flaps.ts";
 import type { DampingConfig } from "../../appliance/failover/damping.ts";
+import type { GateSeen } from "../../appliance/failover/gate.ts";
 import { LIGHT } from "../../filter/names.ts";
 import {
   judgePoint,
@@ -30,6 +31,8 @@ export interface Order {
   readonly force: boolean;
   /** The primary was suppressed when it was given. */
   readonly suppressed: boolean;
+  /** The primary's match at that moment. */
+  readonly match: GateSeen;
 }
 
 /** As the defaults, a second for an hour. */
@@ -42,6 +45,8 @@ export interface Sight {
   readonly boxes: number;
   /** Whether a box answers for itself; null: control has no checks of it. */
   readonly answers: (box: number) => boolean | null;
+  /** What the match of the primary is. */
+  readonly match: (nowNs: number) => GateSeen;
 }
 
 export class Control {
@@ -183,6 +188,7 @@ export class Control {
         alive: { primary: alive(0), redundant: alive(1) },
         primaryDownNs: board.number("box.down_ns", 0),
         suppressedUntilMs: this.#flaps.reuseAtMs("primary", DAMPING),
+        match: this.#sight.match(nowNs),
         ordered: false, // the hardest case: what a person moved may be moved back
       },
       this.point,
@@ -213,7 +219,14 @@ export class Control {
     let sequence = 0;
     this.#write(this.#nextNs, (writable) => sequence = writeOrder(writable, publish, path, force));
     if (sequence === 0) return false; // it died before anybody could hear of it
-    this.orders.push({ path, sequence, by, force, suppressed });
+    this.orders.push({
+      path,
+      sequence,
+      by,
+      force,
+      suppressed,
+      match: this.#sight.match(this.#nextNs - TICK_NS),
+    });
     return true;
   }
 }

@@ -5,6 +5,7 @@
  * from Facts, and what the reflexes did from the board alone.
  */
 import type { Board } from "../../filter/board.ts";
+import type { GateRules, GateSeen } from "../../appliance/failover/gate.ts";
 import { BOX as BOX_NAMES, COUNTER, PATH as PATHS } from "../../filter/names.ts";
 import { eventsSince, nameEvent, type SeenEvent } from "./events.ts";
 import { Facts } from "./facts.ts";
@@ -337,7 +338,7 @@ export class Oracle {
       if (order.by !== "point") continue;
       this.#hold(!order.suppressed, () => "the point ordered failback to a suppressed primary");
       this.#hold(!order.force, () => "the point forced an order");
-      const { failback, failbackAfterMs } = control.point;
+      const { failback, failbackAfterMs, gate } = control.point;
       this.#hold(failback === "automatic", () => "the point of failover ordered, failback is manual");
       const since = this.facts.aliveNs[0]!;
       const aliveMs = since < 0 ? 0 : (nowNs - since) / MS;
@@ -345,7 +346,22 @@ export class Oracle {
         aliveMs >= failbackAfterMs,
         () => `the point ordered failback after ${aliveMs} ms without a fault, not ${failbackAfterMs}`,
       );
+      if (gate) this.#checkGate(gate, order.match, aliveMs - failbackAfterMs);
     }
+  }
+
+  /** To a primary that would lose flows only where that was waited for, and the policy goes on. */
+  #checkGate(
+    { matchMin, flowsMin, waitMsMax, overdue }: GateRules,
+    { known, live }: GateSeen,
+    waitedMs: number,
+  ): void {
+    const good = matchMin === 0 || known < flowsMin || live >= matchMin;
+    this.#hold(
+      good || (overdue === "go" && waitedMs >= waitMsMax),
+      () =>
+        `the point ordered failback at a match of ${live} %, which wants ${matchMin} %, after ${waitedMs} ms`,
+    );
   }
 
   /** Events that found the ring full. */

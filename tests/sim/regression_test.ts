@@ -105,7 +105,7 @@ Deno.test("judgePoint() sees a death between two looks", () => {
   };
   const first = judgePoint(POINT_START, input, config, 0);
   const second = judgePoint(first.state, { ...input, primaryDownNs: 6 }, config, 999);
-  assert.equal(second.failbackAtMs, 1999);
+  assert.equal(second.failback?.atMs, 1999);
   assert.equal(judgePoint(second.state, { ...input, primaryDownNs: 6 }, config, 1998).order, null);
   assert.equal(judgePoint(second.state, { ...input, primaryDownNs: 6 }, config, 1999).order, "primary");
 });

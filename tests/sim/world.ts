@@ -24,6 +24,7 @@ import {
 } from "./settings.ts";
 import { type Arrival, retryNs, Traffic } from "./traffic.ts";
 import type { Lamp, Voter } from "./votes.ts";
+import { Warmth } from "./warmth.ts";
 
 const START_NS = 1000 * 1000 * MS;
 const SIDES = ["client side", "server side"] as const;
@@ -108,11 +109,19 @@ export class World {
     this.indices.forEach((i) => reflex.board.setNumber("command.rank", i === 0 ? 0 : random.below(3), i));
     if (!well && random.chance(0.1)) this.#breakLinks();
     const failback = random.chance(0.5) ? "automatic" : "manual";
-    const checks = random.chance(0.5);
+    const checks = random.chance(0.5), warmth = new Warmth(seed);
     this.control = new Control(reflex, {
-      point: { failback, failbackAfterMs: 10 + random.below(60) },
+      point: {
+        failback,
+        failbackAfterMs: 10 + random.below(60),
+        ...(warmth.gate && { gate: warmth.gate }),
+      },
       nowNs: this.nowNs,
-      sight: { boxes: this.boxes.length, answers: (box) => checks ? this.boxes[box]!.answers : null },
+      sight: {
+        boxes: this.boxes.length,
+        answers: (box) => checks ? this.boxes[box]!.answers : null,
+        match: (atNs) => warmth.seen(atNs),
+      },
       settings: this.settings,
     });
     this.detectors = random.chance(0.6) ? new Detectors(random, this.boxes.length, this.nowNs) : null;

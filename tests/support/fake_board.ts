@@ -60,6 +60,7 @@ const FIELDS: readonly Layout[] = [
   ["header.flow_slots", 8],
   ["header.flow_offset", 8, 2],
   ["header.twin_offset", 8, 2],
+  ["header.carried_offset", 8, 2],
   ["header.error", 256],
   ["command.order_path", 4],
   ["command.order_force", 4],
@@ -105,7 +106,7 @@ const FIELDS: readonly Layout[] = [
   ...many("detection", 4, ["light", "detail"], BOX.length * DETECTOR.length),
   ...many("detection", 8, ["since_ns", "seen_ns"], BOX.length * DETECTOR.length),
   ["usual.bar_ns", 8, 2 * BOX.length],
-  ...many("match", 8, ["equal", "different", "followed", "dropped"], BOX.length),
+  ...many("match", 8, ["equal", "different", "followed", "dropped"], 3 * BOX.length),
   ["command.seed_rate", 8],
   ["command.seed_wait_ns", 8],
   ["command.refresh_ns", 8],
@@ -189,7 +190,8 @@ export class FakeBoard {
     const { placed, end } = place(FIELDS, HEAD_BYTES);
     const flows = place(FLOW_FIELDS, 0);
     const twins = end + 2 * FLOW_SLOTS * FLOW_BYTES;
-    const descriptions = twins + 2 * FLOW_SLOTS * 4;
+    const carried = twins + 2 * FLOW_SLOTS * 4;
+    const descriptions = carried + 2 * FLOW_SLOTS * 4;
     this.#fields = new Map([...placed, ...flows.placed]);
     this.memory = new ArrayBuffer(descriptions + this.#fields.size * FIELD_BYTES);
     this.#view = new DataView(this.memory);
@@ -205,6 +207,8 @@ export class FakeBoard {
     this.set("header.flow_offset", end + FLOW_SLOTS * FLOW_BYTES, 1);
     this.set("header.twin_offset", twins, 0);
     this.set("header.twin_offset", twins + FLOW_SLOTS * 4, 1);
+    this.set("header.carried_offset", carried, 0);
+    this.set("header.carried_offset", carried + FLOW_SLOTS * 4, 1);
     this.#nameAll("counter", COUNTER);
     this.#nameAll("why", WHY);
     this.#nameAll("shed", WHY);
@@ -269,6 +273,13 @@ export class FakeBoard {
   setTwins(side: 0 | 1, slot: number, firstNs: number, verdicts: number): this {
     const base = Number(this.#view.getBigUint64(this.#at("header.twin_offset", side).at, true));
     this.#view.setUint32(base + 4 * slot, (Math.floor(firstNs / 256) % 2 ** 24) * 256 + verdicts, true);
+    return this;
+  }
+
+  /** What was seen of a flow since a switch: bit 0 from outside, bit 1 out of the box. */
+  setCarried(side: 0 | 1, slot: number, switches: number, bits: number): this {
+    const base = Number(this.#view.getBigUint64(this.#at("header.carried_offset", side).at, true));
+    this.#view.setUint32(base + 4 * slot, 4 * switches + bits, true);
     return this;
   }
 

@@ -14,6 +14,7 @@ const AROUND: Surroundings = {
   planeRestarts: 2,
   cpu: [0.25],
   lastSwitch: null,
+  failback: null,
   lastDrill: null,
   external: [],
 };

@@ -1,21 +1,23 @@
 /** When the match of a standby is told, and when it is well again. */
 import assert from "node:assert/strict";
-import {
-  judgeMatch,
-  MATCH_START,
-  type MatchSeen,
-  type MatchState,
-} from "../../../appliance/failover/match.ts";
+import { judgeMatch, lossOf, MATCH_START, type MatchState } from "../../../appliance/failover/match.ts";
+import type { MatchCounts } from "../../../appliance/view.ts";
 
 const RULES = { alarmBelow: 95, clearFrom: 98, flowsMin: 10, holdMs: 500 };
-const percent = (carried: number): MatchSeen => ({ known: 100, carried });
+const seen = (equal: number, known: number): MatchCounts => ({
+  equal,
+  different: known - equal,
+  followed: 0,
+  dropped: 0,
+});
+const percent = (equal: number) => seen(equal, 100);
 
 /** Each look is 100 ms after the last. */
-function run(looks: readonly (MatchSeen | null)[], rules = RULES): boolean[] {
+function run(looks: readonly (MatchCounts | null)[], rules = RULES): boolean[] {
   let state: MatchState = MATCH_START;
-  return looks.map((seen, i) => (state = judgeMatch(state, seen, rules, 100 * i)).alarm);
+  return looks.map((one, i) => (state = judgeMatch(state, one, rules, 100 * i)).alarm);
 }
-const times = (n: number, seen: MatchSeen | null) => Array.from({ length: n }, () => seen);
+const times = (n: number, one: MatchCounts | null) => Array.from({ length: n }, () => one);
 
 Deno.test("a match below the bar is told once it has lasted", () => {
   assert.deepEqual(run(times(7, percent(94))), [false, false, false, false, false, true, true]);
@@ -35,11 +37,34 @@ Deno.test("what is between the bars stays as it was", () => {
 });
 
 Deno.test("few flows say nothing, and end what was told", () => {
-  assert.ok(run(times(20, { known: 9, carried: 0 })).every((alarm) => !alarm));
-  assert.equal(run([...times(6, percent(0)), ...times(6, { known: 0, carried: 0 })]).at(-1), false);
+  assert.ok(run(times(20, seen(0, 9))).every((alarm) => !alarm));
+  assert.equal(run([...times(6, percent(0)), ...times(6, seen(0, 0))]).at(-1), false);
 });
 
 Deno.test("a box that serves has no match, and neither has any with the alarm off", () => {
   assert.deepEqual(run([...times(6, percent(0)), null]).slice(-2), [true, false]);
   assert.ok(run(times(20, percent(0)), { ...RULES, alarmBelow: 0 }).every((alarm) => !alarm));
+});
+
+Deno.test("lossOf() says what a switch would cost, and when a person has to want it", () => {
+  const rules = { alarmBelow: 95, flowsMin: 10 };
+  const table: [MatchCounts | null, string, boolean][] = [
+    [null, "", false],
+    [seen(0, 0), "", false],
+    [seen(300, 300), "", false],
+    [seen(290, 300), "lose 10 of 300 flows compared: 10 with another binding", false],
+    [seen(0, 9), "lose 9 of 9 flows compared: 9 with another binding", false],
+    [
+      { equal: 200, different: 90, followed: 0, dropped: 10 },
+      "lose 100 of 300 flows compared: 90 with another binding, 10 dropped",
+      true,
+    ],
+  ];
+  table.push([
+    { equal: 0, different: 300, followed: 290, dropped: 0 },
+    "lose 10 of 300 flows compared: 10 with another binding",
+    false,
+  ]);
+  for (const [counts, text, tooMany] of table) assert.deepEqual(lossOf(counts, rules), { text, tooMany });
+  assert.equal(lossOf(seen(0, 300), { ...rules, alarmBelow: 0 }).tooMany, false);
 });

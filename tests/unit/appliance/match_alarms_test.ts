@@ -14,7 +14,7 @@ function scene() {
   const fake = new FakeBoard().set("box.member", 1, 0).set("box.member", 1, 1);
   const alarms = new MatchAlarms((event) => told.push(event));
   const look = (equal: number, different: number, dropped = 0) => {
-    fake.set("match.equal", equal, 1).set("match.different", different, 1).set("match.dropped", dropped, 1);
+    fake.set("match.equal", equal, 3).set("match.different", different, 3).set("match.dropped", dropped, 3);
     alarms.look(fake.board, RULES, now);
   };
   return { told, fake, alarms, look };
@@ -40,12 +40,12 @@ Deno.test("a standby that would not carry on enough is told, and told again when
 
 Deno.test("what would be translated is carried on, and a switch says how much it was", () => {
   const { told, fake, alarms, look } = scene();
-  fake.set("match.followed", 7, 1);
+  fake.set("match.followed", 7, 3);
   look(90, 9, 1);
   assert.deepEqual(told, []);
   const moved = { kind: "switch", after: "redundant", text: "moved" } as EventView;
   assert.equal(
-    alarms.withMatch(moved).text,
+    alarms.withMatch(fake.board, moved).text,
     "moved; it carries on 97 of 100 flows compared, 7 of them translated: 2 with another binding, 1 dropped",
   );
 });
@@ -73,12 +73,18 @@ Deno.test("the last flows that end clear it, and say so", () => {
 Deno.test("a switch tells what was known of the box before it served", () => {
   const { fake, alarms, look } = scene();
   const moved = eventView(1, { kind: "switch", after: "redundant", text: "moved" });
-  assert.equal(alarms.withMatch(moved).text, "moved");
+  assert.equal(alarms.withMatch(fake.board, moved).text, "moved");
   look(38, 1, 1);
   fake.set("live.path", 1);
   look(0, 0);
   const text = "moved; it carries on 38 of 40 flows compared: 1 with another binding, 1 dropped";
-  assert.equal(alarms.withMatch(moved).text, text);
-  assert.equal(alarms.withMatch(eventView(2, { kind: "switch", after: "wire", text: "none" })).text, "none");
-  assert.equal(alarms.withMatch(eventView(3, { kind: "link", after: "up", text: "link" })).text, "link");
+  assert.equal(alarms.withMatch(fake.board, moved).text, text);
+  assert.equal(
+    alarms.withMatch(fake.board, eventView(2, { kind: "switch", after: "wire", text: "none" })).text,
+    "none",
+  );
+  assert.equal(
+    alarms.withMatch(fake.board, eventView(3, { kind: "link", after: "up", text: "link" })).text,
+    "link",
+  );
 });

@@ -27,8 +27,9 @@ function paired(): FakeBoard {
 }
 
 Deno.test("the match is the share of what was compared; the rest is said to be unknown", () => {
-  const fake = new FakeBoard().set("match.equal", 90, 1).set("match.different", 9, 1)
-    .set("match.followed", 6, 1).set("match.dropped", 1, 1);
+  // By box, then TCP, UDP, others.
+  const fake = new FakeBoard().set("match.equal", 84, 3).set("match.equal", 6, 4);
+  fake.set("match.different", 9, 3).set("match.followed", 6, 3).set("match.dropped", 1, 5);
   assert.deepEqual(readMatch(fake.set("live.flows", 110).board, 1), {
     equal: 90,
     different: 9,
@@ -36,6 +37,11 @@ Deno.test("the match is the share of what was compared; the rest is said to be u
     dropped: 1,
     unknown: 10,
     share: 0.96,
+    classes: {
+      tcp: { equal: 84, different: 9, followed: 6, dropped: 0 },
+      udp: { equal: 6, different: 0, followed: 0, dropped: 0 },
+      other: { equal: 0, different: 0, followed: 0, dropped: 1 },
+    },
   });
   assert.deepEqual(readMatch(fake.board, 2).share, null);
   // Counted in rounds, so that flows may be fewer by now.

@@ -22,6 +22,7 @@ const AROUND = {
   planeRestarts: 3,
   cpu: [0.5],
   lastSwitch: null,
+  failback: null,
   lastDrill: null,
   external: [],
 };

@@ -61,26 +61,26 @@ Deno.test("judgePoint() orders nothing but the way from a redundant box to a liv
 
 Deno.test("judgePoint() says when the way back will open", () => {
   const verdict = judgePoint(POINT_START, input("redundant", true), AUTOMATIC, 1000);
-  assert.equal(verdict.failbackAtMs, 1000 + AFTER_MS);
-  assert.equal(judgePoint(POINT_START, input("redundant", false), AUTOMATIC, 1000).failbackAtMs, null);
-  assert.equal(judgePoint(POINT_START, input("primary", true), AUTOMATIC, 1000).failbackAtMs, null);
+  assert.equal(verdict.failback?.atMs, 1000 + AFTER_MS);
+  assert.equal(judgePoint(POINT_START, input("redundant", false), AUTOMATIC, 1000).failback, null);
+  assert.equal(judgePoint(POINT_START, input("primary", true), AUTOMATIC, 1000).failback, null);
 });
 
 Deno.test("judgePoint() begins to wait anew after every death of the primary, seen or not", () => {
   const alive = input("redundant", true), dead = input("redundant", false);
   const half = firstOrder(POINT_START, alive, { ...AUTOMATIC, failbackAfterMs: Infinity }, 0).state;
   const seen = judgePoint(judgePoint(half, dead, AUTOMATIC, 50_000).state, alive, AUTOMATIC, 51_000);
-  assert.equal(seen.failbackAtMs, 51_000 + AFTER_MS);
+  assert.equal(seen.failback?.atMs, 51_000 + AFTER_MS);
   let state = judgePoint(POINT_START, alive, AUTOMATIC, 0).state;
   const unseen = judgePoint(state, { ...alive, primaryDownNs: 6 }, AUTOMATIC, 30_000);
-  assert.equal(unseen.failbackAtMs, 30_000 + AFTER_MS, "it died and came back between two looks");
+  assert.equal(unseen.failback?.atMs, 30_000 + AFTER_MS, "it died and came back between two looks");
   state = unseen.state;
-  assert.equal(judgePoint(state, { ...alive, primaryDownNs: 6 }, AUTOMATIC, 40_000).failbackAtMs, 90_000);
+  assert.equal(judgePoint(state, { ...alive, primaryDownNs: 6 }, AUTOMATIC, 40_000).failback?.atMs, 90_000);
 });
 
 Deno.test("judgePoint() leaves a suppressed primary alone, and says until when", () => {
   const given = input("redundant", true, { suppressedUntilMs: 10 * AFTER_MS });
-  assert.equal(judgePoint(POINT_START, given, AUTOMATIC, 0).failbackAtMs, 10 * AFTER_MS);
+  assert.equal(judgePoint(POINT_START, given, AUTOMATIC, 0).failback?.atMs, 10 * AFTER_MS);
   const { state, atMs } = firstOrder(POINT_START, given, AUTOMATIC, 0);
   assert.equal(atMs, null, "it is control that ends a suppression, not the hour it was foretold for");
   assert.equal(judgePoint(state, input("redundant", true), AUTOMATIC, 80 * AFTER_MS).order, "primary");
@@ -96,8 +96,8 @@ Deno.test("judgePoint() goes back in the hours it is given only, and not after t
   const at = (text: string) => new Date(`2026-03-10T${text}`).getTime();
   const given = input("redundant", true);
   const evening = judgePoint(POINT_START, given, config, at("00:10"));
-  assert.deepEqual([evening.order, evening.failbackAtMs], [null, at("02:00")]);
+  assert.deepEqual([evening.order, evening.failback?.atMs], [null, at("02:00")]);
   const late = judgePoint(evening.state, given, config, at("05:00"));
-  assert.deepEqual([late.order, late.failbackAtMs], [null, at("02:00") + 24 * 3_600_000]);
+  assert.deepEqual([late.order, late.failback?.atMs], [null, at("02:00") + 24 * 3_600_000]);
   assert.equal(judgePoint(evening.state, given, config, at("02:00")).order, "primary");
 });

@@ -48,6 +48,7 @@ const TABLE: readonly (readonly [string, string, string, readonly string[]])[] =
   ["rm_probe_expect", "probe_", "probe_expects", names.PROBE_EXPECT],
   ["rm_probe_reason", "probe_", "probe_reasons", names.PROBE_REASON],
   ["rm_grey_reason", "grey_", "grey_reasons", names.GREY_REASON],
+  ["rm_match_class", "match_", "match_classes", names.MATCH_CLASS],
   ["rm_age", "age_", "ages", names.AGE],
   ["rm_bfd_state", "bfd_", "bfd_states", names.BFD_STATE],
   ["rm_bfd_diag", "bfd_diag_", "bfd_diags", names.BFD_DIAG],

@@ -1,16 +1,26 @@
 /** What the bench of matches makes of its runs. */
 import assert from "node:assert/strict";
-import { errorOf, matchBars, type MatchRun, matchTable } from "../../../scripts/bench/match_report.ts";
+import {
+  alarmBars,
+  alarmTable,
+  errorOf,
+  matchBars,
+  type MatchRun,
+  matchTable,
+} from "../../../scripts/bench/match_report.ts";
+import { FAULTS, healFault, makeFault } from "../../../scripts/bench/match_faults.ts";
 import { standing } from "../../../scripts/bench/statistics.ts";
 
 const load = { average: 1, busy: 0.5, stolen: 0 };
 const made = (more: Partial<MatchRun> = {}): MatchRun => ({
   kind: "nat",
   way: "both",
+  fault: null,
   flows: 300,
   compared: 300,
   equal: 300,
   alive: 300,
+  counted: { carried: 300, lost: 0, idle: 0 },
   load,
   ...more,
 });
@@ -37,6 +47,36 @@ Deno.test("what was not predicted has no bar for it, and only both ways together
 
 Deno.test("the table has a line for each run, and dashes for what is not known", () => {
   const lines = matchTable([made(), made({ way: "seed", compared: 0, equal: 0, alive: 150 })]).split("\n");
-  assert.match(lines[1]!, /^nat +both +300 +300 +100\.0 % +100\.0 % +0\.0 points$/);
-  assert.match(lines[2]!, /^nat +seeding only +300 +0 +- +50\.0 % +-$/);
+  assert.match(lines[1]!, /^nat +both +- +300 +300 +100\.0 % +100\.0 % +0\.0 points +300, 0 lost, 0 idle$/);
+  assert.match(lines[2]!, /^nat +seeding only +- +300 +0 +- +50\.0 % +- +300, 0 lost, 0 idle$/);
+});
+
+Deno.test("a run with a fault is named by it, and promises no life", () => {
+  const faulty = made({ fault: { fault: "full", percent: 30 }, equal: 210, alive: 209, counted: null });
+  assert.deepEqual(matchBars([faulty]).map(({ what, value }) => [what, value]), [
+    ["nat, both, a full table 30 %, prediction off by", 0.333],
+  ]);
+  assert.match(matchTable([faulty]).split("\n")[1]!, /both +a full table 30 % +300 .* +0\.3 points +-$/);
+});
+
+Deno.test("an alarm that never came is the longest, and the first false one misses its bar", () => {
+  const alarms = [{ fault: "rule" as const, ms: [900, null, 1500], load }];
+  const soak = { seconds: 10, flows: 600, alarms: 1, load };
+  assert.deepEqual(alarmBars(alarms, soak).map((bar) => [bar.value, standing(bar) >= 1]), [[1500, true], [
+    1,
+    false,
+  ]]);
+  assert.equal(standing(alarmBars([{ ...alarms[0]!, ms: [900, null, null] }], null)[0]!) >= 1, false);
+  assert.deepEqual(alarmTable(alarms, soak).split("\n"), [
+    "alarm after a rule drops source ports: median 1500 ms of 900, never, 1500",
+    "10 s without a fault, 600 connections: 1 alarms",
+  ]);
+});
+
+Deno.test("every fault has commands that make it and commands that heal it", () => {
+  const made = FAULTS.map((fault) => makeFault(fault, { share: 0.25, flows: 300 })[0]!.at(-1)!);
+  assert.match(made[0]!, /tcp sport & 30 < 8 drop/);
+  assert.match(made[2]!, /ct count over 225 drop/);
+  assert.match(made[4]!, /mod 101 < 25 drop/);
+  assert.ok(FAULTS.every((fault) => healFault(fault).length > 0));
 });

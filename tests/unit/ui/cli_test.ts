@@ -54,6 +54,7 @@ function remote(control: FakeNode): RemoteNode {
     status: () => Promise.resolve(control.status()),
     flows: (options) => Promise.resolve(control.flows(options as Parameters<FakeNode["flows"]>[0])),
     events: (options) => Promise.resolve(control.events(options)),
+    match: (options) => Promise.resolve(control.match(options)),
     probes: () => Promise.resolve(control.probes()),
     order: (name, options) => control[name](options),
     member: (change, box) => control[change]({ box }),

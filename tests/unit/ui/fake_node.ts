@@ -9,6 +9,7 @@ import type {
   DrillAnswer,
   EventView,
   FlowView,
+  MatchReport,
   NodeControl,
   NodeStatus,
   OrderResult,
@@ -98,6 +99,7 @@ export function nodeStatus(more: Partial<NodeStatus> = {}): NodeStatus {
     switches: 1,
     external: [],
     lastSwitch: null,
+    failback: null,
     lastDrill: null,
     ...more,
   };
@@ -139,6 +141,49 @@ export function flowView(more: Partial<FlowView> = {}): FlowView {
     ...more,
   };
 }
+
+const minute = (startMs: number, equal: number, dropped: number) => ({
+  box: "redundant" as const,
+  startMs,
+  worst: { equal, different: 0, followed: 0, dropped },
+  last: { equal: 300, different: 0, followed: 0, dropped: 0 },
+  lostCopies: 7,
+});
+
+export const MATCH_REPORT: MatchReport = {
+  standbys: [{
+    box: "redundant",
+    now: {
+      ...{ equal: 298, different: 2, followed: 0, dropped: 0, unknown: 5, share: 298 / 300, alarm: false },
+      classes: {
+        tcp: { equal: 290, different: 2, followed: 0, dropped: 0 },
+        udp: { equal: 8, different: 0, followed: 0, dropped: 0 },
+        other: { equal: 0, different: 0, followed: 0, dropped: 0 },
+      },
+    },
+    worstHour: minute(NOW_MS - 60_000, 290, 10),
+    worstDay: minute(NOW_MS - 7_200_000, 0, 300),
+    causes: [{ kind: "collisions", flows: 2, text: "pressure on ports" }],
+    history: [],
+  }],
+  alarmBelow: 95,
+  failover: {
+    ...{
+      box: "redundant",
+      atMs: NOW_MS - 3_600_000,
+      cause: "silence",
+      afterMs: 5_050,
+      known: 300,
+      predicted: 298,
+    },
+    equal: { carried: 296, lost: 0, idle: 2 },
+    different: { carried: 0, lost: 2, idle: 0 },
+    dropped: { carried: 0, lost: 0, idle: 0 },
+    unknown: { carried: 0, lost: 0, idle: 0 },
+  },
+  drill: null,
+  failback: null,
+};
 
 export const CAPTURE_LISTING: CaptureListing = {
   directory: "/var/lib/remediate/capture",
@@ -224,6 +269,7 @@ export function fakeNode(): FakeNode {
       note("events", options);
       return [eventView(1), eventView(2), eventView(3)].slice(0, options.limit);
     },
+    match: (options: object) => (note("match", options), MATCH_REPORT),
     probes: () => (note("probes"), PROBE_LISTING),
     ...Object.fromEntries(ORDERS.map((name) => [name, function (this: FakeNode, options: object) {
       note(name, options);

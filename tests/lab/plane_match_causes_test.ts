@@ -1,0 +1,46 @@
+/** Likely causes of a bad match, on real boxes that were made to differ: a rule, random ports, a mirror that is starved. */
+import assert from "node:assert/strict";
+import { dirname } from "node:path";
+import { compared } from "../../appliance/failover/match.ts";
+import { MatchLab } from "../support/match_lab.ts";
+
+const TOP = dirname(dirname(import.meta.dirname!));
+const FLOWS = 20;
+const FLOW_MS = 8_000;
+
+Deno.test("a rule of the spare that drops one server's flows is named by that server", async () => {
+  await using s = await MatchLab.up({ servers: 2 }, { top: TOP, preset: "nat" });
+  await s.lab.exec("redundant", [
+    "nft",
+    "insert rule inet box forward ip daddr 10.2.0.12 tcp dport 7000 drop",
+  ]);
+  const flows = [s.open(FLOWS, FLOW_MS), s.open(FLOWS, FLOW_MS, "10.2.0.12")];
+  const { now, causes } = await s.standby(({ now }) => now.dropped >= FLOWS && now.equal >= FLOWS);
+  assert.deepEqual([now.classes.tcp.equal, now.classes.tcp.dropped], [FLOWS, FLOWS]);
+  assert.deepEqual(causes.map(({ kind, flows }) => [kind, flows]), [["rule", FLOWS]]);
+  assert.match(causes[0]!.text, /20 of 20 flows to 10\.2\.0\.12 are dropped, and 20 others/);
+  await Promise.all(flows);
+});
+
+Deno.test("boxes that choose ports at random are known by ports without a pattern", async () => {
+  await using s = await MatchLab.up({ ports: "fully-random" }, {
+    top: TOP,
+    preset: "nat",
+    failover: ["fixup = false"],
+  });
+  const flows = s.open(2 * FLOWS, FLOW_MS);
+  const { causes } = await s.standby(({ now }) => compared(now) >= 2 * FLOWS - 2);
+  assert.deepEqual(causes.map(({ kind }) => kind), ["allocation"]);
+  assert.match(causes[0]!.text, /^ports without a pattern: .* both choose at random$/);
+  await flows;
+});
+
+Deno.test("a mirror that may copy next to nothing is known by the copies that were shed", async () => {
+  const rules = ["budget_pps = 2", "[[filter.rules]]", 'name = "bare"', "handshake = true"];
+  await using s = await MatchLab.up({}, { top: TOP, preset: "none", rules });
+  // Some thirty copies pass before the budget bites.
+  const flows = s.open(4 * FLOWS, FLOW_MS);
+  const { now, causes } = await s.standby(({ now }) => now.dropped >= FLOWS);
+  assert.equal(causes[0]?.kind, "lost-copies", JSON.stringify({ now, causes }));
+  await flows;
+});
