@@ -115,6 +115,8 @@ export const COUNTER = [
   "fixed_up",
   "fixup_collision",
   "fixup_full",
+  "recorded",
+  "record_shed",
 ] as const;
 /** Of a BFD session, as on the wire (RFC 5880, 4.1). */
 export const BFD_STATE = ["admin_down", "down", "init", "up"] as const;
@@ -153,6 +155,10 @@ export const BFD_DISCARD = [
   "not_bfd",
 ] as const;
 /** Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to one. */
+/** What the flight recorder keeps of a frame. */
+export const WITNESS = ["flow", "fragment", "neighbour", "shadow"] as const;
+/** What the reflexes did. */
+export const STEP = ["verdict", "switch", "order", "wait", "stay"] as const;
 export const TAP = ["copy", "in", "out"] as const;
 /** Frames of the node's own through the boxes. */
 export const PROBE_KIND = ["icmp", "udp", "tcp", "raw"] as const;
@@ -222,7 +228,7 @@ export const LIMIT = {
 } as const;
 /** Beginning of the capture file, "RMXC". */
 export const CAPTURE_MAGIC = 0x43584d52;
-export const ABI_VERSION = 6;
+export const ABI_VERSION = 7;
 /** Of one entry of a flow table. */
 export const FLOW_BYTES = 192;
 /** "No flow" in `peer`, and "no rule" in `rule`. */

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RM_MAGIC 0x42584d52u /* "RMXB" */
-#define RM_ABI_VERSION 6u
+#define RM_ABI_VERSION 7u
 #define RM_CACHE_LINE 64
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
@@ -59,6 +59,8 @@ struct rm_setup {
   uint32_t capture_bytes;  /* bytes of a frame that a ring keeps */
   uint32_t first_box;      /* enum rm_box: serves first if it is alive */
   uint32_t cores;          /* poll loops: 1, or a power of two up to RM_WORKERS; 0 counts as 1 */
+  uint32_t recorder_room;  /* bytes of the rings of the flight recorder together; 0: there is none */
+  uint32_t recorder_bytes; /* bytes of a frame that it keeps */
 } RM_ALIGNED;
 
 struct rm_bpf { uint16_t code; uint8_t jt, jf; uint32_t k; };
@@ -144,6 +146,7 @@ struct rm_command {
   uint32_t announce;            /* boolean: tell the network the new box's MAC addresses */
   uint32_t propagate;           /* enum rm_propagate */
   uint32_t bypass;              /* enum rm_bypass: RM_BYPASS_ON is what the NIC does when the plane fails */
+  uint32_t recorder_rate;       /* decisions per second that are recorded at most; 0: none */
 } RM_ALIGNED;
 
 struct rm_port {
@@ -252,6 +255,7 @@ struct rm_live {
   struct rm_grey_view grey[RM_SIDES];
   struct rm_match match[RM_BOXES];
   uint64_t unlike_sequence;             /* last written */
+  uint64_t step_sequence;               /* last written */
   struct rm_unlike unlike[RM_UNLIKES];
 } RM_ALIGNED;
 
@@ -324,6 +328,8 @@ _Static_assert(sizeof(struct rm_flow) == 192, "flow entry");
 _Static_assert(sizeof(struct rm_field) == 56, "field description");
 _Static_assert(sizeof(struct rm_bpf) == 8, "BPF instruction");
 
+#include "abi_record.h"
+
 struct rm_board {
   struct rm_header header;
   struct rm_setup setup;
@@ -331,6 +337,7 @@ struct rm_board {
   struct rm_live live;
   struct rm_event event[RM_EVENTS];
   struct rm_inject inject[RM_INJECTS]; /* control writes, up to inject_sequence */
+  struct rm_step step[RM_STEPS];       /* what the reflexes decided last; the oldest give way */
   struct rm_field field[RM_FIELDS];
 };
 

@@ -21,6 +21,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     if (__builtin_expect(may_end(&packet), 0) && guard_stops(p, role, frame, &packet)) return false;
     struct rm_flow *flow;
     rm_decide(table, &p->rules, &packet, hash, frame, p->now, true, &flow);
+    if (__builtin_expect(p->recorder.on, 0)) recorder_note(p, role, b->frame[i], &packet);
     if (burst_opens(&packet)) {
       flow->opener = (uint8_t)(packet.dir + 1);
       pair_match(p, side, frame, &packet, flow);
@@ -30,7 +31,10 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     if ((int)role_of_box(role) == serving(p) && twin_tells(&packet)) match_passed(p, role, frame, &packet, flow);
     burst_follow(p, side, &packet, flow);
   }
-  if (packet.verdict == RM_PARSE_FRAGMENT) rm_decide_fragment(table, &p->rules, &packet, frame, p->now, true);
+  if (packet.verdict == RM_PARSE_FRAGMENT) {
+    rm_decide_fragment(table, &p->rules, &packet, frame, p->now, true);
+    if (__builtin_expect(p->recorder.on, 0)) recorder_note(p, role, b->frame[i], &packet);
+  }
   if (packet.verdict == RM_PARSE_NEIGHBOUR) announce_learn(p, role, frame, &packet);
   return true;
 }

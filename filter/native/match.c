@@ -70,6 +70,7 @@ void match_shadow(struct plane *p, uint32_t role, const struct rte_mbuf *m) {
   struct rm_packet packet;
   const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
   if (rm_parse(frame, m->data_len, &packet) != RM_PARSE_FLOW || !twin_tells(&packet)) return;
+  if (__builtin_expect(p->recorder.on, 0)) recorder_shadow(p, role, m, &packet);
   note(p, role, &(struct twin_sight){frame, &packet, NULL, role_of_box(role), p->now});
 }
 
