@@ -105,6 +105,13 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "capture get":
     case "capture list":
       return captures(invocation, terminal);
+    case "recorder status":
+    case "recorder save":
+    case "recorder on":
+    case "recorder off":
+      return recorded(invocation, terminal);
+    case "replay":
+      return import("./ui/replay.ts").then(({ replay }) => replay(invocation, terminal));
     case "drill":
     case "drill list":
       return ask(async (node) =>
@@ -250,6 +257,13 @@ async function captures(invocation: Invocation, terminal: Terminal): Promise<num
   const means = { terminal, stop, compile: compileFilter, ...captureOutput };
   const work = command.name === "capture" ? commands.capture : commands.captureGet;
   return await withNode(invocation, terminal, (node) => work(node, options, means));
+}
+
+async function recorded(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const { recorder } = await import("./ui/recorder.ts");
+  const { captureOutput } = await import("./ui/capture_sink.ts");
+  const means = { stop: terminal.stop ?? new AbortController().signal, ...captureOutput };
+  return await withNode(invocation, terminal, (node) => recorder(node, invocation, terminal, means));
 }
 
 async function verifyDrill({ arguments: [file], options }: Invocation, terminal: Terminal): Promise<number> {

@@ -27,6 +27,7 @@ import {
   NODE,
   PLANE,
   PROBE,
+  RECORDER,
   REDUNDANT,
   RULE,
   SWITCH,
@@ -82,6 +83,7 @@ export interface Config {
   readonly grey: Values<typeof GREY>;
   readonly match: Values<typeof MATCH>;
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
+  readonly recorder: Values<typeof RECORDER> & { readonly directory: string };
   readonly drill: Values<typeof DRILL>;
   /** Names of the stages behind this one; stages.ts makes their configurations. */
   readonly stages: readonly string[];
@@ -190,6 +192,7 @@ function build(shape: Shape): Config {
     grey: section(shape, "grey", GREY),
     match: section(shape, "match", MATCH),
     capture: captureOf(shape, node.stateDirectory),
+    recorder: recorderOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
     stages: elements(shape, "stage").map((path) => String(shape.values.get(`${path}.name`))),
     api: { socket: socketOf(shape) },
@@ -229,6 +232,11 @@ function failoverOf(shape: Shape): Config["failover"] {
 function captureOf(shape: Shape, stateDirectory: string): Config["capture"] {
   const capture = section(shape, "capture", CAPTURE);
   return { ...capture, directory: capture.directory ?? `${stateDirectory}/capture` };
+}
+
+function recorderOf(shape: Shape, stateDirectory: string): Config["recorder"] {
+  const recorder = section(shape, "recorder", RECORDER);
+  return { ...recorder, directory: recorder.directory ?? `${stateDirectory}/recorder` };
 }
 
 const RANK_STEP = 100;

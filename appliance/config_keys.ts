@@ -16,6 +16,7 @@ import { SWITCH } from "./config_keys_external.ts";
 import { SWITCHING } from "./config_keys_switching.ts";
 import { MATCH } from "./config_keys_match.ts";
 import { GREY, PROBE } from "./config_keys_probe.ts";
+import { RECORDER } from "./config_keys_recorder.ts";
 import { KINDS, PORTS, REDUNDANT, STAGE } from "./config_keys_ports.ts";
 import { PLANE } from "./config_plane.ts";
 import { SOCKET_BYTES_MAX } from "./config_ports.ts";
@@ -257,7 +258,7 @@ export const FAILOVER = {
   ...SWITCHING,
 } as const satisfies Keys;
 
-export { BFD, CAPTURE, CHECK, DAMPING, DRILL, GREY, MATCH, PROBE, SWITCH, VOTES };
+export { BFD, CAPTURE, CHECK, DAMPING, DRILL, GREY, MATCH, PROBE, RECORDER, SWITCH, VOTES };
 
 export const API = {
   socket: {
@@ -341,6 +342,7 @@ export const SECTIONS: readonly Section[] = [
   section("grey", GREY, "Loss, delay and repetition of real traffic through the serving box."),
   section("match", MATCH, "How many of the live connections each standby would carry on."),
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
+  section("recorder", RECORDER, "The flight recorder: decisions, with all they depended on."),
   section("drill", DRILL, "Canaries: connections of the node's own through the box that does not serve."),
   section("api", API, "The local API that the command line uses."),
   section("log", LOG, "What is written to standard error."),

@@ -11,7 +11,15 @@ import type { Checks } from "./checks.ts";
 import type { Config } from "./config.ts";
 import { checkDetail } from "./detector_view.ts";
 import { Flaps } from "./failover/flaps.ts";
-import { judgePoint, POINT_START, pointOf, type PointState } from "./failover/point.ts";
+import {
+  judgePoint,
+  type PointConfig,
+  type PointInput,
+  POINT_START,
+  pointOf,
+  type PointState,
+  type PointVerdict,
+} from "./failover/point.ts";
 import { MatchAlarms } from "./match_alarms.ts";
 import { dampingEvent } from "./node_views.ts";
 import type { EventView, Path } from "./view.ts";
@@ -25,15 +33,31 @@ export interface Seen {
   readonly now: Now;
 }
 
+/** One look of the point of failover, with all it went by. */
+export interface Judged {
+  readonly state: PointState;
+  readonly input: PointInput;
+  readonly config: PointConfig;
+  readonly nowMs: number;
+  readonly verdict: PointVerdict;
+}
+
+export interface JudgementTells {
+  readonly event: (event: EventView) => void;
+  /** A look that came to something else than the one before. */
+  readonly judged?: (judged: Judged) => void;
+}
+
 export class Judgement {
   readonly flaps = new Flaps();
   readonly matches: MatchAlarms;
-  readonly #tell: (event: EventView) => void;
+  readonly #tells: JudgementTells;
   #point: PointState = POINT_START;
+  #told = "";
 
-  constructor(tell: (event: EventView) => void) {
-    this.#tell = tell;
-    this.matches = new MatchAlarms(tell);
+  constructor(tells: JudgementTells) {
+    this.#tells = tells;
+    this.matches = new MatchAlarms(tells.event);
   }
 
   /** @returns a path to order now; null: leave things as they are */
@@ -43,20 +67,26 @@ export class Judgement {
     tellChecks(board, seen);
     this.matches.look(board, seen.match, now);
     const alive = (i: number) => board.number("box.alive", i) === 1;
-    const verdict = judgePoint(
-      this.#point,
-      {
-        path: readPath(board),
-        alive: { primary: alive(0), redundant: alive(1) },
-        primaryDownNs: board.number("box.down_ns", 0),
-        suppressedUntilMs: this.flaps.reuseAtMs("primary", config.damping),
-        ordered: seen.ordered,
-      },
-      pointOf(config),
-      now.wallMs,
-    );
+    const input: PointInput = {
+      path: readPath(board),
+      alive: { primary: alive(0), redundant: alive(1) },
+      primaryDownNs: board.number("box.down_ns", 0),
+      suppressedUntilMs: this.flaps.reuseAtMs("primary", config.damping),
+      ordered: seen.ordered,
+    };
+    const state = this.#point, point = pointOf(config);
+    const verdict = judgePoint(state, input, point, now.wallMs);
+    this.#tellJudged({ state, input, config: point, nowMs: now.wallMs, verdict });
     this.#point = verdict.state;
     return verdict.order;
+  }
+
+  #tellJudged(judged: Judged): void {
+    const { order, failbackAtMs } = judged.verdict;
+    const said = `${order} ${failbackAtMs}`;
+    if (said === this.#told) return;
+    this.#told = said;
+    this.#tells.judged?.(judged);
   }
 
   /** Suppression begins with a death and ends by itself: both are told. */
@@ -69,7 +99,7 @@ export class Judgement {
       if (is === told[i]) return;
       const view = this.flaps.view(BOXES[i]!, damping);
       const boot = board.big("header.boot");
-      this.#tell(dampingEvent({ box: BOXES[i]!, suppressed: is, view, boot, now }));
+      this.#tells.event(dampingEvent({ box: BOXES[i]!, suppressed: is, view, boot, now }));
     });
   }
 }

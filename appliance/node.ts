@@ -16,13 +16,15 @@ import { type FlowQuery, readFlows } from "./flow_view.ts";
 import { Captures } from "./captures.ts";
 import { Drills } from "./drills.ts";
 import { Checks } from "./checks.ts";
+import { CpuShares } from "./cpu_shares.ts";
 import { type Config, describeProblem, parseConfig } from "./config.ts";
 import { matchFault } from "./config_match.ts";
 import { Judgement } from "./judgement.ts";
 import { Journal } from "./journal.ts";
 import { addedRoles, nodeFixed, planeFixed, portKey } from "./config_fixed.ts";
-import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
+import { acceptedConfigPath, capturePath, journalPath, recorderPath } from "./paths.ts";
 import { writeLastPath } from "./last_path.ts";
+import { makeDirectory } from "./directory.ts";
 import { readLeft } from "./members.ts";
 import { Orders } from "./orders.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
@@ -30,6 +32,7 @@ import { writeGrey, writeProbes } from "./probe_command.ts";
 import { readProbeFrame } from "./probe_files.ts";
 import { readProbes } from "./probe_view.ts";
 import { reasonOf } from "./reason.ts";
+import { Recorder } from "./recorder.ts";
 import { stageText } from "./stages.ts";
 import { VERSION } from "./version.ts";
 import { NodeExternals } from "./node_externals.ts";
@@ -77,6 +80,7 @@ export class Node implements NodeControl {
   readonly #journal: Journal;
   readonly #options: NodeOptions;
   readonly captures: Captures;
+  readonly recorder: Recorder;
   readonly drills: Drills;
   readonly #orders: Orders;
   readonly externals: NodeExternals;
@@ -84,7 +88,7 @@ export class Node implements NodeControl {
   #bfdKeys: BfdKeys;
   readonly #judgement: Judgement;
   readonly #checks: Checks;
-  #cpu: { ns: readonly number[]; atNs: number; shares: readonly number[] } = { ns: [], atNs: 0, shares: [] };
+  readonly #cpu = new CpuShares();
   #reviving = false;
 
   constructor(options: NodeOptions) {
@@ -96,13 +100,17 @@ export class Node implements NodeControl {
     makeDirectory(config.node.stateDirectory);
     this.#native = openNative();
     this.#keeper = new PlaneKeeper({ native: this.#native, config, log: (text) => this.say("info", text) });
-    this.#judgement = new Judgement((event) => this.#journal.add(event));
+    this.#judgement = new Judgement({
+      event: (event) => this.#journal.add(event),
+      judged: (judged) => this.recorder.judged(judged),
+    });
     this.#journal = new Journal({
       path: journalPath(config),
       tell: (event) => {
         this.#judgement.flaps.note([event], this.#config.failover.damping);
         this.say(levelOf(event), event.text, { event: event.sequence });
         this.captures.mark(event);
+        this.recorder.event(event);
       },
       complain: (text) => this.say("error", text),
     });
@@ -125,6 +133,14 @@ export class Node implements NodeControl {
       ruleName: (rule) => this.#keeper.map?.board.text("rule.name", rule) ?? "",
       lastSwitch: () => this.#journal.lastSwitch(),
       switchTimesMs: () => this.#journal.switchTimesMs(),
+      complain: (text) => this.say("error", text),
+    });
+    this.recorder = new Recorder({
+      config,
+      monoNs: () => this.#native.monoNs(),
+      open: () => this.#native.openCapture(recorderPath(config)),
+      board: () => this.#keeper.map?.board ?? null,
+      lastSwitch: () => this.#journal.lastSwitch(),
       complain: (text) => this.say("error", text),
     });
     this.drills = new Drills({
@@ -155,6 +171,7 @@ export class Node implements NodeControl {
     else this.#tell("start", "the plane forwards");
     this.#command();
     this.captures.attach();
+    this.recorder.attach();
     this.#checks.configure(this.#config.checks);
     this.#takeEvents();
   }
@@ -183,7 +200,7 @@ export class Node implements NodeControl {
     for (let tick = 0; !signal.aborted; tick++) {
       this.#takeEvents();
       if (tick % JUDGE_EVERY === 0) {
-        this.#measureCpu();
+        this.#cpu.look(this.#keeper.map?.board, Number(this.#native.monoNs()));
         if (this.#keeper.died()) await this.#revive(signal);
         else this.#judge();
       }
@@ -218,7 +235,11 @@ export class Node implements NodeControl {
     for (const fault of writeProbes(map.board, map.publish, this.#config.probes, readProbeFrame)) {
       this.say("error", fault);
     }
-    return writeRules(map.board, map.publish, rules, this.#config.filter);
+    const beforeNs = this.#native.monoNs();
+    this.recorder.rules(beforeNs);
+    const generation = writeRules(map.board, map.publish, rules, this.#config.filter);
+    this.recorder.rules(beforeNs);
+    return generation;
   }
 
   #boot(): bigint {
@@ -232,6 +253,7 @@ export class Node implements NodeControl {
   #takeEvents(): void {
     const board = this.#keeper.map?.board;
     if (board === undefined) return;
+    this.recorder.look();
     const read = board.number("live.event_read");
     if (board.number("live.event_sequence") === read) return;
     const events = readEvents(board, read);
@@ -248,17 +270,6 @@ export class Node implements NodeControl {
     } catch (error) {
       this.say("error", `${reasonOf(error)}: a plane that is started anew will begin with the box before`);
     }
-  }
-
-  #measureCpu(): void {
-    const board = this.#keeper.map?.board;
-    if (board === undefined) return;
-    const atNs = Number(this.#native.monoNs()), before = this.#cpu;
-    if (atNs - before.atNs < 500e6) return;
-    const workers = board.number("live.workers");
-    const ns = Array.from({ length: workers }, (_, i) => board.number("worker.cpu_ns", i));
-    const share = (now: number, then = now) => Math.min(1, Math.max(0, now - then) / (atNs - before.atNs));
-    this.#cpu = { ns, atNs, shares: ns.map((now, i) => share(now, before.ns[i])) };
   }
 
   #judge(): void {
@@ -285,6 +296,7 @@ export class Node implements NodeControl {
         this.#tell("start", `another plane forwards (restart ${this.#keeper.restarts})`);
         this.#command();
         this.captures.attach();
+        this.recorder.attach();
       } catch (error) {
         if (!(error instanceof PlaneStartError)) throw error;
         this.say("error", error.message);
@@ -378,19 +390,12 @@ export class Node implements NodeControl {
     this.#config = config;
     this.#bfdKeys = keys;
     this.captures.configure(config);
+    this.recorder.configure(config);
     this.#checks.configure(config.checks);
     this.externals.configure(config);
     const taken = await this.#orders.answers("live.rule_done", this.#command());
     return taken
       ? { ok: true, text: "the new configuration is in force" }
       : refusal("the plane did not take over the rules in time");
-  }
-}
-
-function makeDirectory(path: string): void {
-  try {
-    Deno.mkdirSync(path, { recursive: true, mode: 0o750 });
-  } catch (cause) {
-    throw new Error(`Cannot make the directory ${path}: ${reasonOf(cause)}`, { cause });
   }
 }
