@@ -63,6 +63,8 @@ export class Recorder implements RecorderControl {
   #keeping: Keeping | null = null;
   #on = true;
   #rules: readonly Rules[] = [];
+  /** Of times when it was on before. */
+  #before = { packets: 0, missed: 0 };
   #stepsRead = 0;
   #stepsMissed = 0;
   #countersAtNs = 0n;
@@ -152,8 +154,8 @@ export class Recorder implements RecorderControl {
       hoursMax: hours,
       rateMax: rate,
       oldestMs: files[0]?.startMs ?? null,
-      decisions: this.#keeping?.packets ?? 0,
-      missed: (this.#keeping?.missed ?? 0) + this.#stepsMissed,
+      decisions: this.#before.packets + (this.#keeping?.packets ?? 0),
+      missed: this.#before.missed + (this.#keeping?.missed ?? 0) + this.#stepsMissed,
       shed: board === null ? 0 : counter(board, "record_shed"),
       failing: this.#keeping?.failing ?? null,
     };
@@ -234,6 +236,8 @@ export class Recorder implements RecorderControl {
     this.#keeping = null;
     this.#teller?.want(0);
     await keeping?.end();
+    const { packets, missed } = this.#before;
+    this.#before = { packets: packets + (keeping?.packets ?? 0), missed: missed + (keeping?.missed ?? 0) };
   }
 
   #head(): Uint8Array {

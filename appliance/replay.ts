@@ -19,7 +19,7 @@ const SAME_US = 1.5;
 
 export interface Difference {
   readonly what: "decision" | "step" | "path" | "judgement" | "event" | "rules";
-  /** Number of the packet in the file, from 1; null: it is no packet. */
+  /** Number of the packet as Wireshark counts, which takes a recording's own blocks for packets; null: it is none. */
   readonly packet: number | null;
   /** Where its block begins. */
   readonly byte: number;
@@ -79,6 +79,7 @@ class Replay {
   readonly #switches: { readonly event: EventView; readonly byte: number; readonly timeMs: number }[] = [];
   #different = 0;
   #packets = 0;
+  #shown = 0;
   #fromMs = Infinity;
   #toMs = -Infinity;
   #node: string | null = null;
@@ -93,12 +94,15 @@ class Replay {
     const packet = packetOf(block);
     if (packet !== null) {
       this.#packets++;
+      this.#shown++;
       this.#seen(Number(packet.timeNs) / 1e6);
       if (packet.custom !== undefined) this.#decision(packet.custom, packet.frame, block, packet.timeNs);
       return;
     }
     const entry = entryOf(block);
-    if (entry === null || entry.kind === "seal") return;
+    if (entry === null) return;
+    this.#shown++;
+    if (entry.kind === "seal") return;
     this.#seen(Number(entry.timeNs) / 1e6);
     if (entry.kind === "rules") this.#rules(entry, block);
     if (entry.kind === "step") this.#step(entry, block);
@@ -146,7 +150,7 @@ class Replay {
     const { told, again } = this.#core.decision(witness, frame);
     this.#decisions[told]++;
     if (told !== "other" && told !== "impossible") return;
-    const packet = this.#packets, timeMs = Number(timeNs) / 1e6;
+    const packet = this.#shown, timeMs = Number(timeNs) / 1e6;
     const recorded = this.#verdict(witness);
     const verdict = told === "impossible" ? fault(told) : this.#verdict(again);
     const replayed = verdict === recorded ? `${verdict}, but the flow is left in another state` : verdict;

@@ -20,6 +20,8 @@ void recorder_tick(struct plane *p) {
   if (rate == r->rate) return;
   r->rate = rate;
   rm_budget_set(&r->budget, 0, rate / workers ? rate / workers : 1, p->now);
+  /* Connections are opened in bursts, and the ring has room for seconds. */
+  r->budget.packets.depth = r->budget.packets.level = r->budget.packets.rate * RM_S;
 }
 
 /* In the words of the mirror's budget. */
