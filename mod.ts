@@ -64,6 +64,7 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
 function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   const { command, options } = invocation;
   const ask = (how: (node: RemoteNode) => Promise<Exit>) => withNode(invocation, terminal, how);
+  if (/^(recorder|replay)/.test(command.name)) return recorded(invocation, terminal);
   switch (command.name) {
     case "run":
       return run(invocation, terminal);
@@ -105,13 +106,6 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "capture get":
     case "capture list":
       return captures(invocation, terminal);
-    case "recorder status":
-    case "recorder save":
-    case "recorder on":
-    case "recorder off":
-      return recorded(invocation, terminal);
-    case "replay":
-      return import("./ui/replay.ts").then(({ replay }) => replay(invocation, terminal));
     case "drill":
     case "drill list":
       return ask(async (node) =>
@@ -260,6 +254,9 @@ async function captures(invocation: Invocation, terminal: Terminal): Promise<num
 }
 
 async function recorded(invocation: Invocation, terminal: Terminal): Promise<number> {
+  if (invocation.command.name === "replay") {
+    return await (await import("./ui/replay.ts")).replay(invocation, terminal);
+  }
   const { recorder } = await import("./ui/recorder.ts");
   const { captureOutput } = await import("./ui/capture_sink.ts");
   const means = { stop: terminal.stop ?? new AbortController().signal, ...captureOutput };

@@ -13,9 +13,9 @@ import { checkDetail } from "./detector_view.ts";
 import { Flaps } from "./failover/flaps.ts";
 import {
   judgePoint,
+  POINT_START,
   type PointConfig,
   type PointInput,
-  POINT_START,
   pointOf,
   type PointState,
   type PointVerdict,

@@ -36,6 +36,7 @@ import { Recorder } from "./recorder.ts";
 import { stageText } from "./stages.ts";
 import { VERSION } from "./version.ts";
 import { NodeExternals } from "./node_externals.ts";
+import type { Level, NodeOptions } from "./node_options.ts";
 import {
   absentStatus,
   externalEvent,
@@ -60,19 +61,7 @@ const TICK_MS = 10;
 const JUDGE_EVERY = 10;
 const STOP_MS_MAX = 3000;
 
-type Level = "info" | "warn" | "error";
-/** Writes one message as `how` wants it, which a reload may change. */
-export type Log = (level: Level, text: string, more: Record<string, unknown>, how: Config["log"]) => void;
-
-export interface NodeOptions {
-  readonly config: Config;
-  /** The text `config` was made from, and its file: `reload` reads it again. */
-  readonly configText: string;
-  readonly configPath: string;
-  /** Which stage of that file this is. @default the first */
-  readonly stage?: string | null;
-  readonly log: Log;
-}
+export type { Log, NodeOptions } from "./node_options.ts";
 
 export class Node implements NodeControl {
   readonly #native: Native;
@@ -135,14 +124,7 @@ export class Node implements NodeControl {
       switchTimesMs: () => this.#journal.switchTimesMs(),
       complain: (text) => this.say("error", text),
     });
-    this.recorder = new Recorder({
-      config,
-      monoNs: () => this.#native.monoNs(),
-      open: () => this.#native.openCapture(recorderPath(config)),
-      board: () => this.#keeper.map?.board ?? null,
-      lastSwitch: () => this.#journal.lastSwitch(),
-      complain: (text) => this.say("error", text),
-    });
+    this.recorder = this.#makeRecorder(config);
     this.drills = new Drills({
       config: () => this.#config,
       now: () => this.#now(),
@@ -155,6 +137,17 @@ export class Node implements NodeControl {
     this.externals = new NodeExternals((told) =>
       this.#journal.add(externalEvent(told, this.#boot(), this.#now()))
     );
+  }
+
+  #makeRecorder(config: Config): Recorder {
+    return new Recorder({
+      config,
+      monoNs: () => this.#native.monoNs(),
+      open: () => this.#native.openCapture(recorderPath(config)),
+      board: () => this.#keeper.map?.board ?? null,
+      lastSwitch: () => this.#journal.lastSwitch(),
+      complain: (text) => this.say("error", text),
+    });
   }
 
   /** Write to the log. */

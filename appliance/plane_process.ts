@@ -87,7 +87,9 @@ export async function runPlane(config: Config): Promise<number> {
   const result = await map.run();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, stop);
   // It takes memory. Whoever maps it keeps it, and a plane that was started meanwhile has its own.
-  for (const path of [boardPath(config), capturePath(config), recorderPath(config)]) await Deno.remove(path).catch(() => {});
+  for (const path of [boardPath(config), capturePath(config), recorderPath(config)]) {
+    await Deno.remove(path).catch(() => {});
+  }
   if (result === 0) return 0;
   console.error(`plane: ${map.board.text("header.error")}`);
   return EXIT_PLANE;

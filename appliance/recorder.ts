@@ -19,13 +19,7 @@ import { specsOf } from "./node_views.ts";
 import { DecisionEncoder, rulesOf } from "./recorder_encode.ts";
 import { encodeEntry, encodeNote, Sealer } from "./recorder_format.ts";
 import { savedPieces } from "./recorder_save.ts";
-import type {
-  CaptureAnswer,
-  EventView,
-  RecorderControl,
-  RecorderStatus,
-  SaveRequest,
-} from "./view.ts";
+import type { CaptureAnswer, EventView, RecorderControl, RecorderStatus, SaveRequest } from "./view.ts";
 import { VERSION } from "./version.ts";
 
 const BYTES_PER_MIB = 1024 * 1024;
@@ -182,7 +176,9 @@ export class Recorder implements RecorderControl {
     const { directory, mib } = this.#config.recorder;
     const files = listCaptureFiles(directory, "flight");
     if (files.length === 0) {
-      return refusal(`nothing is recorded${mib === 0 ? "; set recorder.mib and start the plane again" : " yet"}`);
+      return refusal(
+        `nothing is recorded${mib === 0 ? "; set recorder.mib and start the plane again" : " yet"}`,
+      );
     }
     const last = this.#options.lastSwitch();
     if (lastS === null && last === null) {

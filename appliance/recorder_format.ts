@@ -78,6 +78,10 @@ function digest(before: Uint8Array, bytes: Uint8Array): Uint8Array {
   return new Uint8Array(createHash("sha256").update(before).update(bytes).digest());
 }
 
+function sealBlock(data: Uint8Array): Uint8Array<ArrayBuffer> {
+  return encodeEntry({ kind: "seal", timeNs: 0n, data });
+}
+
 /** Seals one file, write by write. */
 export class Sealer {
   #last: Uint8Array = new Uint8Array(SEAL_BYTES);
@@ -85,7 +89,7 @@ export class Sealer {
   /** What is to be written in place of `bytes`: these, and their seal. */
   seal(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     this.#last = digest(this.#last, bytes);
-    return joinBytes([bytes, encodeEntry({ kind: "seal", timeNs: 0n, data: this.#last })]);
+    return joinBytes([bytes, sealBlock(this.#last)]);
   }
 }
 
@@ -105,13 +109,14 @@ export function checkSeals(file: Uint8Array): SealReport {
   let seals = 0, from = 0;
   let broken: SealReport["broken"] = null;
   const cut = eachBlock(file, (block) => {
-    if (entryOf(block)?.kind !== "seal") return;
-    const { data } = entryOf(block)!;
-    const fits = equal(digest(last, file.subarray(from, block.at)), data);
-    if (!fits) broken ??= { from, to: block.at };
-    last = data;
+    const entry = entryOf(block);
+    if (entry?.kind !== "seal") return;
+    const to = block.at + block.bytes.length;
+    const fits = equal(sealBlock(digest(last, file.subarray(from, block.at))), block.bytes);
+    if (!fits) broken ??= { from, to };
+    last = entry.data;
     seals++;
-    from = block.at + block.bytes.length;
+    from = to;
   });
   return { seals, broken, unsealedBytes: file.length - from, cut };
 }

@@ -10,7 +10,15 @@ import { type ReplayCore, RETOLD, type Retold } from "../filter/replay_core.ts";
 import { judgePoint } from "./failover/point.ts";
 import type { Judged } from "./judgement.ts";
 import { verdictText } from "./recorder_encode.ts";
-import { checkSeals, eachBlock, type Entry, entryOf, type Note, noteOf, type SealReport } from "./recorder_format.ts";
+import {
+  checkSeals,
+  eachBlock,
+  type Entry,
+  entryOf,
+  type Note,
+  noteOf,
+  type SealReport,
+} from "./recorder_format.ts";
 import type { EventView } from "./view.ts";
 
 const DIFFERENCES_MAX = 1000;

@@ -70,7 +70,10 @@ export function replayCommand({ json }: Pick<Shared, "json">): Command {
     arguments: [{ name: "FILE", help: "What `recorder save` wrote, or a file of the recorder's directory." }],
     options: [json, { name: "diff", help: "Tell every difference, not only the first." }],
     examples: [
-      { line: "remediate replay incident.pcapng", help: "After an incident, or after an update of the software." },
+      {
+        line: "remediate replay incident.pcapng",
+        help: "After an incident, or after an update of the software.",
+      },
     ],
     exits: {
       0: "everything that can be told comes out the same",

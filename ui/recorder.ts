@@ -75,7 +75,9 @@ export function renderRecorder(status: RecorderStatus): string {
   if (status.bytesMax === 0) return "There is no recorder (recorder.mib = 0).\n";
   const since = status.oldestMs === null ? "nothing yet" : `back to ${wallTime(status.oldestMs)}`;
   return [
-    `The recorder is ${status.on ? "on" : "off"}: ${byteSize(status.bytes)} of ${byteSize(status.bytesMax)} in ` +
+    `The recorder is ${status.on ? "on" : "off"}: ${byteSize(status.bytes)} of ${
+      byteSize(status.bytesMax)
+    } in ` +
     `${status.files} files in ${status.directory}, ${since}, at most ${status.hoursMax} h.`,
     `${status.decisions} records since control started, ${status.missed} lost on the way; ` +
     `${status.shed} left out since the plane started, above ${status.rateMax} a second.`,

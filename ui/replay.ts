@@ -27,7 +27,9 @@ function openCore(): ReplayCore {
   try {
     return new ReplayCore(path);
   } catch (cause) {
-    throw new Error(`Cannot load the filter library ${path}: run ./scripts/setup, which builds it`, { cause });
+    throw new Error(`Cannot load the filter library ${path}: run ./scripts/setup, which builds it`, {
+      cause,
+    });
   }
 }
 
@@ -38,7 +40,9 @@ export function renderReplay(report: ReplayReport, all: boolean): string {
   const from = report.fromMs === null ? "" : `, ${wallTime(report.fromMs)} to ${wallTime(report.toMs!)}`;
   const shown = all ? differences : differences.slice(0, 1);
   return [
-    `Recorded by ${report.node ?? "a node that is not named"}, version ${report.version ?? "unknown"}${from}.`,
+    `Recorded by ${report.node ?? "a node that is not named"}, version ${
+      report.version ?? "unknown"
+    }${from}.`,
     `Decisions on frames: ${decisions.same} of ${told} come out byte for byte the same.`,
     `Steps of the reflexes: ${steps.same} of ${steps.same + steps.other + steps.impossible}; ` +
     `${switches.withStep} of ${switches.told} switches told have theirs.`,
@@ -57,7 +61,9 @@ function untold({ decisions, steps }: ReplayReport): string[] {
     lines.push(`${decisions.cut} decisions depended on bytes that were not kept: nothing is said of them.`);
   }
   if (decisions.no_rules > 0) {
-    lines.push(`${decisions.no_rules} decisions went by rules that are not in the file: nothing is said of them.`);
+    lines.push(
+      `${decisions.no_rules} decisions went by rules that are not in the file: nothing is said of them.`,
+    );
   }
   const other = decisions.other_layout + steps.other_layout;
   if (other > 0) {

@@ -15,7 +15,13 @@ import { Wire } from "../support/wire.ts";
 const PER_SECOND = 500;
 /** Later than a look at the ring, and the 25 ms that it is late on purpose. */
 const WRITTEN_MS = 400;
-const RULE = ["[[filter.rules]]", 'name = "traffic"', 'match = "ip"', "handshake = true", "first_packets = 3"];
+const RULE = [
+  "[[filter.rules]]",
+  'name = "traffic"',
+  'match = "ip"',
+  "handshake = true",
+  "first_packets = 3",
+];
 
 function command(node: TestNode, words: readonly string[]) {
   const remote = words[0] === "replay" ? [] : ["--socket", `${node.directory}/run/control.sock`];
@@ -54,7 +60,12 @@ for (const cores of [1, 2]) {
     await using wire = await Wire.up();
     await wire.box("primary");
     await wire.box("redundant");
-    const node = await TestNode.start(wire, { preset: "nat", cores, filter: RULE, failover: ["hold_up_ms = 200"] });
+    const node = await TestNode.start(wire, {
+      preset: "nat",
+      cores,
+      filter: RULE,
+      failover: ["hold_up_ms = 200"],
+    });
     const load = await wire.load(PER_SECOND, { flows: 16 });
     await load.more(300);
     await wire.link("primary-out", "down");
@@ -85,7 +96,10 @@ for (const cores of [1, 2]) {
     const lines = await tshark(file);
     // It shows what is ours alone as frames without an interface.
     assert.equal(lines.filter((line) => !line.startsWith("\t")).length, report.packets);
-    assert.ok(lines.some((line) => /^upstream\tcopied: (handshake|first), rule /.test(line)), lines.slice(0, 20).join("\n"));
+    assert.ok(
+      lines.some((line) => /^upstream\tcopied: (handshake|first), rule /.test(line)),
+      lines.slice(0, 20).join("\n"),
+    );
     assert.ok(lines.some((line) => /^primary-out\tseen out of the serving box/.test(line)));
     assert.ok(lines.some((line) => /^node\tswitch: /.test(line)));
 
@@ -104,7 +118,9 @@ async function changed(node: TestNode, path: string): Promise<void> {
     if (packet === null) return;
     // "why" is the fifth of eight bytes before the entry, which is the last of a witness.
     const { custom } = packet;
-    if (custom !== undefined && custom[custom.length - 192 - 8 + 4] === 2) at = custom.byteOffset + custom.length - 192 - 4;
+    if (custom !== undefined && custom[custom.length - 192 - 8 + 4] === 2) {
+      at = custom.byteOffset + custom.length - 192 - 4;
+    }
   });
   assert.ok(at > 0, "a handshake was copied");
   const forged = file.slice();
@@ -118,7 +134,10 @@ async function changed(node: TestNode, path: string): Promise<void> {
   assert.match(difference!.replayed, /^copied: handshake/);
   assert.ok(report.seals.broken !== null && report.seals.broken.from <= at && at < report.seals.broken.to);
   const text = await command(node, ["replay", `${path}.forged`]);
-  assert.match(text.stdout, /THE FILE WAS CHANGED between byte \d+ and byte \d+\.\npacket \d+, .*recorded "copied: first/);
+  assert.match(
+    text.stdout,
+    /THE FILE WAS CHANGED between byte \d+ and byte \d+\.\npacket \d+, .*recorded "copied: first/,
+  );
 
   const quiet = file.slice();
   quiet[file.length - 100]! ^= 1;

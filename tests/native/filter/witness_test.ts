@@ -11,7 +11,18 @@ import { run, TOP } from "./library.ts";
 
 const SEED = Number(Deno.env.get("REMEDIATE_SEED") ?? 1);
 const FRAMES = 20_000;
-const CORE = ["parse", "peek", "look", "tunnel", "flows", "nature", "decide", "fragment", "witness", "budget"];
+const CORE = [
+  "parse",
+  "peek",
+  "look",
+  "tunnel",
+  "flows",
+  "nature",
+  "decide",
+  "fragment",
+  "witness",
+  "budget",
+];
 const FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined"];
 
 /** In the form witness.c reads: length, bytes. */
@@ -46,7 +57,9 @@ Deno.test(`rm_witness_retell() takes every decision again as it was, and finds e
     assert.ok(cut! > 0 && cut! < same! / 10, report);
     const copies = numbers("why");
     for (const why of WHY) {
-      if (!["all", "none"].includes(why)) assert.ok(copies[WHY.indexOf(why)]! > 0, `none was copied for ${why}`);
+      if (!["all", "none"].includes(why)) {
+        assert.ok(copies[WHY.indexOf(why)]! > 0, `none was copied for ${why}`);
+      }
     }
     const kinds = numbers("kind");
     for (const kind of WITNESS) {
