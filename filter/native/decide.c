@@ -310,7 +310,7 @@ static inline struct rm_verdict decide(struct rm_flows *t, const struct rm_rules
 struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
                             uint64_t hash, const uint8_t *frame, uint64_t now, bool observed,
                             struct rm_flow **flow) {
-  if (__builtin_expect(t->witness == NULL, 1)) return decide(t, rules, p, hash, frame, now, observed, flow);
+  if (__builtin_expect(!rm_is_witnessed(t, p), 1)) return decide(t, rules, p, hash, frame, now, observed, flow);
   rm_witness_begin(t, rules, p, now, observed);
   rm_witness_flow(t, rm_flows_find(t, p, hash));
   struct rm_verdict v = decide(t, rules, p, hash, frame, now, observed, flow);

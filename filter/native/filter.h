@@ -143,7 +143,8 @@ struct rm_flows {
   bool wide;            /* the processor can do what look.c has been compiled for once more */
   uint64_t live, evicted, evicted_live, expired;
   struct rm_budget *budget; /* of the copies; null: no bound */
-  struct rm_witness *witness; /* decisions are put down here with all they depend on; null: they are not */
+  struct rm_witness *witness; /* decisions are put down here with all they depend on... */
+  uint32_t witnessed;       /* ... those of these RM_WITNESSED_*; 0: none are */
   struct rm_fragment fragment[RM_FRAGMENTS];
 };
 
@@ -329,6 +330,13 @@ struct rm_verdict rm_decide_fragment(struct rm_flows *t, const struct rm_rules *
 
 /* Where the fate of a packet's first fragment stands. */
 struct rm_fragment *rm_fragment_place(struct rm_flows *t, const struct rm_packet *p);
+
+#define RM_WITNESSED_ENDS 1u /* on SYN, FIN and RST */
+#define RM_WITNESSED_REST 2u
+static inline bool rm_is_witnessed(const struct rm_flows *t, const struct rm_packet *p) {
+  uint32_t ends = p->tcp_flags & (RM_TCP_SYN | RM_TCP_FIN | RM_TCP_RST);
+  return t->witnessed && (t->witnessed & (ends ? RM_WITNESSED_ENDS : RM_WITNESSED_REST));
+}
 
 /* witness.c: put down a decision in t->witness, in these steps; of a frame that is no flow without the second one. */
 void rm_witness_begin(const struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p, uint64_t now, bool observed);

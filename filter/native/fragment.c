@@ -78,8 +78,9 @@ struct rm_verdict rm_decide_fragment(struct rm_flows *t, const struct rm_rules *
   struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
   if (observed) return v;
   const struct rm_fragment *at = rm_fragment_place(t, p);
-  if (__builtin_expect(t->witness != NULL, 0)) rm_witness_begin(t, rules, p, now, observed), rm_witness_fragment(t, at);
+  bool witnessed = rm_is_witnessed(t, p);
+  if (__builtin_expect(witnessed, 0)) rm_witness_begin(t, rules, p, now, observed), rm_witness_fragment(t, at);
   v = later_fragment(t, rules, p, at, now);
-  if (__builtin_expect(t->witness != NULL, 0)) rm_witness_end(t, NULL, v);
+  if (__builtin_expect(witnessed, 0)) rm_witness_end(t, NULL, v);
   return v;
 }

@@ -170,6 +170,7 @@ enum rm_retold rm_witness_retell(const struct rm_rules *rules, const struct rm_w
   (rules->inner ? rm_parse_inner : rm_parse)(b->frame, w->frame_bytes, &p);
   set_table(b, rules, w, &p);
   b->flows.witness = &b->witness;
+  b->flows.witnessed = RM_WITNESSED_ENDS | RM_WITNESSED_REST;
   judge(b, rules, w, &p);
   *again = b->witness;
   enum rm_retold told = same(w, again) ? RM_RETOLD_SAME : is_cut(b, rules, w, kept) ? RM_RETOLD_CUT : RM_RETOLD_OTHER;

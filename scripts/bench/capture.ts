@@ -78,7 +78,9 @@ function measure(directory: string): string[] {
   }
   const best = Math.min(...off);
   const head = `${one.name}: ${best.toFixed(1)} ns a packet; ${(100 * copies).toFixed(1)} % are copies; ` +
-    `load ${Deno.loadavg().map((load) => load.toFixed(1)).join(" ")} on ${navigator.hardwareConcurrency} processors`;
+    `load ${
+      Deno.loadavg().map((load) => load.toFixed(1)).join(" ")
+    } on ${navigator.hardwareConcurrency} processors`;
   return [
     head,
     ...ways.map((way) => {

@@ -145,6 +145,7 @@ int main(int argc, char **argv) {
   rm_flows_open(&table, entries, buckets, SLOTS, secret);
   table.budget = &budget;
   table.witness = &witness;
+  table.witnessed = RM_WITNESSED_ENDS | RM_WITNESSED_REST;
   set_rules();
   for (size_t at = 0; at + 4 <= size;) {
     uint32_t length;
