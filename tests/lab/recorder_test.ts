@@ -93,6 +93,10 @@ for (const cores of [1, 2]) {
     assert.ok(steps.same >= 4, JSON.stringify(steps)); // dead, switch, alive, order
     assert.deepEqual([seals.broken, seals.cut, seals.unsealedBytes], [null, null, 0]);
 
+    const told = await command(node, ["replay", file]);
+    assert.match(told.stdout, /Decisions on frames: (\d+) of \1 come out[^]*\nIdentical\.\n$/);
+    console.log(told.stdout);
+
     const lines = await tshark(file);
     // It shows what is ours alone as frames without an interface.
     assert.equal(lines.filter((line) => !line.startsWith("\t")).length, report.packets);
