@@ -94,7 +94,7 @@ struct recorder {
   struct rm_witness witness; /* the last decision; now == 0: there is none that was not noted */
   struct rm_budget budget;   /* of records: what forms state before what does not */
   uint32_t rate;             /* for all workers */
-  uint32_t tries[2];         /* witnesses that may still be made until the next tick: of ends, of the rest */
+  uint32_t tries[2];         /* witnesses that may still be made in vain until the next tick: of ends, of the rest */
   bool on;
 };
 

@@ -2,12 +2,12 @@
  *
  * Its rate is bounded by a budget like the mirror's, with the same order of worth: openings and closings are left out last,
  * what was not copied first. To put down what a decision depended on costs more than the decision, and its worth is known
- * only behind it; so the tries are bounded too, apart for SYN, FIN and RST, which are known by their flags. What is left
- * out is counted, and costs nothing else.
+ * only behind it; so tries in vain are bounded too, apart for SYN, FIN and RST, which are known by their flags. What is
+ * left out is counted, and costs nothing else.
  */
 #include "plane.h"
 
-#define TRIES 64u /* of each sort and tick, beside what the budget has room for */
+#define TRIES 64u /* in vain, of each sort and tick */
 
 static void admit(struct plane *p, uint32_t witnessed) {
   for (uint32_t side = 0; side < RM_SIDES; side++) p->table[side].witnessed = witnessed;
@@ -36,11 +36,11 @@ void recorder_tick(struct plane *p) {
   uint32_t rate = p->board->command.recorder_rate;
   capture_clock(&r->capture);
   if (rate != r->rate) set_rate(p, rate);
-  r->tries[0] = r->tries[1] = TRIES + (uint32_t)(r->budget.packets.level / RM_S);
+  r->tries[0] = r->tries[1] = TRIES;
   admit(p, rate ? RM_WITNESSED_ENDS | RM_WITNESSED_REST : 0);
 }
 
-/* One of the tries is used up. */
+/* A witness was made in vain. */
 static void spend(struct plane *p, const struct rm_packet *packet) {
   struct recorder *r = &p->recorder;
   bool ends = packet->tcp_flags & (RM_TCP_SYN | RM_TCP_FIN | RM_TCP_RST);
@@ -65,10 +65,11 @@ void recorder_note(struct plane *p, uint32_t role, const struct rte_mbuf *m, con
     if (packet->verdict == RM_PARSE_FLOW) count(p, RM_COUNT_RECORD_SHED, 1, m->pkt_len);
     return;
   }
-  spend(p, packet);
   bool may = rm_budget_take(&r->budget, worth_of(w, packet), 0, p->now);
   count(p, may ? RM_COUNT_RECORDED : RM_COUNT_RECORD_SHED, 1, m->pkt_len);
-  if (may) {
+  if (!may) {
+    spend(p, packet);
+  } else {
     struct rm_captured seen = {.mono_ns = p->now, .wire_bytes = m->pkt_len, .role = (uint8_t)role, .tap = RM_TAP_IN,
                                .why = w->why, .rule = w->rule};
     capture_write_behind(&r->capture, &seen, (struct capture_piece){w, sizeof *w},
