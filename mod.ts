@@ -77,6 +77,7 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   const ask = (how: (node: RemoteNode) => Promise<Exit>) => withNode(invocation, terminal, how);
   const show = VIEWS[command.name];
   if (show !== undefined) return ask((node) => show(node, options, terminal));
+  if (/^(recorder|replay)/.test(command.name)) return recorded(invocation, terminal);
   switch (command.name) {
     case "run":
       return run(invocation, terminal);
@@ -254,6 +255,16 @@ async function captures(invocation: Invocation, terminal: Terminal): Promise<num
   const means = { terminal, stop, compile: compileFilter, ...captureOutput };
   const work = command.name === "capture" ? commands.capture : commands.captureGet;
   return await withNode(invocation, terminal, (node) => work(node, options, means));
+}
+
+async function recorded(invocation: Invocation, terminal: Terminal): Promise<number> {
+  if (invocation.command.name === "replay") {
+    return await (await import("./ui/replay.ts")).replay(invocation, terminal);
+  }
+  const { recorder } = await import("./ui/recorder.ts");
+  const { captureOutput } = await import("./ui/capture_sink.ts");
+  const means = { stop: terminal.stop ?? new AbortController().signal, ...captureOutput };
+  return await withNode(invocation, terminal, (node) => recorder(node, invocation, terminal, means));
 }
 
 async function verifyDrill({ arguments: [file], options }: Invocation, terminal: Terminal): Promise<number> {

@@ -18,6 +18,9 @@ const NO_CORE = 0xffffffff;
 /** What noticing takes beyond the silence itself: a turn that was late, and the switch. */
 const HOLD_MARGIN_MS = 10;
 
+/** Memory through which decisions leave the plane: seconds of the highest rate. */
+const RECORDER_ROOM_MIB = 4;
+
 /** Stores a word after everything written before it. */
 export type Publish = (field: string, value: number) => void;
 
@@ -37,6 +40,8 @@ export function writeSetup(
   board.setNumber("setup.spin_us", config.plane.spinUs);
   board.setNumber("setup.capture_room", config.capture.bufferMib * BYTES_PER_MIB);
   board.setNumber("setup.capture_bytes", config.capture.snapBytes);
+  board.setNumber("setup.recorder_room", config.recorder.mib === 0 ? 0 : RECORDER_ROOM_MIB * BYTES_PER_MIB);
+  board.setNumber("setup.recorder_bytes", config.recorder.snapBytes);
 }
 
 /** What the reflexes go by. Takes effect with the next turn. */
@@ -50,6 +55,7 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.pause_ns", failover.pauseMs * NS_PER_MS);
   board.setNumber("command.stall_ns", failover.stallMs * NS_PER_MS);
   board.setNumber("command.automatic", failover.automatic ? 1 : 0);
+  board.setNumber("command.recorder_rate", config.recorder.rate);
   writeSilence(board, failover);
   writeVotes(board, failover);
   writeSwitching(board, config);

@@ -14,7 +14,7 @@ import { ALL_ROLES, type EventView, type Role, ROLES } from "./view.ts";
 /** The interface of marks. */
 export const NODE_PORT = ROLES.length;
 /** Ports that not every node has come behind it; a file names all, for one of ours may be copied into another. */
-const interfaceOf = (role: number) => role < NODE_PORT ? role : role + 1;
+export const interfaceOf = (role: number) => role < NODE_PORT ? role : role + 1;
 const NODE_PORT_NAME = "node";
 /** Local experiments (IEEE 802): no program takes it for traffic, and none for a broken frame. */
 const MARK_TYPE = 0x88b5;
@@ -37,7 +37,10 @@ export interface CaptureRecord {
 export interface CaptureMark {
   readonly monoNs: bigint;
   readonly timeNs: bigint;
+  /** Empty: it is for `blocks` alone. */
   readonly text: string;
+  /** Whole blocks that stand behind it. */
+  readonly blocks?: Uint8Array;
 }
 
 /** What a node says of itself in the head of a file. */
@@ -47,6 +50,7 @@ export interface CaptureOrigin {
   readonly specs: Readonly<Partial<Record<Role, string>>>;
   readonly snapBytes: number;
   readonly filter: string;
+  readonly comment?: string;
 }
 
 const NS_PER_US = 1000;
@@ -105,6 +109,7 @@ export function captureHead(origin: CaptureOrigin): Uint8Array<ArrayBuffer> {
     hardware: `Remediate node ${origin.node}`,
     application: `Remediate ${origin.version}`,
     snapBytes: origin.snapBytes,
+    ...(origin.comment !== undefined && { comment: origin.comment }),
     ports: [
       ...ROLES.map(port),
       { name: NODE_PORT_NAME, description: "events of the node, as comments of frames that nobody sent" },

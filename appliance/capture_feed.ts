@@ -7,7 +7,7 @@
 import type { BpfProgram } from "../filter/bpf.ts";
 import type { CaptureReader } from "../filter/dpdk.ts";
 import { tapBit } from "../filter/names.ts";
-import { type CaptureEncoder, type CaptureMark, encodeMark, RecordDecoder } from "./capture_encode.ts";
+import { type CaptureMark, type CaptureRecord, encodeMark, RecordDecoder } from "./capture_encode.ts";
 import { ALL_ROLES, type Role } from "./view.ts";
 
 /** Longer than a turn of the plane, and than control takes to fetch an event: two of its ticks. */
@@ -18,7 +18,8 @@ const TAKE_BYTES = 32 * 1024;
 const MARKS_MAX = 256;
 
 export interface FeedOptions {
-  readonly encoder: CaptureEncoder;
+  /** Makes a packet of each record. */
+  readonly encoder: { record(record: CaptureRecord): Uint8Array };
   /** Bits of tapBit(). */
   readonly wanted: number;
   readonly program: BpfProgram;
@@ -112,7 +113,8 @@ export class CaptureFeed {
       const { timeNs, ...mark } = this.#marks.shift()!;
       // Its clock has microseconds; it must not seem to be earlier than the frame it stands behind.
       const shownNs = timeNs < this.#lastNs ? this.#lastNs : timeNs;
-      parts.push(encodeMark({ ...mark, timeNs: shownNs }, this.#options.snapBytes));
+      if (mark.text !== "") parts.push(encodeMark({ ...mark, timeNs: shownNs }, this.#options.snapBytes));
+      if (mark.blocks !== undefined) parts.push(mark.blocks);
     }
   }
 }

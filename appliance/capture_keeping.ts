@@ -17,6 +17,8 @@ const RETRY_MS = 1000;
 
 export interface KeepingHow {
   readonly monoNs: () => bigint;
+  /** What is kept, as in "Cannot write ...". @default the ring of captured frames */
+  readonly what?: string;
   /** Called with one sentence when the disk does not take it, once per run of failures. */
   readonly complain: (text: string) => void;
 }
@@ -71,7 +73,8 @@ export class Keeping {
       this.failing = null;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      if (this.failing === null) this.how.complain(`Cannot write the ring of captured frames: ${reason}`);
+      const { what = "the ring of captured frames", complain } = this.how;
+      if (this.failing === null) complain(`Cannot write ${what}: ${reason}`);
       this.failing = reason;
       this.#unwritten += packets;
     }

@@ -27,6 +27,7 @@ import {
   NODE,
   PLANE,
   PROBE,
+  RECORDER,
   REDUNDANT,
   RESTORE,
   RULE,
@@ -86,6 +87,7 @@ export interface Config {
   readonly seed: Values<typeof SEED>;
   readonly restore: Values<typeof RESTORE>;
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
+  readonly recorder: Values<typeof RECORDER> & { readonly directory: string };
   readonly drill: Values<typeof DRILL>;
   /** Names of the stages behind this one; stages.ts makes their configurations. */
   readonly stages: readonly string[];
@@ -196,6 +198,7 @@ function build(shape: Shape): Config {
     seed: section(shape, "seed", SEED),
     restore: section(shape, "restore", RESTORE),
     capture: captureOf(shape, node.stateDirectory),
+    recorder: recorderOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
     stages: elements(shape, "stage").map((path) => String(shape.values.get(`${path}.name`))),
     api: { socket: socketOf(shape) },
@@ -235,6 +238,11 @@ function failoverOf(shape: Shape): Config["failover"] {
 function captureOf(shape: Shape, stateDirectory: string): Config["capture"] {
   const capture = section(shape, "capture", CAPTURE);
   return { ...capture, directory: capture.directory ?? `${stateDirectory}/capture` };
+}
+
+function recorderOf(shape: Shape, stateDirectory: string): Config["recorder"] {
+  const recorder = section(shape, "recorder", RECORDER);
+  return { ...recorder, directory: recorder.directory ?? `${stateDirectory}/recorder` };
 }
 
 const RANK_STEP = 100;

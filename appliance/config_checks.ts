@@ -151,7 +151,7 @@ function stages(view: View): void {
     const first = name === null ? undefined : taken.get(name);
     if (first !== undefined) {
       view.problem(`stage[${index}].name`, `is the name of stage[${first}] as well`, "a name of its own");
-    } else if (name === "capture") {
+    } else if (name === "capture" || name === "recorder") {
       view.problem(`stage[${index}].name`, "is a directory of the node's own", "another name");
     }
     if (name !== null && first === undefined) taken.set(name, index);

@@ -12,10 +12,14 @@ export function planeFixed(before: Config, after: Config): string[] {
   // What is derived from a key is no key.
   const keys = changed(before.plane, after.plane).filter((key) => key !== "flowSlots");
   const memory = changed(before.capture, after.capture).filter((key) => CAPTURE_MEMORY.includes(key));
+  const recorder = changed(before.recorder, after.recorder).filter((key) =>
+    key === "snapBytes" || (key === "mib" && (before.recorder.mib === 0 || after.recorder.mib === 0))
+  );
   return [
     ...ports.map(portKey),
     ...keys.map((key) => `plane.${snake(key)}`),
     ...memory.map((key) => `capture.${snake(key)}`),
+    ...recorder.map((key) => `recorder.${snake(key)}`),
   ];
 }
 

@@ -17,6 +17,7 @@ import { SWITCHING } from "./config_keys_switching.ts";
 import { MATCH, RESTORE } from "./config_keys_match.ts";
 import { SEED } from "./config_keys_seed.ts";
 import { GREY, PROBE } from "./config_keys_probe.ts";
+import { RECORDER } from "./config_keys_recorder.ts";
 import { KINDS, PORTS, REDUNDANT, STAGE } from "./config_keys_ports.ts";
 import { PLANE } from "./config_plane.ts";
 import { SOCKET_BYTES_MAX } from "./config_ports.ts";
@@ -258,7 +259,7 @@ export const FAILOVER = {
   ...SWITCHING,
 } as const satisfies Keys;
 
-export { BFD, CAPTURE, CHECK, DAMPING, DRILL, GREY, MATCH, PROBE, RESTORE, SEED, SWITCH, VOTES };
+export { BFD, CAPTURE, CHECK, DAMPING, DRILL, GREY, MATCH, PROBE, RECORDER, RESTORE, SEED, SWITCH, VOTES };
 
 export const API = {
   socket: {
@@ -344,6 +345,7 @@ export const SECTIONS: readonly Section[] = [
   section("seed", SEED, "Connections that the node plays into boxes, for rules that say `seed`."),
   section("restore", RESTORE, "What has to be so before traffic goes back by itself, besides `[failover]`."),
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
+  section("recorder", RECORDER, "The flight recorder: decisions, with all they depended on."),
   section("drill", DRILL, "Canaries: connections of the node's own through the box that does not serve."),
   section("api", API, "The local API that the command line uses."),
   section("log", LOG, "What is written to standard error."),

@@ -13,7 +13,15 @@ import { checkDetail } from "./detector_view.ts";
 import { Flaps } from "./failover/flaps.ts";
 import { gateOf, waitText } from "./failover/gate.ts";
 import { compared, wouldLive } from "./failover/match.ts";
-import { judgePoint, POINT_START, pointOf, type PointState, type PointVerdict } from "./failover/point.ts";
+import {
+  judgePoint,
+  POINT_START,
+  type PointConfig,
+  type PointInput,
+  pointOf,
+  type PointState,
+  type PointVerdict,
+} from "./failover/point.ts";
 import { matchEvent } from "./match_alarms.ts";
 import { readMatch } from "./match_view.ts";
 import { MatchWatch, type MatchWatchOptions } from "./match_watch.ts";
@@ -29,18 +37,36 @@ export interface Seen {
   readonly now: Now;
 }
 
+/** One look of the point of failover, with all it went by. */
+export interface Judged {
+  readonly state: PointState;
+  readonly input: PointInput;
+  readonly config: PointConfig;
+  readonly nowMs: number;
+  readonly verdict: PointVerdict;
+}
+
+export interface JudgementOptions extends MatchWatchOptions {
+  /** Told of a look that came to something else than the one before. */
+  readonly judged?: (judged: Judged) => void;
+}
+
 export class Judgement {
   readonly flaps = new Flaps();
   readonly matches: MatchWatch;
   readonly #resyncs: Resyncs;
   readonly #tell: (event: EventView) => void;
+  readonly #judged: JudgementOptions["judged"];
+  /** What was told to the recorder last. */
+  #said = "";
   #point: PointState = POINT_START;
   #failback: FailbackView | null = null;
   /** What was told of the gate last. */
   #gate: "open" | "waits" | "overdue" = "open";
 
-  constructor(options: MatchWatchOptions) {
+  constructor(options: JudgementOptions) {
     this.#tell = options.tell;
+    this.#judged = options.judged;
     this.matches = new MatchWatch(options);
     this.#resyncs = new Resyncs(options.tell);
   }
@@ -59,19 +85,17 @@ export class Judgement {
     this.#resyncs.look(board, seed, now);
     const alive = (i: number) => board.number("box.alive", i) === 1;
     const counts = readMatch(board, BOXES.indexOf("primary"));
-    const verdict = judgePoint(
-      this.#point,
-      {
-        path: readPath(board),
-        alive: { primary: alive(0), redundant: alive(1) },
-        primaryDownNs: board.number("box.down_ns", 0),
-        suppressedUntilMs: this.flaps.reuseAtMs("primary", failover.damping),
-        ordered: seen.ordered,
-        match: { known: compared(counts), live: wouldLive(counts), unknown: counts.unknown },
-      },
-      { ...pointOf(failover), gate: gateOf(restore, match) },
-      now.wallMs,
-    );
+    const input: PointInput = {
+      path: readPath(board),
+      alive: { primary: alive(0), redundant: alive(1) },
+      primaryDownNs: board.number("box.down_ns", 0),
+      suppressedUntilMs: this.flaps.reuseAtMs("primary", failover.damping),
+      ordered: seen.ordered,
+      match: { known: compared(counts), live: wouldLive(counts), unknown: counts.unknown },
+    };
+    const state = this.#point, point = { ...pointOf(failover), gate: gateOf(restore, match) };
+    const verdict = judgePoint(state, input, point, now.wallMs);
+    this.#tellJudged({ state, input, config: point, nowMs: now.wallMs, verdict });
     this.#point = verdict.state;
     this.#failback = verdict.failback;
     this.#tellGate(board, verdict, now);
@@ -92,6 +116,14 @@ export class Judgement {
       : `failback has waited for long, and goes on waiting: ${waitText(wait)}`;
     const boot = board.big("header.boot");
     this.#tell(matchEvent({ box: "primary", cause: gate, text, boot, now }));
+  }
+
+  #tellJudged(judged: Judged): void {
+    const { order, failback } = judged.verdict;
+    const said = `${order} ${failback?.atMs ?? null} ${failback?.wait != null}`;
+    if (said === this.#said) return;
+    this.#said = said;
+    this.#judged?.(judged);
   }
 
   /** Suppression begins with a death and ends by itself: both are told. */

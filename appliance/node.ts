@@ -24,7 +24,7 @@ import type { Judgement } from "./judgement.ts";
 import { openJudgement } from "./judgement_open.ts";
 import { Journal } from "./journal.ts";
 import { addedRoles, nodeFixed, planeFixed, portKey } from "./config_fixed.ts";
-import { acceptedConfigPath, capturePath, journalPath } from "./paths.ts";
+import { acceptedConfigPath, capturePath, journalPath, recorderPath } from "./paths.ts";
 import { writeLastPath } from "./last_path.ts";
 import { readLeft } from "./members.ts";
 import { Orders } from "./orders.ts";
@@ -33,9 +33,11 @@ import { writeGrey, writeProbes } from "./probe_command.ts";
 import { readProbeFrame } from "./probe_files.ts";
 import { readProbes } from "./probe_view.ts";
 import { reasonOf } from "./reason.ts";
+import { Recorder } from "./recorder.ts";
 import { stageText } from "./stages.ts";
 import { VERSION } from "./version.ts";
 import { NodeExternals } from "./node_externals.ts";
+import type { Level, NodeOptions } from "./node_options.ts";
 import {
   absentStatus,
   externalEvent,
@@ -61,19 +63,7 @@ const TICK_MS = 10;
 const JUDGE_EVERY = 10;
 const STOP_MS_MAX = 3000;
 
-type Level = "info" | "warn" | "error";
-/** Writes one message as `how` wants it, which a reload may change. */
-export type Log = (level: Level, text: string, more: Record<string, unknown>, how: Config["log"]) => void;
-
-export interface NodeOptions {
-  readonly config: Config;
-  /** The text `config` was made from, and its file: `reload` reads it again. */
-  readonly configText: string;
-  readonly configPath: string;
-  /** Which stage of that file this is. @default the first */
-  readonly stage?: string | null;
-  readonly log: Log;
-}
+export type { Log, NodeOptions } from "./node_options.ts";
 
 export class Node implements NodeControl {
   readonly #native: Native;
@@ -81,6 +71,7 @@ export class Node implements NodeControl {
   readonly #journal: Journal;
   readonly #options: NodeOptions;
   readonly captures: Captures;
+  readonly recorder: Recorder;
   readonly drills: Drills;
   readonly #orders: Orders;
   readonly externals: NodeExternals;
@@ -103,6 +94,7 @@ export class Node implements NodeControl {
     this.#judgement = openJudgement(config, {
       tell: (event) => this.#journal.add(event),
       complain: (text) => this.say("error", text),
+      judged: (judged) => this.recorder.judged(judged),
     });
     this.#journal = new Journal({
       path: journalPath(config),
@@ -110,6 +102,7 @@ export class Node implements NodeControl {
         this.#judgement.flaps.note([event], this.#config.failover.damping);
         this.say(levelOf(event), event.text, { event: event.sequence });
         this.captures.mark(event);
+        this.recorder.event(event);
       },
       complain: (text) => this.say("error", text),
     });
@@ -134,6 +127,7 @@ export class Node implements NodeControl {
       switchTimesMs: () => this.#journal.switchTimesMs(),
       complain: (text) => this.say("error", text),
     });
+    this.recorder = this.#makeRecorder(config);
     this.drills = new Drills({
       config: () => this.#config,
       now: () => this.#now(),
@@ -146,6 +140,17 @@ export class Node implements NodeControl {
     this.externals = new NodeExternals((told) =>
       this.#journal.add(externalEvent(told, this.#boot(), this.#now()))
     );
+  }
+
+  #makeRecorder(config: Config): Recorder {
+    return new Recorder({
+      config,
+      monoNs: () => this.#native.monoNs(),
+      open: () => this.#native.openCapture(recorderPath(config)),
+      board: () => this.#keeper.map?.board ?? null,
+      lastSwitch: () => this.#journal.lastSwitch(),
+      complain: (text) => this.say("error", text),
+    });
   }
 
   /** Write to the log. */
@@ -162,6 +167,7 @@ export class Node implements NodeControl {
     else this.#tell("start", "the plane forwards");
     this.#command();
     this.captures.attach();
+    this.recorder.attach();
     this.#checks.configure(this.#config.checks);
     this.#takeEvents();
   }
@@ -226,7 +232,11 @@ export class Node implements NodeControl {
     for (const fault of writeProbes(map.board, map.publish, this.#config.probes, readProbeFrame)) {
       this.say("error", fault);
     }
-    return writeRules(map.board, map.publish, rules, this.#config.filter);
+    const beforeNs = this.#native.monoNs();
+    this.recorder.rules(beforeNs);
+    const generation = writeRules(map.board, map.publish, rules, this.#config.filter);
+    this.recorder.rules(beforeNs);
+    return generation;
   }
 
   #boot(): bigint {
@@ -240,6 +250,7 @@ export class Node implements NodeControl {
   #takeEvents(): void {
     const board = this.#keeper.map?.board;
     if (board === undefined) return;
+    this.recorder.look();
     const read = board.number("live.event_read");
     if (board.number("live.event_sequence") === read) return;
     const events = readEvents(board, read);
@@ -281,6 +292,7 @@ export class Node implements NodeControl {
         this.#tell("start", `another plane forwards (restart ${this.#keeper.restarts})`);
         this.#command();
         this.captures.attach();
+        this.recorder.attach();
       } catch (error) {
         if (!(error instanceof PlaneStartError)) throw error;
         this.say("error", error.message);
@@ -383,6 +395,7 @@ export class Node implements NodeControl {
     this.#config = config;
     this.#bfdKeys = keys;
     this.captures.configure(config);
+    this.recorder.configure(config);
     this.#checks.configure(config.checks);
     this.externals.configure(config);
     if (await this.#orders.answers("live.rule_done", this.#command())) {

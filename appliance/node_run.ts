@@ -45,6 +45,7 @@ export async function runNode(options: RunOptions): Promise<number> {
     Deno.removeSignalListener("SIGINT", onInt);
     // Before the server, which waits for whoever is still reading.
     await node.captures.close();
+    await node.recorder.close();
     await node.externals.close(withPlane);
     await served.close();
   }

@@ -17,6 +17,11 @@ export function capturePath(config: Config): string {
   return `${boardPath(config)}.capture`;
 }
 
+/** The ring of decisions for the flight recorder, beside it. */
+export function recorderPath(config: Config): string {
+  return `${boardPath(config)}.recorder`;
+}
+
 /** The configuration that the running plane was started with: the last one that was found good. */
 export function acceptedConfigPath(config: Config): string {
   return `${config.node.runtimeDirectory}/accepted.toml`;

@@ -9,7 +9,7 @@ import { writeLeftBoxes, writeReflexes, writeRules, writeSetup } from "./board_c
 import type { Config } from "./config.ts";
 import { readLastPath } from "./last_path.ts";
 import { readLeft } from "./members.ts";
-import { boardPath, capturePath } from "./paths.ts";
+import { boardPath, capturePath, recorderPath } from "./paths.ts";
 import { reasonOf } from "./reason.ts";
 import { VERSION } from "./version.ts";
 
@@ -55,12 +55,16 @@ async function prepare(config: Config) {
   writeReflexes(map.board, config);
   writeLeftBoxes(map.board, readLeft(config));
   writeRules(map.board, map.publish, rules, config.filter);
-  try {
-    map.makeCapture(capturePath(config), config.plane.cores);
-  } catch (error) {
-    // Forwarding does without.
-    console.error(`plane: ${error instanceof Error ? error.message : error}: running without captures`);
-  }
+  // Forwarding does without either.
+  const spare = (what: string, make: () => void) => {
+    try {
+      make();
+    } catch (error) {
+      console.error(`plane: ${error instanceof Error ? error.message : error}: running without ${what}`);
+    }
+  };
+  spare("captures", () => map.makeCapture(capturePath(config), config.plane.cores));
+  spare("the flight recorder", () => map.makeRecorder(recorderPath(config), config.plane.cores));
   return map;
 }
 
@@ -83,7 +87,9 @@ export async function runPlane(config: Config): Promise<number> {
   const result = await map.run();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, stop);
   // It takes memory. Whoever maps it keeps it, and a plane that was started meanwhile has its own.
-  for (const path of [boardPath(config), capturePath(config)]) await Deno.remove(path).catch(() => {});
+  for (const path of [boardPath(config), capturePath(config), recorderPath(config)]) {
+    await Deno.remove(path).catch(() => {});
+  }
   if (result === 0) return 0;
   console.error(`plane: ${map.board.text("header.error")}`);
   return EXIT_PLANE;

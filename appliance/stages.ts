@@ -70,7 +70,7 @@ function project(root: Table, stages: readonly Table[], index: number): Table {
   if (index === 0) {
     return { ...projected, ...(api !== undefined && { api }) };
   }
-  const name = String(own.name), capture = table(root.capture);
+  const name = String(own.name), capture = table(root.capture), recorder = table(root.recorder);
   projected.node = {
     ...node,
     name: `${node.name ?? NODE.name.default}-${name}`,
@@ -83,6 +83,9 @@ function project(root: Table, stages: readonly Table[], index: number): Table {
   if (plane.core !== undefined) projected.plane = { ...plane, core: Number(plane.core) + index * cores };
   if (capture.directory !== undefined) {
     projected.capture = { ...capture, directory: stageDirectory(String(capture.directory), name) };
+  }
+  if (recorder.directory !== undefined) {
+    projected.recorder = { ...recorder, directory: stageDirectory(String(recorder.directory), name) };
   }
   return projected;
 }

@@ -106,6 +106,11 @@ export class Board {
     return this.#field(name).stride;
   }
 
+  /** Bytes of one element of a field. */
+  width(name: string): number {
+    return this.#field(name).width;
+  }
+
   /** A number of up to 53 bits; larger ones lose their lowest bits. `base` is added to the field's offset. */
   number(name: string, i = 0, base = 0): number {
     const at = base + this.offset(name, i);

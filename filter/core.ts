@@ -68,11 +68,16 @@ interface Field {
   readonly width: number;
 }
 
+/** The table of its structures that every library of the core has. */
+interface Described {
+  readonly symbols: { rm_filter_fields(out: Uint8Array<ArrayBuffer>, room: number): number };
+}
+
 /** Offsets and widths of the library's structures, by name. */
-class Layout {
+export class FilterLayout {
   readonly #field = new Map<string, Field>();
   readonly #inResult = new Map<string, Field>();
-  constructor(library: Library) {
+  constructor(library: Described) {
     const room = 256;
     const table = new Uint8Array(FIELD_BYTES * room);
     const count = library.symbols.rm_filter_fields(table, room);
@@ -111,7 +116,7 @@ class Layout {
 /** One flow table with its rules, in C. Belongs to one thread. */
 export class FilterCore implements Disposable {
   readonly #library: Library;
-  readonly #layout: Layout;
+  readonly #layout: FilterLayout;
   readonly #handle: Deno.PointerObject;
   #generation = 0;
 
@@ -125,7 +130,7 @@ export class FilterCore implements Disposable {
       throw new RangeError(`Cannot open filter: slots must be a power of two from 16 to 2^28, not ${slots}`);
     }
     this.#library = Deno.dlopen(path, SYMBOLS);
-    this.#layout = new Layout(this.#library);
+    this.#layout = new FilterLayout(this.#library);
     const handle = this.#library.symbols.rm_filter_open(slots, secret[0], secret[1]);
     if (handle === null) {
       this.#library.close();
@@ -238,9 +243,9 @@ export class FilterCore implements Disposable {
 }
 
 class Result implements CoreResult {
-  readonly #layout: Layout;
+  readonly #layout: FilterLayout;
   readonly #view: DataView;
-  constructor(layout: Layout, view: DataView) {
+  constructor(layout: FilterLayout, view: DataView) {
     this.#layout = layout;
     this.#view = view;
   }

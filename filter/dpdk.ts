@@ -24,6 +24,10 @@ const SYMBOLS = {
     parameters: ["buffer", "pointer", "u32", "buffer" /* path, board, rings, error */],
     result: "pointer",
   },
+  rm_recorder_create: {
+    parameters: ["buffer", "pointer", "u32", "buffer" /* path, board, rings, error */],
+    result: "pointer",
+  },
   rm_capture_open: { parameters: ["buffer", "buffer" /* path, error */], result: "pointer" },
   rm_capture_close: { parameters: ["pointer" /* reader */], result: "void" },
   rm_capture_map: { parameters: ["pointer" /* reader */], result: "pointer" },
@@ -42,7 +46,11 @@ const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
-  rm_plane_run: { parameters: ["pointer", "pointer" /* board, capture */], result: "i32", nonblocking: true },
+  rm_plane_run: {
+    parameters: ["pointer", "pointer", "pointer" /* board, capture, recorder */],
+    result: "i32",
+    nonblocking: true,
+  },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 const ERRNO: Readonly<Record<number, string>> = {
@@ -110,6 +118,8 @@ export interface CaptureReader {
 export interface NewBoard extends MappedBoard {
   /** Make the capture ring of this plane at `path`, as the setup says. @throws Error with the reason */
   makeCapture(path: string, rings: number): void;
+  /** The same for the flight recorder's ring. @throws Error with the reason */
+  makeRecorder(path: string, rings: number): void;
   run(): Promise<number>;
 }
 
@@ -179,22 +189,24 @@ function createBoard(
   // The head says how much there is; nothing else of it is trusted before it is checked.
   const size = Number(new Deno.UnsafePointerView(pointer).getBigUint64(8));
   const map = mapped(library, pointer, size);
-  let ring: Deno.PointerValue = null;
+  const { rm_capture_create, rm_recorder_create, rm_plane_run } = library.symbols;
+  let ring: Deno.PointerValue = null, recorder: Deno.PointerValue = null;
   return {
     ...map,
-    makeCapture: (path, rings) => void (ring = createCapture(library, path, pointer, rings)),
-    run: () => library.symbols.rm_plane_run(pointer, ring),
+    makeCapture: (path, rings) => void (ring = createRing(rm_capture_create, path, pointer, rings)),
+    makeRecorder: (path, rings) => void (recorder = createRing(rm_recorder_create, path, pointer, rings)),
+    run: () => rm_plane_run(pointer, ring, recorder),
   };
 }
 
-function createCapture(
-  library: Library,
+function createRing(
+  create: Library["symbols"]["rm_capture_create"],
   path: string,
   board: Deno.PointerObject,
   rings: number,
 ): Deno.PointerValue {
   const error = new Int32Array(1);
-  const ring = library.symbols.rm_capture_create(text(path), board, rings, error);
+  const ring = create(text(path), board, rings, error);
   if (ring === null && error[0] !== 0) {
     throw new Error(`Cannot create the capture ring ${path}: ${ERRNO[error[0]!] ?? `errno ${error[0]}`}`);
   }

@@ -123,6 +123,8 @@ export const COUNTER = [
   "seed_hurried",
   "seed_left",
   "resynced",
+  "recorded",
+  "record_shed",
 ] as const;
 /** Of a BFD session, as on the wire (RFC 5880, 4.1). */
 export const BFD_STATE = ["admin_down", "down", "init", "up"] as const;
@@ -160,6 +162,10 @@ export const BFD_DISCARD = [
   "echo",
   "not_bfd",
 ] as const;
+/** What the flight recorder keeps of a frame. */
+export const WITNESS = ["flow", "fragment", "neighbour", "shadow"] as const;
+/** What the reflexes did. */
+export const STEP = ["verdict", "switch", "order", "wait", "stay"] as const;
 /** Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to one. */
 export const TAP = ["copy", "in", "out"] as const;
 /** Connections as the match counts them. */
@@ -232,7 +238,7 @@ export const LIMIT = {
 } as const;
 /** Beginning of the capture file, "RMXC". */
 export const CAPTURE_MAGIC = 0x43584d52;
-export const ABI_VERSION = 7;
+export const ABI_VERSION = 8;
 /** Of one entry of a flow table. */
 export const FLOW_BYTES = 192;
 /** "No flow" in `peer`, and "no rule" in `rule`. */

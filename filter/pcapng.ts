@@ -15,6 +15,11 @@ const ENHANCED = 6;
 const BYTE_ORDER = 0x1a2b3c4d;
 const COMMENT = 1;
 const NANOSECONDS = 9;
+/** A block, and an option of bytes, of somebody's own, both of which a program that copies the file is to keep. */
+export const NG_CUSTOM = 0x0bad;
+export const NG_CUSTOM_BYTES = 2989;
+/** The private enterprise number for documentation (RFC 5612): this product has none of its own. */
+export const NG_ENTERPRISE = 32473;
 
 export interface PcapngPort {
   readonly name: string;
@@ -44,6 +49,8 @@ export interface PcapngPacket {
   readonly direction?: "in" | "out";
   /** A text, or its bytes in UTF-8 where the same one stands at thousands of packets. */
   readonly comment?: string | Uint8Array;
+  /** What only this product reads. */
+  readonly custom?: Uint8Array;
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -117,10 +124,11 @@ const UTF8 = new TextEncoder();
 
 /** One packet, in one allocation: there may be many. */
 export function pcapngPacket(packet: PcapngPacket): Bytes {
-  const { port, timeNs, bytes, wireLength, direction, comment } = packet;
+  const { port, timeNs, bytes, wireLength, direction, comment, custom } = packet;
   const remark = (typeof comment === "string" ? UTF8.encode(comment) : comment)?.subarray(0, 0xffff);
   const remarkBytes = remark === undefined ? 0 : 4 + padded(remark.length);
-  const tail = remarkBytes + (direction === undefined ? 0 : 8);
+  const customBytes = custom === undefined ? 0 : 8 + padded(custom.length);
+  const tail = remarkBytes + (direction === undefined ? 0 : 8) + customBytes;
   const length = 32 + padded(bytes.length) + (tail === 0 ? 0 : tail + 4);
   const out = new Uint8Array(length);
   const view = new DataView(out.buffer);
@@ -144,9 +152,20 @@ export function pcapngPacket(packet: PcapngPacket): Bytes {
   if (direction !== undefined) {
     view.setUint32(at, 2 | 4 << 16, true);
     view.setUint32(at + 4, DIRECTION[direction], true);
+    at += 8;
+  }
+  if (custom !== undefined) {
+    view.setUint32(at, NG_CUSTOM_BYTES | (4 + custom.length) << 16, true);
+    view.setUint32(at + 4, NG_ENTERPRISE, true);
+    out.set(custom, at + 8);
   }
   view.setUint32(length - 4, length, true); // what lies between is opt_endofopt, all zeros
   return out;
+}
+
+/** A block that other programs step over. */
+export function pcapngCustom(data: Uint8Array): Bytes {
+  return block(NG_CUSTOM, words(NG_ENTERPRISE), data, []);
 }
 
 /** What was lost since the capture began, told of an interface. */

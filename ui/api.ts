@@ -30,7 +30,7 @@ class Refused extends Error {
   }
 }
 
-const ROUTES: Readonly<Record<string, "GET" | "POST">> = {
+const ROUTES: Readonly<Record<string, "GET" | "POST" | "GET, POST">> = {
   "/healthz": "GET",
   "/readyz": "GET",
   "/api/v1/status": "GET",
@@ -41,6 +41,8 @@ const ROUTES: Readonly<Record<string, "GET" | "POST">> = {
   "/api/v1/capture": "GET",
   "/api/v1/capture/kept": "GET",
   "/api/v1/capture/files": "GET",
+  "/api/v1/recorder": "GET, POST",
+  "/api/v1/recorder/saved": "GET",
   "/api/v1/boxes": "GET",
   "/api/v1/boxes/join": "POST",
   "/api/v1/boxes/leave": "POST",
@@ -90,6 +92,7 @@ export function makeApi(control: NodeControl): Hono {
     return c.json(control.probes());
   });
   addCaptures(app, control);
+  addRecorder(app, control);
   addDrills(app, control);
   addOrders(app, control);
   addResync(app, control);
@@ -156,16 +159,35 @@ function addCaptures(app: Hono, { captures }: NodeControl): void {
   });
   app.get("/api/v1/capture/kept", (c) => {
     const given = query(c, ["filter", "last_s", "around_s"]);
-    if (given.has("last_s") && given.has("around_s")) throw bad('There is "last_s" or "around_s", not both');
-    const filter = given.get("filter") ?? "";
-    const lastS = given.has("last_s") ? integer(given, "last_s", { min: 1, max: SECONDS_MAX, or: 0 }) : null;
-    const aroundS = integer(given, "around_s", { min: 1, max: SECONDS_MAX, or: 60 });
-    return file(captures.kept({ filter, lastS, aroundS }));
+    return file(captures.kept({ filter: given.get("filter") ?? "", ...spanOf(given) }));
   });
   app.get("/api/v1/capture/files", (c) => {
     query(c, []);
     return c.json(captures.list());
   });
+}
+
+/** Seconds until now, or around the last switch. */
+function spanOf(given: ReadonlyMap<string, string>): { lastS: number | null; aroundS: number } {
+  if (given.has("last_s") && given.has("around_s")) throw bad('There is "last_s" or "around_s", not both');
+  const bounds = { min: 1, max: SECONDS_MAX };
+  const lastS = given.has("last_s") ? integer(given, "last_s", { ...bounds, or: 0 }) : null;
+  return { lastS, aroundS: integer(given, "around_s", { ...bounds, or: 60 }) };
+}
+
+function addRecorder(app: Hono, { recorder }: NodeControl): void {
+  app.get("/api/v1/recorder", (c) => {
+    query(c, []);
+    return c.json(recorder.status());
+  });
+  app.post("/api/v1/recorder", async (c) => {
+    const { on } = await bodyOf(c, ["on"]);
+    if (typeof on !== "boolean") throw bad(`"on" is ${JSON.stringify(on)}, not true or false`);
+    const result = recorder.set({ on });
+    if (!result.ok) throw new Refused(409, "The recorder was not turned on", result.text);
+    return c.json(result);
+  });
+  app.get("/api/v1/recorder/saved", (c) => file(recorder.save(spanOf(query(c, ["last_s", "around_s"])))));
 }
 
 function addDrills(app: Hono, { drills }: NodeControl): void {
@@ -243,7 +265,7 @@ function noRoute(c: Context): Response {
     `${c.req.path} takes ${method}, not ${c.req.method}`,
   );
   const response = problem(c, refused);
-  response.headers.set("allow", method === "GET" ? "GET, HEAD" : method);
+  response.headers.set("allow", method.replace("GET", "GET, HEAD"));
   return response;
 }
 

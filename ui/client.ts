@@ -16,6 +16,7 @@ import type {
   NodeStatus,
   OrderResult,
   ProbeListing,
+  RecorderStatus,
 } from "../appliance/view.ts";
 
 /** `NodeControl`, from afar. */
@@ -38,9 +39,11 @@ export interface RemoteNode {
   drills(): Promise<readonly DrillSummary[]>;
   /** The ring of captured frames. */
   captureFiles(): Promise<CaptureListing>;
+  recorder(): Promise<RecorderStatus>;
+  setRecorder(on: boolean): Promise<{ ok: boolean; text: string }>;
   /** A pcapng file in pieces; it ends when the node or `stop` ends it. `query` as in the API. */
   capture(
-    what: "live" | "kept",
+    what: "live" | "kept" | "recorded",
     query: URLSearchParams,
     stop: AbortSignal,
   ): Promise<AsyncIterable<Uint8Array>>;
@@ -56,6 +59,8 @@ interface Answer {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>>;
 }
+
+const CAPTURE_PATH = { live: "capture", kept: "capture/kept", recorded: "recorder/saved" } as const;
 
 /** A client of the node whose API is at `socket`. Nothing is connected before the first question. */
 export function connectNode(socket: string): RemoteNode {
@@ -99,8 +104,14 @@ export function connectNode(socket: string): RemoteNode {
     drills: async () => told(await ask("GET", "/api/v1/drills"), socket).drills as DrillSummary[],
     captureFiles: async () =>
       told(await ask("GET", "/api/v1/capture/files"), socket) as unknown as CaptureListing,
+    recorder: async () => told(await ask("GET", "/api/v1/recorder"), socket) as unknown as RecorderStatus,
+    setRecorder: async (on) => {
+      const answer = await ask("POST", "/api/v1/recorder", { on });
+      if (answer.status === 409) return { ok: false, text: String(answer.body.detail) };
+      return told(answer, socket) as unknown as { ok: boolean; text: string };
+    },
     capture: async (what, query, stop) => {
-      const path = `/api/v1/capture${what === "kept" ? "/kept" : ""}?${query}`;
+      const path = `/api/v1/${CAPTURE_PATH[what]}?${query}`;
       const response = await reach({ client, socket, method: "GET", path, body: undefined }, stop);
       if (!response.ok) told(await answerOf(response, socket), socket);
       return piecesOf(response, socket, stop);

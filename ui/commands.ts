@@ -10,6 +10,7 @@ import { captureCommands } from "./commands_capture.ts";
 import { drillCommands } from "./commands_drill.ts";
 import { matchCommand } from "./commands_match.ts";
 import { probeCommand } from "./commands_probe.ts";
+import { recorderCommands, replayCommand } from "./commands_recorder.ts";
 import { EXPORT_FORMATS } from "../filter/export.ts";
 import { PRESETS } from "../filter/rule.ts";
 
@@ -378,6 +379,8 @@ export const COMMANDS: readonly Command[] = [
     exits: CAPTURE_EXITS,
   },
   ...captureCommands(SHARED),
+  ...recorderCommands(SHARED),
+  replayCommand(SHARED),
   ...drillCommands(SHARED),
   {
     name: "config example",

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RM_MAGIC 0x42584d52u /* "RMXB" */
-#define RM_ABI_VERSION 7u
+#define RM_ABI_VERSION 8u
 #define RM_CACHE_LINE 64
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
@@ -61,6 +61,8 @@ struct rm_setup {
   uint32_t capture_bytes;  /* bytes of a frame that a ring keeps */
   uint32_t first_box;      /* enum rm_box: serves first if it is alive */
   uint32_t cores;          /* poll loops: 1, or a power of two up to RM_WORKERS; 0 counts as 1 */
+  uint32_t recorder_room;  /* bytes of the rings of the flight recorder together; 0: there is none */
+  uint32_t recorder_bytes; /* bytes of a frame that it keeps */
 } RM_ALIGNED;
 
 struct rm_bpf { uint16_t code; uint8_t jt, jf; uint32_t k; };
@@ -151,6 +153,7 @@ struct rm_command {
   uint64_t seed_rate;           /* of them, flows per second and box */
   uint64_t seed_wait_ns;        /* for the first frame of a seed to come out, twice */
   uint64_t refresh_ns;          /* standbys get them again so often; 0: never */
+  uint32_t recorder_rate;       /* decisions per second that are recorded at most; 0: none */
 } RM_ALIGNED;
 
 struct rm_port {
@@ -277,6 +280,7 @@ struct rm_live {
   struct rm_grey_view grey[RM_SIDES];
   struct rm_match match[RM_BOXES * RM_MATCH_CLASSES]; /* by box, then class */
   uint64_t unlike_sequence;             /* last written */
+  uint64_t step_sequence;               /* last written */
   struct rm_unlike unlike[RM_UNLIKES];
   struct rm_resync resync[RM_BOXES];
 } RM_ALIGNED;
@@ -350,6 +354,8 @@ _Static_assert(sizeof(struct rm_flow) == 192, "flow entry");
 _Static_assert(sizeof(struct rm_field) == 56, "field description");
 _Static_assert(sizeof(struct rm_bpf) == 8, "BPF instruction");
 
+#include "abi_record.h"
+
 struct rm_board {
   struct rm_header header;
   struct rm_setup setup;
@@ -357,6 +363,7 @@ struct rm_board {
   struct rm_live live;
   struct rm_event event[RM_EVENTS];
   struct rm_inject inject[RM_INJECTS]; /* control writes, up to inject_sequence */
+  struct rm_step step[RM_STEPS];       /* what the reflexes decided last; the oldest give way */
   struct rm_field field[RM_FIELDS];
 };
 

@@ -171,7 +171,27 @@ enum rm_counter {
   RM_COUNT_SEED_HURRIED,     /* seeds that could not wait for their box, because too much waited */
   RM_COUNT_SEED_LEFT,        /* seeds that were given up, because their box does not serve any more */
   RM_COUNT_RESYNCED,         /* flows made known to a box by resync or refresh */
+  RM_COUNT_RECORDED,         /* decisions told to the flight recorder */
+  RM_COUNT_RECORD_SHED,      /* ... not told: there were more than its rate allows */
   RM_COUNTERS
+};
+
+/* What the flight recorder keeps of a frame. */
+enum rm_witness_kind {
+  RM_WITNESS_FLOW,      /* rm_decide() */
+  RM_WITNESS_FRAGMENT,  /* rm_decide_fragment() of one that has no ports */
+  RM_WITNESS_NEIGHBOUR,
+  RM_WITNESS_SHADOW,    /* an opening that came out of a standby: nothing was to decide */
+  RM_WITNESSES
+};
+/* What the reflexes did. */
+enum rm_step_kind {
+  RM_STEP_VERDICT, /* a box counts as alive, or does not any more */
+  RM_STEP_SWITCH,  /* the path was moved by reflex */
+  RM_STEP_ORDER,   /* ... by an order */
+  RM_STEP_WAIT,    /* an order waits for the old box to hand over */
+  RM_STEP_STAY,    /* an order is given up: the box it names died meanwhile */
+  RM_STEP_KINDS
 };
 
 /* Where a frame of the capture ring was seen: copied for the standby, received by a port, handed to a port. */
@@ -218,6 +238,7 @@ enum rm_match_class { RM_MATCH_TCP, RM_MATCH_UDP, RM_MATCH_OTHER, RM_MATCH_CLASS
 #define RM_BPF_MAX 128
 #define RM_EVENTS 256 /* power of two; control drains it every 10 ms, a burst of switches is tens */
 #define RM_FIELDS 512
+#define RM_STEPS 32 /* power of two; control takes them every 10 ms, one death is a handful */
 #define RM_UNLIKES 64 /* power of two */
 #define RM_INJECTS 32 /* power of two */
 #define RM_INJECT_BYTES 1536

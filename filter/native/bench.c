@@ -142,6 +142,18 @@ RM_EXPORT int32_t rm_bench_capture(const char *path, uint32_t wanted) {
   return 0;
 }
 
+/* The same for the flight recorder: `rate` decisions per second at most, 0 turns it off. */
+RM_EXPORT int32_t rm_bench_recorder(const char *path, uint32_t rate);
+RM_EXPORT int32_t rm_bench_recorder(const char *path, uint32_t rate) {
+  int32_t error;
+  struct capture *c = &bench->recorder.capture;
+  if (!c->file) capture_open(c, rm_recorder_create(path, bench->board, 1, &error), 0);
+  if (!c->file) return -1;
+  bench->board->command.recorder_rate = rate;
+  c->file->wanted = rate ? UINT32_MAX : 0;
+  return 0;
+}
+
 /* Bytes of the part of a place that every packet of its flow needs. */
 RM_EXPORT uint32_t rm_bench_flow_bytes(void);
 RM_EXPORT uint32_t rm_bench_flow_bytes(void) { return (uint32_t)(sizeof(struct rm_flow_bucket) / RM_WAYS); }

@@ -18,12 +18,13 @@ enum { FROM_X = 0x08, RET_A = 0x10, MISC_TXA = 0x80 };
 struct machine {
   uint32_t a, x, length;
   uint32_t word[WORDS];
+  bool beyond; /* it looked at what is part of the frame and not at hand */
 };
 
 /* Big-endian value of the instruction's size at `at`; false outside the frame. */
-static bool load_frame(uint16_t code, uint64_t at, const uint8_t *frame, uint32_t bytes, uint32_t *out) {
+static bool load_frame(struct machine *m, uint16_t code, uint64_t at, const uint8_t *frame, uint32_t bytes, uint32_t *out) {
   uint32_t size = (code & 0x18) == SIZE_W ? 4 : (code & 0x18) == SIZE_H ? 2 : 1, value = 0;
-  if (at + size > bytes) return false;
+  if (at + size > bytes) return m->beyond |= at + size <= m->length, false;
   for (uint32_t i = 0; i < size; i++) value = value << 8 | frame[at + i];
   *out = value;
   return true;
@@ -40,13 +41,13 @@ static bool load(struct machine *m, const struct rm_bpf *op, const uint8_t *fram
       value = m->word[op->k];
       break;
     case MODE_ABS:
-      if (to_x || !load_frame(op->code, op->k, frame, bytes, &value)) return false;
+      if (to_x || !load_frame(m, op->code, op->k, frame, bytes, &value)) return false;
       break;
     case MODE_IND:
-      if (to_x || !load_frame(op->code, (uint64_t)m->x + op->k, frame, bytes, &value)) return false;
+      if (to_x || !load_frame(m, op->code, (uint64_t)m->x + op->k, frame, bytes, &value)) return false;
       break;
     case MODE_MSH: /* length of the IPv4 header that starts at k */
-      if (!to_x || !load_frame(SIZE_B, op->k, frame, bytes, &value)) return false;
+      if (!to_x || !load_frame(m, SIZE_B, op->k, frame, bytes, &value)) return false;
       value = (value & 15u) << 2;
       break;
     default: return false;
@@ -95,12 +96,7 @@ static bool jump(const struct machine *m, const struct rm_bpf *op, uint32_t *ski
   return true;
 }
 
-uint32_t rm_bpf_run(const struct rm_bpf *program, uint32_t count, const uint8_t *frame, uint32_t bytes) {
-  return rm_bpf_run_cut(program, count, frame, (struct rm_cut){bytes, bytes});
-}
-
-uint32_t rm_bpf_run_cut(const struct rm_bpf *program, uint32_t count, const uint8_t *frame, struct rm_cut cut) {
-  struct machine m = {.length = cut.wire_bytes};
+static inline uint32_t run(struct machine *m, const struct rm_bpf *program, uint32_t count, const uint8_t *frame, uint32_t bytes) {
   if (count == 0) return 0xffffffffu;
   for (uint64_t at = 0; at < count; at++) {
     const struct rm_bpf *op = &program[at];
@@ -108,26 +104,41 @@ uint32_t rm_bpf_run_cut(const struct rm_bpf *program, uint32_t count, const uint
     switch (op->code & 7) {
       case CLASS_LD:
       case CLASS_LDX:
-        if (!load(&m, op, frame, cut.bytes)) return 0;
+        if (!load(m, op, frame, bytes)) return 0;
         break;
       case CLASS_ST:
       case CLASS_STX:
         if (op->k >= WORDS) return 0;
-        m.word[op->k] = (op->code & 7) == CLASS_ST ? m.a : m.x;
+        m->word[op->k] = (op->code & 7) == CLASS_ST ? m->a : m->x;
         break;
       case CLASS_ALU:
-        if (!compute(&m, op)) return 0;
+        if (!compute(m, op)) return 0;
         break;
       case CLASS_JMP:
-        if (!jump(&m, op, &skip)) return 0;
+        if (!jump(m, op, &skip)) return 0;
         at += skip;
         break;
-      case CLASS_RET: return op->code & RET_A ? m.a : op->k;
+      case CLASS_RET: return op->code & RET_A ? m->a : op->k;
       case CLASS_MISC:
-        if (op->code & MISC_TXA) m.a = m.x;
-        else m.x = m.a;
+        if (op->code & MISC_TXA) m->a = m->x;
+        else m->x = m->a;
         break;
     }
   }
   return 0;
+}
+
+uint32_t rm_bpf_run_cut(const struct rm_bpf *program, uint32_t count, const uint8_t *frame, struct rm_cut cut) {
+  struct machine m = {.length = cut.wire_bytes};
+  return run(&m, program, count, frame, cut.bytes);
+}
+
+uint32_t rm_bpf_run(const struct rm_bpf *program, uint32_t count, const uint8_t *frame, uint32_t bytes) {
+  return rm_bpf_run_cut(program, count, frame, (struct rm_cut){bytes, bytes});
+}
+
+bool rm_bpf_reaches(const struct rm_bpf *program, uint32_t count, const uint8_t *frame, uint32_t bytes, uint32_t wire_bytes) {
+  struct machine m = {.length = wire_bytes};
+  run(&m, program, count, frame, bytes);
+  return m.beyond;
 }

@@ -232,10 +232,13 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
   } else if (packet.verdict == RM_PARSE_NEIGHBOUR) {
     neighbour_learn(p, side, frame, &packet);
     v.why = RM_WHY_NEIGHBOUR;
+    if (__builtin_expect(rm_is_witnessed(table, &packet), 0)) rm_witness_begin(table, &p->rules, &packet, p->now, false);
     rm_budget_take(&p->budget, v.why, b->frame[i]->pkt_len, p->now);
+    if (__builtin_expect(p->recorder.on, 0)) recorder_neighbour(p, table, v);
   } else if (packet.verdict == RM_PARSE_FRAGMENT) {
     v = rm_decide_fragment(table, &p->rules, &packet, frame, p->now, false);
   }
+  if (__builtin_expect(p->recorder.on, 0)) recorder_note(p, role_outer(side), b->frame[i], &packet);
   return v;
 }
 

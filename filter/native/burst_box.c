@@ -46,6 +46,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     if (__builtin_expect(may_end(&packet), 0) && guard_stops(p, role, frame, &packet)) return false;
     struct rm_flow *flow;
     rm_decide(table, &p->rules, &packet, hash, frame, p->now, true, &flow);
+    if (__builtin_expect(p->recorder.on, 0)) recorder_note(p, role, b->frame[i], &packet);
     if (burst_opens(&packet)) {
       flow->opener = (uint8_t)(packet.dir + 1);
       pair_match(p, side, frame, &packet, flow);
@@ -61,7 +62,10 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     }
     burst_follow(p, side, &packet, flow);
   }
-  if (packet.verdict == RM_PARSE_FRAGMENT) rm_decide_fragment(table, &p->rules, &packet, frame, p->now, true);
+  if (packet.verdict == RM_PARSE_FRAGMENT) {
+    rm_decide_fragment(table, &p->rules, &packet, frame, p->now, true);
+    if (__builtin_expect(p->recorder.on, 0)) recorder_note(p, role, b->frame[i], &packet);
+  }
   if (packet.verdict == RM_PARSE_NEIGHBOUR) announce_learn(p, role, frame, &packet);
   return true;
 }
@@ -135,6 +139,7 @@ static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
   note_shadow(p, role_of_box(role), role_side(role));
   if (rm_parse(frame, m->data_len, &packet) == RM_PARSE_FLOW) {
     if (seed_expected(p, role_of_box(role)) && seed_swallows(p, role, frame, &packet)) return rte_pktmbuf_free(m);
+    if (__builtin_expect(p->recorder.on, 0) && twin_tells(&packet)) recorder_shadow(p, role, m, &packet);
     match_shadow(p, role, frame, &packet);
   }
   if (!neighbour_answer(p, role, m)) rte_pktmbuf_free(m);

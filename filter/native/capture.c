@@ -54,16 +54,18 @@ static struct rm_captured *slot_of(uint8_t *slots, uint64_t sequence, uint32_t m
   return (struct rm_captured *)(slots + (size_t)(sequence & mask) * slot_bytes);
 }
 
-void capture_write(struct capture *c, const struct rm_captured *seen, const uint8_t *frame, uint32_t bytes) {
+void capture_write_behind(struct capture *c, const struct rm_captured *seen, struct capture_piece head, struct capture_piece frame) {
   uint64_t sequence = c->next++;
   struct rm_captured *slot = slot_of(c->slots, sequence, c->mask, c->slot_bytes), whole = *seen;
   whole.sequence = 0;
   whole.wall_ns = seen->mono_ns + c->wall_offset_ns;
-  whole.bytes = (uint16_t)(bytes < c->snap_bytes ? bytes : c->snap_bytes);
+  uint32_t room = c->snap_bytes - head.bytes, bytes = frame.bytes < room ? frame.bytes : room;
+  whole.bytes = (uint16_t)(head.bytes + bytes);
   __atomic_store_n(&slot->sequence, 0, __ATOMIC_RELAXED);
   __atomic_thread_fence(__ATOMIC_RELEASE); /* nobody sees what follows with the old number */
   *slot = whole;
-  memcpy(slot + 1, frame, whole.bytes);
+  if (head.bytes) memcpy(slot + 1, head.at, head.bytes);
+  memcpy((uint8_t *)(slot + 1) + head.bytes, frame.at, bytes);
   __atomic_store_n(&slot->sequence, sequence, __ATOMIC_RELEASE);
   __atomic_store_n(&c->ring->written, sequence, __ATOMIC_RELEASE);
   const char *next = (const char *)slot_of(c->slots, c->next, c->mask, c->slot_bytes);
@@ -75,37 +77,40 @@ void capture_write(struct capture *c, const struct rm_captured *seen, const uint
   {"header." #member, offsetof(struct rm_capture_header, member), sizeof(((struct rm_capture_header *)0)->member), 1, 0}
 #define RECORD(member) \
   {"record." #member, offsetof(struct rm_captured, member), sizeof(((struct rm_captured *)0)->member), 1, 0}
+#define WITNESS(member) \
+  {"witness." #member, offsetof(struct rm_witness, member), sizeof(((struct rm_witness *)0)->member), 1, 0}
 static const struct rm_field FIELDS[] = {
     HEADER(rings), HEADER(slots), HEADER(slot_bytes), HEADER(record_bytes), HEADER(snap_bytes), HEADER(boot),
     HEADER(wanted), RECORD(sequence), RECORD(mono_ns), RECORD(wall_ns), RECORD(wire_bytes), RECORD(bytes), RECORD(role),
     RECORD(tap), RECORD(why), RECORD(rule),
+    {"witness", 0, sizeof(struct rm_witness), 1, 0}, WITNESS(kind), WITNESS(observed), WITNESS(known), WITNESS(why),
+    WITNESS(rule), WITNESS(shed), WITNESS(generation),
 };
 #define LINES(bytes) (((size_t)(bytes) + RM_CACHE_LINE - 1) & ~(size_t)(RM_CACHE_LINE - 1))
 
-static struct rm_capture_header shape_of(const struct rm_board *board, uint32_t rings) {
-  const struct rm_setup *s = &board->setup;
+/* What a ring is to hold: so many bytes of each frame, in so much room. */
+struct wish { uint32_t bytes, room, rings; };
+
+static struct rm_capture_header shape_of(const struct rm_board *board, struct wish wish) {
   struct rm_capture_header h = {
       .abi = RM_ABI_VERSION, .field_offset = sizeof h, .field_count = sizeof FIELDS / sizeof *FIELDS,
-      .field_bytes = sizeof *FIELDS, .rings = rings, .slots = 1,
-      .slot_bytes = (uint32_t)LINES(sizeof(struct rm_captured) + s->capture_bytes),
-      .record_bytes = sizeof(struct rm_captured), .snap_bytes = s->capture_bytes, .boot = board->header.boot};
-  while (2ull * h.slots * h.slot_bytes * rings <= s->capture_room) h.slots *= 2;
+      .field_bytes = sizeof *FIELDS, .rings = wish.rings, .slots = 1,
+      .slot_bytes = (uint32_t)LINES(sizeof(struct rm_captured) + wish.bytes),
+      .record_bytes = sizeof(struct rm_captured), .snap_bytes = wish.bytes, .boot = board->header.boot};
+  while (2ull * h.slots * h.slot_bytes * wish.rings <= wish.room) h.slots *= 2;
   h.ring_offset = LINES(sizeof h + sizeof FIELDS);
   h.ring_bytes = sizeof(struct rm_capture_ring) + (uint64_t)h.slots * h.slot_bytes;
-  h.size = h.ring_offset + rings * h.ring_bytes;
+  h.size = h.ring_offset + wish.rings * h.ring_bytes;
   return h;
 }
 
-/* Make the capture file of a new plane, by the setup on its board, whose lock the caller holds. Always a new file: a
- * reader of the one before keeps its pages. Null with *error = errno; null with 0: the setup wants none. */
-void *rm_capture_create(const char *path, const struct rm_board *board, uint32_t rings, int32_t *error) {
+static void *create(const char *path, const struct rm_board *board, struct wish wish, int32_t *error) {
   *error = 0;
-  uint32_t bytes = board->setup.capture_bytes;
   if (unlink(path) < 0 && errno != ENOENT) return *error = errno, NULL;
-  if (board->setup.capture_room == 0) return NULL;
-  if (bytes == 0 || bytes > UINT16_MAX || rings == 0 || rings > RM_CAPTURE_RINGS)
+  if (wish.room == 0) return NULL;
+  if (wish.bytes == 0 || wish.bytes > UINT16_MAX || wish.rings == 0 || wish.rings > RM_CAPTURE_RINGS)
     return *error = EINVAL, NULL;
-  struct rm_capture_header h = shape_of(board, rings);
+  struct rm_capture_header h = shape_of(board, wish);
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return *error = errno, NULL;
   /* Room is taken now: a full file system must say so here and not by a signal in the loop. */
@@ -118,6 +123,18 @@ void *rm_capture_create(const char *path, const struct rm_board *board, uint32_t
   memcpy(map + h.field_offset, FIELDS, sizeof FIELDS);
   __atomic_store_n(&((struct rm_capture_header *)map)->magic, RM_CAPTURE_MAGIC, __ATOMIC_RELEASE);
   return map;
+}
+
+/* Make the capture file of a new plane, by the setup on its board, whose lock the caller holds. Always a new file: a
+ * reader of the one before keeps its pages. Null with *error = errno; null with 0: the setup wants none. */
+void *rm_capture_create(const char *path, const struct rm_board *board, uint32_t rings, int32_t *error) {
+  return create(path, board, (struct wish){board->setup.capture_bytes, board->setup.capture_room, rings}, error);
+}
+
+void *rm_recorder_create(const char *path, const struct rm_board *board, uint32_t rings, int32_t *error) {
+  uint32_t bytes = board->setup.recorder_bytes;
+  if (bytes > UINT16_MAX) return *error = EINVAL, NULL;
+  return create(path, board, (struct wish){(uint32_t)sizeof(struct rm_witness) + bytes, board->setup.recorder_room, rings}, error);
 }
 
 static bool makes_sense(const struct rm_capture_header *h, size_t bytes) {

@@ -2,6 +2,7 @@
 #ifndef RM_CAPTURE_H
 #define RM_CAPTURE_H
 #include <stdbool.h>
+#include <stddef.h>
 #include "board.h"
 
 /* The writing end of one ring. One thread owns it. */
@@ -26,9 +27,13 @@ static inline void capture_turn(struct capture *c) {
 static inline bool capture_wants(const struct capture *c, enum rm_tap tap, uint32_t role) {
   return c->wanted & RM_TAP_BIT((uint32_t)tap, role);
 }
-/* Keep a frame of which `bytes` are at hand. `seen` without sequence, wall clock and kept bytes. Only after
- * capture_wants(). */
-void capture_write(struct capture *c, const struct rm_captured *seen, const uint8_t *frame, uint32_t bytes);
+/* Keep a frame of which so many bytes are at hand, behind a head of at most snap_bytes, which may be none. `seen` without
+ * sequence, wall clock and kept bytes. Only after capture_wants(). */
+struct capture_piece { const void *at; uint32_t bytes; };
+void capture_write_behind(struct capture *c, const struct rm_captured *seen, struct capture_piece head, struct capture_piece frame);
+static inline void capture_write(struct capture *c, const struct rm_captured *seen, const uint8_t *frame, uint32_t bytes) {
+  capture_write_behind(c, seen, (struct capture_piece){NULL, 0}, (struct capture_piece){frame, bytes});
+}
 
 /* bpf.c: rm_bpf_run() on a frame of which not all is at hand. Its length is that on the wire; a look beyond what is
  * there rejects it. */
@@ -38,6 +43,8 @@ uint32_t rm_bpf_run_cut(const struct rm_bpf *program, uint32_t count, const uint
 /* The file and its readers; see capture.c. */
 struct rm_capture_reader;
 RM_EXPORT void *rm_capture_create(const char *path, const struct rm_board *board, uint32_t rings, int32_t *error);
+/* The rings of the flight recorder: the same, with a struct rm_witness before each frame. */
+RM_EXPORT void *rm_recorder_create(const char *path, const struct rm_board *board, uint32_t rings, int32_t *error);
 RM_EXPORT struct rm_capture_reader *rm_capture_open(const char *path, int32_t *error);
 RM_EXPORT void rm_capture_close(struct rm_capture_reader *r);
 RM_EXPORT void *rm_capture_map(const struct rm_capture_reader *r);

@@ -277,9 +277,9 @@ static inline uint8_t apply(struct rm_flows *t, const struct rm_rule *r, struct 
   return why;
 }
 
-struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
-                            uint64_t hash, const uint8_t *frame, uint64_t now, bool observed,
-                            struct rm_flow **flow) {
+static inline struct rm_verdict decide(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
+                                       uint64_t hash, const uint8_t *frame, uint64_t now, bool observed,
+                                       struct rm_flow **flow) {
   bool fresh;
   struct rm_flow *f = rm_flows_get(t, p, hash, rules, now, &fresh);
   if (!fresh && opens_anew(f, p)) {
@@ -305,4 +305,15 @@ struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, co
   *hot = hot_state(t, r, f, p->dir, fresh ? 0 : *hot, same && !replies && !(p->tcp_flags & RM_TCP_FIN));
   *flow = f;
   return (struct rm_verdict){observed ? RM_WHY_NONE : why, f->rule, shed};
+}
+
+struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
+                            uint64_t hash, const uint8_t *frame, uint64_t now, bool observed,
+                            struct rm_flow **flow) {
+  if (__builtin_expect(!rm_is_witnessed(t, p), 1)) return decide(t, rules, p, hash, frame, now, observed, flow);
+  rm_witness_begin(t, rules, p, now, observed);
+  rm_witness_flow(t, rm_flows_find(t, p, hash));
+  struct rm_verdict v = decide(t, rules, p, hash, frame, now, observed, flow);
+  rm_witness_end(t, *flow, v);
+  return v;
 }

@@ -50,12 +50,13 @@ static void describe_header(struct describe *d) {
   MANY(setup, spec, RM_ROLES);
   ONE(setup, flow_slots), ONE(setup, frame_bytes_max), ONE(setup, huge), ONE(setup, memory_mib);
   ONE(setup, core), ONE(setup, spin_us), ONE(setup, capture_room), ONE(setup, capture_bytes);
-  ONE(setup, cores), ONE(setup, first_box);
+  ONE(setup, cores), ONE(setup, first_box), ONE(setup, recorder_room), ONE(setup, recorder_bytes);
 }
 
 static void describe_command(struct describe *d) {
   ONE(command, rule_generation), ONE(command, rule_count);
   MANY(command, age_ns, RM_AGES);
+  add(d, "rule", offsetof(struct rm_board, command.rules), sizeof(struct rm_rule), RM_RULES, sizeof(struct rm_rule));
   EACH("rule", command.rules, name, RM_RULES);
   EACH("rule", command.rules, bpf_count, RM_RULES);
   EACH("rule", command.rules, handshake, RM_RULES);
@@ -96,6 +97,7 @@ static void describe_command(struct describe *d) {
   ONE(command, silence_ns_min), ONE(command, silence_ns_max), ONE(command, silence_learn_ns);
   ONE(command, open_sequence);
   ONE(command, hold_ns), ONE(command, guard_ns), ONE(command, fixup), ONE(command, announce), ONE(command, propagate), ONE(command, bypass);
+  ONE(command, recorder_rate);
 }
 
 static void describe_port(struct describe *d) {
@@ -273,13 +275,22 @@ static void describe_match(struct describe *d) {
   EACH("unlike", live.unlike, addr, RM_UNLIKES);
 }
 
+static void describe_steps(struct describe *d) {
+  ONE(live, step_sequence);
+  EACH("step", step, sequence, RM_STEPS);
+  EACH("step", step, mono_ns, RM_STEPS);
+  EACH("step", step, wall_ns, RM_STEPS);
+  EACH("step", step, kind, RM_STEPS);
+  add(d, "step", offsetof(struct rm_board, step), sizeof(struct rm_step), RM_STEPS, sizeof(struct rm_step));
+}
+
 static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "tx_full", "mirror_full", "blocked", "shadow", "drained", "arp_answered", "arp_unknown", "seeded",
     "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls",
     "flow_evicted_live", "handover_full", "crossing_full", "seed_held", "paused", "injected", "inject_refused",
     "replayed", "replay_seen", "replay_dropped", "replay_unknown", "guarded", "announced", "probe_taken",
     "probe_stray", "probe_unsent", "fixed_up", "fixup_collision", "fixup_full", "seed_alike", "seed_translated",
-    "seed_unlike", "seed_unheard", "seed_repeated", "seed_hurried", "seed_left", "resynced"};
+    "seed_unlike", "seed_unheard", "seed_repeated", "seed_hurried", "seed_left", "resynced", "recorded", "record_shed"};
 static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "keepalive", "first",
                                               "payload", "ack", "fragment", "bytes", "turn", "sample", "all"};
 static const char *const PARSE_NAME[RM_PARSES] = {
@@ -314,6 +325,7 @@ void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
   describe_flow(&d);
   describe_match(&d);
   describe_resync(&d);
+  describe_steps(&d);
   name_all(b->live.counter, COUNTER_NAME, RM_COUNTERS);
   name_all(b->live.why, WHY_NAME, RM_WHYS);
   name_all(b->live.shed, WHY_NAME, RM_WHYS);

@@ -143,6 +143,8 @@ struct rm_flows {
   bool wide;            /* the processor can do what look.c has been compiled for once more */
   uint64_t live, evicted, evicted_live, expired;
   struct rm_budget *budget; /* of the copies; null: no bound */
+  struct rm_witness *witness; /* decisions are put down here with all they depend on... */
+  uint32_t witnessed;       /* ... those of these RM_WITNESSED_*; 0: none are */
   struct rm_fragment fragment[RM_FRAGMENTS];
 };
 
@@ -326,6 +328,34 @@ struct rm_verdict rm_decide(struct rm_flows *t, const struct rm_rules *rules, co
 struct rm_verdict rm_decide_fragment(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
                                      const uint8_t *frame, uint64_t now, bool observed);
 
+/* Where the fate of a packet's first fragment stands. */
+struct rm_fragment *rm_fragment_place(struct rm_flows *t, const struct rm_packet *p);
+
+#define RM_WITNESSED_ENDS 1u /* on SYN, FIN and RST */
+#define RM_WITNESSED_REST 2u
+static inline bool rm_is_witnessed(const struct rm_flows *t, const struct rm_packet *p) {
+  uint32_t ends = p->tcp_flags & (RM_TCP_SYN | RM_TCP_FIN | RM_TCP_RST);
+  return t->witnessed && (t->witnessed & (ends ? RM_WITNESSED_ENDS : RM_WITNESSED_REST));
+}
+
+/* witness.c: put down a decision in t->witness, in these steps; of a frame that is no flow without the second one. */
+void rm_witness_begin(const struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p, uint64_t now, bool observed);
+void rm_witness_flow(struct rm_flows *t, const struct rm_flow *before);
+void rm_witness_fragment(struct rm_flows *t, const struct rm_fragment *before);
+void rm_witness_end(const struct rm_flows *t, const struct rm_flow *after, struct rm_verdict v);
+
+/* Take a decision again. `kept` bytes of the frame are there; a frame is judged with as many zeros behind them as it was
+ * long. The verdict, state and digest that come out go to *again. */
+enum rm_retold {
+  RM_RETOLD_SAME,
+  RM_RETOLD_OTHER,
+  RM_RETOLD_CUT,       /* it depended on bytes of the frame that were not kept */
+  RM_RETOLD_IMPOSSIBLE, /* no plane can have written this */
+  RM_RETOLDS
+};
+enum rm_retold rm_witness_retell(const struct rm_rules *rules, const struct rm_witness *w, const uint8_t *frame, uint32_t kept,
+                                 struct rm_witness *again);
+
 /* What the payload of packet `p` says of its flow, of which `h` (the sender's half, before this packet) is known. */
 uint8_t rm_nature_next(uint8_t nature, const struct rm_packet *p, const uint8_t *payload, const struct rm_half *h);
 #define RM_NATURE_PACKETS 8u
@@ -336,4 +366,6 @@ uint32_t rm_flow_salt(const struct rm_packet *p);
 /* Run a classic BPF program as libpcap's bpf_filter does: nonzero accepts. No program (count 0) accepts. A read
  * outside the frame, division by zero, an unknown instruction and running off the end reject. Jumps are forward. */
 uint32_t rm_bpf_run(const struct rm_bpf *program, uint32_t count, const uint8_t *frame, uint32_t bytes);
+/* The same for a frame of which only the first bytes are at hand: would the program look at others? */
+bool rm_bpf_reaches(const struct rm_bpf *program, uint32_t count, const uint8_t *frame, uint32_t bytes, uint32_t wire_bytes);
 #endif

@@ -54,17 +54,33 @@ static struct rm_verdict first_fragment(struct rm_flows *t, const struct rm_rule
   return v;
 }
 
-struct rm_verdict rm_decide_fragment(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
-                                     const uint8_t *frame, uint64_t now, bool observed) {
-  if (p->fragment == RM_FRAGMENT_FIRST) return first_fragment(t, rules, p, frame, now, observed);
+/* One without ports goes where its first one went. */
+static struct rm_verdict later_fragment(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
+                                        const struct rm_fragment *at, uint64_t now) {
   struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
-  if (observed) return v;
   struct rm_fragment key = key_of(p);
-  const struct rm_fragment *at = place_of(t, &key);
   bool known = p->fragment == RM_FRAGMENT_LATER && is_known(at, &key, now);
   if (known) v.rule = at->rule;
   if (known ? at->state == NOT_COPIED : !copies_any(rules)) return v;
   if (t->budget && !rm_budget_take(t->budget, RM_WHY_FRAGMENT, p->frame_bytes, now)) v.shed = RM_WHY_FRAGMENT;
   else v.why = RM_WHY_FRAGMENT;
+  return v;
+}
+
+struct rm_fragment *rm_fragment_place(struct rm_flows *t, const struct rm_packet *p) {
+  struct rm_fragment key = key_of(p);
+  return place_of(t, &key);
+}
+
+struct rm_verdict rm_decide_fragment(struct rm_flows *t, const struct rm_rules *rules, const struct rm_packet *p,
+                                     const uint8_t *frame, uint64_t now, bool observed) {
+  if (p->fragment == RM_FRAGMENT_FIRST) return first_fragment(t, rules, p, frame, now, observed);
+  struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
+  if (observed) return v;
+  const struct rm_fragment *at = rm_fragment_place(t, p);
+  bool witnessed = rm_is_witnessed(t, p);
+  if (__builtin_expect(witnessed, 0)) rm_witness_begin(t, rules, p, now, observed), rm_witness_fragment(t, at);
+  v = later_fragment(t, rules, p, at, now);
+  if (__builtin_expect(witnessed, 0)) rm_witness_end(t, NULL, v);
   return v;
 }

@@ -139,6 +139,7 @@ static void housekeep(struct plane *p) {
   grow(p);
   ports_refresh(p);
   capture_clock(&p->capture);
+  if (p->recorder.on) recorder_tick(p);
   take_rules(p);
   standby_refresh(p);
   bfd_take_orders(p);
@@ -240,6 +241,7 @@ bool plane_turn(struct plane *p) {
   struct rm_live *live = p->live;
   set_clock(p, clock_ns(CLOCK_MONOTONIC));
   capture_turn(&p->capture);
+  recorder_turn(p);
   uint64_t took = p->now - before, bar = p->board->command.stall_ns;
   if (took > live->loop_ns_max) live->loop_ns_max = took;
   if (bar && took > bar) note_stall(p, took);
@@ -322,7 +324,10 @@ static int serve(struct plane *p) {
   struct rm_board *b = p->board;
   set_clock(p, clock_ns(CLOCK_MONOTONIC));
   b->live.heartbeat_ns = p->now;
-  for (uint32_t i = 1; i < p->crew->workers; i++) capture_open(&p->crew->worker[i]->capture, p->capture.file, i);
+  for (uint32_t i = 1; i < p->crew->workers; i++) {
+    capture_open(&p->crew->worker[i]->capture, p->capture.file, i);
+    capture_open(&p->crew->worker[i]->recorder.capture, p->recorder.capture.file, i);
+  }
   bool launched = crew_launch(p, loop) == 0;
   if (launched) {
     __atomic_store_n(&b->header.state, RM_STATE_RUNNING, __ATOMIC_RELEASE);
@@ -335,15 +340,17 @@ static int serve(struct plane *p) {
 }
 
 /* Run the plane on a board made by rm_board_create() and set up by its caller, until command.stop. `capture`: made by
- * rm_capture_create() for it, or null. Returns 0, or 3 with the reason in header.error. Blocks; once per process. */
-RM_EXPORT int32_t rm_plane_run(void *board, void *capture);
-RM_EXPORT int32_t rm_plane_run(void *board, void *capture) {
+ * rm_capture_create() for it, or null; `recorder`: by rm_recorder_create(). Returns 0, or 3 with the reason in
+ * header.error. Blocks; once per process. */
+RM_EXPORT int32_t rm_plane_run(void *board, void *capture, void *recorder);
+RM_EXPORT int32_t rm_plane_run(void *board, void *capture, void *recorder) {
   struct plane *p = aligned_alloc(64, (sizeof *p + 63) & ~63ul);
   struct rm_board *b = board;
   if (!p) return 3;
   memset(p, 0, sizeof *p);
   p->board = b;
   capture_open(&p->capture, capture, 0);
+  capture_open(&p->recorder.capture, recorder, 0);
   b->header.state = RM_STATE_STARTING;
   prctl(PR_SET_TIMERSLACK, 1);
   setpriority(PRIO_PROCESS, 0, -20); /* of this thread; the loop sleeps when idle, so it starves nobody */

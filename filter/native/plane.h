@@ -80,6 +80,16 @@ struct address { uint64_t asked_ns; uint8_t ip[16], mac[RM_BOXES][6], known; };
 struct addresses { uint32_t count; struct address of[RM_ADDRESSES]; };
 struct neighbour { uint8_t ip[16]; uint8_t mac[6]; uint8_t used; };
 
+/* The flight recorder's end in the plane: a ring of its own, so that no capture crowds it out. */
+struct recorder {
+  struct capture capture;
+  struct rm_witness witness; /* the last decision; now == 0: there is none that was not noted */
+  struct rm_budget budget;   /* of records: what forms state before what does not */
+  uint32_t rate;             /* for all workers */
+  uint32_t tries[2];         /* witnesses that may still be made in vain until the next tick: of ends, of the rest */
+  bool on;
+};
+
 struct plane {
   struct rm_board *board;
   struct rm_live *live;     /* what this worker counts; the board's own if it is alone */
@@ -98,6 +108,7 @@ struct plane {
   struct reflex reflex;     /* workers but the first: only the path, as published */
   struct bfd bfd;
   struct capture capture;
+  struct recorder recorder;
   uint32_t woken[RM_SIDES]; /* number of the switch since when no flow of the table was quiet */
   struct port port[RM_ROLES];
   struct rte_mempool *pool;
@@ -174,6 +185,21 @@ static inline void note_shadow(struct plane *p, uint32_t box, uint32_t side) {
   if (__builtin_expect(p->index == 0, 1)) return reflex_shadow(&p->reflex, box, side);
   p->tally.shadow[box]++;
 }
+/* recorder.c: the flight recorder. Take over whether it is on, once a turn; and how much it may take, now and then. */
+void recorder_switch(struct plane *p);
+static inline void recorder_turn(struct plane *p) {
+  struct recorder *r = &p->recorder;
+  capture_turn(&r->capture);
+  if (__builtin_expect((r->capture.wanted != 0) != r->on, 0)) recorder_switch(p);
+}
+void recorder_tick(struct plane *p);
+/* A frame that came by `role` was decided for, and stands in the witness. */
+void recorder_note(struct plane *p, uint32_t role, const struct rte_mbuf *m, const struct rm_packet *packet);
+/* ... was no flow's: its verdict. */
+void recorder_neighbour(struct plane *p, const struct rm_flows *t, struct rm_verdict v);
+/* An opening came out of a standby. */
+void recorder_shadow(struct plane *p, uint32_t role, const struct rte_mbuf *m, const struct rm_packet *packet);
+
 static inline void hear(struct plane *p) {
   if (__builtin_expect(p->crew->workers > 1, 0)) crew_hear(p);
 }

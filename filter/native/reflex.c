@@ -17,11 +17,7 @@
 #define PROOF 8       /* frames out of a silent box that prove it lives */
 #define LAST_BOX 10   /* with nobody to take over, silence has to last this many times longer */
 #define HICCUP 10     /* a silent box that is well again within so many silences had a hiccup */
-#define HANDED_OVER_NS 1000000u /* a box that says nothing for so long while nothing goes in holds nothing... */
-#define DOUBT_NS 5000000u       /* ... or so long, if frames are known that have not come out: it may have dropped them */
-#define PATIENCE 4    /* own stalls lengthen a pause to so many times at most */
 #define WORSE 2       /* a stall so many times as long as the one told last is told at once */
-#define USUAL 2       /* ... and for so many times as long as it is usually silent */
 
 static struct rm_box_view *view(struct reflex *r, uint32_t box) { return &r->board->live.box[box]; }
 static const struct rm_command *command(const struct reflex *r) { return &r->board->command; }
@@ -40,6 +36,7 @@ static void publish(struct reflex *r, uint32_t box, enum rm_cause cause) {
   b->was_alive = now;
   view(r, box)->alive = now;
   view(r, box)->down_ns = b->down_ns;
+  step_write(r, &(struct rm_step){.kind = RM_STEP_VERDICT, .cause = cause, .before = !now, .after = now, .subject = box});
   event_write(r->board, r->now, &(struct rm_event){.kind = RM_EVENT_BOX, .cause = cause, .before = !now, .after = now,
                                     .subject = box, .silent_ns = b->seen_ns ? r->now - b->seen_ns : 0});
 }
@@ -199,7 +196,7 @@ uint64_t reflex_bar(const struct reflex *r, uint32_t side) {
   return box < 0 ? 0 : bar_of(r, (uint32_t)box, side);
 }
 
-static bool is_silent(struct reflex *r, uint32_t box, uint32_t side) {
+bool reflex_silent(struct reflex *r, uint32_t box, uint32_t side) {
   uint64_t bar = bar_of(r, box, side);
   return silent(r, &r->way[side], bar) && !silence_is_shared(r, &r->way[side], bar);
 }
@@ -211,8 +208,8 @@ static void judge_silence(struct reflex *r, uint32_t box) {
   r->watching = watch;
   if (begins) clear_ways(r);
   if (!watch || begins) return;
-  bool first = is_silent(r, box, 0);
-  if (!first && !is_silent(r, box, 1)) return;
+  bool first = reflex_silent(r, box, 0);
+  if (!first && !reflex_silent(r, box, 1)) return;
   b->silent = true;
   b->silent_ns = r->now;
   b->silent_way = first ? 0 : 1;
@@ -267,12 +264,19 @@ static void judge_members(struct reflex *r) {
   }
 }
 
-static void judge_return(struct reflex *r) {
-  int box = reflex_choose_return(r);
-  if (box < 0) return;
-  r->box[box].silent = false;
-  publish(r, (uint32_t)box, RM_CAUSE_RETURN);
-  go(r, (uint32_t)box, RM_CAUSE_RETURN, 0);
+static void note_step(struct reflex *r, enum rm_step_kind kind, struct step step) {
+  step_write(r, &(struct rm_step){.kind = kind, .cause = step.cause, .before = r->path, .after = step.to, .order = step.order});
+}
+
+static void judge_path(struct reflex *r) {
+  struct step step = reflex_step(r);
+  if (step.to == r->path) return;
+  note_step(r, RM_STEP_SWITCH, step);
+  if (reflex_serving(r) < 0) {
+    r->box[step.to].silent = false;
+    publish(r, step.to, RM_CAUSE_RETURN);
+  }
+  go(r, step.to, step.cause, 0);
 }
 
 /* From one living box to another there is time to do it well. */
@@ -286,30 +290,11 @@ static void begin_move(struct reflex *r, uint32_t to, uint32_t order) {
 }
 
 static void judge_move(struct reflex *r) {
-  if (!r->moving) return;
-  uint32_t to = r->moving_to;
-  const struct box_state *from = &r->box[r->path];
-  if (!box_alive(&r->box[to])) return end_move(r); /* stay where it is */
-  uint64_t since = from->seen_ns > r->moving_quiet ? from->seen_ns : r->moving_quiet;
-  uint64_t quiet = r->keeps ? DOUBT_NS : HANDED_OVER_NS;
-  for (uint32_t side = 0; side < RM_SIDES; side++)
-    if (USUAL * from->learnt[side].quiet_ns > quiet) quiet = USUAL * from->learnt[side].quiet_ns;
-  /* What nobody has read yet is not quiet, and a time in which nobody looked is no time to hand over. */
-  uint64_t looked = r->now - r->behind_ns, late = r->moving_since + command(r)->pause_ns + r->stalled_ns - r->moving_stalled;
-  bool over = looked >= late || r->now >= r->moving_since + PATIENCE * command(r)->pause_ns;
-  if (r->emptied || looked >= since + quiet || over) go(r, to, RM_CAUSE_ORDER, r->moving_order);
-}
-
-/* A box that is dead, or has left. */
-static void judge_serving(struct reflex *r, uint32_t box) {
-  struct box_state *b = &r->box[box];
-  if (box_alive(b) && b->member) return;
-  int other = reflex_choose(r, (int)box);
-  /* A doubtful box, or one that has left, is better than none and than one that is no better. */
-  bool worthy = box_alive(b) || box_worth(r, box) == WORTH_DOUBT;
-  if (worthy && !reflex_has_other(r, box)) return;
-  enum rm_cause cause = box_alive(b) ? RM_CAUSE_ORDER : !box_links(b) ? RM_CAUSE_LINK : b->silent ? RM_CAUSE_SILENCE : b->cause;
-  go(r, other >= 0 ? (uint32_t)other : command(r)->dead_path, cause, 0);
+  enum move move = r->moving ? reflex_move(r) : MOVE_WAIT;
+  if (move == MOVE_WAIT) return;
+  note_step(r, move == MOVE_GO ? RM_STEP_ORDER : RM_STEP_STAY, (struct step){r->moving_to, RM_CAUSE_ORDER, r->moving_order});
+  if (move == MOVE_GO) go(r, r->moving_to, RM_CAUSE_ORDER, r->moving_order);
+  else end_move(r);
 }
 
 void reflex_judge(struct reflex *r) {
@@ -319,8 +304,7 @@ void reflex_judge(struct reflex *r) {
   judge_votes(r);
   judge_move(r);
   if (!command(r)->automatic) return;
-  if (box < 0) judge_return(r);
-  else if (reflex_serving(r) == box) judge_serving(r, (uint32_t)box);
+  if (reflex_serving(r) == box) judge_path(r);
 }
 
 void reflex_order(struct reflex *r) {
@@ -336,10 +320,11 @@ void reflex_order(struct reflex *r) {
       if (command(r)->order_force) r->box[to].forgiven = r->box[to].red;
       votes_tally(r, to);
       publish(r, to, RM_CAUSE_ORDER);
-      int from = reflex_serving(r);
-      bool both = from >= 0 && (uint32_t)from != to && box_alive(&r->box[from]) && box_alive(&r->box[to]);
-      if (both && command(r)->pause_ns) return begin_move(r, to, sequence);
     }
+    struct step step = {to, RM_CAUSE_ORDER, sequence};
+    bool waits = box && reflex_waits(r, to);
+    if (waits || to != r->path) note_step(r, waits ? RM_STEP_WAIT : RM_STEP_ORDER, step);
+    if (waits) return begin_move(r, to, sequence);
     go(r, to, RM_CAUSE_ORDER, sequence);
   }
   __atomic_store_n(&r->board->live.order_done, sequence, __ATOMIC_RELEASE);

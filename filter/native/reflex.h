@@ -92,6 +92,16 @@ bool reflex_has_other(const struct reflex *r, uint32_t box);
  * one worth another try. -1: none. */
 int reflex_choose_return(const struct reflex *r);
 
+/* Where traffic goes, and why. */
+struct step { uint32_t to; enum rm_cause cause; uint32_t order; };
+/* Where it should go now by reflex; to == path: it stays. */
+struct step reflex_step(const struct reflex *r);
+/* Has an order to this box to wait until the one that serves has handed over? */
+bool reflex_waits(const struct reflex *r, uint32_t to);
+/* What becomes of an order that waits. */
+enum move { MOVE_WAIT, MOVE_GO, MOVE_END };
+enum move reflex_move(const struct reflex *r);
+
 /* The box that serves, or -1 on wire and block. */
 static inline int reflex_serving(const struct reflex *r) { return r->path < RM_BOXES ? (int)r->path : -1; }
 
@@ -122,6 +132,15 @@ void reflex_own_stall(struct reflex *r, uint64_t lost_ns);
 
 /* How long a way of the serving box has to be silent, by the side where frames go in; 0: silence is not judged. */
 uint64_t reflex_bar(const struct reflex *r, uint32_t side);
+
+/* Is there evidence enough that frames go into the serving box on `side` and none come out? Moves its way on. */
+bool reflex_silent(struct reflex *r, uint32_t box, uint32_t side);
+
+/* step.c: put down a step with all that it was decided by. `what` without times, terms and state. */
+void step_write(struct reflex *r, const struct rm_step *what);
+/* Decide it again; what comes out goes to *again. Impossible: no plane can have written this. */
+enum step_retold { STEP_SAME, STEP_OTHER, STEP_IMPOSSIBLE };
+enum step_retold step_retell(const struct rm_step *step, struct step *again);
 
 /* silence.c: a box passed a probe, sent at `sent_ns`; one goes in each `pace_ns`. */
 void witness_passed(struct reflex *r, uint32_t box, uint64_t sent_ns, uint64_t pace_ns);

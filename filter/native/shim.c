@@ -214,6 +214,9 @@ EXPORT uint32_t rm_filter_bpf(const struct rm_bpf *program, uint32_t count, cons
 #define RESULT(member) FIELD("result", rm_shim_result, member)
 #define PACKET(member) FIELD("packet", rm_packet, member)
 
+#define WITNESS(member) FIELD("witness", rm_witness, member)
+#define STEP(member) FIELD("step", rm_step, member)
+
 static const struct rm_field FIELDS[] = {
     SIZE("rule", rm_rule), SIZE("flow", rm_flow), SIZE("frame", rm_shim_frame), SIZE("result", rm_shim_result),
     RULE(name), RULE(bpf_count), RULE(handshake), RULE(teardown), RULE(all), RULE(none), RULE(seed),
@@ -232,6 +235,10 @@ static const struct rm_field FIELDS[] = {
     PACKET(tags), PACKET(vlan), PACKET(window), PACKET(ip_offset), PACKET(transport_offset), PACKET(payload_offset),
     PACKET(port), PACKET(seq), PACKET(ack), PACKET(payload_bytes), PACKET(frame_bytes), PACKET(addr),
     PACKET(fragment), PACKET(fragment_id), PACKET(inner),
+    SIZE("witness", rm_witness), WITNESS(now), WITNESS(kind), WITNESS(observed), WITNESS(known), WITNESS(why), WITNESS(rule),
+    WITNESS(shed), WITNESS(generation), WITNESS(frame_bytes), WITNESS(hot_after), WITNESS(digest), WITNESS(before),
+    SIZE("step", rm_step), STEP(sequence), STEP(mono_ns), STEP(wall_ns), STEP(kind), STEP(cause), STEP(before), STEP(after),
+    STEP(subject), STEP(order), STEP(terms), STEP(detection), STEP(reflex),
 };
 
 /* Copy the description of the structures; returns how many fields there are. A name without a dot is a

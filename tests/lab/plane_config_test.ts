@@ -113,7 +113,7 @@ Deno.test("a second control is refused and does not touch the configuration in f
 Deno.test("a node that was ended leaves nothing in shared memory, nor does one that could not start", async () => {
   await using wire = await Wire.up();
   const node = await TestNode.start(wire);
-  assert.equal(boards(node).length, 3, "a board, its lock and the ring of captured frames");
+  assert.equal(boards(node).length, 4, "a board, its lock, the rings of captured frames and of decisions");
   await node.endControl("SIGINT");
   assert.deepEqual(boards(node), []);
   await node.edit((toml) => toml.replace(`af_packet:${nodeEnd("downstream")}`, "af_packet:nope0"));

@@ -36,6 +36,8 @@ const SYMBOLS = {
   // sim, box, detector, light
   rm_reflex_detect: { parameters: ["pointer", "u32", "u32", "u32"], result: "void" },
   rm_reflex_turn: { parameters: ["pointer"], result: "void" },
+  // step, length, again
+  rm_replay_step: { parameters: ["buffer", "u32", "buffer"], result: "i32" },
   // word, value
   rm_store: { parameters: ["pointer", "u32"], result: "void" },
 } as const satisfies Deno.ForeignLibraryInterface;
@@ -69,6 +71,9 @@ export class Reflex implements Disposable {
   readonly #sim: Deno.PointerObject;
   readonly #memory: Deno.PointerObject;
   readonly board: Board;
+  #steps = 0;
+  /** Steps that were decided again, by all worlds. */
+  static retold = 0;
 
   /** @throws Error if the library cannot be loaded or there is no memory */
   constructor(path: string) {
@@ -88,6 +93,7 @@ export class Reflex implements Disposable {
   /** A new board. Write commands to it, then start. */
   reset(): void {
     this.#library.symbols.rm_reflex_reset(this.#sim);
+    this.#steps = 0;
   }
   /** `links`: of each box there is, by side. */
   start(nowNs: number, links: readonly (readonly [boolean, boolean])[]): void {
@@ -126,6 +132,25 @@ export class Reflex implements Disposable {
   /** Carry out an order, judge. */
   turn(): void {
     this.#library.symbols.rm_reflex_turn(this.#sim);
+    this.#retell();
+  }
+
+  /** Each step comes out the same when it is decided again by what stands in it. */
+  #retell(): void {
+    const last = this.board.number("live.step_sequence"), places = this.board.count("step.sequence");
+    for (let sequence = Math.max(this.#steps, last - places) + 1; sequence <= last; sequence++) {
+      const bytes = this.board.bytes("step", sequence % places) as Uint8Array<ArrayBuffer>;
+      const told = this.#library.symbols.rm_replay_step(bytes, bytes.length, new Uint32Array(2));
+      if (told !== 0) {
+        const word = (at: number) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);
+        const [kind, cause, before, after] = [word(24), word(28), word(32), word(36)];
+        throw new Error(
+          `Cannot decide step ${sequence} again (${told}): kind ${kind}, cause ${cause}, ${before} to ${after}`,
+        );
+      }
+      Reflex.retold++;
+    }
+    this.#steps = last;
   }
   /** Store a word of the board after all written before it. */
   readonly publish = (field: string, value: number): void => {

@@ -10,7 +10,19 @@ import { captureFolder, captures, run, TOP } from "./library.ts";
 const SEED = Number(Deno.env.get("REMEDIATE_SEED") ?? 1);
 const FLIPPED = 1_000_000;
 const COPIED = WHY.filter((why) => !["none", "neighbour", "all"].includes(why));
-const CORE = ["parse", "peek", "look", "tunnel", "flows", "nature", "decide", "fragment", "budget", "bpf"];
+const CORE = [
+  "parse",
+  "peek",
+  "look",
+  "tunnel",
+  "flows",
+  "nature",
+  "decide",
+  "fragment",
+  "witness",
+  "budget",
+  "bpf",
+];
 const SOURCES = CORE.map((name) => `${TOP}/filter/native/${name}.c`);
 const SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
 

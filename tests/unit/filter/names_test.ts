@@ -43,6 +43,8 @@ const TABLE: readonly (readonly [string, string, string, readonly string[]])[] =
   ["rm_nature", "nature_", "natures", names.NATURE],
   ["rm_parse", "parse_", "parses", names.PARSE],
   ["rm_counter", "count_", "counters", names.COUNTER],
+  ["rm_witness_kind", "witness_", "witnesses", names.WITNESS],
+  ["rm_step_kind", "step_", "step_kinds", names.STEP],
   ["rm_tap", "tap_", "taps", names.TAP],
   ["rm_probe_kind", "probe_", "probe_kinds", names.PROBE_KIND],
   ["rm_probe_expect", "probe_", "probe_expects", names.PROBE_EXPECT],

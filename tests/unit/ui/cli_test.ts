@@ -65,6 +65,8 @@ function remote(control: FakeNode): RemoteNode {
     drills: () => Promise.resolve(control.drills.list()),
     captureFiles: () => Promise.resolve(control.captures.list()),
     capture: () => Promise.reject(new Error("not asked for")),
+    recorder: () => Promise.resolve(control.recorder.status()),
+    setRecorder: (on) => Promise.resolve(control.recorder.set({ on })),
     close: () => {},
   };
 }

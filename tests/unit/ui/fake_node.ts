@@ -15,6 +15,7 @@ import type {
   OrderResult,
   PortView,
   ProbeListing,
+  RecorderStatus,
   Role,
 } from "../../../appliance/view.ts";
 import { ROLES } from "../../../appliance/view.ts";
@@ -185,6 +186,21 @@ export const MATCH_REPORT: MatchReport = {
   failback: null,
 };
 
+export const RECORDER_STATUS: RecorderStatus = {
+  on: true,
+  directory: "/var/lib/remediate/recorder",
+  bytesMax: 64 * 1024 * 1024,
+  bytes: 9_000_000,
+  files: 2,
+  hoursMax: 24,
+  rateMax: 1000,
+  oldestMs: NOW_MS - 60_000,
+  decisions: 15_000,
+  missed: 3,
+  shed: 40,
+  failing: null,
+};
+
 export const CAPTURE_LISTING: CaptureListing = {
   directory: "/var/lib/remediate/capture",
   bytesMax: 64 * 1024 * 1024,
@@ -237,6 +253,7 @@ export interface FakeNode extends NodeControl {
   reloaded: { ok: boolean; text: string };
   /** What every capture is answered with. */
   captured: CaptureAnswer;
+  turned: { ok: boolean; text: string };
   drilled: DrillAnswer;
 }
 
@@ -257,6 +274,7 @@ export function fakeNode(): FakeNode {
     reloaded: { ok: true, text: "the new configuration is in force" },
     drilled: { ok: false, text: "drill.client and drill.server are not set" },
     captured: streamOf(Uint8Array.of(1, 2, 3)),
+    turned: { ok: true, text: "the recorder is on" },
     status() {
       note("status");
       return this.view;
@@ -283,6 +301,13 @@ export function fakeNode(): FakeNode {
       return {
         run: (box: string | null) => (note("drill", { box }), Promise.resolve(this.drilled)),
         list: () => (note("drills"), []),
+      };
+    },
+    get recorder() {
+      return {
+        status: () => (note("recorder"), { ...RECORDER_STATUS }),
+        set: (request: object) => (note("record", request), this.turned),
+        save: (request: object) => (note("save", request), this.captured),
       };
     },
     get captures() {
