@@ -8,6 +8,7 @@ import type { Board } from "../filter/board.ts";
 import { BOX as BOXES } from "../filter/names.ts";
 import type { Now } from "./board_view.ts";
 import { wouldLive } from "./failover/match.ts";
+import { readMatch } from "./match_view.ts";
 import { SurvivorCount } from "./survivors.ts";
 import type { EventView, Fates, MatchProof } from "./view.ts";
 
@@ -69,7 +70,9 @@ export class MatchProofs {
     this.#pending = null;
     const { found } = pending.count;
     const equal = sum(found.equal), different = sum(found.different);
-    const predicted = wouldLive({ equal, followed: Math.min(pending.followed, different) });
+    // Counted in rounds: the last one before the switch may have missed the newest flows.
+    const followed = Math.max(pending.followed, readMatch(board, BOXES.indexOf(proof.box)).followed);
+    const predicted = wouldLive({ equal, followed: Math.min(followed, different) });
     const known = equal + different + sum(found.dropped);
     if (known === 0) return null;
     this.#last = { ...proof, afterMs, known, predicted, ...found };
