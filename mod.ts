@@ -69,6 +69,8 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
       return run(invocation, terminal);
     case "plane":
       return plane(invocation, terminal);
+    case "far":
+      return far(invocation, terminal);
     case "check":
       return check(invocation, terminal);
     case "doctor":
@@ -236,6 +238,17 @@ async function plane(invocation: Invocation, terminal: Terminal): Promise<number
   if (loaded === null) return EXIT.input;
   const { runPlane } = await import("./appliance/plane_process.ts");
   return await runPlane(loaded.config);
+}
+
+async function far({ options }: Invocation, terminal: Terminal): Promise<number> {
+  const { farOptions } = await import("./ui/far.ts");
+  const wanted = farOptions(options);
+  if (typeof wanted === "string") {
+    terminal.err(`${wanted}\n`);
+    return EXIT.input;
+  }
+  const { runFar } = await import("./appliance/far_process.ts");
+  return await runFar(wanted, (line) => terminal.err(`far: ${line}\n`));
 }
 
 async function captures(invocation: Invocation, terminal: Terminal): Promise<number> {

@@ -42,6 +42,7 @@ const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  rm_far_run: { parameters: ["pointer" /* board */], result: "i32", nonblocking: true },
   rm_plane_run: { parameters: ["pointer", "pointer" /* board, capture */], result: "i32", nonblocking: true },
 } as const satisfies Deno.ForeignLibraryInterface;
 
@@ -111,6 +112,8 @@ export interface NewBoard extends MappedBoard {
   /** Make the capture ring of this plane at `path`, as the setup says. @throws Error with the reason */
   makeCapture(path: string, rings: number): void;
   run(): Promise<number>;
+  /** Run a far end on it instead of a plane: its first four ports. */
+  runFar(): Promise<number>;
 }
 
 export interface Native {
@@ -184,6 +187,7 @@ function createBoard(
     ...map,
     makeCapture: (path, rings) => void (ring = createCapture(library, path, pointer, rings)),
     run: () => library.symbols.rm_plane_run(pointer, ring),
+    runFar: () => library.symbols.rm_far_run(pointer),
   };
 }
 

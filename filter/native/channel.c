@@ -74,7 +74,7 @@ void channel_in_reset(struct channel_in *i) {
   i->next = i->known = 1;
   i->missing = 0;
   i->broken = false;
-  i->due_ns = CHANNEL_NEVER;
+  i->passed = i->due_ns = CHANNEL_NEVER;
 }
 
 static struct channel_place *place_of(struct channel_in *i, uint64_t sequence) { return &i->place[sequence & (i->units - 1)]; }
@@ -103,23 +103,24 @@ static void give_up_before(struct channel_in *i, uint64_t to) {
     if (place_of(i, s)->state == CHANNEL_MISSING) give_up(i, place_of(i, s));
 }
 
-enum channel_taken channel_take(struct channel_in *i, uint64_t sequence, void *frame, uint8_t flags, uint64_t now) {
-  if (sequence < i->next) return i->repeated++, CHANNEL_REPEATED;
-  if (sequence >= i->next + i->units) {
+enum channel_taken channel_take(struct channel_in *i, const struct channel_arrival *a, uint64_t now) {
+  if (a->sequence < i->next) return i->repeated++, CHANNEL_REPEATED;
+  if (a->sequence >= i->next + i->units) {
     know(i, i->next + i->units, now);
-    give_up_before(i, sequence - i->units + 1);
+    give_up_before(i, a->sequence - i->units + 1);
     return i->beyond++, CHANNEL_BEYOND;
   }
-  know(i, sequence + 1, now);
-  struct channel_place *place = place_of(i, sequence);
+  know(i, a->sequence + 1, now);
+  struct channel_place *place = place_of(i, a->sequence);
   if (place->state == CHANNEL_FILLED) return i->repeated++, CHANNEL_REPEATED;
   if (place->state == CHANNEL_MISSING) i->missing--;
   else i->lost--;
   if (place->asked) i->recovered++;
-  place->frame = frame;
-  place->flags = flags;
+  place->frame = a->frame;
+  place->after = a->after;
+  place->flags = a->flags;
   place->state = CHANNEL_FILLED;
-  if (i->wait_ns == 0) give_up_before(i, sequence);
+  if (i->wait_ns == 0) give_up_before(i, a->sequence);
   if (i->missing == 0) i->due_ns = CHANNEL_NEVER;
   return CHANNEL_TAKEN;
 }
@@ -131,10 +132,15 @@ void channel_hear(struct channel_in *i, uint64_t next, uint64_t oldest, uint64_t
   if (i->missing == 0) i->due_ns = CHANNEL_NEVER;
 }
 
+bool channel_waits(const struct channel_in *i) {
+  const struct channel_place *place = &i->place[i->next & (i->units - 1)];
+  return i->next < i->known && place->state == CHANNEL_FILLED && place->after > i->passed;
+}
+
 void *channel_pull(struct channel_in *i, uint8_t *flags, bool *broken) {
   while (i->next < i->known) {
     struct channel_place *place = place_of(i, i->next);
-    if (place->state == CHANNEL_MISSING) return NULL;
+    if (place->state == CHANNEL_MISSING || channel_waits(i)) return NULL;
     i->next++;
     if (place->state == CHANNEL_GIVEN_UP) {
       i->broken = true;

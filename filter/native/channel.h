@@ -46,12 +46,13 @@ static inline const uint8_t *channel_bytes(const struct channel_out *o, const st
 }
 
 enum channel_state { CHANNEL_MISSING, CHANNEL_FILLED, CHANNEL_GIVEN_UP };
-struct channel_place { void *frame; uint64_t since_ns, asked_ns; uint8_t state, flags, asked; };
+struct channel_place { void *frame; uint64_t since_ns, asked_ns, after; uint8_t state, flags, asked; };
 
 struct channel_in {
   uint64_t next, known;     /* sequence to come out next; one beyond the last that is known to exist */
   struct channel_place *place; /* [units] */
   uint32_t units, missing;  /* units: power of two */
+  uint64_t passed;          /* of another channel: everything before it came out there; CHANNEL_NEVER: it does not matter */
   uint64_t due_ns;          /* when channel_ask() has something to do */
   uint64_t reorder_ns;      /* a unit may be so late before it is asked for */
   uint64_t wait_ns;         /* given up after so long; 0: at once, and nothing is asked for */
@@ -62,17 +63,21 @@ struct channel_in {
 
 enum channel_taken { CHANNEL_TAKEN, CHANNEL_REPEATED, CHANNEL_BEYOND };
 struct channel_range { uint64_t first; uint32_t count; };
+/* What arrived. `after`: it has to come out behind everything before that sequence of the other channel. */
+struct channel_arrival { uint64_t sequence, after; void *frame; uint8_t flags; };
 
 void channel_in_open(struct channel_in *i, struct channel_place *place, uint32_t units);
 /* After everything was taken out. */
 void channel_in_reset(struct channel_in *i);
 /* A unit arrived; the window owns `frame` only if it says CHANNEL_TAKEN. CHANNEL_BEYOND: what is too old was given up, so that
  * there is room after channel_pull() was called until it says null. */
-enum channel_taken channel_take(struct channel_in *i, uint64_t sequence, void *frame, uint8_t flags, uint64_t now);
+enum channel_taken channel_take(struct channel_in *i, const struct channel_arrival *a, uint64_t now);
 /* The sender says that it sent everything before `next`, and keeps nothing before `oldest`. */
 void channel_hear(struct channel_in *i, uint64_t next, uint64_t oldest, uint64_t now);
 /* The next frame in order, with its flags and whether something before it is lost; null: there is none yet. */
 void *channel_pull(struct channel_in *i, uint8_t *flags, bool *broken);
+/* The next one is there and waits for the other channel. */
+bool channel_waits(const struct channel_in *i);
 /* Give up what has waited too long; what is to be asked for now, up to n ranges. again_ns: an answer may take so long. */
 uint32_t channel_ask(struct channel_in *i, uint64_t again_ns, struct channel_range *to, uint32_t n, uint64_t now);
 /* The frames that wait, in any order, until it says null. */

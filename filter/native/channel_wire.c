@@ -27,7 +27,8 @@ uint32_t channel_write(uint8_t *d, uint32_t bytes, const struct channel_head *h)
   put(t + 12, h->oldest, 4);
   t[16] = h->kind;
   t[17] = h->flags;
-  memset(t + 18, 0, CHANNEL_TRAILER - 18);
+  put(t + 18, 0, 2);
+  put(t + 20, h->after, 4);
   return CHANNEL_HEADER + bytes + CHANNEL_TRAILER + CHANNEL_TAG;
 }
 
@@ -35,7 +36,7 @@ int channel_read(const uint8_t *d, size_t bytes, struct channel_head *h) {
   if (bytes < CHANNEL_OVERHEAD || bytes > UINT16_MAX) return -1;
   const uint8_t *t = d + bytes - CHANNEL_TAG - CHANNEL_TRAILER;
   *h = (struct channel_head){.number = get(t, 8), .vni = (uint32_t)get(d + 4, 3), .sequence = (uint32_t)get(t + 8, 4),
-                             .oldest = (uint32_t)get(t + 12, 4), .kind = t[16], .flags = t[17]};
+                             .oldest = (uint32_t)get(t + 12, 4), .after = (uint32_t)get(t + 20, 4), .kind = t[16], .flags = t[17]};
   if (h->kind >= CHANNEL_KINDS || d[0] != (h->kind == CHANNEL_FRAME ? FLAGS_FRAME : FLAGS_WORDS)) return -1;
   return (int)(bytes - CHANNEL_OVERHEAD);
 }

@@ -6,11 +6,12 @@
  *
  *  header   flags 8 (0x0c; 0x0d: words), reserved 16, next protocol 8 (3: Ethernet; 0: a part, words, or encrypted), VNI 24,
  *           reserved 8                                       (draft-ietf-nvo3-vxlan-gpe, figure 2)
- *  trailer  number 64, sequence 32, oldest 32, kind 8, flags 8, reserved 48; network byte order
+ *  trailer  number 64, sequence 32, oldest 32, kind 8, flags 8, reserved 16, after 32; network byte order
  *  tag      over everything before it (channel_seal.h)
  *
  * `number` counts datagrams of a direction and session and is never used twice: it is the nonce, and what is replayed is known
- * by it. `sequence` is of the unit, the same when it is sent again; of words it is that of the next unit to come.
+ * by it. `sequence` is of the unit, the same when it is sent again; of words it is that of the next unit to come. `after` is the
+ * sequence of the next unit of the box's other channel when this one was sent: what was sent first goes into the box first.
  */
 #ifndef RM_CHANNEL_WIRE_H
 #define RM_CHANNEL_WIRE_H
@@ -41,7 +42,7 @@ enum { CHANNEL_LISTENS = 4, CHANNEL_ENCRYPTED = 8 };
 
 struct channel_head {
   uint64_t number;
-  uint32_t vni, sequence, oldest;
+  uint32_t vni, sequence, oldest, after;
   uint8_t kind, flags;
 };
 /* How an end is. Times are of the clock of who sent them. */

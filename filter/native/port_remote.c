@@ -100,6 +100,15 @@ static int open_remote(struct plane *p, struct port *port, const char *argument,
 static int remote_open(struct plane *p, struct port *port, const char *argument) { return open_remote(p, port, argument, false); }
 static int listen_open(struct plane *p, struct port *port, const char *argument) { return open_remote(p, port, argument, true); }
 
+/* Both ports of a box are to be one box's: what the node puts into it by one and then by the other must arrive so. */
+static int remote_start(struct plane *p, struct port *port) {
+  const struct port *first = &p->crew->worker[0]->port[port->role], *other = &p->crew->worker[0]->port[port->role ^ 1];
+  if (p->index || other->driver != first->driver) return 0;
+  remote_of(first)->sibling = remote_of(other);
+  remote_of(other)->sibling = remote_of(first);
+  return 0;
+}
+
 /* To worker 0 a lost carrier is told at once, one that came back when it looks. */
 static void follow_carrier(struct remote *r) {
   if (__atomic_exchange_n(&r->carrier, r->up, __ATOMIC_RELAXED) == r->up) return;
@@ -156,8 +165,8 @@ static void remote_refresh(struct port *port, uint64_t now) {
 /* The far end does it, and says that its port has no carrier. */
 static void remote_set_link(struct port *port, bool up) { __atomic_store_n(&remote_of(port)->want_down, !up, __ATOMIC_RELAXED); }
 
-const struct port_driver port_remote = {"remote", remote_open, NULL, remote_receive, port_remote_send, remote_refresh,
+const struct port_driver port_remote = {"remote", remote_open, remote_start, remote_receive, port_remote_send, remote_refresh,
                                         remote_close, remote_set_link};
 /* Of the far end: it waits to be called. */
-const struct port_driver port_listen = {"listen", listen_open, NULL, remote_receive, port_remote_send, remote_refresh,
+const struct port_driver port_listen = {"listen", listen_open, remote_start, remote_receive, port_remote_send, remote_refresh,
                                         remote_close, remote_set_link};

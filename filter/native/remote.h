@@ -29,6 +29,7 @@ struct remote_settings {
 
 struct remote {
   struct port *port;
+  struct remote *sibling;          /* of the box's other port, if that is remote too */
   struct remote_settings set;
   struct channel_session session;
   struct channel_seal seal, unseal;
@@ -40,6 +41,7 @@ struct remote {
   uint64_t beat_ns, data_ns, hello_ns, route_ns; /* last word of how this end is; last unit; ... */
   uint32_t quick;                  /* words sent since the last unit, so that the loss of the last one is noticed */
   uint32_t unit_bytes;             /* of a frame, at most, in one datagram */
+  uint64_t gated_ns;               /* since when a frame waits for the sibling; 0: none does */
   bool up, connected, local_link, said_down, said_link;
   uint32_t local_mtu;
   struct rte_mbuf *partial;        /* a frame of which parts are still to come */

@@ -12,6 +12,7 @@
 #define ANSWER_NS (5 * RM_MS)     /* between two answers: who sends old hellos gets no flood of new ones */
 #define QUICK_NS RM_MS            /* the first word after a unit; each further one four times as long after it */
 #define QUICK 3
+#define GATE_NS (10 * RM_MS)
 #define ROUTE_UNKNOWN 1280        /* the least that IPv6 carries everywhere */
 
 static uint64_t now_of(const struct remote *r) { return r->port->plane->now; }
@@ -30,11 +31,16 @@ void remote_measure(struct remote *r) {
 
 /* ---- out ---- */
 
+/* The sibling may be another worker's; what this frame has to follow was put there before. */
+static uint32_t after_of(const struct remote *r) {
+  return r->sibling ? (uint32_t)__atomic_load_n(&r->sibling->out.next, __ATOMIC_ACQUIRE) : 0;
+}
+
 static struct channel_head head_of(struct remote *r, uint8_t kind, uint8_t flags, uint64_t sequence) {
   if (r->set.listens) flags |= CHANNEL_LISTENS;
   if (r->set.encrypts && kind != CHANNEL_HELLO) flags |= CHANNEL_ENCRYPTED;
   return (struct channel_head){.number = kind == CHANNEL_HELLO ? 0 : ++r->session.sent, .vni = r->set.vni,
-                               .sequence = (uint32_t)sequence, .oldest = (uint32_t)r->out.oldest, .kind = kind, .flags = flags};
+                               .sequence = (uint32_t)sequence, .oldest = (uint32_t)r->out.oldest, .after = after_of(r), .kind = kind, .flags = flags};
 }
 
 static void say(struct remote *r, enum channel_kind kind, const uint8_t *body, uint32_t bytes) {
@@ -215,8 +221,11 @@ static void hear_state(struct remote *r, const uint8_t *body, uint32_t bytes, ui
 }
 
 static void hear_unit(struct remote *r, const struct channel_head *h, struct rte_mbuf *m, uint64_t now) {
-  uint8_t ends = h->flags & (CHANNEL_FIRST | CHANNEL_LAST);
-  enum channel_taken taken = channel_take(&r->in, channel_widen(r->in.known, h->sequence), m, ends, now);
+  bool follows = r->set.listens && r->sibling && r->sibling->session.open;
+  struct channel_arrival a = {.sequence = channel_widen(r->in.known, h->sequence), .frame = m,
+                              .after = follows ? channel_widen(r->sibling->in.known, h->after) : 0,
+                              .flags = h->flags & (CHANNEL_FIRST | CHANNEL_LAST)};
+  enum channel_taken taken = channel_take(&r->in, &a, now);
   r->received++;
   if (taken != CHANNEL_TAKEN) rte_pktmbuf_free(m);
 }
@@ -292,10 +301,21 @@ static bool join(struct remote *r, struct rte_mbuf *m, uint8_t flags, bool broke
   return false;
 }
 
+/* The far end has both channels in one thread, and lets none run ahead of the other. What the other one misses it gives up
+ * in time, unless its session has changed: then the wait has an end of its own. */
+static void gate(struct remote *r, uint64_t now) {
+  bool follows = r->set.listens && r->sibling && r->sibling->session.open;
+  r->in.passed = follows ? r->sibling->in.next : CHANNEL_NEVER;
+  if (!channel_waits(&r->in)) r->gated_ns = 0;
+  else if (r->gated_ns == 0) r->gated_ns = now;
+  else if (now - r->gated_ns > 2 * r->set.wait_ns + GATE_NS) r->in.passed = CHANNEL_NEVER;
+}
+
 uint16_t remote_pull(struct remote *r, struct rte_mbuf **frames, uint16_t n) {
   uint16_t got = 0;
   uint8_t flags;
   bool broken;
+  gate(r, now_of(r));
   for (struct rte_mbuf *m; got < n && (m = channel_pull(&r->in, &flags, &broken));) {
     if (!join(r, m, flags, broken) || !(flags & CHANNEL_LAST)) continue;
     frames[got++] = r->partial;

@@ -38,6 +38,11 @@ const BFD_COUNTS = [
   ...["echoes_back", "echoes_returned", "late", "excused_ns"],
 ];
 
+const CHANNEL_COUNTS = [
+  ...["sessions", "rtt_ns", "sent", "again", "gone", "shed", "received", "asked", "recovered"],
+  ...["lost", "beyond", "repeated", "torn", "refused", "far_lost"],
+];
+
 const FIELDS: readonly Layout[] = [
   ["header.state", 4],
   ["header.plane_pid", 4],
@@ -93,6 +98,8 @@ const FIELDS: readonly Layout[] = [
   ...many("detection", 8, ["since_ns", "seen_ns"], BOX.length * DETECTOR.length),
   ["usual.bar_ns", 8, 2 * BOX.length],
   ...many("match", 8, ["equal", "different", "followed", "dropped"], BOX.length),
+  ...many("channel", 4, ["present", "open", "unit_bytes"], ROLE.length),
+  ...many("channel", 8, CHANNEL_COUNTS, ROLE.length),
   ["live.unlike_sequence", 8],
   ...many("unlike", 8, ["sequence"], UNLIKES),
   ...many("unlike", 4, ["slot", "port"], UNLIKES),

@@ -119,7 +119,8 @@ static void arrive(struct datagram *d) {
   enum channel_taken taken = CHANNEL_BEYOND;
   uint64_t oldest = channel_widen(near, d->oldest);
   for (int i = 0; i < 4 && taken == CHANNEL_BEYOND; i++) {
-    taken = channel_take(&in, channel_widen(near, d->sequence), d, CHANNEL_FIRST | CHANNEL_LAST, now);
+    struct channel_arrival a = {channel_widen(near, d->sequence), 0, d, CHANNEL_FIRST | CHANNEL_LAST};
+    taken = channel_take(&in, &a, now);
     if (taken == CHANNEL_BEYOND) pull();
   }
   if (taken != CHANNEL_TAKEN) free(d);
