@@ -20,16 +20,17 @@ void channel_out_reset(struct channel_out *o) {
 
 static struct channel_unit *unit_of(struct channel_out *o, uint64_t sequence) { return &o->unit[sequence & (o->units - 1)]; }
 
-uint64_t channel_put(struct channel_out *o, const uint8_t *body, uint16_t bytes, uint8_t flags) {
+struct channel_unit *channel_put(struct channel_out *o, const uint8_t *body, uint16_t bytes, uint8_t flags) {
   uint64_t at = o->head;
   if (at % o->bytes + bytes > o->bytes) at += o->bytes - at % o->bytes; /* in one piece */
   uint64_t end = at + bytes;
   while (o->oldest < o->next && (o->next - o->oldest >= o->units || end - unit_of(o, o->oldest)->at > o->bytes)) o->oldest++;
   memcpy(o->memory + at % o->bytes, body, bytes);
-  *unit_of(o, o->next) = (struct channel_unit){.at = at, .bytes = bytes, .flags = flags};
+  struct channel_unit *u = unit_of(o, o->next++);
+  *u = (struct channel_unit){.at = at, .bytes = bytes, .flags = flags};
   o->head = end;
   if (o->tokens < 2 * CHANNEL_TOKENS_MAX) o->tokens++;
-  return o->next++;
+  return u;
 }
 
 void channel_take_back(struct channel_out *o, uint64_t from) {

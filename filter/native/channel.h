@@ -19,7 +19,7 @@
 /* Ends of a frame that was cut because it did not fit into one datagram. */
 enum { CHANNEL_FIRST = 1, CHANNEL_LAST = 2 };
 
-struct channel_unit { uint64_t at, again_ns; uint16_t bytes; uint8_t flags; };
+struct channel_unit { uint64_t at, again_ns; uint32_t after; uint16_t bytes; uint8_t flags; }; /* after: the caller's */
 
 struct channel_out {
   uint64_t next, oldest;    /* sequence of the next unit; of the oldest that is kept */
@@ -35,8 +35,8 @@ struct channel_out {
 void channel_out_open(struct channel_out *o, struct channel_unit *unit, uint32_t units, uint8_t *memory, uint32_t bytes);
 /* Forget everything: another session. */
 void channel_out_reset(struct channel_out *o);
-/* Keep a unit of up to `bytes` of the ring; returns its sequence. */
-uint64_t channel_put(struct channel_out *o, const uint8_t *body, uint16_t bytes, uint8_t flags);
+/* Keep a unit of up to `bytes` of the ring; its sequence is `next` of before. */
+struct channel_unit *channel_put(struct channel_out *o, const uint8_t *body, uint16_t bytes, uint8_t flags);
 /* Units from `from` on were not sent after all. */
 void channel_take_back(struct channel_out *o, uint64_t from);
 /* A unit to be sent again, and its bytes; null: it is gone, was sent again less than gap_ns ago, or too much is. */

@@ -159,6 +159,10 @@ static void remote_refresh(struct port *port, uint64_t now) {
     if (now - r->route_ns >= RM_S) r->route_ns = now, remote_measure(r);
   }
   if (port->first) return;
+  /* There by one port and back by the other; silence is worker 0's to judge. */
+  if (port->role >= RM_PRIMARY_IN && !r->set.listens)
+    for (uint32_t side = 0; side < RM_SIDES; side++)
+      port->plane->reflex.box[role_of_box(port->role)].learnt[side].slack_ns = 2 * __atomic_load_n(&r->slack_ns, __ATOMIC_RELAXED);
   link_set(port->plane, port, __atomic_load_n(&r->carrier, __ATOMIC_RELAXED));
 }
 

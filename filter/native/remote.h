@@ -1,5 +1,5 @@
 /* A port whose interface is on another machine: what its files share. Everything in it belongs to the worker that receives
- * from the port, but the three words at the end.
+ * from the port, but the words at the end.
  *
  *   node's plane                    UDP, routed                      far end (far.c)
  *   redundant-in  = remote:   <---- channel, VNI 1 ---->  listen:  <-> packet socket -- box, client side
@@ -54,6 +54,7 @@ struct remote {
   uint32_t waiting;
   uint8_t (*buffer)[REMOTE_DATAGRAM], (*incoming)[REMOTE_DATAGRAM];
   /* For other threads, atomic. */
+  uint64_t slack_ns;               /* what it may take until a lost frame has come after all */
   uint32_t carrier, want_down;     /* carrier: for worker 0; want_down: of whoever propagates links */
 };
 

@@ -12,6 +12,7 @@
 #define ANSWER_NS (5 * RM_MS)     /* between two answers: who sends old hellos gets no flood of new ones */
 #define QUICK_NS RM_MS            /* the first word after a unit; each further one four times as long after it */
 #define QUICK 3
+#define TRIES 4 /* of asking: one in ten thousand units needs more at a loss of 5 % */
 #define GATE_NS (10 * RM_MS)
 #define ROUTE_UNKNOWN 1280        /* the least that IPv6 carries everywhere */
 
@@ -40,7 +41,7 @@ static struct channel_head head_of(struct remote *r, uint8_t kind, uint8_t flags
   if (r->set.listens) flags |= CHANNEL_LISTENS;
   if (r->set.encrypts && kind != CHANNEL_HELLO) flags |= CHANNEL_ENCRYPTED;
   return (struct channel_head){.number = kind == CHANNEL_HELLO ? 0 : ++r->session.sent, .vni = r->set.vni,
-                               .sequence = (uint32_t)sequence, .oldest = (uint32_t)r->out.oldest, .after = after_of(r), .kind = kind, .flags = flags};
+                               .sequence = (uint32_t)sequence, .oldest = (uint32_t)r->out.oldest, .kind = kind, .flags = flags};
 }
 
 static void say(struct remote *r, enum channel_kind kind, const uint8_t *body, uint32_t bytes) {
@@ -79,13 +80,14 @@ void remote_bye(struct remote *r) {
   channel_session_end(&r->session);
 }
 
-/* Put a datagram behind those that wait. */
-static void load(struct remote *r, uint64_t sequence, const uint8_t *body, uint32_t bytes, uint8_t flags) {
+/* Put the datagram of a unit behind those that wait. */
+static void load(struct remote *r, uint64_t sequence, const struct channel_unit *u) {
   uint32_t i = r->waiting;
   uint8_t *d = r->buffer[i];
-  struct channel_head h = head_of(r, CHANNEL_FRAME, flags, sequence);
-  memcpy(d + CHANNEL_HEADER, body, bytes);
-  uint32_t all = channel_write(d, bytes, &h);
+  struct channel_head h = head_of(r, CHANNEL_FRAME, u->flags, sequence);
+  h.after = u->after; /* sent again it follows no more than it did */
+  memcpy(d + CHANNEL_HEADER, channel_bytes(&r->out, u), u->bytes);
+  uint32_t all = channel_write(d, u->bytes, &h);
   if (!channel_seal(&r->seal, d, all, h.number)) return;
   r->vector[i] = (struct iovec){d, all};
   r->message[i].msg_hdr = (struct msghdr){.msg_iov = &r->vector[i], .msg_iovlen = 1};
@@ -133,7 +135,9 @@ uint16_t remote_send(struct remote *r, struct rte_mbuf *const *frames, uint16_t 
       uint16_t size = (uint16_t)(bytes - at < part ? bytes - at : part);
       uint8_t flags = (uint8_t)((at == 0 ? CHANNEL_FIRST : 0) | (at + size == bytes ? CHANNEL_LAST : 0));
       r->frame_of[r->waiting] = i;
-      load(r, channel_put(&r->out, body + at, size, flags), body + at, size, flags);
+      struct channel_unit *u = channel_put(&r->out, body + at, size, flags);
+      u->after = after_of(r);
+      load(r, r->out.next - 1, u);
     }
   }
   if (r->waiting) flush(r, &taken);
@@ -148,7 +152,7 @@ static void send_again(struct remote *r, const uint8_t *body, uint32_t bytes, ui
     for (uint64_t s = range[i].first; s < range[i].first + range[i].count; s++) {
       const struct channel_unit *u = channel_again(&r->out, s, r->rtt_ns / 2, now);
       if (!u) continue;
-      load(r, s, channel_bytes(&r->out, u), u->bytes, u->flags);
+      load(r, s, u);
       if (r->waiting == REMOTE_BATCH) unload(r);
     }
   unload(r);
@@ -353,6 +357,8 @@ void remote_tick(struct remote *r, uint64_t now) {
     if (!s->open) (void)!connect(r->port->fd, (const struct sockaddr *)&r->set.at, r->set.at_bytes); /* routes change */
     say_hello(r, NULL, NULL);
   }
+  uint64_t slack = r->in.reorder_ns + TRIES * answer_ns(r);
+  __atomic_store_n(&r->slack_ns, slack < r->set.wait_ns ? slack : r->set.wait_ns, __ATOMIC_RELAXED);
   r->up = s->open && s->confirmed && r->peer.sent_ns && r->peer.link;
   if (!s->open) return;
   ask(r, now);
