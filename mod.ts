@@ -68,9 +68,8 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "run":
       return run(invocation, terminal);
     case "plane":
-      return plane(invocation, terminal);
     case "far":
-      return far(invocation, terminal);
+      return command.name === "plane" ? plane(invocation, terminal) : far(invocation, terminal);
     case "check":
       return check(invocation, terminal);
     case "doctor":

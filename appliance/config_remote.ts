@@ -3,7 +3,7 @@
  *
  * Pure. The plane reads the same text (filter/native/remote_settings.c) and leaves the judging to this file.
  */
-import { isIPv4, isIPv6 } from "node:net";
+import { parseIpAddress } from "./ip_address.ts";
 
 /** Smallest and largest number of each setting. */
 export const REMOTE_NUMBERS: Readonly<Record<string, readonly [number, number]>> = {
@@ -42,16 +42,20 @@ export function parseRemote(rest: string): RemoteSettings | { readonly reason: s
     seen.set(name, value);
   }
   const keyFile = seen.get("key");
-  if (keyFile === undefined) return { reason: "has no key=FILE, and without a key anybody could send frames" };
+  if (keyFile === undefined) {
+    return { reason: "has no key=FILE, and without a key anybody could send frames" };
+  }
   const mtu = seen.get("mtu");
   return { address, keyFile, mtu: mtu === undefined ? null : Number(mtu) };
 }
 
+const bytesOf = (text: string) => parseIpAddress(text)?.length;
+
 /** What is wrong with "192.0.2.7:4790" or "[2001:db8::7]:4790"; null: nothing. */
 export function addressFault(text: string, withPort: boolean): string | null {
   const [, six, four = "", port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(text) ?? [];
-  const good = six === undefined ? isIPv4(four) : isIPv6(six);
-  if (!good && !(isIPv6(text) && !withPort)) {
+  const good = six === undefined ? bytesOf(four) === 4 : bytesOf(six) === 16;
+  if (!good && !(bytesOf(text) === 16 && !withPort)) {
     return `has "${text}" where an address belongs, as in 192.0.2.7:4790 or [2001:db8::7]:4790`;
   }
   if (withPort && (port === undefined || Number(port) < 1 || Number(port) > 65_535)) {
@@ -61,7 +65,9 @@ export function addressFault(text: string, withPort: boolean): string | null {
 }
 
 function settingFault(name: string, value: string, part: string): string | null {
-  if (name === "key") return value.startsWith("/") ? null : `has the key "${value}", which is no absolute path`;
+  if (name === "key") {
+    return value.startsWith("/") ? null : `has the key "${value}", which is no absolute path`;
+  }
   if (name === "local") return addressFault(value, false);
   if (name === "encrypt") {
     return ["yes", "no"].includes(value) ? null : `has encrypt "${value}", which is neither yes nor no`;

@@ -31,11 +31,15 @@ export function remoteFaults(
   }
   const way = mtu ?? seen.mtu;
   if (way === null) return found;
-  const least = config.plane.frameBytesMax + REMOTE_OVERHEAD_BYTES + (address.startsWith("[") ? SIX_MORE_BYTES : 0);
+  const least = config.plane.frameBytesMax + REMOTE_OVERHEAD_BYTES +
+    (address.startsWith("[") ? SIX_MORE_BYTES : 0);
   const whole = way - (least - config.plane.frameBytesMax);
   if (way < least) {
-    const text = `Frames above ${whole} bytes go to ${address} in parts: its way takes packets of ${way} bytes.`;
-    found.push(warn(topic, text, `an MTU of ${least} on the way there, or leave it so: it costs packets, not frames`));
+    const text =
+      `Frames above ${whole} bytes go to ${address} in parts: its way takes packets of ${way} bytes.`;
+    found.push(
+      warn(topic, text, `an MTU of ${least} on the way there, or leave it so: it costs packets, not frames`),
+    );
   } else found.push(ok(topic, `Every frame fits into one packet to ${address} (MTU ${way}).`));
   return found;
 }

@@ -18,7 +18,7 @@ const TROUBLE = {
   refused: "datagrams without a good seal",
 } as const;
 /** Losses are told as a sum, so that a bad line does not fill a log. */
-const TROUBLE_EVERY = 100;
+const TROUBLE_EVERY = 20;
 
 /** A function that compares each look with the one before. */
 export function tellFar(): (board: Board) => string[] {
@@ -30,7 +30,8 @@ export function tellFar(): (board: Board) => string[] {
     return before !== value;
   };
   return (board) => {
-    if (STATE[board.number("header.state")] === "starting" || board.number("header.state") === 0) return [];
+    const state = STATE[board.number("header.state")];
+    if (state !== "running" && state !== "stopped") return [];
     const lines: string[] = [];
     SIDES.forEach((side, i) => {
       const link = board.number("port.link", BOX_PORT + i);
@@ -41,7 +42,7 @@ export function tellFar(): (board: Board) => string[] {
       }
       const open = board.number("channel.open", i);
       if (changed(`open ${i}`, open)) lines.push(`${side}: ${open === 1 ? "the node is there" : "no node"}`);
-      if (looks % TROUBLE_EVERY === 0 || board.number("command.stop") === 1) {
+      if (looks % TROUBLE_EVERY === 0 || state === "stopped") {
         for (const [name, text] of Object.entries(TROUBLE)) {
           const count = board.number(`channel.${name}`, i);
           if (changed(`${name} ${i}`, count) && count > 0) lines.push(`${side}: ${count} ${text} so far`);

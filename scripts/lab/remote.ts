@@ -7,7 +7,14 @@
 import { connectNode } from "../../ui/client.ts";
 import type { Lab } from "./engine.ts";
 import { sleep } from "./process.ts";
-import { type HotReplicaOptions, hotReplica, type Link, NODE_INTERFACES, NODE_NS, type Topology } from "./topology.ts";
+import {
+  hotReplica,
+  type HotReplicaOptions,
+  type Link,
+  NODE_INTERFACES,
+  NODE_NS,
+  type Topology,
+} from "./topology.ts";
 
 export const FAR_NS = "far";
 export const WAN_NS = "wan";
@@ -59,6 +66,8 @@ export interface FarLab {
 
 export interface FarLabOptions {
   readonly top: string;
+  /** A file with the key; "keep": the one of the far end before. @default a new one */
+  readonly key?: string;
   /** More settings of both ends, as `wait_ms`. */
   readonly settings?: Readonly<Record<string, string | number>>;
 }
@@ -66,14 +75,16 @@ export interface FarLabOptions {
 /** Settings of a port as options of the command. */
 function asOptions(settings: Readonly<Record<string, string | number>>): string[] {
   return Object.entries(settings).flatMap(([name, value]) =>
-    name === "encrypt" ? (value === "yes" ? ["--encrypt"] : []) : [`--${name.replace("_", "-")}`, String(value)]
+    name === "encrypt"
+      ? (value === "yes" ? ["--encrypt"] : [])
+      : [`--${name.replace("_", "-")}`, String(value)]
   );
 }
 
 /** Starts the far end; its words are in far.log of the lab's directory. */
-export async function startFar(lab: Lab, { top, settings = {} }: FarLabOptions): Promise<FarLab> {
-  const key = `${lab.directory}/channel.key`;
-  await Deno.writeTextFile(key, `${crypto.randomUUID()}\n`, { mode: 0o600 });
+export async function startFar(lab: Lab, { top, settings = {}, key: given }: FarLabOptions): Promise<FarLab> {
+  const own = `${lab.directory}/channel.key`, key = given === undefined || given === "keep" ? own : given;
+  if (given === undefined) await Deno.writeTextFile(own, `${crypto.randomUUID()}\n`, { mode: 0o600 });
   const { redundant_in, redundant_out } = NODE_INTERFACES;
   const argv = [
     ...[`${top}/scripts/remediate`, "far", "--listen", `${FAR_ADDRESS}:${CHANNEL_PORT}`],
@@ -107,7 +118,9 @@ export async function waitForFar(lab: Lab): Promise<void> {
 
 /** From now on the router loses so many of 10,000 datagrams, both ways. */
 export async function loseOnTheWay(lab: Lab, per10000: number): Promise<void> {
-  const rule = per10000 === 0 ? "" : `add rule inet wan forward meta l4proto udp numgen random mod 10000 < ${per10000} counter drop;`;
+  const rule = per10000 === 0
+    ? ""
+    : `add rule inet wan forward meta l4proto udp numgen random mod 10000 < ${per10000} counter drop;`;
   const script = "add table inet wan; flush table inet wan; " +
     `add chain inet wan forward { type filter hook forward priority filter; policy accept; }; ${rule}`;
   await lab.exec(WAN_NS, ["nft", script]);

@@ -84,7 +84,10 @@ Deno.test("a channel with too small a ring, too little patience or none gives up
     const none = await cross(program, UNITS_SANITIZED, { loss: 500, repeats: 0, jitterUs: 0, waitUs: 0 });
     assertSound(none, UNITS_SANITIZED);
     assert.deepEqual([none.asked, none.again], [0, 0]);
-    assert.ok(none.lost! > UNITS_SANITIZED * 0.04 && none.lost! < UNITS_SANITIZED * 0.06, JSON.stringify(none));
+    assert.ok(
+      none.lost! > UNITS_SANITIZED * 0.04 && none.lost! < UNITS_SANITIZED * 0.06,
+      JSON.stringify(none),
+    );
     const dark = await cross(program, UNITS_SANITIZED, { loss: 0, darkMs: 500, waitUs: 50_000 });
     assertSound(dark, UNITS_SANITIZED);
     assert.ok(dark.lost! > 40_000 && dark.gone === 0, JSON.stringify(dark));
