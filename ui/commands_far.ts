@@ -69,7 +69,7 @@ export const farCommand: Command = {
     },
   ],
   examples: [{
-    line: "remediate far --listen 192.0.2.7:4790 --in eth1 --out eth2 --key /etc/remediate/channel.key",
+    line: "remediate far --listen 192.0.2.7:4790 --in eth1 --out eth2 --key channel.key",
     help: 'For redundant_in = "remote:192.0.2.7:4790,..." and redundant_out = "remote:192.0.2.7:4791,...".',
   }],
   exits: { 0: "stopped as asked", 2: "bad arguments", 3: "it cannot run" },

@@ -155,7 +155,9 @@ async function main(options: ReturnType<typeof parseOptions>, lifetime: Lifetime
       runs.push(found);
       const how = resends ? "with resends" : "without";
       say(
-        `loss ${loss / 100} %, ${how}: ${found.known} known, ${found.alive} alive (${loadText(found.load)})`,
+        `loss ${loss / 100} %, ${how}: ${found.known} known, ${found.alive} alive, by ${found.path} (${
+          loadText(found.load)
+        })`,
       );
     }
   }
