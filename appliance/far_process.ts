@@ -19,6 +19,8 @@ export interface FarOptions {
   readonly frameBytesMax: number;
   readonly memoryMib: number;
   readonly spinUs: number;
+  /** The CPU it stays on; null: not pinned. */
+  readonly core: number | null;
   /** Of the board; its lock keeps a second one away. */
   readonly board: string;
 }
@@ -34,7 +36,7 @@ export async function runFar(options: FarOptions, say: (line: string) => void): 
   options.specs.forEach((spec, i) => board.setText("setup.spec", spec, i));
   board.setNumber("setup.frame_bytes_max", options.frameBytesMax);
   board.setNumber("setup.memory_mib", options.memoryMib);
-  board.setNumber("setup.core", NO_CORE);
+  board.setNumber("setup.core", options.core ?? NO_CORE);
   board.setNumber("setup.cores", 1);
   board.setNumber("setup.spin_us", options.spinUs);
   const stop = () => map.publish("command.stop", 1);

@@ -62,6 +62,13 @@ export const farCommand: Command = {
       help: "It polls for so long after a frame before it sleeps.",
     },
     {
+      name: "core",
+      value: "N",
+      min: 0,
+      max: 1023,
+      help: "The CPU it stays on, which keeps frames of both its ports in their order. Without it the kernel chooses.",
+    },
+    {
       name: "board",
       value: "PATH",
       default: "/dev/shm/remediate-far",
@@ -70,7 +77,7 @@ export const farCommand: Command = {
   ],
   examples: [{
     line: "remediate far --listen 192.0.2.7:4790 --in eth1 --out eth2 --key channel.key",
-    help: 'For redundant_in = "remote:192.0.2.7:4790,..." and redundant_out = "remote:192.0.2.7:4791,...".',
+    help: "For ports remote:192.0.2.7:4790 and remote:192.0.2.7:4791 of the node.",
   }],
   exits: { 0: "stopped as asked", 2: "bad arguments", 3: "it cannot run" },
 };

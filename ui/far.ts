@@ -46,6 +46,7 @@ export function farOptions(options: Options): FarOptions | string {
     ],
     frameBytesMax: options.number("frame-bytes-max"),
     memoryMib: options.number("memory-mib"),
+    core: options.given("core") ? options.number("core") : null,
     spinUs: options.number("spin-us"),
     board: options.text("board")!,
   };
