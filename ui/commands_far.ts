@@ -66,7 +66,8 @@ export const farCommand: Command = {
       value: "N",
       min: 0,
       max: 1023,
-      help: "The CPU it stays on, which keeps frames of both its ports in their order. Without it the kernel chooses.",
+      help:
+        "The CPU it stays on, which keeps frames of both its ports in their order. Without it the kernel chooses.",
     },
     {
       name: "board",

@@ -116,7 +116,7 @@ export async function remoteRun(kit: Kit, plan: RemotePlan): Promise<RemoteRun> 
         0,
       );
       const load = loadBetween(from, look());
-      return { ...plan, ...found, path, near, away, lost, farShare, planeShare: plane.share, load };
+      return { ...plan, ...found, path, near, away, lost, farShare, planeShare: plane.cpu, load };
     } finally {
       api.close();
       await node.stop();
