@@ -135,8 +135,9 @@ uint16_t remote_send(struct remote *r, struct rte_mbuf *const *frames, uint16_t 
       uint16_t size = (uint16_t)(bytes - at < part ? bytes - at : part);
       uint8_t flags = (uint8_t)((at == 0 ? CHANNEL_FIRST : 0) | (at + size == bytes ? CHANNEL_LAST : 0));
       r->frame_of[r->waiting] = i;
+      uint32_t after = after_of(r); /* before it has a number: of two workers none may wait for the other */
       struct channel_unit *u = channel_put(&r->out, body + at, size, flags);
-      u->after = after_of(r);
+      u->after = after;
       load(r, r->out.next - 1, u);
     }
   }
@@ -306,7 +307,7 @@ static bool join(struct remote *r, struct rte_mbuf *m, uint8_t flags, bool broke
 }
 
 /* The far end has both channels in one thread, and lets none run ahead of the other. What the other one misses it gives up
- * in time, unless its session has changed: then the wait has an end of its own. */
+ * in time, unless its session has changed or a unit was taken back: then the wait has an end of its own. */
 static void gate(struct remote *r, uint64_t now) {
   bool follows = r->set.listens && r->sibling && r->sibling->session.open;
   r->in.passed = follows ? r->sibling->in.next : CHANNEL_NEVER;

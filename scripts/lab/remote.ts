@@ -90,7 +90,6 @@ export async function startFar(lab: Lab, { top, settings = {}, key: given }: Far
     ...[`${top}/scripts/remediate`, "far", "--listen", `${FAR_ADDRESS}:${CHANNEL_PORT}`],
     ...["--in", redundant_in, "--out", redundant_out, "--key", key],
     ...["--board", `/dev/shm/${lab.prefix}-far`, ...asOptions(settings)],
-    ...(lab.processors ? ["--core", String(lab.processors.world[0])] : []),
   ];
   const child = lab.startNode(FAR_NS, argv, "far.log");
   const more = Object.entries({ key, ...settings }).map(([name, value]) => `,${name}=${value}`).join("");

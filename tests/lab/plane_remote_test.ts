@@ -84,7 +84,8 @@ async function failOver(options: SceneOptions) {
   const { ok } = await opened;
   const status = await s.api.status();
   const channels = status.ports.flatMap(({ channel }) => channel === undefined ? [] : [channel]);
-  return { known, alive: ok, path: status.path, channels };
+  const events = (await s.api.events({ after: 0, limit: 100 })).map(({ text }) => text);
+  return { known, alive: ok, path: status.path, channels, events };
 }
 
 function assertKept(found: Awaited<ReturnType<typeof failOver>>): void {
