@@ -53,7 +53,7 @@ const CLEAN: readonly Way[] = [
   { loss: 500 },
   { loss: 2_000 },
   { loss: 500, jitterUs: 2_000, perMs: 50 },
-  { loss: 500, delayUs: 20_000, jitterUs: 300, ring: 8192, perMs: 20, waitUs: 400_000 },
+  { loss: 500, delayUs: 20_000, jitterUs: 300, ring: 8192, perMs: 8, waitUs: 400_000 },
   { loss: 100, darkMs: 60, perMs: 40 },
 ];
 
