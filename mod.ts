@@ -82,7 +82,8 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "run":
       return run(invocation, terminal);
     case "plane":
-      return plane(invocation, terminal);
+    case "far":
+      return command.name === "plane" ? plane(invocation, terminal) : far(invocation, terminal);
     case "check":
       return check(invocation, terminal);
     case "doctor":
@@ -241,6 +242,17 @@ async function plane(invocation: Invocation, terminal: Terminal): Promise<number
   if (loaded === null) return EXIT.input;
   const { runPlane } = await import("./appliance/plane_process.ts");
   return await runPlane(loaded.config);
+}
+
+async function far({ options }: Invocation, terminal: Terminal): Promise<number> {
+  const { farOptions } = await import("./ui/far.ts");
+  const wanted = farOptions(options);
+  if (typeof wanted === "string") {
+    terminal.err(`${wanted}\n`);
+    return EXIT.input;
+  }
+  const { runFar } = await import("./appliance/far_process.ts");
+  return await runFar(wanted, (line) => terminal.err(`far: ${line}\n`));
 }
 
 async function captures(invocation: Invocation, terminal: Terminal): Promise<number> {

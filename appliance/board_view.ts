@@ -5,6 +5,7 @@
  * acts on these views, so that is accepted rather than paid for with locks.
  */
 import type { Board } from "../filter/board.ts";
+import { readChannel } from "./channel_view.ts";
 import { CAUSE, EVENT_KIND, LIGHT, POLL, STATE } from "../filter/names.ts";
 import { readBfd } from "./bfd_view.ts";
 import { judgeNode, readBox } from "./box_view.ts";
@@ -95,6 +96,7 @@ function readPorts(board: Board, specs: Surroundings["specs"]): PortView[] {
     rxMissed: board.number("port.rx_missed", i),
     mirroredPackets: board.number("port.mirrored_packets", i),
     mirroredBytes: board.number("port.mirrored_bytes", i),
+    ...(board.number("channel.present", i) === 1 && { channel: readChannel(board, i) }),
   }));
 }
 

@@ -27,6 +27,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
   const all = [
     portsApart,
     boxes,
+    remote,
     stages,
     directories,
     cores,
@@ -136,6 +137,14 @@ function portsApart(view: View): void {
         'hugepages = "auto"',
       );
     }
+  }
+}
+
+/** A far end stands beside a box: what comes from outside comes to the node itself. */
+function remote(view: View): void {
+  for (const key of ["ports.upstream", "ports.downstream"]) {
+    if (portOf(view.text(key))?.kind !== "remote") continue;
+    view.problem(key, "is remote, which only ports of boxes can be", "a port of this machine");
   }
 }
 

@@ -7,19 +7,22 @@
  */
 
 import { LIMIT } from "../filter/names.ts";
+import { parseRemote, type RemoteSettings } from "./config_remote.ts";
 
-export type PortKind = "pci" | "af_xdp" | "af_packet" | "memif" | "tap" | "pcap" | "gen" | "null";
+export type PortKind = "pci" | "af_xdp" | "af_packet" | "memif" | "tap" | "pcap" | "gen" | "remote" | "null";
 
 export interface Port {
   /** As configured, with a PCI address in lower case. */
   readonly spec: string;
   readonly kind: PortKind;
-  /** PCI address, interface, socket ("@name": abstract), file to receive from, or a generator's settings. Empty for null. */
+  /** PCI address, interface, socket ("@name": abstract), file to receive from, address, or a generator's settings. Empty for null. */
   readonly target: string;
   /** pcap: file to send to; empty: what is sent is dropped. */
   readonly output: string;
   /** memif only. */
   readonly memifRole: "client" | "server";
+  /** remote only. */
+  readonly remote?: RemoteSettings;
   /** Things only one role may hold, such as "interface eth1". */
   readonly claims: readonly string[];
 }
@@ -38,7 +41,8 @@ export const SOCKET_BYTES_MAX = 107;
 
 export const PORT_FORM =
   'a PCI address "0000:03:00.0", "af_xdp:IF", "af_packet:IF", "memif:SOCKET[,role=client|server]", ' +
-  '"tap:NAME", "pcap:FILE", "pcap:rx=FILE,tx=FILE", "gen:SETTINGS" (made traffic, for trials) or "null"';
+  '"tap:NAME", "pcap:FILE", "pcap:rx=FILE,tx=FILE", "gen:SETTINGS" (made traffic, for trials), ' +
+  '"remote:ADDRESS:PORT,key=FILE" or "null"';
 
 const PCI = /^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
 const PCI_SHORT = /^[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
@@ -59,6 +63,7 @@ export function parsePort(text: string): Port | PortError {
   if (kind === "memif") return memifPort(text, rest);
   if (kind === "pcap") return pcapPort(text, rest);
   if (kind === "gen") return generatorPort(text, rest);
+  if (kind === "remote") return remotePort(text, rest);
   if (interfaceFault(text) === null) {
     return { reason: `is a bare name: write "af_packet:${text}" or "af_xdp:${text}" for an interface` };
   }
@@ -163,6 +168,12 @@ function generatorPort(text: string, rest: string): Port | PortError {
     };
   }
   return port("gen", text, rest);
+}
+
+function remotePort(text: string, rest: string): Port | PortError {
+  const remote = parseRemote(rest);
+  if ("reason" in remote) return remote;
+  return { ...port("remote", text, remote.address, [`far end ${remote.address}`]), remote };
 }
 
 function port(kind: PortKind, spec: string, target: string, claims: readonly string[] = []): Port {

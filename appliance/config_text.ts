@@ -85,6 +85,12 @@ const PORT_FORMS = [
   "or `imix`, `kinds` is `tcp` (the default) or `mix` (with UDP, IPv6 and VLAN), `new` and `fin` are percent of " +
   "the frames that open or close a flow, `rate` is frames a second (0: as many as it can), and `flows=0` makes " +
   "none at all. TCP checksums are left out.",
+  "`remote:ADDRESS:PORT,key=FILE`: a port of a box that stands elsewhere, beside a far end (`remediate far`), reached " +
+  "by UDP. `FILE` holds the key that both ends share, 16 to 256 bytes. More settings, each behind a comma: " +
+  "`local=ADDRESS` to send from; `silence_ms=200`, after which a silent far end is a lost link; `wait_ms=100`, how " +
+  "long what is missing may hold up what is behind it (0: nothing is sent again); `reorder_us=500`, how late a " +
+  "datagram may be before it is asked for; `ring_mib=8`, what is kept to be sent again; `mtu=1500` of the way, if " +
+  "the route does not say it; `encrypt=yes`. Both ends must agree on `encrypt`.",
   "`null`: receives nothing, drops what is sent. Several roles may have it, and `gen`.",
 ];
 

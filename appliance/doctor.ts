@@ -134,9 +134,37 @@ async function lookAtPort(port: Port, interfaces: ReadonlySet<string>): Promise<
         kind: "file",
         missing: port.target.startsWith("@") ? [] : await absent([dirname(port.target)]),
       };
+    case "remote":
+      return await lookAtRemote(port);
     case "gen":
     case "null":
       return { kind: "nothing" };
+  }
+}
+
+async function lookAtRemote({ remote }: Port): Promise<PortFacts> {
+  const address = remote!.address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  const file = await Deno.stat(remote!.keyFile).catch(() => null);
+  const route = await words("ip", ["-o", "route", "get", address]);
+  const device = / dev (\S+)/.exec(route ?? "")?.[1];
+  const known = / mtu (\d+)/.exec(route ?? "")?.[1] ?? (device && await read(`/sys/class/net/${device}/mtu`));
+  return {
+    kind: "remote",
+    keyBytes: file?.size ?? null,
+    keyMode: file?.mode ?? null,
+    routed: route === null ? null : device !== undefined,
+    mtu: Number(known) || null,
+  };
+}
+
+/** What a program prints; null: it cannot be run. */
+async function words(program: string, args: string[]): Promise<string | null> {
+  try {
+    const command = new Deno.Command(program, { args, stdout: "piped", stderr: "null" });
+    return new TextDecoder().decode((await command.output()).stdout);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
   }
 }
 

@@ -40,7 +40,19 @@ export interface FileFacts {
   readonly missing: readonly string[];
 }
 
-export type PortFacts = InterfaceFacts | PciFacts | FileFacts | { readonly kind: "nothing" };
+/** A port of a box elsewhere. */
+export interface RemoteFacts {
+  readonly kind: "remote";
+  /** Size and mode of the file with the key; null: it is not there, or cannot be looked at. */
+  readonly keyBytes: number | null;
+  readonly keyMode: number | null;
+  /** Whether there is a route to its far end. */
+  readonly routed: boolean | null;
+  /** Of the first hop there. */
+  readonly mtu: number | null;
+}
+
+export type PortFacts = InterfaceFacts | PciFacts | FileFacts | RemoteFacts | { readonly kind: "nothing" };
 
 export interface Facts {
   readonly uid: number | null;

@@ -5,6 +5,7 @@
  * machine, so that is refused first.
  */
 import { type Config, configuredRoles, type Port } from "./config.ts";
+import { remoteFaults } from "./doctor_remote.ts";
 import type { Facts, FileFacts, InterfaceFacts, PciFacts } from "./doctor_facts.ts";
 import { fail, type Finding, ok, warn } from "./doctor_finding.ts";
 import type { Role } from "./view.ts";
@@ -56,6 +57,8 @@ function examinePort(facts: Facts, config: Config, role: Role): Finding[] {
       : interfaceFaults(facts, seen, { port, topic })
     : seen.kind === "pci"
     ? pciFaults(facts, seen, { port, topic })
+    : seen.kind === "remote"
+    ? remoteFaults(seen, config, { port, topic })
     : fileFaults(seen, { port, topic });
   return faults.length > 0 ? faults : [ok(topic, `${port.spec} is there.`)];
 }

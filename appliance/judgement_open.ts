@@ -9,7 +9,9 @@ const FILE_BYTES_MAX = 1 << 20;
 
 export function openJudgement(
   config: Config,
-  { tell, judged, complain }: Pick<JudgementOptions, "tell" | "judged"> & { complain: (text: string) => void },
+  { tell, judged, complain }: Pick<JudgementOptions, "tell" | "judged"> & {
+    complain: (text: string) => void;
+  },
 ): Judgement {
   const file = new LineFile({
     path: matchPath(config),

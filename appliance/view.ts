@@ -64,6 +64,37 @@ export interface PortView {
   readonly rxMissed: number;
   readonly mirroredPackets: number;
   readonly mirroredBytes: number;
+  /** Of a port of a box elsewhere. */
+  readonly channel?: ChannelView;
+}
+
+/** The way to a far end. Units are frames, or the parts of those that do not fit into one datagram. */
+export interface ChannelView {
+  /** There is a session: the far end has the key and answers. */
+  readonly open: boolean;
+  readonly sessions: number;
+  /** 0: not measured yet. */
+  readonly roundTripUs: number;
+  /** Of a frame, at most, in one datagram. */
+  readonly unitBytes: number;
+  readonly sent: number;
+  readonly sentAgain: number;
+  /** Asked for by the far end, and not kept any more. */
+  readonly gone: number;
+  /** Not sent again, because too many were asked for at once. */
+  readonly shed: number;
+  readonly received: number;
+  readonly asked: number;
+  /** Of those asked for, those that then came. */
+  readonly recovered: number;
+  /** Given up on the way here, and on the way to the far end as it says. */
+  readonly lost: number;
+  readonly farLost: number;
+  readonly beyond: number;
+  readonly repeated: number;
+  readonly torn: number;
+  /** Datagrams without a good seal, of another session, or replayed. */
+  readonly refused: number;
 }
 
 /** One poll loop of the plane. */

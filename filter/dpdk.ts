@@ -46,6 +46,7 @@ const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  rm_far_run: { parameters: ["pointer" /* board */], result: "i32", nonblocking: true },
   rm_plane_run: {
     parameters: ["pointer", "pointer", "pointer" /* board, capture, recorder */],
     result: "i32",
@@ -121,6 +122,8 @@ export interface NewBoard extends MappedBoard {
   /** The same for the flight recorder's ring. @throws Error with the reason */
   makeRecorder(path: string, rings: number): void;
   run(): Promise<number>;
+  /** Run a far end on it instead of a plane: its first four ports. */
+  runFar(): Promise<number>;
 }
 
 export interface Native {
@@ -196,6 +199,7 @@ function createBoard(
     makeCapture: (path, rings) => void (ring = createRing(rm_capture_create, path, pointer, rings)),
     makeRecorder: (path, rings) => void (recorder = createRing(rm_recorder_create, path, pointer, rings)),
     run: () => rm_plane_run(pointer, ring, recorder),
+    runFar: () => library.symbols.rm_far_run(pointer),
   };
 }
 

@@ -226,7 +226,7 @@ export const LIMIT = {
   rules: 16,
   bpf_max: 128,
   name_bytes: 32,
-  spec_bytes: 112,
+  spec_bytes: 240,
   events: 256,
   workers: 16,
   bfd_sessions: 16,

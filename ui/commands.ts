@@ -8,6 +8,7 @@
 import { boxCommands } from "./commands_box.ts";
 import { captureCommands } from "./commands_capture.ts";
 import { drillCommands } from "./commands_drill.ts";
+import { farCommand } from "./commands_far.ts";
 import { matchCommand } from "./commands_match.ts";
 import { probeCommand } from "./commands_probe.ts";
 import { recorderCommands, replayCommand } from "./commands_recorder.ts";
@@ -140,6 +141,7 @@ export const COMMANDS: readonly Command[] = [
     examples: [],
     exits: { 0: "stopped as asked", 2: "bad arguments or bad configuration", 3: "the plane cannot run" },
   },
+  farCommand,
   {
     name: "check",
     summary: "Check a configuration and tell every problem at once",

@@ -25,6 +25,7 @@ import { compared, wouldLive } from "../appliance/failover/match.ts";
 import { bitRate, byteSize, count, duration, type Painter, percent, table, wallTime } from "./paint.ts";
 import { externalFacts } from "./text_external.ts";
 import { drawNode, duty } from "./picture.ts";
+import { channelLines, shortSpec } from "./text_channels.ts";
 
 export interface Rates {
   readonly rxBits: number;
@@ -72,7 +73,9 @@ export function renderStatus(status: NodeStatus, options: StatusOptions): string
     "",
     ...facts(status, nowMs),
   ];
-  if (status.ports.length > 0) lines.push("", ...ports(status.ports, rates, paint));
+  if (status.ports.length > 0) {
+    lines.push("", ...ports(status.ports, rates, paint), ...channelLines(status.ports, paint));
+  }
   const more = notes(status);
   if (more.length > 0) lines.push("", ...more);
   return lines.join("\n") + "\n";
@@ -193,7 +196,7 @@ function ports(views: readonly PortView[], rates: ReadonlyMap<Role, Rates> | nul
         `${count(rate.txPackets)}/s`,
       ]
       : [byteSize(port.rxBytes), count(port.rxPackets), byteSize(port.txBytes), count(port.txPackets)];
-    return [port.role, port.spec, port.link, ...passed];
+    return [port.role, shortSpec(port.spec), port.link, ...passed];
   });
   const [title = "", ...lines] = table([head, ...rows], [3, 4, 5, 6]);
   return [paint.bold(title), ...lines];

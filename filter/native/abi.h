@@ -167,6 +167,21 @@ struct rm_port {
   uint32_t taken;                            /* 1: the node itself took it down, because another link is lost */
 } RM_ALIGNED;
 
+/* The channel of a remote port. Units are frames, or the parts of those that are too long for one datagram. */
+struct rm_channel {
+  uint32_t present, open;    /* the port is remote; a session is open */
+  uint32_t unit_bytes;       /* of a frame, at most, that fit into one datagram */
+  uint32_t pad;
+  uint64_t sessions, rtt_ns;
+  uint64_t sent, again;      /* units sent; sent again */
+  uint64_t gone, shed;       /* asked for, but not kept any more; not sent again, lest they crowd out others */
+  uint64_t received, asked, recovered; /* units; those asked for; of them, those that then came */
+  uint64_t lost, beyond;     /* given up; not taken for lack of room */
+  uint64_t repeated, torn;   /* came twice or too late; frames of which a part was lost */
+  uint64_t refused;          /* datagrams without a good seal, of another session, or replayed */
+  uint64_t far_lost;         /* units given up by the far end */
+} RM_ALIGNED;
+
 struct rm_box_view {
   uint32_t alive;      /* would be chosen now */
   uint32_t silent;     /* judged silent and not proven since */
@@ -278,6 +293,7 @@ struct rm_live {
   uint32_t bypass;                      /* enum rm_bypass: of the NIC that has one, as last read */
   struct rm_probe_view probe[RM_PROBES * RM_BOXES * RM_SIDES]; /* by probe, box, then side where it goes in */
   struct rm_grey_view grey[RM_SIDES];
+  struct rm_channel channel[RM_ROLES];
   struct rm_match match[RM_BOXES * RM_MATCH_CLASSES]; /* by box, then class */
   uint64_t unlike_sequence;             /* last written */
   uint64_t step_sequence;               /* last written */

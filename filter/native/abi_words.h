@@ -231,7 +231,7 @@ enum rm_match_class { RM_MATCH_TCP, RM_MATCH_UDP, RM_MATCH_OTHER, RM_MATCH_CLASS
 #define RM_PROBE_BYTES 1536 /* of a probe's frame */
 #define RM_PROBE_PORTS 32   /* of each box in turn, where a host answers: it may still know the last one */
 #define RM_DELAYS 64        /* places of a histogram of delays, two for each doubling from 1024 ns on */
-#define RM_SPEC_BYTES 112
+#define RM_SPEC_BYTES 240
 #define RM_NAME_BYTES 32
 #define RM_ERROR_BYTES 256
 #define RM_RULES 16

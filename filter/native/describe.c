@@ -118,6 +118,14 @@ static void describe_port(struct describe *d) {
   EACH("port", live.port, taken, RM_ROLES);
 }
 
+#define CHANNEL(member) EACH("channel", live.channel, member, RM_ROLES)
+
+static void describe_channel(struct describe *d) {
+  CHANNEL(present), CHANNEL(open), CHANNEL(unit_bytes), CHANNEL(sessions), CHANNEL(rtt_ns), CHANNEL(sent), CHANNEL(again);
+  CHANNEL(gone), CHANNEL(shed), CHANNEL(received), CHANNEL(asked), CHANNEL(recovered), CHANNEL(lost), CHANNEL(beyond);
+  CHANNEL(repeated), CHANNEL(torn), CHANNEL(refused), CHANNEL(far_lost);
+}
+
 #define NAMED(label, array, n) EACH(label, array, name, n), EACH(label, array, packets, n), EACH(label, array, bytes, n)
 
 static void describe_live(struct describe *d) {
@@ -317,6 +325,7 @@ void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
   describe_header(&d);
   describe_command(&d);
   describe_port(&d);
+  describe_channel(&d);
   describe_live(&d);
   describe_probes(&d);
   describe_workers(&d);

@@ -38,7 +38,7 @@ static uint64_t clock_ns(clockid_t id) {
 static void set_clock(struct plane *p, uint64_t now) { p->now = p->reflex.now = now; }
 
 /* EAL keeps pointers into its arguments. */
-static int start_eal(struct plane *p) {
+int plane_eal(struct plane *p) {
   static char text[32][128];
   static char *argv[33];
   const struct rm_setup *s = &p->board->setup;
@@ -171,9 +171,18 @@ static long idle_us(const struct plane *p) {
   return p->bfd.roles ? bfd_nap_us(p, us) : us;
 }
 
+/* Until a port has something to do of its own accord. */
+static long port_nap_us(const struct plane *p, long us) {
+  for (uint32_t r = 0; r < p->roles; r++) {
+    uint64_t wake = p->port[r].receives ? p->port[r].wake_ns : 0;
+    if (wake && wake < p->now + (uint64_t)us * 1000) us = wake <= p->now ? 0 : (long)((wake - p->now) / 1000);
+  }
+  return us;
+}
+
 static long nap_us(const struct plane *p) {
   long us = idle_us(p), probing = p->probe.count ? probe_nap_us(p) : us;
-  return probing < us ? probing : us;
+  return port_nap_us(p, probing < us ? probing : us);
 }
 
 /* The node itself stood still. */
@@ -202,8 +211,7 @@ static void get_up(struct plane *p) {
   (void)!read(bed->fd, &times, sizeof times);
 }
 
-/* Sleep until a frame, a link change, another worker's word or the next look at the clock. */
-static void sleep_a_little(struct plane *p) {
+void plane_sleep(struct plane *p) {
   struct pollfd f[RM_ROLES + 2];
   nfds_t n = 0;
   bool alone = p->crew->workers == 1;
@@ -283,7 +291,7 @@ static void loop(struct plane *p) {
       link_poll(p);
     }
     if (any) set_poll(p, RM_POLL_BUSY);
-    else if (p->now - p->last_packet_ns >= spin) sleep_a_little(p);
+    else if (p->now - p->last_packet_ns >= spin) plane_sleep(p);
   }
   if (p->index == 0) bfd_close(p);
   count_filter(p);
@@ -291,7 +299,7 @@ static void loop(struct plane *p) {
 }
 
 int plane_start(struct plane *p) {
-  if (start_eal(p) < 0 || crew_open(p) < 0 || memory_pool(p) < 0) return -1;
+  if (plane_eal(p) < 0 || crew_open(p) < 0 || memory_pool(p) < 0) return -1;
   for (uint32_t i = 0; i < p->crew->workers; i++) {
     struct plane *worker = p->crew->worker[i];
     set_clock(worker, clock_ns(CLOCK_MONOTONIC));

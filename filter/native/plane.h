@@ -68,6 +68,7 @@ struct port {
   struct carrier carrier;
   uint64_t released_ns; /* when the node let up a link that it had taken down; 0: not lately */
   uint32_t errand;      /* a thread is about to set its link */
+  uint64_t wake_ns;     /* it has something to do by then, though nothing comes; 0: not */
   struct rte_mbuf *queue[RM_QUEUE];
   uint8_t *scratch;  /* driver's own */
 };
@@ -209,6 +210,9 @@ int memory_pool(struct plane *first);
 int memory_tables(struct plane *p);
 /* plane.c: everything before the first turn, and one turn. False: no frame came. */
 int plane_start(struct plane *p);
+int plane_eal(struct plane *p); /* DPDK itself */
+/* Until a frame, a link change, another worker's word or the next look at the clock. */
+void plane_sleep(struct plane *p);
 bool plane_turn(struct plane *p);
 /* priority.c: look now and then how much of its core a worker uses, `cpu_ns` so far. */
 void plane_priority(struct plane *p, uint64_t cpu_ns);
@@ -241,7 +245,7 @@ static inline void port_queue_all(struct plane *p, uint32_t role, struct rte_mbu
 }
 int plane_fail(struct plane *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void interface_set_link(struct port *port, bool up);
-extern const struct port_driver port_socket, port_dpdk, port_gen;
+extern const struct port_driver port_socket, port_dpdk, port_gen, port_remote, port_listen;
 bool port_is_pci(const char *spec);
 
 /* link.c: carrier of kernel interfaces by rtnetlink. */

@@ -1,7 +1,7 @@
 /* Ports: from a name in the configuration to something that moves frames.
  *
- * Kernel interfaces go by our own packet sockets (port_socket.c), made traffic by port_gen.c, everything else by
- * DPDK drivers (port_dpdk.c). Queues live here: a turn collects what leaves by a port and sends it at once. Every
+ * Kernel interfaces go by our own packet sockets (port_socket.c), made traffic by port_gen.c, what is on another machine by
+ * port_remote.c, everything else by DPDK drivers (port_dpdk.c). Queues live here: a turn collects what leaves by a port and sends it at once. Every
  * worker has every port to send by; it receives from those of its side.
  */
 #include <stdarg.h>
@@ -24,7 +24,9 @@ static const char *const ROLE_NAME[RM_ROLES] = {
 /* The driver of a port, and what it is told. */
 static const struct port_driver *driver_of(const char **spec) {
   static const struct { const char *prefix; const struct port_driver *driver; } OWN[] = {{"af_packet:", &port_socket},
-                                                                                        {"gen:", &port_gen}};
+                                                                                        {"gen:", &port_gen},
+                                                                                        {"remote:", &port_remote},
+                                                                                        {"listen:", &port_listen}};
   for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++) {
     size_t n = strlen(OWN[i].prefix);
     if (strncmp(*spec, OWN[i].prefix, n) != 0) continue;

@@ -27,6 +27,7 @@ struct learnt {
   uint64_t out_ns;       /* when something last came out; 0: not since the box began to serve */
   uint64_t steady_ns;    /* since when there has been no pause */
   uint64_t watched_ns;   /* how much of steady traffic has been seen in all */
+  uint64_t slack_ns;     /* the way there and back alone may make a pause of so long */
 };
 
 struct box_state {

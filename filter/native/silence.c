@@ -42,13 +42,17 @@ void learnt_hiccup(struct learnt *l, uint64_t quiet_ns) {
 
 void learnt_begin(struct learnt *l) { l->out_ns = 0; }
 
-uint64_t learnt_bar(const struct learnt *l, const struct rm_command *c) {
+static uint64_t bar_of_box(const struct learnt *l, const struct rm_command *c) {
   uint64_t usual = MARGIN * l->quiet_ns, least = c->silence_ns, most = c->silence_ns;
-  if (c->silence_ns == 0 || c->silence_ns_min == 0) return c->silence_ns;
+  if (c->silence_ns_min == 0) return c->silence_ns;
   bool steady = l->out_ns && l->out_ns - l->steady_ns >= c->silence_learn_ns / STEADY;
   if (steady && l->watched_ns >= c->silence_learn_ns && c->silence_ns_min < least) least = c->silence_ns_min;
   if (c->silence_ns_max > most) most = c->silence_ns_max;
   return usual < least ? least : usual > most ? most : usual;
+}
+
+uint64_t learnt_bar(const struct learnt *l, const struct rm_command *c) {
+  return c->silence_ns ? bar_of_box(l, c) + l->slack_ns : 0;
 }
 
 void witness_passed(struct reflex *r, uint32_t box, uint64_t sent_ns, uint64_t pace_ns) {

@@ -28,6 +28,8 @@ export interface NodeOptions {
   readonly failover?: readonly string[];
   /** As the lab has. @default 2 */
   readonly boxes?: number;
+  /** Ports that are no interfaces of the lab, by their key. */
+  readonly ports?: Readonly<Record<string, string>>;
 }
 
 function further(count: number): string[] {
@@ -45,7 +47,9 @@ export function nodeConfig(
   options: Omit<NodeOptions, "top">,
   core: number | null = null,
 ): string {
-  const ports = Object.entries(NODE_INTERFACES).map(([role, name]) => `${role} = "af_packet:${name}"`);
+  const ports = Object.entries(NODE_INTERFACES).map(([role, name]) =>
+    `${role} = "${options.ports?.[role] ?? `af_packet:${name}`}"`
+  );
   return [
     "[node]",
     'name = "lab"',

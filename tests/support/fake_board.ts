@@ -51,6 +51,11 @@ const BFD_COUNTS = [
   ...["echoes_back", "echoes_returned", "late", "excused_ns"],
 ];
 
+const CHANNEL_COUNTS = [
+  ...["sessions", "rtt_ns", "sent", "again", "gone", "shed", "received", "asked", "recovered"],
+  ...["lost", "beyond", "repeated", "torn", "refused", "far_lost"],
+];
+
 const FIELDS: readonly Layout[] = [
   ["header.state", 4],
   ["header.plane_pid", 4],
@@ -112,6 +117,8 @@ const FIELDS: readonly Layout[] = [
   ["command.refresh_ns", 8],
   ...many("command", 4, ["resync_order", "resync_stop"], BOX.length),
   ...many("resync", 8, RESYNC, BOX.length),
+  ...many("channel", 4, ["present", "open", "unit_bytes"], ROLE.length),
+  ...many("channel", 8, CHANNEL_COUNTS, ROLE.length),
   ["live.unlike_sequence", 8],
   ...many("unlike", 8, ["sequence"], UNLIKES),
   ...many("unlike", 4, ["slot", "port"], UNLIKES),
