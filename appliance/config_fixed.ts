@@ -55,3 +55,14 @@ export function nodeFixed(before: Config, after: Config): string[] {
 function snake(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
+
+/** Why a running node cannot take over this configuration, which has `added` ports; null: it can. */
+export function reloadFault(before: Config, config: Config, added: readonly Role[]): string | null {
+  const fixed = nodeFixed(before, config).filter((key) => !added.some((role) => portKey(role) === key));
+  if (fixed.length > 0) {
+    return `${fixed.join(", ")} cannot change while the node runs: stop it and start it again`;
+  }
+  const others = added.filter((role) => config.ports[role]?.kind !== "af_packet").map(portKey);
+  if (others.length === 0) return null;
+  return `${others.join(", ")} cannot be opened while the node runs: only af_packet ports can`;
+}

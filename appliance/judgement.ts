@@ -120,7 +120,7 @@ export class Judgement {
 
   #tellJudged(judged: Judged): void {
     const { order, failback } = judged.verdict;
-    const said = `${order} ${failback?.atMs ?? null} ${failback?.wait != null}`;
+    const said = `${order} ${failback?.atMs ?? null} ${(failback?.wait ?? null) !== null}`;
     if (said === this.#said) return;
     this.#said = said;
     this.#judged?.(judged);

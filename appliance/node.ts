@@ -23,7 +23,7 @@ import { makeDirectory } from "./directories.ts";
 import type { Judgement } from "./judgement.ts";
 import { openJudgement } from "./judgement_open.ts";
 import { Journal } from "./journal.ts";
-import { addedRoles, nodeFixed, planeFixed, portKey } from "./config_fixed.ts";
+import { addedRoles, planeFixed, reloadFault } from "./config_fixed.ts";
 import { acceptedConfigPath, capturePath, journalPath, recorderPath } from "./paths.ts";
 import { writeLastPath } from "./last_path.ts";
 import { readLeft } from "./members.ts";
@@ -375,14 +375,8 @@ export class Node implements NodeControl {
     const { config, problems } = text === whole ? judged : parseConfig(text, configPath, { matchFault });
     if (config === undefined) return refusal(problems.map(describeProblem).join("\n"));
     const before = this.#config, added = addedRoles(before, config);
-    const fixed = nodeFixed(before, config).filter((key) => !added.some((role) => portKey(role) === key));
-    if (fixed.length > 0) {
-      return refusal(`${fixed.join(", ")} cannot change while the node runs: stop it and start it again`);
-    }
-    const others = added.filter((role) => config.ports[role]?.kind !== "af_packet").map(portKey);
-    if (others.length > 0) {
-      return refusal(`${others.join(", ")} cannot be opened while the node runs: only af_packet ports can`);
-    }
+    const fault = reloadFault(before, config, added);
+    if (fault !== null) return refusal(fault);
     const closed = added.length === 0 ? null : await this.#orders.openPorts(before, config);
     if (closed !== null) return refusal(closed);
     let keys: BfdKeys;

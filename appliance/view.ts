@@ -7,6 +7,7 @@
  */
 import { BOX, type Cause, type Detector, type EventKind, MATCH_CLASS, PATH, ROLE } from "../filter/names.ts";
 
+import type { RecorderControl } from "./view_recorder.ts";
 import type { SignedReport } from "./drill_report.ts";
 import type { FailbackView, MatchReport, MatchView, TwinView } from "./view_match.ts";
 import type {
@@ -23,6 +24,7 @@ export { BOX as BOXES, MATCH_CLASS as MATCH_CLASSES, PATH as PATHS, ROLE as ALL_
 export type { Detector };
 export type * from "./view_detectors.ts";
 export type * from "./view_match.ts";
+export type * from "./view_recorder.ts";
 export type Role = (typeof ROLE)[number];
 /** The ports that every node has. */
 export const ROLES = [
@@ -320,44 +322,6 @@ export interface CaptureControl {
   /** What the ring holds of a time. */
   kept(request: KeptRequest): CaptureAnswer;
   list(): CaptureListing;
-}
-
-/** The flight recorder. */
-export interface RecorderStatus {
-  readonly on: boolean;
-  readonly directory: string;
-  /** 0: there is no recorder. */
-  readonly bytesMax: number;
-  readonly bytes: number;
-  readonly files: number;
-  readonly hoursMax: number;
-  /** Decisions per second at most. */
-  readonly rateMax: number;
-  /** When the oldest file begins; null: there is none. */
-  readonly oldestMs: number | null;
-  /** In files, since control started. */
-  readonly decisions: number;
-  /** Told by the plane and in no file: overwritten before they were looked at, or not taken by the disk. */
-  readonly missed: number;
-  /** Not told by the plane, since it started: there were more than the rate allows. */
-  readonly shed: number;
-  /** Why nothing can be written at the moment; null: it can. */
-  readonly failing: string | null;
-}
-
-export interface SaveRequest {
-  /** Seconds until now; null: around the last switch. */
-  readonly lastS: number | null;
-  /** Seconds before and after it. */
-  readonly aroundS: number;
-}
-
-export interface RecorderControl {
-  status(): RecorderStatus;
-  /** For as long as control lives. */
-  set(options: { readonly on: boolean }): { readonly ok: boolean; readonly text: string };
-  /** A recording of a time, as one file. */
-  save(request: SaveRequest): CaptureAnswer;
 }
 
 /** The outcome of a drill, in a line. */

@@ -10,10 +10,10 @@ import { captureCommands } from "./commands_capture.ts";
 import { drillCommands } from "./commands_drill.ts";
 import { farCommand } from "./commands_far.ts";
 import { matchCommand } from "./commands_match.ts";
+import { mirrorCommands } from "./commands_mirror.ts";
 import { probeCommand } from "./commands_probe.ts";
 import { recorderCommands, replayCommand } from "./commands_recorder.ts";
 import { EXPORT_FORMATS } from "../filter/export.ts";
-import { PRESETS } from "../filter/rule.ts";
 
 export const EXIT = { ok: 0, failed: 1, input: 2, plane: 3, degraded: 4 } as const;
 export type Exit = (typeof EXIT)[keyof typeof EXIT];
@@ -91,20 +91,6 @@ const FORCE: Option = {
   help: "Do it although the other box is not known to be alive, or would not carry on enough of the flows.",
 };
 const INPUT = { 2: "bad arguments" } as const;
-const POLICY: readonly Option[] = [
-  {
-    name: "preset",
-    value: "NAME",
-    choices: Object.keys(PRESETS),
-    help: "Take the rules of this preset; without it and --config those of ids.",
-  },
-  { name: "config", value: "FILE", help: "Take the rules and flow ages of this configuration." },
-];
-const CAPTURE_EXITS = {
-  0: "done",
-  1: "a file cannot be read or written",
-  2: "bad arguments or configuration",
-} as const;
 const UNREACHABLE = { 1: "no node answers, or it refuses", ...INPUT } as const;
 
 const SHARED = { remote: REMOTE, json: JSON_OPTION, exits: { 0: "done", ...UNREACHABLE } } as const;
@@ -307,79 +293,7 @@ export const COMMANDS: readonly Command[] = [
       2: "bad arguments or configuration",
     },
   },
-  {
-    name: "mirror explain",
-    summary: "Tell why each packet of a capture would be mirrored or not",
-    text:
-      "Flow by flow, in the order of their first packets. Neighbouring packets with the same answer are " +
-      "one line; numbers are those of the packets in the capture.",
-    arguments: [{ name: "FILE", help: "A pcap or pcapng file." }],
-    options: [
-      ...POLICY,
-      { name: "flow", value: "TEXT", help: "Only flows with this in their protocol, addresses or ports." },
-      { name: "limit", value: "N", min: 1, max: 10000, default: 20, help: "At most so many flows." },
-      JSON_OPTION,
-    ],
-    examples: [{
-      line: "remediate mirror explain in.pcap --flow :443 --limit 1",
-      help: "One flow of HTTPS.",
-    }],
-    exits: CAPTURE_EXITS,
-  },
-  {
-    name: "mirror tune",
-    summary: "Find the rule that keeps most of a capture for its price",
-    text:
-      "Tries a grid of rules: the first 0, 5 or 12 packets, the first 0, 1, 4 or 16 KiB of each direction, " +
-      "and 0, 0.5, 4 or 16 KiB each time the client begins to talk (0.5 KiB for the other side). Prints the " +
-      "share of bytes that each mirrors against what it keeps, where the curve bends, and the best rule " +
-      "within the budget.",
-    arguments: [{ name: "FILE", help: "A pcap or pcapng file." }],
-    options: [
-      {
-        name: "judge",
-        value: "JUDGE",
-        choices: ["suricata", "none"],
-        default: "none",
-        help:
-          "What counts as kept: signatures that Suricata raises on the copy too, or, with none, turns of " +
-          "conversations whose first packet is in it.",
-      },
-      { name: "budget", value: "SHARE", default: "5%", help: "Of the bytes, at most so many." },
-      {
-        name: "signatures",
-        value: "FILE",
-        default: "/var/lib/suricata/rules/suricata.rules",
-        help: "Rules for Suricata.",
-      },
-      { name: "plot", value: "FILE", help: "Draw the curve into this file, as SVG." },
-      JSON_OPTION,
-    ],
-    examples: [{
-      line: "remediate mirror tune in.pcap --budget 5% --plot curve.svg",
-      help: "With a picture.",
-    }],
-    exits: CAPTURE_EXITS,
-  },
-  {
-    name: "mirror",
-    summary: "Write what the standby would get of a capture to another",
-    text: "The same filter as in the plane, without ports: the capture is taken as seen on the wire, both " +
-      "directions of it. Of any size; pcap and pcapng are read, pcap with nanoseconds is written. Tells packets and " +
-      "bytes mirrored by reason and by rule.",
-    arguments: [],
-    options: [
-      { name: "read", value: "FILE", help: "The capture; must be given." },
-      { name: "write", value: "FILE", help: "The copy; must be given. A file that is there is replaced." },
-      ...POLICY,
-      JSON_OPTION,
-    ],
-    examples: [{
-      line: "remediate mirror --read in.pcap --write out.pcap --preset ids",
-      help: "As for an IDS.",
-    }],
-    exits: CAPTURE_EXITS,
-  },
+  ...mirrorCommands(SHARED),
   ...captureCommands(SHARED),
   ...recorderCommands(SHARED),
   replayCommand(SHARED),

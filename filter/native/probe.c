@@ -136,7 +136,7 @@ static void seen(struct plane *p, struct probe_id id, uint8_t how, uint64_t ns) 
   struct probes *s = &p->probe.probes;
   uint64_t sent = how == HOW_RAW ? probes_seen_raw(s, id.track, ns) : probes_seen(s, id, ns);
   const struct rm_probe *probe = &s->probe[track_probe(id.track)];
-  if (sent && probe->expect == RM_PROBE_SEEN) witness_passed(&p->reflex, track_box(id.track), sent, probe->interval_ns);
+  if (sent && probe->expect == RM_PROBE_SEEN) bystander_passed(&p->reflex, track_box(id.track), sent, probe->interval_ns);
 }
 
 static void note(struct plane *p, struct probe_id id, uint8_t how) {

@@ -178,7 +178,7 @@ static bool silent(const struct reflex *r, struct way *w, uint64_t bar) {
   uint32_t need = command(r)->silence_packets;
   if (w->put == 0) return false;
   if (w->put >= need && (w->two_flows || w->put >= ONE_FLOW * need)) {
-    if (w->enough_ns == 0) w->enough_ns = r->now, w->witness_ns = 0;
+    if (w->enough_ns == 0) w->enough_ns = r->now, w->bystander_ns = 0;
     return r->now >= w->enough_ns + bar;
   }
   w->enough_ns = 0;

@@ -14,7 +14,7 @@ struct way {
   uint64_t first_put_ns; /* of the frames since something last came out */
   uint64_t enough_ns;    /* when they were first seen to be evidence enough; 0: they are not */
   uint64_t excused_ns;   /* since then, how much of the time the node itself stood still and is excused for */
-  uint64_t witness_ns;   /* since then, when another box first passed a probe; 0: none has */
+  uint64_t bystander_ns; /* since then, when another box first passed a probe; 0: none has */
   uint32_t put;
   uint32_t flow;         /* slot of the first of them */
   bool two_flows;
@@ -144,7 +144,7 @@ enum step_retold { STEP_SAME, STEP_OTHER, STEP_IMPOSSIBLE };
 enum step_retold step_retell(const struct rm_step *step, struct step *again);
 
 /* silence.c: a box passed a probe, sent at `sent_ns`; one goes in each `pace_ns`. */
-void witness_passed(struct reflex *r, uint32_t box, uint64_t sent_ns, uint64_t pace_ns);
+void bystander_passed(struct reflex *r, uint32_t box, uint64_t sent_ns, uint64_t pace_ns);
 /* Of a way of the serving box that is over the bar: do the other boxes pass nothing either? Not for ever. */
 bool silence_is_shared(const struct reflex *r, const struct way *w, uint64_t bar_ns);
 /* Something came out of a way after a silence of so long, which may be 0. */

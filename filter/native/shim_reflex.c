@@ -73,7 +73,7 @@ void rm_reflex_shadow(struct rm_sim *s, uint32_t box, uint32_t side, uint32_t fr
 }
 
 void rm_reflex_passed(struct rm_sim *s, uint32_t box, uint64_t sent_ns, uint64_t pace_ns) {
-  witness_passed(&s->reflex, box, sent_ns, pace_ns);
+  bystander_passed(&s->reflex, box, sent_ns, pace_ns);
 }
 
 void rm_reflex_stall(struct rm_sim *s, uint64_t lost_ns) { reflex_own_stall(&s->reflex, lost_ns); }

@@ -13,7 +13,7 @@
 #define STEADY 60      /* a way without a pause for this part of the time to learn is steady */
 #define FORGET 2048    /* part of what is remembered that goes each second: half of it in 24 minutes */
 #define FORGET_S_MAX 8192
-#define OFTEN 2        /* a witness has to pass so many probes in the bar at least */
+#define OFTEN 2        /* a bystander has to pass so many probes in the bar at least */
 #define SHARED 10      /* with nobody known to pass, silence has to last so many bars: as for the last box */
 #define READ_NS 2000000u /* after a pause what the boxes held is read within so long, one after the other */
 
@@ -55,25 +55,25 @@ uint64_t learnt_bar(const struct learnt *l, const struct rm_command *c) {
   return c->silence_ns ? bar_of_box(l, c) + l->slack_ns : 0;
 }
 
-void witness_passed(struct reflex *r, uint32_t box, uint64_t sent_ns, uint64_t pace_ns) {
+void bystander_passed(struct reflex *r, uint32_t box, uint64_t sent_ns, uint64_t pace_ns) {
   r->box[box].passed_ns = r->now;
   r->box[box].pace_ns = pace_ns;
   for (uint32_t side = 0; (int)box != reflex_serving(r) && side < RM_SIDES; side++) {
     struct way *w = &r->way[side];
-    if (w->enough_ns && w->witness_ns == 0 && sent_ns >= w->enough_ns) w->witness_ns = r->now;
+    if (w->enough_ns && w->bystander_ns == 0 && sent_ns >= w->enough_ns) w->bystander_ns = r->now;
   }
 }
 
 /* It passed probes until the silence began, and so often that it would have passed one by now. */
-static bool is_witness(const struct box_state *b, const struct way *w, uint64_t bar_ns) {
+static bool is_bystander(const struct box_state *b, const struct way *w, uint64_t bar_ns) {
   uint64_t began = w->enough_ns - w->excused_ns; /* before the node's own stalls moved it */
   return b->pace_ns && OFTEN * b->pace_ns <= bar_ns && box_links(b) && b->passed_ns + bar_ns >= began;
 }
 
 bool silence_is_shared(const struct reflex *r, const struct way *w, uint64_t bar_ns) {
   if (r->now >= w->enough_ns + SHARED * bar_ns) return false;
-  if (w->witness_ns) return r->now < w->witness_ns + READ_NS;
+  if (w->bystander_ns) return r->now < w->bystander_ns + READ_NS;
   for (uint32_t box = 0; box < r->boxes; box++)
-    if ((int)box != reflex_serving(r) && is_witness(&r->box[box], w, bar_ns)) return true;
+    if ((int)box != reflex_serving(r) && is_bystander(&r->box[box], w, bar_ns)) return true;
   return false;
 }

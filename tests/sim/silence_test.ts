@@ -176,7 +176,7 @@ Deno.test("a pause of the node and all around it, which no excuse covers, moves 
   assert.equal(silentAfter(bench), 20);
 });
 
-Deno.test("a pause that all share moves nothing, and what was long dead is no witness", async () => {
+Deno.test("a pause that all share moves nothing, and what was long dead is no bystander", async () => {
   using bench = await Bench.open(DEFAULTS);
   answered(bench, 100);
   for (let time = 0; time < 20; time++) {
