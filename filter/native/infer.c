@@ -54,19 +54,11 @@ static void note(struct plane *p, uint32_t side, const struct infer *what) {
   t->last_ns = what->ns;
 }
 
-/* Has this box been there, with all its links, since before the flow began? Else it may have lost what it knew. */
-static bool has_stayed(const struct plane *p, uint32_t box, const struct rm_flow *f) {
-  return p->board->live.box[box].up_ns < f->first_ns;
-}
-
+/* A name that a box chose and still has needs no inference. */
 static bool is_known(const struct plane *p, uint32_t side, uint32_t slot) {
   if (slot == RM_NO_FLOW) return false;
-  const struct rm_flow *f = &p->entries[side][slot];
-  const uint32_t *words = (const uint32_t *)((const char *)p->board + p->board->header.twin_offset[side]);
-  uint32_t word = words[slot], box = (uint32_t)serving(p);
-  bool of_it = (word & ~RM_TWIN_VERDICTS) == twin_word(f);
-  enum twin_verdict verdict = of_it ? twin_verdict(word, box) : TWIN_UNKNOWN;
-  return (verdict == TWIN_EQUAL || verdict == TWIN_DIFFERENT) && has_stayed(p, box, f);
+  enum twin_verdict verdict = match_holds(p, side, slot, (uint32_t)serving(p));
+  return verdict == TWIN_EQUAL || verdict == TWIN_DIFFERENT;
 }
 
 void infer_offer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, const struct rm_flow *flow) {

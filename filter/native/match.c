@@ -79,6 +79,11 @@ enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t s
   return twin_verdict(twin_verdicts(&p->entries[side][slot], __atomic_load_n(&words[slot], __ATOMIC_RELAXED)), box);
 }
 
+enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box) {
+  bool stayed = p->board->live.box[box].up_ns < p->entries[side][slot].first_ns;
+  return stayed ? match_verdict(p, side, slot, box) : TWIN_UNKNOWN;
+}
+
 enum seed_heard match_learn(struct plane *p, uint32_t role, uint32_t slot, const struct rm_packet *packet) {
   uint32_t side = role_side(role), box = role_of_box(role);
   const struct rm_flow *f = &p->entries[side][slot];

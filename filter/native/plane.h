@@ -307,6 +307,8 @@ void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const st
 void match_shadow(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
 /* What a box makes of a flow, by the word of its place: whoever owns the side. */
 enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
+/* The same, or unknown if the box has been without a link since the flow began: it may have begun anew. */
+enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
 /* A box has opened this flow anew by `packet`, which came out by `role`. Returns whether as the network knows it. */
 enum seed_heard match_learn(struct plane *p, uint32_t role, uint32_t slot, const struct rm_packet *packet);
 void match_tick(struct plane *p);

@@ -200,7 +200,7 @@ static struct seed *make_place(struct plane *p) {
 /* Is it known what the box makes of this connection? */
 static bool is_known_alike(const struct plane *p, const struct seed *s) {
   uint32_t side = 1u - s->opener;
-  return match_verdict(p, side, s->slot[side], s->box) == TWIN_EQUAL;
+  return match_holds(p, side, s->slot[side], s->box) == TWIN_EQUAL;
 }
 
 static void begin(struct plane *p, struct seed *s) {

@@ -18,6 +18,8 @@ import {
   matchBars,
   type MatchRun,
   matchTable,
+  type Proto,
+  PROTOS,
   runName,
   type Way,
   WAYS,
@@ -31,7 +33,7 @@ const USAGE =
   `Usage: deno task bench:match [--flows N] [--seconds N] [--faults N] [--alarms N] [--soak S] [--seed N]
                              [--only TEXT] [--json] [--check]
 
-Long connections through pairs of strict nftables boxes: ports kept, colliding, random, fully random, and a firewall. The node
+Long connections and UDP sessions through pairs of strict nftables boxes: ports kept, colliding, random, fully random, and a firewall. The node
 predicts how many the redundant box would carry on, the primary loses its links, and what lives is counted. The
 redundant box gets copies, seeds, or both. Then the same with redundant boxes that were made to differ for some of the
 connections, and the time from a divergence to its alarm.
@@ -52,6 +54,7 @@ const say = (text: string) => console.error(text);
 interface Row {
   readonly kind: string;
   readonly way: Way;
+  readonly proto: Proto;
   readonly fault: MatchRun["fault"];
 }
 
@@ -62,7 +65,12 @@ function faultyRows(count: number, seed: number): Row[] {
     const fault = FAULTS[i % FAULTS.length]!;
     // A rule for a client hits all of one of the two.
     const percent = fault === "client" ? 50 : 5 + random.below(41);
-    return { kind: "nat", way: fault === "lost" ? "mirror" : "both", fault: { fault, percent } };
+    return {
+      kind: "nat",
+      proto: "tcp",
+      way: fault === "lost" ? "mirror" : "both",
+      fault: { fault, percent },
+    };
   });
 }
 
@@ -108,9 +116,9 @@ type Options = ReturnType<typeof parseOptions>;
 
 async function predict(kit: Kit, rows: readonly Row[], options: Options): Promise<MatchRun[]> {
   const runs: MatchRun[] = [];
-  for (const { kind, way, fault } of rows) {
+  for (const { kind, way, proto, fault } of rows) {
     const { flows, seconds } = options;
-    const plan: MatchPlan = { flows, seconds, ...(fault && { fault }) };
+    const plan: MatchPlan = { flows, seconds, proto, ...(fault && { fault }) };
     const found = await matchRun(kit, kind, way, plan);
     runs.push(found);
     const { compared, equal, alive, load } = found;
@@ -125,7 +133,9 @@ async function main(options: Options, lifetime: Lifetime): Promise<number> {
   if (Deno.uid() !== 0) throw new Error("Cannot build a lab of network namespaces: it needs root");
   await sweep();
   const kit: Kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
-  const clean = KINDS.flatMap((kind) => WAYS.map((way): Row => ({ kind, way, fault: null })));
+  const clean = PROTOS.flatMap((proto) =>
+    KINDS.flatMap((kind) => WAYS.map((way): Row => ({ kind, way, proto, fault: null })))
+  );
   const rows = [...clean, ...faultyRows(options.faults, options.seed)]
     .filter((row) => runName(row).includes(options.only));
   const faults = (["lost", "rule", "full", "random"] as const)

@@ -9,21 +9,24 @@ import type { RemoteNode } from "../../ui/client.ts";
 import { Lab } from "../lab/engine.ts";
 import { LabNode } from "../lab/node.ts";
 import { run, sleep } from "../lab/process.ts";
-import { judgeLong, parseLong } from "../lab/reports.ts";
+import { judgeLong, parseLong, parseSessions } from "../lab/reports.ts";
 import { fail, waitForPath } from "../lab/scenario.ts";
-import { LONG_PORT, startServers } from "../lab/servers.ts";
+import { LONG_PORT, SESSION_PORT, startServers } from "../lab/servers.ts";
 import { TOPOLOGIES } from "../lab/topology.ts";
 import type { Kit } from "./failover_systems.ts";
 import { loadBetween, look } from "./load.ts";
 import { type Fault, makeFault } from "./match_faults.ts";
-import type { MatchRun, Way } from "./match_report.ts";
+import type { MatchRun, Proto, Way } from "./match_report.ts";
 
 const BYTES_PER_S = 4_096;
+const EVERY_MS = 200;
 const SERVER = "10.2.0.11";
 
 export interface MatchPlan {
   readonly flows: number;
   readonly seconds: number;
+  /** @default "tcp" */
+  readonly proto?: Proto;
   /** What is wrong with the redundant box, and for about how many connections of a hundred. @default nothing */
   readonly fault?: { readonly fault: Fault; readonly percent: number };
 }
@@ -45,12 +48,29 @@ async function proof(api: RemoteNode): Promise<MatchReport["failover"]> {
   return null;
 }
 
+/** What a client runs, and how many of its connections lived, by what it says at the end. */
+const TRAFFIC: Readonly<
+  Record<Proto, {
+    readonly argv: (kit: Kit, flows: number, ms: number) => readonly (string | number)[];
+    readonly alive: (text: string) => number;
+  }>
+> = {
+  tcp: {
+    argv: (kit, flows, ms) => [kit.programs.longflows, "fetch", SERVER, LONG_PORT, flows, BYTES_PER_S, ms],
+    alive: (text) => judgeLong(parseLong(text)).ok,
+  },
+  udp: {
+    argv: (kit, flows, ms) => [kit.programs.datagrams, "talk", SERVER, SESSION_PORT, flows, EVERY_MS, ms],
+    alive: (text) => parseSessions(text).alive,
+  },
+};
+
 /** Opens the connections, asks the node, lets the primary lose its links half way, and counts what lives. */
-async function failOver(lab: Lab, kit: Kit, api: RemoteNode, { flows, seconds }: MatchPlan) {
+async function failOver(lab: Lab, kit: Kit, api: RemoteNode, { flows, seconds, proto = "tcp" }: MatchPlan) {
+  const traffic = TRAFFIC[proto];
   const counts = [Math.ceil(flows / 2), Math.floor(flows / 2)];
   const running = Promise.all(["c1", "c2"].map((client, i) => {
-    const words = [SERVER, LONG_PORT, counts[i]!, BYTES_PER_S, seconds * 1_000].map(String);
-    const argv = lab.argv(client, [kit.programs.longflows, "fetch", ...words]);
+    const argv = lab.argv(client, traffic.argv(kit, counts[i]!, seconds * 1_000).map(String));
     return counts[i]! > 0 ? run(argv, { timeoutMs: (seconds + 15) * 1_000 }) : null;
   }));
   running.catch(() => {}); // Awaited below.
@@ -58,7 +78,7 @@ async function failOver(lab: Lab, kit: Kit, api: RemoteNode, { flows, seconds }:
   const match = (await api.status()).boxes.find(({ box }) => box === "redundant")?.match;
   await fail(lab, kit.programs, "primary", "link-both");
   const texts = (await running).filter((text) => text !== null);
-  const alive = texts.reduce((sum, text) => sum + judgeLong(parseLong(text)).ok, 0);
+  const alive = texts.reduce((sum, text) => sum + traffic.alive(text), 0);
   const failover = await proof(api);
   const counted = failover && fatesOf(failover);
   return { compared: match ? compared(match) : 0, equal: match ? wouldLive(match) : 0, alive, counted };
@@ -79,6 +99,10 @@ async function makeDiffer(lab: Lab, { fault, flows }: MatchPlan): Promise<void> 
   await lab.exec("redundant", ["sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_be_liberal=1"]);
 }
 
+function startSessions(lab: Lab, kit: Kit): void {
+  lab.start("s1", [kit.programs.datagrams, "serve", String(SESSION_PORT)]).unref();
+}
+
 /** One run. */
 export async function matchRun(kit: Kit, kind: string, way: Way, plan: MatchPlan): Promise<MatchRun> {
   const from = look();
@@ -92,10 +116,11 @@ export async function matchRun(kit: Kit, kind: string, way: Way, plan: MatchPlan
     try {
       await startServers(lab, kit.programs);
       for (const client of ["c1", "c2"]) await waitForPath(lab, kit.programs, client, "s1");
+      if (plan.proto === "udp") startSessions(lab, kit);
       await makeDiffer(lab, plan);
       const found = await failOver(lab, kit, api, plan);
-      const { flows, fault = null } = plan;
-      return { kind, way, fault, flows, ...found, load: loadBetween(from, look()) };
+      const { flows, fault = null, proto = "tcp" } = plan;
+      return { kind, way, proto, fault, flows, ...found, load: loadBetween(from, look()) };
     } finally {
       api.close();
       await node.stop();

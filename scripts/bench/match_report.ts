@@ -18,10 +18,14 @@ export const WAY_TEXT: Readonly<Record<Way, string>> = {
   both: "both",
 };
 
+export const PROTOS = ["tcp", "udp"] as const;
+export type Proto = (typeof PROTOS)[number];
+
 export interface MatchRun {
   /** What the boxes do with ports, as the lab calls it. */
   readonly kind: string;
   readonly way: Way;
+  readonly proto: Proto;
   /** Null: nothing was wrong. */
   readonly fault: { readonly fault: Fault; readonly percent: number } | null;
   readonly flows: number;
@@ -58,10 +62,12 @@ export function errorOf({ compared, equal, flows, alive }: MatchRun): number {
   return Math.round(100_000 * Math.abs(share(equal, compared) - share(alive, flows))) / 1000;
 }
 
-/** "nat, both", "nat, both, a full table 30 %" */
-export function runName({ kind, way, fault }: Pick<MatchRun, "kind" | "way" | "fault">): string {
+/** "nat, both", "nat, both, UDP", "nat, both, a full table 30 %" */
+export function runName(
+  { kind, way, proto, fault }: Pick<MatchRun, "kind" | "way" | "proto" | "fault">,
+): string {
   const wrong = fault === null ? "" : `, ${FAULT_TEXT[fault.fault]} ${fault.percent} %`;
-  return `${kind}, ${WAY_TEXT[way]}${wrong}`;
+  return `${kind}, ${WAY_TEXT[way]}${proto === "udp" ? ", UDP" : ""}${wrong}`;
 }
 
 /** One line for each run. */
@@ -80,7 +86,7 @@ export function matchTable(runs: readonly MatchRun[]): string {
   const rows = runs.map((run) => {
     const error = errorOf(run);
     return [
-      run.kind,
+      `${run.kind}${run.proto === "udp" ? ", UDP" : ""}`,
       WAY_TEXT[run.way],
       run.fault === null ? "-" : `${FAULT_TEXT[run.fault.fault]} ${run.fault.percent} %`,
       String(run.flows),
@@ -135,7 +141,7 @@ export function matchBars(runs: readonly MatchRun[]): Bar[] {
     const alive = 100 * share(run.alive, run.flows);
     const error = errorOf(run);
     return [
-      ...(run.way === "both" && run.fault === null
+      ...((run.way === "both" || run.proto === "udp") && run.fault === null
         ? [{ what: `${what}, alive`, unit: "%", value: alive, bar: 99.9, goal: 100 }]
         : []),
       ...(Number.isNaN(error) ? [] : [{

@@ -1,5 +1,5 @@
 /**
- * Duty: read the reports of probe.c and longflows.c and judge them around a failure. Pure.
+ * Duty: read the reports of probe.c, longflows.c and datagrams.c and judge them around a failure. Pure.
  *
  * The outage is how long requests stayed without a reply, by the times they were sent; a longest gap between
  * replies is given beside it, because packets that were held and released late are not lost, only late.
@@ -65,6 +65,21 @@ export function judgeProbe(report: ProbeReport, failedNs: number): ProbeFinding 
     lostBefore: sum(report.losses) - sum(after),
     gapMs: gapNs / 1e6,
   };
+}
+
+export interface SessionReport {
+  readonly sessions: number;
+  /** The server answered the first hello. */
+  readonly opened: number;
+  /** What was sent in the last second was answered. */
+  readonly alive: number;
+  readonly sent: number;
+  readonly answered: number;
+}
+
+/** Throws SyntaxError when the text is no report. */
+export function parseSessions(text: string): SessionReport {
+  return parseReport(text, "datagrams", ["sessions", "opened", "alive", "sent", "answered"]);
 }
 
 export type FlowState = "connecting" | "open" | "reset" | "closed" | "corrupt" | "refused";

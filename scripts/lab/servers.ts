@@ -11,6 +11,8 @@ import type { Server } from "./topology.ts";
 
 export const LONG_PORT = 7000;
 export const ECHO_PORT = 7001;
+/** Of `datagrams serve`, which a trial starts where it needs it. */
+export const SESSION_PORT = 7002;
 
 /** Objects by path: their size in bytes. */
 export const OBJECTS = { "5k": 5_700, "617k": 617_000 } as const;

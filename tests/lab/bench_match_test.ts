@@ -21,6 +21,16 @@ for (const [kind, alive] of [["nat-collide", 20], ["nat-fully-random", 20]] as c
   });
 }
 
+for (const way of ["mirror", "seed"] as const) {
+  Deno.test(`sessions of UDP live through a failover of NATs with random ports, ${way}`, async () => {
+    using lifetime = new Lifetime(console.error);
+    await sweep();
+    const kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
+    const found = await matchRun(kit, "nat-fully-random", way, { ...PLAN, proto: "udp" });
+    assert.equal(found.alive, PLAN.flows, JSON.stringify(found));
+  });
+}
+
 Deno.test("a spare that drops one client's flows loses them, as predicted", async () => {
   using lifetime = new Lifetime(console.error);
   await sweep();

@@ -7,7 +7,7 @@ import { run, TOP } from "./library.ts";
 
 const SEED = Number(Deno.env.get("REMEDIATE_SEED") ?? 1);
 const FRAMES = 100; // of each worker in a round, as in talk.c
-const SOURCES = ["talk", "reflex", "choice", "silence", "votes", "events", "crossing"].map((name) =>
+const SOURCES = ["talk", "reflex", "choice", "step", "silence", "votes", "events", "crossing"].map((name) =>
   `${TOP}/filter/native/${name}.c`
 );
 

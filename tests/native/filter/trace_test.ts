@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { run, TOP } from "./library.ts";
 
-const CORE = "parse peek look tunnel flows nature decide fragment budget bpf trace".split(" ");
+const CORE = "parse peek look tunnel flows nature decide fragment witness budget bpf trace".split(" ");
 
 Deno.test("a frame that a NAT has changed has the same trace but for one end, another payload has not", async () => {
   const folder = await Deno.makeTempDir({ prefix: "remediate-trace-" });

@@ -4,7 +4,8 @@ import * as names from "../../../filter/names.ts";
 
 const native = (name: string) =>
   Deno.readTextFile(new URL(`../../../filter/native/${name}`, import.meta.url));
-const header = await native("abi_words.h") + await native("abi_bfd.h") + await native("abi.h");
+const header = await native("abi_words.h") + await native("abi_bfd.h") + await native("abi.h") +
+  await native("abi_capture.h");
 const bare = header.replace(/\/\*[\s\S]*?\*\//g, "");
 
 /** Members of an enum in order, without prefix and without the count at the end, in lower case. */

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { aroundFailure, parseAccess } from "../../../scripts/lab/access.ts";
-import { judgeLong, judgeProbe, parseLong, parseProbe } from "../../../scripts/lab/reports.ts";
+import { judgeLong, judgeProbe, parseLong, parseProbe, parseSessions } from "../../../scripts/lab/reports.ts";
 import { parseWrk } from "../../../scripts/lab/wrk.ts";
 
 const WRK = `Running 6s test @ http://10.2.0.11/5k
@@ -125,4 +125,13 @@ Deno.test("judgeLong() tells alive, stuck, broken and corrupt flows apart", () =
     ...{ flows: 8, ok: 3, stuck: 2, broken: 2, corrupt: 1 },
     ...{ gapMsMax: 400, gapMsMedian: 50 },
   });
+});
+
+Deno.test("the report of sessions is read whole or not at all", () => {
+  const text = '{"sessions":500,"opened":500,"alive":499,"sent":7478,"answered":7258}';
+  assert.equal(parseSessions(text).alive, 499);
+  assert.throws(
+    () => parseSessions('{"sessions":500}'),
+    /Cannot read the report of datagrams: opened, alive/,
+  );
 });

@@ -15,6 +15,7 @@ const load = { average: 1, busy: 0.5, stolen: 0 };
 const made = (more: Partial<MatchRun> = {}): MatchRun => ({
   kind: "nat",
   way: "both",
+  proto: "tcp",
   fault: null,
   flows: 300,
   compared: 300,
@@ -37,11 +38,13 @@ Deno.test("what was not predicted has no bar for it, and only both ways together
     made({ alive: 299 }),
     made({ way: "seed", compared: 0, equal: 0 }),
     made({ way: "mirror", equal: 150 }),
+    made({ way: "seed", proto: "udp", compared: 0, equal: 0, alive: 290 }),
   ]);
   assert.deepEqual(bars.map((bar) => [bar.what, standing(bar) >= 1]), [
     ["nat, both, alive", false],
     ["nat, both, prediction off by", true],
     ["nat, mirroring only, prediction off by", false],
+    ["nat, seeding only, UDP, alive", false],
   ]);
 });
 
