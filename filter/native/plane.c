@@ -165,7 +165,8 @@ static void set_poll(struct plane *p, enum rm_poll poll) {
 static long idle_us(const struct plane *p) {
   for (uint32_t r = 0; r < p->roles; r++)
     if (p->port[r].receives && p->port[r].fd < 0) return NAP_US; /* BFD is content with that */
-  if (p->reflex.moving || p->seeding->count || walk_goes(p)) return NAP_US;
+  bool seeds = p->seeding && (p->seeding->count || walk_goes(p)); /* a far end has none */
+  if (p->reflex.moving || seeds) return NAP_US;
   bool watches = p->reflex.way[0].put || p->reflex.way[1].put || p->now < p->reflex.drain_until;
   long us = watches ? WATCH_US : QUIET_US;
   return p->bfd.roles ? bfd_nap_us(p, us) : us;

@@ -54,16 +54,20 @@ uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow) {
 static uint32_t *claim_of(struct plane *p, const struct seed *s) { return &p->crew->claim[s->slot[RM_SIDE_UP]]; }
 
 /* A later switch may have been claimed for meanwhile. */
-static void finish(struct plane *p, struct seed *s) {
+static void end_with(struct plane *p, struct seed *s, uint32_t claim) {
   uint32_t taken = s->done - 1;
-  if (s->claimed) __atomic_compare_exchange_n(claim_of(p, s), &taken, s->done, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+  if (s->claimed) __atomic_compare_exchange_n(claim_of(p, s), &taken, claim, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
   leave_place(p, s);
 }
 
+static void finish(struct plane *p, struct seed *s) { end_with(p, s, s->done); }
+
+/* As if it had been done for the switch before: frames wait no longer, and the next one of a connection whose frames waited begins
+ * another. */
 static void give_up(struct plane *p, struct seed *s, enum rm_counter why) {
   count(p, why, 1, 0);
   if (s->eager) tally_of(p, s)->failed++;
-  finish(p, s);
+  end_with(p, s, s->done - 2);
 }
 
 /* A copy of an entry that another worker may be writing to: looked at until it stands still for two looks. */

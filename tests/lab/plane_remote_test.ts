@@ -85,7 +85,11 @@ async function failOver(options: SceneOptions) {
   const status = await s.api.status();
   const channels = status.ports.flatMap(({ channel }) => channel === undefined ? [] : [channel]);
   const events = (await s.api.events({ after: 0, limit: 100 })).map(({ text }) => text);
-  return { known, alive: ok, path: status.path, channels, events };
+  const counted = Object.fromEntries(
+    status.counters.filter(({ name, packets }) => name.startsWith("seed") && packets > 0)
+      .map(({ name, packets }) => [name, packets]),
+  );
+  return { known, alive: ok, path: status.path, channels, counted, events };
 }
 
 function assertKept(found: Awaited<ReturnType<typeof failOver>>): void {
