@@ -49,6 +49,6 @@ export async function runFar(options: FarOptions, say: (line: string) => void): 
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, stop);
   if (result === 0) look();
   else say(board.text("header.error"));
-  await Deno.remove(options.board).catch(() => {});
+  for (const path of [options.board, `${options.board}.lock`]) await Deno.remove(path).catch(() => {});
   return result === 0 ? 0 : EXIT_PLANE;
 }

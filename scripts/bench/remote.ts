@@ -9,7 +9,7 @@ import { programs } from "../lab/native.ts";
 import { LabNode } from "../lab/node.ts";
 import { run, sleep } from "../lab/process.ts";
 import { sweep } from "../lab/registry.ts";
-import { loseOnTheWay, remoteReplica, startFar, waitForFar } from "../lab/remote.ts";
+import { forgetFar, loseOnTheWay, remoteReplica, startFar, waitForFar } from "../lab/remote.ts";
 import { judgeLong, parseLong } from "../lab/reports.ts";
 import { fail, waitForPath } from "../lab/scenario.ts";
 import { LONG_PORT, startServers } from "../lab/servers.ts";
@@ -118,6 +118,7 @@ export async function remoteRun(kit: Kit, plan: RemotePlan): Promise<RemoteRun> 
       const load = loadBetween(from, look());
       return { ...plan, ...found, path, near, away, lost, farShare, planeShare: plane.cpu, load };
     } finally {
+      await forgetFar(lab);
       api.close();
       await node.stop();
     }

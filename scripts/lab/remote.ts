@@ -81,6 +81,13 @@ function asOptions(settings: Readonly<Record<string, string | number>>): string[
   );
 }
 
+const boardOf = (lab: Lab) => `/dev/shm/${lab.prefix}-far`;
+
+/** When the lab is down: what a far end that was killed has left. */
+export async function forgetFar(lab: Lab): Promise<void> {
+  for (const path of [boardOf(lab), `${boardOf(lab)}.lock`]) await Deno.remove(path).catch(() => {});
+}
+
 /** Starts the far end; its words are in far.log of the lab's directory. */
 export async function startFar(lab: Lab, { top, settings = {}, key: given }: FarLabOptions): Promise<FarLab> {
   const own = `${lab.directory}/channel.key`, key = given === undefined || given === "keep" ? own : given;
@@ -89,7 +96,7 @@ export async function startFar(lab: Lab, { top, settings = {}, key: given }: Far
   const argv = [
     ...[`${top}/scripts/remediate`, "far", "--listen", `${FAR_ADDRESS}:${CHANNEL_PORT}`],
     ...["--in", redundant_in, "--out", redundant_out, "--key", key],
-    ...["--board", `/dev/shm/${lab.prefix}-far`, ...asOptions(settings)],
+    ...["--board", boardOf(lab), ...asOptions(settings)],
   ];
   const child = lab.startNode(FAR_NS, argv, "far.log");
   const more = Object.entries({ key, ...settings }).map(([name, value]) => `,${name}=${value}`).join("");

@@ -9,7 +9,14 @@ import { Lab } from "../../scripts/lab/engine.ts";
 import { programs } from "../../scripts/lab/native.ts";
 import { LabNode } from "../../scripts/lab/node.ts";
 import { end, run, sleep } from "../../scripts/lab/process.ts";
-import { loseOnTheWay, remoteReplica, startFar, waitForFar, WAN_NS } from "../../scripts/lab/remote.ts";
+import {
+  forgetFar,
+  loseOnTheWay,
+  remoteReplica,
+  startFar,
+  waitForFar,
+  WAN_NS,
+} from "../../scripts/lab/remote.ts";
 import { judgeLong, parseLong } from "../../scripts/lab/reports.ts";
 import { fail } from "../../scripts/lab/scenario.ts";
 import { LONG_PORT, startServers } from "../../scripts/lab/servers.ts";
@@ -45,10 +52,12 @@ async function scene({ cores = 1, settings = {} }: SceneOptions = {}) {
       api.close();
       await node.stop();
       await lab.down();
+      await forgetFar(lab);
     };
     return { lab, far, node, api, built, open, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await lab.down();
+    await forgetFar(lab);
     throw error;
   }
 }
