@@ -8,21 +8,16 @@ import { parseArgs } from "node:util";
 import { Random } from "../../filter/random.ts";
 import { SERVICE } from "../lab/balancers.ts";
 import type { Lab } from "../lab/engine.ts";
-import { Lifetime } from "../lab/lifetime.ts";
-import { programs } from "../lab/native.ts";
 import { LADDER_KBIT, SEGMENT_MS, segmentBytes, VARIANTS } from "../lab/player.ts";
 import { run } from "../lab/process.ts";
-import { sweep } from "../lab/registry.ts";
 import { parseReport } from "../lab/reports.ts";
 import type { Viewing } from "../lab/viewers.ts";
 import { flip, type Setup, SETUP_TEXT, SETUPS, withBalancers } from "./balanced.ts";
 import { dashBars, type DashRun, dashTable, moments, seen } from "./dash_report.ts";
 import type { Kit } from "./failover_systems.ts";
+import { type Found, runBench, say, wholeNumber } from "./frame.ts";
 import { loadBetween, loadText, look } from "./load.ts";
-import { barText } from "./plane_bars.ts";
-import { standing, worstBar } from "./statistics.ts";
 
-const TOP = decodeURIComponent(new URL("../..", import.meta.url).pathname).replace(/\/$/, "");
 const SERVERS = ["s1", "s2", "s3"];
 const MBIT = 60;
 /** What a viewer that stalls at every failure may need beyond the video's length. */
@@ -47,8 +42,6 @@ export interface DashPlan {
   readonly failovers: number;
   readonly seed: number;
 }
-
-const say = (text: string) => console.error(text);
 
 /** The video, once for all servers: bytes that stand for it. */
 async function placeVideo(lab: Lab): Promise<void> {
@@ -97,11 +90,8 @@ function parseOptions(args: readonly string[]) {
     },
   });
   const usual = { streams: 5, segments: values.full ? 600 : 60, failovers: values.full ? 20 : 6, seed: 1 };
-  const whole = (name: keyof typeof usual, min: number, max: number) => {
-    const value = Number(values[name] ?? usual[name]);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new RangeError(`Cannot use --${name} "${values[name]}": a whole number from ${min} to ${max}`);
-  };
+  const whole = (name: keyof typeof usual, min: number, max: number) =>
+    wholeNumber(name, values[name] ?? String(usual[name]), [min, max]);
   return {
     json: values.json,
     check: values.check,
@@ -112,10 +102,7 @@ function parseOptions(args: readonly string[]) {
   };
 }
 
-async function main(options: ReturnType<typeof parseOptions>, lifetime: Lifetime): Promise<number> {
-  if (Deno.uid() !== 0) throw new Error("Cannot build a lab of network namespaces: it needs root");
-  await sweep();
-  const kit: Kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
+async function measure(options: ReturnType<typeof parseOptions>, kit: Kit): Promise<Found> {
   const runs: DashRun[] = [];
   for (const setup of SETUPS) {
     say(`${options.streams} streams of ${options.segments} s, ${SETUP_TEXT[setup]} ...`);
@@ -124,27 +111,7 @@ async function main(options: ReturnType<typeof parseOptions>, lifetime: Lifetime
     say(`  ${JSON.stringify(seen(found))} (${loadText(found.load)})`);
   }
   const bars = dashBars(runs);
-  const ok = bars.every((one) => standing(one) >= 1);
-  if (options.json) console.log(JSON.stringify({ format: 1, options, runs, bars, ok }, null, 1));
-  else console.log([dashTable(runs), "", ...bars.map(barText)].join("\n"));
-  const worst = worstBar(bars);
-  if (worst) say(`Worst: ${barText(worst)}`);
-  return options.check && !ok ? 1 : 0;
+  return { format: 1, results: { runs }, table: dashTable(runs), bars };
 }
 
-if (import.meta.main) {
-  if (Deno.args.includes("--help")) {
-    console.log(USAGE);
-    Deno.exit(0);
-  }
-  using lifetime = new Lifetime(say);
-  try {
-    Deno.exit(await main(parseOptions(Deno.args), lifetime));
-  } catch (error) {
-    // A signal is at work already; what fails now fails because of it.
-    if (lifetime.ending) await new Promise(() => {});
-    if (!(error instanceof Error)) throw error;
-    say(error.message);
-    Deno.exit(error instanceof RangeError || error instanceof TypeError ? 2 : 1);
-  }
-}
+if (import.meta.main) await runBench({ usage: USAGE, parse: parseOptions, measure });

@@ -6,21 +6,16 @@
  */
 import { parseArgs } from "node:util";
 import { type Balancer, BALANCER_TEXT, BALANCERS, SERVICE } from "../lab/balancers.ts";
-import { Lifetime } from "../lab/lifetime.ts";
-import { programs } from "../lab/native.ts";
 import { run } from "../lab/process.ts";
-import { sweep } from "../lab/registry.ts";
 import { judgeLong, parseLong } from "../lab/reports.ts";
 import { LONG_PORT } from "../lab/servers.ts";
 import { parseWrk } from "../lab/wrk.ts";
 import { type Balanced, flip, type Setup, SETUP_TEXT, SETUPS, withBalancers } from "./balanced.ts";
 import type { Kit } from "./failover_systems.ts";
+import { type Found, runBench, say, wholeNumber } from "./frame.ts";
 import { lbBars, type LbRun, lbTable, resetsOf } from "./lb_report.ts";
 import { loadBetween, loadText, look } from "./load.ts";
-import { barText } from "./plane_bars.ts";
-import { standing, worstBar } from "./statistics.ts";
 
-const TOP = decodeURIComponent(new URL("../..", import.meta.url).pathname).replace(/\/$/, "");
 const MBIT = 60;
 const LONG_FLOWS = 30;
 const LONG_BYTES_PER_S = 20_480;
@@ -41,8 +36,6 @@ export interface LbPlan {
   readonly everyMs: number;
   readonly connections: number;
 }
-
-const say = (text: string) => console.error(text);
 
 async function loaded(stand: Balanced, setup: Setup, plan: LbPlan) {
   const { lab, kit } = stand;
@@ -85,18 +78,14 @@ function parseOptions(args: readonly string[]) {
       check: { type: "boolean", default: false },
     },
   });
-  const whole = (name: "seconds" | "every", min: number, max: number) => {
-    const value = Number(values[name]);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new RangeError(`Cannot use --${name} "${values[name]}": a whole number from ${min} to ${max}`);
+  return {
+    ...values,
+    seconds: wholeNumber("seconds", values.seconds, [3, 3600]),
+    every: wholeNumber("every", values.every, [1, 600]),
   };
-  return { ...values, seconds: whole("seconds", 3, 3600), every: whole("every", 1, 600) };
 }
 
-async function main(options: ReturnType<typeof parseOptions>, lifetime: Lifetime): Promise<number> {
-  if (Deno.uid() !== 0) throw new Error("Cannot build a lab of network namespaces: it needs root");
-  await sweep();
-  const kit: Kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
+async function measure(options: ReturnType<typeof parseOptions>, kit: Kit): Promise<Found> {
   const plan = { seconds: options.seconds, everyMs: options.every * 1_000, connections: 20 };
   const wanted = BALANCERS.filter((one) => `${one} ${BALANCER_TEXT[one]}`.includes(options.only));
   if (wanted.length === 0) throw new RangeError(`Cannot measure "${options.only}": no balancer has it`);
@@ -116,27 +105,7 @@ async function main(options: ReturnType<typeof parseOptions>, lifetime: Lifetime
     }
   }
   const bars = lbBars(runs);
-  const ok = bars.every((one) => standing(one) >= 1);
-  if (options.json) console.log(JSON.stringify({ format: 1, options, runs, bars, ok }, null, 1));
-  else console.log([lbTable(runs), "", ...bars.map(barText)].join("\n"));
-  const worst = worstBar(bars);
-  if (worst) say(`Worst: ${barText(worst)}`);
-  return options.check && !ok ? 1 : 0;
+  return { format: 1, results: { runs }, table: lbTable(runs), bars };
 }
 
-if (import.meta.main) {
-  if (Deno.args.includes("--help")) {
-    console.log(USAGE);
-    Deno.exit(0);
-  }
-  using lifetime = new Lifetime(say);
-  try {
-    Deno.exit(await main(parseOptions(Deno.args), lifetime));
-  } catch (error) {
-    // A signal is at work already; what fails now fails because of it.
-    if (lifetime.ending) await new Promise(() => {});
-    if (!(error instanceof Error)) throw error;
-    say(error.message);
-    Deno.exit(error instanceof RangeError || error instanceof TypeError ? 2 : 1);
-  }
-}
+if (import.meta.main) await runBench({ usage: USAGE, parse: parseOptions, measure });

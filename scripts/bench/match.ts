@@ -4,10 +4,8 @@
  */
 import { parseArgs } from "node:util";
 import { Random } from "../../filter/random.ts";
-import { Lifetime } from "../lab/lifetime.ts";
-import { programs } from "../lab/native.ts";
-import { sweep } from "../lab/registry.ts";
 import type { Kit } from "./failover_systems.ts";
+import { type Found, runBench, say, wholeNumber } from "./frame.ts";
 import { loadText } from "./load.ts";
 import { measureAlarms } from "./match_alarm.ts";
 import { FAULT_TEXT, FAULTS } from "./match_faults.ts";
@@ -24,10 +22,7 @@ import {
   type Way,
   WAYS,
 } from "./match_report.ts";
-import { barText } from "./plane_bars.ts";
-import { standing, worstBar } from "./statistics.ts";
 
-const TOP = decodeURIComponent(new URL("../..", import.meta.url).pathname).replace(/\/$/, "");
 const KINDS = ["nat", "nat-collide", "nat-random", "nat-fully-random", "firewall"] as const;
 const USAGE =
   `Usage: deno task bench:match [--flows N] [--seconds N] [--faults N] [--alarms N] [--soak S] [--seed N]
@@ -48,8 +43,6 @@ connections, and the time from a divergence to its alarm.
   --json        one JSON document on standard output
   --check       exit 1 where a bar is missed; the worst row is named last
 `;
-
-const say = (text: string) => console.error(text);
 
 interface Row {
   readonly kind: string;
@@ -72,13 +65,6 @@ function faultyRows(count: number, seed: number): Row[] {
       fault: { fault, percent },
     };
   });
-}
-
-/** A number of the command line. @throws RangeError */
-function wholeNumber(name: string, text: string, [min, max]: readonly [number, number]): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-  throw new RangeError(`Cannot use --${name} "${text}": a whole number from ${min} to ${max}`);
 }
 
 const NUMBERS = {
@@ -129,10 +115,7 @@ async function predict(kit: Kit, rows: readonly Row[], options: Options): Promis
   return runs;
 }
 
-async function main(options: Options, lifetime: Lifetime): Promise<number> {
-  if (Deno.uid() !== 0) throw new Error("Cannot build a lab of network namespaces: it needs root");
-  await sweep();
-  const kit: Kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
+async function measure(options: Options, kit: Kit): Promise<Found> {
   const clean = PROTOS.flatMap((proto) =>
     KINDS.flatMap((kind) => WAYS.map((way): Row => ({ kind, way, proto, fault: null })))
   );
@@ -151,28 +134,12 @@ async function main(options: Options, lifetime: Lifetime): Promise<number> {
     ? await measureAlarms(kit, given, say)
     : { alarms: [], soak: null };
   const bars = [...matchBars(runs), ...alarmBars(alarms, soak)];
-  const ok = bars.every((one) => standing(one) >= 1);
-  if (options.json) {
-    console.log(JSON.stringify({ format: 2, options, runs, alarms, soak, bars, ok }, null, 1));
-  } else console.log([matchTable(runs), alarmTable(alarms, soak), "", ...bars.map(barText)].join("\n"));
-  const worst = worstBar(bars);
-  if (worst) say(`Worst: ${barText(worst)}`);
-  return options.check && !ok ? 1 : 0;
+  return {
+    format: 2,
+    results: { runs, alarms, soak },
+    table: [matchTable(runs), alarmTable(alarms, soak)].join("\n"),
+    bars,
+  };
 }
 
-if (import.meta.main) {
-  if (Deno.args.includes("--help")) {
-    console.log(USAGE);
-    Deno.exit(0);
-  }
-  using lifetime = new Lifetime(say);
-  try {
-    Deno.exit(await main(parseOptions(Deno.args), lifetime));
-  } catch (error) {
-    // A signal is at work already; what fails now fails because of it.
-    if (lifetime.ending) await new Promise(() => {});
-    if (!(error instanceof Error)) throw error;
-    say(error.message);
-    Deno.exit(error instanceof RangeError || error instanceof TypeError ? 2 : 1);
-  }
-}
+if (import.meta.main) await runBench({ usage: USAGE, parse: parseOptions, measure });

@@ -4,22 +4,17 @@
  */
 import { parseArgs } from "node:util";
 import { Lab } from "../lab/engine.ts";
-import { Lifetime } from "../lab/lifetime.ts";
-import { programs } from "../lab/native.ts";
 import { LabNode } from "../lab/node.ts";
 import { run, sleep } from "../lab/process.ts";
-import { sweep } from "../lab/registry.ts";
 import { forgetFar, loseOnTheWay, remoteReplica, startFar, waitForFar } from "../lab/remote.ts";
 import { judgeLong, parseLong } from "../lab/reports.ts";
 import { fail, waitForPath } from "../lab/scenario.ts";
 import { LONG_PORT, startServers } from "../lab/servers.ts";
 import type { Kit } from "./failover_systems.ts";
+import { type Found, runBench, say, wholeNumber } from "./frame.ts";
 import { loadBetween, loadText, look } from "./load.ts";
-import { barText } from "./plane_bars.ts";
 import { type Pings, readPings, remoteBars, type RemoteRun, remoteTable } from "./remote_report.ts";
-import { standing, worstBar } from "./statistics.ts";
 
-const TOP = decodeURIComponent(new URL("../..", import.meta.url).pathname).replace(/\/$/, "");
 /** Of 10,000 datagrams, both ways. */
 const LOSSES = [0, 10, 100, 500] as const;
 const BYTES_PER_S = 4_096;
@@ -42,8 +37,6 @@ export interface RemotePlan {
   readonly loss: number;
   readonly resends: boolean;
 }
-
-const say = (text: string) => console.error(text);
 
 /** Connections that are open in the redundant box's own table. */
 async function entries(lab: Lab): Promise<number> {
@@ -137,18 +130,14 @@ function parseOptions(args: readonly string[]) {
       check: { type: "boolean", default: false },
     },
   });
-  const whole = (name: "flows" | "seconds", min: number, max: number) => {
-    const value = Number(values[name]);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new RangeError(`Cannot use --${name} "${values[name]}": a whole number from ${min} to ${max}`);
+  return {
+    ...values,
+    flows: wholeNumber("flows", values.flows, [1, 1000]),
+    seconds: wholeNumber("seconds", values.seconds, [4, 600]),
   };
-  return { ...values, flows: whole("flows", 1, 1000), seconds: whole("seconds", 4, 600) };
 }
 
-async function main(options: ReturnType<typeof parseOptions>, lifetime: Lifetime): Promise<number> {
-  if (Deno.uid() !== 0) throw new Error("Cannot build a lab of network namespaces: it needs root");
-  await sweep();
-  const kit: Kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
+async function measure(options: ReturnType<typeof parseOptions>, kit: Kit): Promise<Found> {
   const runs: RemoteRun[] = [];
   for (const loss of LOSSES) {
     for (const resends of [true, false]) {
@@ -163,27 +152,7 @@ async function main(options: ReturnType<typeof parseOptions>, lifetime: Lifetime
     }
   }
   const bars = remoteBars(runs);
-  const ok = bars.every((one) => standing(one) >= 1);
-  if (options.json) console.log(JSON.stringify({ format: 1, options, runs, bars, ok }, null, 1));
-  else console.log([remoteTable(runs), "", ...bars.map(barText)].join("\n"));
-  const worst = worstBar(bars);
-  if (worst) say(`Worst: ${barText(worst)}`);
-  return options.check && !ok ? 1 : 0;
+  return { format: 1, results: { runs }, table: remoteTable(runs), bars };
 }
 
-if (import.meta.main) {
-  if (Deno.args.includes("--help")) {
-    console.log(USAGE);
-    Deno.exit(0);
-  }
-  using lifetime = new Lifetime(say);
-  try {
-    Deno.exit(await main(parseOptions(Deno.args), lifetime));
-  } catch (error) {
-    // A signal is at work already; what fails now fails because of it.
-    if (lifetime.ending) await new Promise(() => {});
-    if (!(error instanceof Error)) throw error;
-    say(error.message);
-    Deno.exit(error instanceof RangeError || error instanceof TypeError ? 2 : 1);
-  }
-}
+if (import.meta.main) await runBench({ usage: USAGE, parse: parseOptions, measure });

@@ -7,20 +7,16 @@ import type { ResyncView } from "../../appliance/view.ts";
 import type { RemoteNode } from "../../ui/client.ts";
 import { Lab } from "../lab/engine.ts";
 import type { Failure } from "../lab/failures.ts";
-import { Lifetime } from "../lab/lifetime.ts";
-import { build, programs } from "../lab/native.ts";
+import { build } from "../lab/native.ts";
 import { LabNode } from "../lab/node.ts";
 import { end, sleep } from "../lab/process.ts";
-import { sweep } from "../lab/registry.ts";
 import { fail } from "../lab/scenario.ts";
 import { TOPOLOGIES } from "../lab/topology.ts";
 import type { Kit } from "./failover_systems.ts";
+import { type Found, runBench, say, wholeNumber } from "./frame.ts";
 import { loadBetween, loadText, look } from "./load.ts";
-import { barText } from "./plane_bars.ts";
 import { nameOf, seedBars, type SeedRun, seedTable, type Way, WAYS } from "./seed_report.ts";
-import { standing, worstBar } from "./statistics.ts";
 
-const TOP = decodeURIComponent(new URL("../..", import.meta.url).pathname).replace(/\/$/, "");
 const SIZES = [300, 3_000, 100_000];
 const DEATHS = ["link-both", "silent"] as const;
 const BOX_IN = "02:00:00:00:01:01", BOX_OUT = "02:00:00:00:02:01";
@@ -42,8 +38,6 @@ neither of them sent.
   --json        one JSON document on standard output
   --check       exit 1 where a bar is missed; the worst row is named last
 `;
-
-const say = (text: string) => console.error(text);
 
 interface Round {
   readonly alive: number;
@@ -194,18 +188,14 @@ function parseOptions(args: readonly string[]) {
       check: { type: "boolean", default: false },
     },
   });
-  const whole = (name: "rate" | "cores", max: number) => {
-    const value = Number(values[name]);
-    if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-    throw new RangeError(`Cannot use --${name} "${values[name]}": a whole number from 1 to ${max}`);
+  return {
+    ...values,
+    rate: wholeNumber("rate", values.rate, [1, 1_000_000]),
+    cores: wholeNumber("cores", values.cores, [1, 2]),
   };
-  return { ...values, rate: whole("rate", 1_000_000), cores: whole("cores", 2) };
 }
 
-async function main(options: ReturnType<typeof parseOptions>, lifetime: Lifetime): Promise<number> {
-  if (Deno.uid() !== 0) throw new Error("Cannot build a lab of network namespaces: it needs root");
-  await sweep();
-  const kit: Kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
+async function measure(options: ReturnType<typeof parseOptions>, kit: Kit): Promise<Found> {
   const { rate, cores } = options;
   const wanted = SIZES.flatMap((flows) =>
     DEATHS.flatMap((death) => WAYS.map((way): SeedPlan => ({ flows, death, way, rate, cores })))
@@ -223,27 +213,7 @@ async function main(options: ReturnType<typeof parseOptions>, lifetime: Lifetime
     );
   }
   const bars = seedBars(runs);
-  const ok = bars.every((one) => standing(one) >= 1);
-  if (options.json) console.log(JSON.stringify({ format: 1, options, runs, bars, ok }, null, 1));
-  else console.log([seedTable(runs), "", ...bars.map(barText)].join("\n"));
-  const worst = worstBar(bars);
-  if (worst) say(`Worst: ${barText(worst)}`);
-  return options.check && !ok ? 1 : 0;
+  return { format: 1, results: { runs }, table: seedTable(runs), bars };
 }
 
-if (import.meta.main) {
-  if (Deno.args.includes("--help")) {
-    console.log(USAGE);
-    Deno.exit(0);
-  }
-  using lifetime = new Lifetime(say);
-  try {
-    Deno.exit(await main(parseOptions(Deno.args), lifetime));
-  } catch (error) {
-    // A signal is at work already; what fails now fails because of it.
-    if (lifetime.ending) await new Promise(() => {});
-    if (!(error instanceof Error)) throw error;
-    say(error.message);
-    Deno.exit(error instanceof RangeError || error instanceof TypeError ? 2 : 1);
-  }
-}
+if (import.meta.main) await runBench({ usage: USAGE, parse: parseOptions, measure });
