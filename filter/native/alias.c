@@ -1,7 +1,6 @@
 /* Two buckets for each name, told by a signature; a chain of at most one alias for each box hangs on a flow's place. */
 #include <string.h>
 #include "alias.h"
-#include "translate.h"
 
 void aliases_open(struct aliases *t, const struct rm_flow *entries, struct alias *alias, uint32_t *signature, uint32_t *first, uint32_t places) {
   t->entries = entries;
@@ -54,7 +53,7 @@ static uint32_t seek(const struct aliases *t, uint64_t h, const struct twin_tupl
     uint32_t at = bucket(t, h, which);
     for (uint32_t i = at; i < at + RM_ALIAS_WAYS; i++) {
       const struct alias *a = &t->alias[i];
-      if (t->signature[i] == signature && whose(a->box, a->proto, a->vlan) == of && translate_same(&a->made, name)) return i;
+      if (t->signature[i] == signature && whose(a->box, a->proto, a->vlan) == of && twin_same(&a->made, name)) return i;
     }
   }
   return RM_NO_FLOW;
@@ -105,9 +104,9 @@ static void clear(struct aliases *t, const struct rm_flow *f, uint32_t box) {
 enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *f, uint32_t box, const struct twin_tuple *made) {
   uint32_t slot = (uint32_t)(f - t->entries), known = place_for(t, f, box);
   struct twin_tuple own = alias_own(f);
-  if (known != RM_NO_FLOW && translate_same(&t->alias[known].made, made)) return ALIAS_KNOWN;
+  if (known != RM_NO_FLOW && twin_same(&t->alias[known].made, made)) return ALIAS_KNOWN;
   clear(t, f, box);
-  if (translate_same(&own, made)) return ALIAS_NONE;
+  if (twin_same(&own, made)) return ALIAS_NONE;
   uint32_t of = whose(box, f->proto, f->vlan);
   uint64_t h = hash_of(t, made, of);
   /* The box means another flow by this name now. */
@@ -154,7 +153,7 @@ static struct alias_fragment *fragment_at(const struct aliases *t, const struct 
 }
 
 void aliases_keep_fragment(struct aliases *t, uint32_t box, const struct rm_packet *p, const struct twin_tuple *to, uint64_t now) {
-  struct twin_tuple ends = translate_ends(p);
+  struct twin_tuple ends = twin_tuple(p);
   struct alias_fragment *f = fragment_at(t, p, &ends);
   *f = (struct alias_fragment){.ns = now, .id = p->fragment_id, .whose = whose_fragment(box, p)};
   memcpy(f->before, ends.addr, sizeof f->before);
@@ -162,7 +161,7 @@ void aliases_keep_fragment(struct aliases *t, uint32_t box, const struct rm_pack
 }
 
 bool aliases_find_fragment(const struct aliases *t, uint32_t box, const struct rm_packet *p, uint64_t now, struct twin_tuple *to) {
-  *to = translate_ends(p);
+  *to = twin_tuple(p);
   const struct alias_fragment *f = fragment_at(t, p, to);
   bool young = now <= f->ns || now - f->ns < RM_FRAGMENT_NS;
   bool is = f->ns && young && f->id == p->fragment_id && f->whose == whose_fragment(box, p) &&

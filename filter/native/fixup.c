@@ -181,7 +181,7 @@ static bool change_from(struct plane *p, uint32_t role, const uint8_t *frame, st
   if (packet->fragment == RM_FRAGMENT_LATER) return aliases_find_fragment(t, box, packet, p->now, &c->to);
   if (packet->verdict != RM_PARSE_FLOW && packet->fragment != RM_FRAGMENT_FIRST) return false;
   c->error = packet->verdict == RM_PARSE_FLOW && rm_quote(frame, packet, &c->quoted);
-  struct twin_tuple ends = translate_ends(c->error ? &c->quoted : packet);
+  struct twin_tuple ends = twin_tuple(c->error ? &c->quoted : packet);
   if (c->error) ends = translate_turned(&ends);
   const struct alias *a = aliases_at(t, box, c->error ? &c->quoted : packet, &ends);
   if (!a && !c->error && infer_expects(p, side)) a = infer(p, role, frame, packet, &ends);
@@ -193,7 +193,7 @@ static bool change_from(struct plane *p, uint32_t role, const uint8_t *frame, st
 
 /* A host on the node's own network is reached by its own MAC address. */
 static void readdress(struct plane *p, uint32_t side, uint8_t *frame, const struct change *c) {
-  struct twin_tuple before = translate_ends(&c->packet);
+  struct twin_tuple before = twin_tuple(&c->packet);
   uint8_t mac[6];
   if (c->error || memcmp(before.addr[1], c->to.addr[1], 16) == 0) return;
   if (neighbour_find(p, side, c->to.addr[1], mac)) memcpy(frame, mac, sizeof mac);

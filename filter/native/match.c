@@ -87,9 +87,7 @@ enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slo
 enum seed_heard match_learn(struct plane *p, uint32_t role, uint32_t slot, const struct rm_packet *packet) {
   uint32_t side = role_side(role), box = role_of_box(role);
   const struct rm_flow *f = &p->entries[side][slot];
-  struct twin_tuple made = twin_tuple(packet), own = {.port = {f->port[1 - f->outer_dir], f->port[f->outer_dir]}};
-  memcpy(own.addr[0], f->addr[1 - f->outer_dir], 16);
-  memcpy(own.addr[1], f->addr[f->outer_dir], 16);
+  struct twin_tuple made = twin_tuple(packet), own = alias_own(f);
   bool alike = twin_same(&made, &own), known = match_verdict(p, side, slot, box) == TWIN_DIFFERENT;
   fixup_learn(p, side, box, f, &made);
   twins_learn(&p->matching[side]->twins, slot, box, alike ? TWIN_EQUAL : TWIN_DIFFERENT);

@@ -32,22 +32,11 @@ static void put_address(uint8_t *at, const uint8_t address[16], bool ipv6, const
   for (uint32_t i = ipv6 ? 0 : 12; i < 16; i += 2, at += 2) put_word(at, read16(address + i), s);
 }
 
-struct twin_tuple translate_ends(const struct rm_packet *p) {
-  struct twin_tuple t = {.port = {p->port[p->dir], p->port[1 - p->dir]}};
-  memcpy(t.addr[0], p->addr[p->dir], 16);
-  memcpy(t.addr[1], p->addr[1 - p->dir], 16);
-  return t;
-}
-
 struct twin_tuple translate_turned(const struct twin_tuple *of) {
   struct twin_tuple t = {.port = {of->port[1], of->port[0]}};
   memcpy(t.addr[0], of->addr[1], 16);
   memcpy(t.addr[1], of->addr[0], 16);
   return t;
-}
-
-bool translate_same(const struct twin_tuple *a, const struct twin_tuple *b) {
-  return memcmp(a->addr, b->addr, sizeof a->addr) == 0 && a->port[0] == b->port[0] && a->port[1] == b->port[1];
 }
 
 static bool is_mapped(const uint8_t address[16]) {
@@ -60,7 +49,7 @@ static bool same_family(const struct rm_packet *p, const struct twin_tuple *to) 
 }
 
 bool translate_can(const struct rm_packet *p, const struct twin_tuple *to) {
-  struct twin_tuple is = translate_ends(p);
+  struct twin_tuple is = twin_tuple(p);
   bool ports = is.port[0] != to->port[0] || is.port[1] != to->port[1];
   return !p->inner && same_family(p, to) && !(p->proto == SCTP && ports);
 }
@@ -117,7 +106,7 @@ static const uint8_t *renamed(const uint8_t *address, const struct twin_tuple *b
 
 bool translate_error(uint8_t *frame, const struct rm_packet *error, const struct rm_packet *quoted, const struct twin_tuple *to) {
   if (!same_family(quoted, to) || quoted->ipv6 != error->ipv6) return false;
-  struct twin_tuple before = translate_ends(quoted), outer = translate_ends(error), ends = outer;
+  struct twin_tuple before = twin_tuple(quoted), outer = twin_tuple(error), ends = outer;
   put_ends(frame, quoted, to, frame + error->transport_offset + 2, true);
   memcpy(ends.addr[0], renamed(outer.addr[0], &before, to), 16);
   memcpy(ends.addr[1], renamed(outer.addr[1], &before, to), 16);

@@ -8,11 +8,8 @@
 #include "filter.h"
 #include "twin.h"
 
-/* The ends of a packet, of who sends first. */
-struct twin_tuple translate_ends(const struct rm_packet *p);
-/* The same packet on its way back. */
+/* The ends of the same packet on its way back. */
 struct twin_tuple translate_turned(const struct twin_tuple *of);
-bool translate_same(const struct twin_tuple *a, const struct twin_tuple *b);
 
 /* Can translate_frame() give this packet these ends? Not a packet in a tunnel, another family of addresses, or other ports
  * of SCTP, whose checksum is not a sum. */

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alias.h"
-#include "translate.h"
 
 #define SLOTS 64u
 #define NAMES 40u
@@ -56,7 +55,7 @@ static void learn(uint32_t slot, uint32_t box, uint32_t n) {
   learnt += how == ALIAS_NEW, full += how == ALIAS_FULL;
   /* Whoever had this name has it no more, and neither has who ended. */
   for (uint32_t s = 0; s < SLOTS && how == ALIAS_NEW; s++)
-    if (translate_same(&model[s][box].made, &made)) model[s][box].used = false;
+    if (twin_same(&model[s][box].made, &made)) model[s][box].used = false;
   model[slot][box].used = how == ALIAS_NEW || how == ALIAS_KNOWN;
   model[slot][box].made = made;
   model[slot][box].word = twin_word(&flows[slot]);
@@ -70,7 +69,7 @@ static void compare(void) {
       const struct alias *a = flows[slot].flags & RM_FLOW_USED ? aliases_of(&table, &flows[slot], box) : NULL;
       must(lives(slot, box) == (a != NULL), "an alias, by its flow");
       if (!a) continue;
-      must(translate_same(&a->made, &model[slot][box].made), "its name");
+      must(twin_same(&a->made, &model[slot][box].made), "its name");
       struct rm_packet p = {.proto = 6};
       must(aliases_at(&table, box, &p, &a->made) == a, "an alias, by its name");
       p.proto = 17;

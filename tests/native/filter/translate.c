@@ -132,7 +132,7 @@ static void check_sums(const uint8_t *ip, enum kind kind, bool v6) {
 
 /* Later fragments keep their addresses' order of the wire. */
 static bool has_ends(const struct rm_packet *p, const struct twin_tuple *to, bool ports) {
-  struct twin_tuple is = translate_ends(p);
+  struct twin_tuple is = twin_tuple(p);
   return memcmp(is.addr, to->addr, sizeof is.addr) == 0 && (!ports || (is.port[0] == to->port[0] && is.port[1] == to->port[1]));
 }
 
@@ -153,7 +153,7 @@ static void one(enum kind kind) {
   bool error = rm_quote(frame, &p, &quoted);
   must(error == (kind == KIND_ERROR), "quote", kind, v6);
   struct rm_packet *of = error ? &quoted : &p;
-  struct twin_tuple back = translate_ends(of), to = other_ends(v6, of->proto == ICMP || of->proto == ICMPV6);
+  struct twin_tuple back = twin_tuple(of), to = other_ends(v6, of->proto == ICMP || of->proto == ICMPV6);
   bool ports = kind != KIND_OTHER && kind != KIND_LATER;
   if (!ports) memcpy(to.port, back.port, sizeof to.port);
   must(translate_can(of, &to), "refusal", kind, v6);

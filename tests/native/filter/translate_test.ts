@@ -23,7 +23,7 @@ async function built(name: string, parts: readonly string[], work: (program: str
 
 Deno.test(`a packet of any kind that is translated and back is what it was, and its checksums hold (seed ${SEED})`, async () => {
   const runs = 16_000;
-  const parts = ["translate", "quote", "parse", "tunnel"];
+  const parts = ["translate", "twin", "quote", "parse", "tunnel"];
   await built("translate", parts, async (program) => {
     const told = (await run("setarch", ["-R", program, `${runs}`, SEED])).trim().split("\n");
     const kinds = [
@@ -41,7 +41,7 @@ Deno.test(`a packet of any kind that is translated and back is what it was, and 
 });
 
 Deno.test(`the table of aliases says what a plain list says (seed ${SEED})`, async () => {
-  await built("alias", ["alias", "translate"], async (program) => {
+  await built("alias", ["alias", "twin"], async (program) => {
     assert.equal(
       await run("setarch", ["-R", program, "4000", SEED]),
       "learnt many, full now and then\n",
