@@ -17,9 +17,19 @@ export async function replay(
     throw new Error(`Cannot read ${path}: ${reasonOf(error)}`, { cause: error });
   });
   using core = openCore();
-  const report = replayRecording(file, core);
+  const report = decidedAgain(file, core, path!);
   terminal.out(options.flag("json") ? toJson(report) : renderReplay(report, options.flag("diff")));
   return report.identical ? EXIT.ok : EXIT.failed;
+}
+
+/** @throws Error that names the file, for what is no recording */
+function decidedAgain(file: Uint8Array, core: ReplayCore, path: string): ReplayReport {
+  try {
+    return replayRecording(file, core);
+  } catch (cause) {
+    const reason = reasonOf(cause).replace(/^Cannot read recording: /, "");
+    throw new Error(`Cannot read ${path}: ${reason}`, { cause });
+  }
 }
 
 function openCore(): ReplayCore {
