@@ -18,12 +18,20 @@ const FRAME_BYTES_MAX = 4096;
 const SEED_FRAMES = 12;
 const STRICT = ["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", `-I${TOP}/filter/native`];
 
-/** The sources of the filter core, as the Makefile lists them. */
-export function coreSources(): string[] {
+/** Files of the filter core, without ending, as its Makefile lists them. */
+export function coreFiles(): string[] {
   const makefile = Deno.readTextFileSync(`${TOP}/filter/native/Makefile`);
   const names = /^CORE := (.+)$/m.exec(makefile)?.[1]?.trim().split(/\s+/);
-  if (!names) throw new Error("Cannot build the fuzz target: filter/native/Makefile has no line CORE");
-  return [`${TOP}/tests/native/filter/fuzz.c`, ...names.map((name) => `${TOP}/filter/native/${name}.c`)];
+  if (!names) throw new Error("Cannot name the filter core: filter/native/Makefile has no line CORE");
+  return names;
+}
+
+/** The sources of the fuzz target. */
+export function coreSources(): string[] {
+  return [
+    `${TOP}/tests/native/filter/fuzz.c`,
+    ...coreFiles().map((name) => `${TOP}/filter/native/${name}.c`),
+  ];
 }
 
 async function run(program: string, args: readonly string[]): Promise<{ code: number; text: string }> {

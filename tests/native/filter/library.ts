@@ -5,6 +5,7 @@ import { readCapture } from "../../../filter/capture.ts";
 import { FilterCore, type FrameInput } from "../../../filter/core.ts";
 import type { AgesMs } from "../../../filter/model.ts";
 import { compileFilter } from "../../../filter/pcap_filter.ts";
+import { coreFiles } from "../../../scripts/fuzz.ts";
 import { type CompiledRule, filterRule, PRESETS } from "../../../filter/rule.ts";
 
 export const TOP = decodeURIComponent(new URL("../../..", import.meta.url).pathname).replace(/\/$/, "");
@@ -25,6 +26,43 @@ export async function run(program: string, args: readonly string[]): Promise<str
   const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
   if (!success) throw new Error(`Cannot run ${program}: ${text.slice(-4000)}`);
   return text;
+}
+
+export const CORE: readonly string[] = coreFiles();
+
+/** Where a program of a test is, and a folder for its files. */
+export interface Built {
+  readonly program: string;
+  readonly folder: string;
+}
+
+/**
+ * Builds `name`.c of this folder with files of the core under the sanitizers, for as long as `work` lasts. Any finding ends the
+ * program with an error.
+ */
+export async function sanitized(
+  name: string,
+  parts: readonly string[],
+  work: (built: Built) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: `remediate-${name}-` });
+  try {
+    const program = `${folder}/${name}`;
+    const strict = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"];
+    const sanitizers = [
+      "-fsanitize=address,undefined",
+      "-fno-sanitize-recover=all",
+      "-fno-omit-frame-pointer",
+    ];
+    const sources = [
+      `${TOP}/tests/native/filter/${name}.c`,
+      ...parts.map((part) => `${TOP}/filter/native/${part}.c`),
+    ];
+    await run("gcc", [...strict, ...sanitizers, `-I${TOP}/filter/native`, ...sources, "-o", program]);
+    await work({ program, folder });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
 /** The filter core, built if need be. */

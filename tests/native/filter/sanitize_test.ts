@@ -5,24 +5,11 @@
 import assert from "node:assert/strict";
 import { generateTraffic } from "../../../filter/generate.ts";
 import { PARSE, WHY } from "../../../filter/names.ts";
-import { captureFolder, captures, run, TOP } from "./library.ts";
+import { captureFolder, captures, CORE, run, TOP } from "./library.ts";
 
 const SEED = Number(Deno.env.get("REMEDIATE_SEED") ?? 1);
 const FLIPPED = 1_000_000;
 const COPIED = WHY.filter((why) => !["none", "neighbour", "all"].includes(why));
-const CORE = [
-  "parse",
-  "peek",
-  "look",
-  "tunnel",
-  "flows",
-  "nature",
-  "decide",
-  "fragment",
-  "witness",
-  "budget",
-  "bpf",
-];
 const SOURCES = CORE.map((name) => `${TOP}/filter/native/${name}.c`);
 const SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
 

@@ -1,21 +1,9 @@
 /** The steps of a seed, alone: a number for each frame played, a dot for each look at which nothing was, and how it ended. */
 import assert from "node:assert/strict";
-import { run, TOP } from "./library.ts";
+import { run, sanitized } from "./library.ts";
 
 Deno.test("a seed waits for its first frame where it has to, twice, and never for ever", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "remediate-seed-" });
-  try {
-    const strict = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined"];
-    const program = `${folder}/seed_steps`;
-    await run("gcc", [
-      ...strict,
-      "-fno-sanitize-recover=all",
-      `-I${TOP}/filter/native`,
-      `${TOP}/tests/native/filter/seed_steps.c`,
-      `${TOP}/filter/native/seed_steps.c`,
-      "-o",
-      program,
-    ]);
+  await sanitized("seed_steps", ["seed_steps"], async ({ program }) => {
     const told = (await run("setarch", ["-R", program])).trim().split("\n");
     assert.deepEqual(told, [
       "known to be alike: 1234 unasked",
@@ -31,7 +19,5 @@ Deno.test("a seed waits for its first frame where it has to, twice, and never fo
       "away: ..1234 unasked",
       "any: whole",
     ]);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });

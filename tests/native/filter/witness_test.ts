@@ -7,23 +7,10 @@
 import assert from "node:assert/strict";
 import { generateTraffic } from "../../../filter/generate.ts";
 import { WHY, WITNESS } from "../../../filter/names.ts";
-import { run, TOP } from "./library.ts";
+import { CORE, run, sanitized } from "./library.ts";
 
 const SEED = Number(Deno.env.get("REMEDIATE_SEED") ?? 1);
 const FRAMES = 20_000;
-const CORE = [
-  "parse",
-  "peek",
-  "look",
-  "tunnel",
-  "flows",
-  "nature",
-  "decide",
-  "fragment",
-  "witness",
-  "budget",
-];
-const FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined"];
 
 /** In the form witness.c reads: length, bytes. */
 function frames(): Uint8Array[] {
@@ -38,12 +25,7 @@ function frames(): Uint8Array[] {
 }
 
 Deno.test(`rm_witness_retell() takes every decision again as it was, and finds each that was changed (seed ${SEED})`, async () => {
-  const folder = await Deno.makeTempDir({ prefix: "remediate-witness-" });
-  try {
-    const sources = [...CORE, "bpf"].map((name) => `${TOP}/filter/native/${name}.c`);
-    const main = `${TOP}/tests/native/filter/witness.c`, program = `${folder}/witness`;
-    const include = `-I${TOP}/filter/native`;
-    await run("gcc", [...FLAGS, "-fno-sanitize-recover=all", include, main, ...sources, "-o", program]);
+  await sanitized("witness", CORE, async ({ program, folder }) => {
     await Deno.writeFile(`${folder}/frames`, new Blob(frames() as BlobPart[]).stream());
     const report = await run("setarch", ["-R", program, `${folder}/frames`, `${SEED}`]);
     const numbers = (word: string) =>
@@ -70,7 +52,5 @@ Deno.test(`rm_witness_retell() takes every decision again as it was, and finds e
     const [changed, found, broken] = numbers("changed");
     assert.equal(found, changed);
     assert.ok(broken! > changed! / 2, report);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });
