@@ -11,6 +11,7 @@
 
 #define OPENINGS 64 /* looked at in one go, a thousand times a second */
 #define FLOWS 2048
+#define CARRIED_NS (30 * RM_S) /* control looks some seconds after a switch */
 #define COUNTS (RM_BOXES * RM_MATCH_CLASSES)
 
 struct matching {
@@ -158,7 +159,9 @@ static void count_flows(struct plane *p, uint32_t side) {
   memcpy(p->live->match, all, sizeof all);
 }
 
+/* Nobody asks before a switch, nor long after it: until then a flow's word, far away in memory, is left alone. */
 void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which) {
+  if (p->reflex.switch_number == 0 || p->now >= p->reflex.path_since + CARRIED_NS) return;
   uint32_t *word = (uint32_t *)((char *)p->board + p->board->header.carried_offset[side]) + slot_of(p, side, flow);
   uint32_t since = p->reflex.switch_number << 2, is = *word, fresh = ((is & ~3u) == since ? is : since) | which;
   if (fresh != is) *word = fresh;

@@ -6,7 +6,7 @@ import { type Invocation, parseArguments } from "../../../ui/arguments.ts";
 import type { Terminal } from "../../../ui/cli.ts";
 import type { RemoteNode } from "../../../ui/client.ts";
 import { recorder, renderRecorder } from "../../../ui/recorder.ts";
-import { renderReplay, replay } from "../../../ui/replay.ts";
+import { renderReplay } from "../../../ui/replay.ts";
 import { fakeNode, NOW_MS, RECORDER_STATUS } from "./fake_node.ts";
 
 async function run(line: string, answer = { ok: true, text: "the recorder is off" }) {
@@ -152,18 +152,4 @@ Deno.test("renderReplay() shows the first difference, or all, and where the file
   );
   assert.match(first, /8 of 10 come out[^]*What follows cannot be read: .*cut\.[^]*NOT identical\.\n$/);
   assert.match(renderReplay(report, true), /step at byte 900, /);
-});
-
-Deno.test("replay names the file that is no recording", async () => {
-  const path = await Deno.makeTempFile();
-  try {
-    await Deno.writeFile(path, new Uint8Array(3_000).fill(7));
-    const parsed = parseArguments(["replay", path]) as Invocation;
-    await assert.rejects(
-      replay(parsed, {} as Terminal),
-      (error: Error) => error.message === `Cannot read ${path}: it is no little-endian pcapng file`,
-    );
-  } finally {
-    await Deno.remove(path);
-  }
 });
