@@ -1,7 +1,7 @@
 /** The keys of [[probe]] and [grey], a part of the table in config_keys.ts. */
 import { LIMIT, PROBE_EXPECT, PROBE_KIND } from "../filter/names.ts";
 import { type Keys, pathFault } from "./config_key.ts";
-import { parseIpAddress, parseMac } from "./ip_address.ts";
+import { parseIpAddress, parseMac } from "../filter/ip_address.ts";
 
 export const PROBES_MAX = LIMIT.probes;
 const NAME_BYTES_MAX = LIMIT.name_bytes - 1;

@@ -3,7 +3,7 @@ import type { View } from "./config_checks.ts";
 import type { Values } from "./config_key.ts";
 import { PACE_MS, PROBE, PROBES_MAX } from "./config_keys_probe.ts";
 import { LIMIT, PROBE_EXPECT } from "../filter/names.ts";
-import { parseIpAddress } from "./ip_address.ts";
+import { parseIpAddress } from "../filter/ip_address.ts";
 
 export type Probe = Values<typeof PROBE> & { readonly intervalMs: number; readonly timeoutMs: number };
 

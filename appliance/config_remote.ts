@@ -3,7 +3,7 @@
  *
  * Pure. The plane reads the same text (filter/native/remote_settings.c) and leaves the judging to this file.
  */
-import { parseIpAddress } from "./ip_address.ts";
+import { parseIpAddress } from "../filter/ip_address.ts";
 
 /** Smallest and largest number of each setting. */
 export const REMOTE_NUMBERS: Readonly<Record<string, readonly [number, number]>> = {

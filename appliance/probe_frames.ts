@@ -8,7 +8,7 @@ import { type End, ethernet, icmp, ip, tcp, udp } from "../filter/frame.ts";
 import { LIMIT } from "../filter/names.ts";
 import { parsePacket, PROTO, TCP } from "../filter/packet.ts";
 import type { Probe } from "./config_probes.ts";
-import { mappedAddress, parseIpAddress, parseMac } from "./ip_address.ts";
+import { mappedAddress, parseIpAddress, parseMac } from "../filter/ip_address.ts";
 
 /** What is put in on one side, as the board wants it. */
 export interface ProbeFrame {

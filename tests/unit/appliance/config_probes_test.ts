@@ -1,7 +1,7 @@
 /** [[probe]] and [grey]: what is refused and why, what the pace is, and what comes to the board. */
 import assert from "node:assert/strict";
 import { describeProblem, parseConfig } from "../../../appliance/config.ts";
-import { mappedAddress, parseIpAddress, parseMac } from "../../../appliance/ip_address.ts";
+import { mappedAddress, parseIpAddress, parseMac } from "../../../filter/ip_address.ts";
 import { probeFrame, rawFrame } from "../../../appliance/probe_frames.ts";
 import { parsePacket } from "../../../filter/packet.ts";
 
