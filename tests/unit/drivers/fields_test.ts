@@ -1,3 +1,4 @@
+/** Header field lists: what holds what, and how they are written and read. */
 import assert from "node:assert/strict";
 import { ALL, fieldsText, type HeaderFields, holds, parseFields } from "../../../drivers/fields.ts";
 

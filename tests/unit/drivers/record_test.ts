@@ -1,3 +1,4 @@
+/** What keeps a record from being carried. */
 import assert from "node:assert/strict";
 import { recordFault, type StateRecord, VALUE_BYTES_MAX } from "../../../drivers/record.ts";
 
