@@ -69,6 +69,7 @@ static bool turn(struct plane *p, uint64_t *refreshed, uint64_t *linked) {
     join_links(p, side);
   }
   if (p->now - *linked >= LINK_NS) *linked = p->now, link_poll(p);
+  plane_yield(p);
   if (p->now - *refreshed >= REFRESH_NS) {
     *refreshed = p->now;
     ports_refresh(p);

@@ -127,6 +127,7 @@ static void count_worker(struct plane *p) {
 static void housekeep(struct plane *p) {
   if (p->now - p->last_sweep_ns >= SWEEP_NS) {
     p->last_sweep_ns = p->now;
+    plane_yield(p);
     for (uint32_t s = 0; s < RM_SIDES; s++)
       if (p->has[s]) rm_flows_sweep(&p->table[s], &p->rules, p->now, SWEEP_BUCKETS);
     replay_tick(p);

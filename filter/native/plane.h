@@ -116,7 +116,7 @@ struct plane {
   int netlink;
   struct bypass bypass;     /* of the NIC that has upstream */
   bool real_time;           /* scheduled before everything else */
-  uint64_t priority_ns, priority_cpu_ns;
+  uint64_t priority_ns, priority_cpu_ns, yield_ns;
   uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns;
   RM_ALIGNED struct pending pending[RM_SIDES][RM_PENDING];
   struct seeding *seeding;
@@ -216,6 +216,8 @@ void plane_sleep(struct plane *p);
 bool plane_turn(struct plane *p);
 /* priority.c: look now and then how much of its core a worker uses, `cpu_ns` so far. */
 void plane_priority(struct plane *p, uint64_t cpu_ns);
+/* Let others of its rank run, now and then. */
+void plane_yield(struct plane *p);
 
 /* ports.c */
 uint32_t ports_count(const struct rm_setup *setup);

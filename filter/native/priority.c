@@ -5,7 +5,9 @@
 #include "plane.h"
 
 #define PRIORITY 10             /* of SCHED_FIFO: above ordinary work, below the kernel's own threads */
-#define PRIORITY_NS (100 * RM_MS)
+/* How long one may be hogged before it is seen: what ordinary threads of the machine wait for, boxes in software among them. */
+#define PRIORITY_NS (20 * RM_MS)
+#define YIELD_NS (1 * RM_MS)
 
 /* Before everything else on its core while it leaves room for others, as one of them when it does not: a real-time
  * thread that never sleeps would be stopped by the kernel for 50 ms of each second. Workers that share a core share
@@ -21,4 +23,11 @@ void plane_priority(struct plane *p, uint64_t cpu_ns) {
   struct sched_param how = {.sched_priority = room ? PRIORITY : 0};
   /* Not permitted: stays as it is. */
   if (sched_setscheduler(0, (room ? SCHED_FIFO : SCHED_OTHER) | SCHED_RESET_ON_FORK, &how) == 0) p->real_time = room;
+}
+
+/* Real-time threads of one rank take no turns by themselves: another worker or a far end on this core would wait. */
+void plane_yield(struct plane *p) {
+  if (!p->real_time || p->now - p->yield_ns < YIELD_NS) return;
+  p->yield_ns = p->now;
+  sched_yield();
 }
