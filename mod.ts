@@ -390,7 +390,8 @@ function asksAll({ command, options }: Invocation): boolean {
 
 function version({ options }: Invocation, terminal: Terminal): number {
   const { deno, v8 } = Deno.version;
-  if (options.flag("json")) terminal.out(toJson({ version: VERSION, deno, v8 }));
+  const build = Deno.env.get("REMEDIATE_BUILD") ?? (Deno.build.standalone ? "compile" : "source");
+  if (options.flag("json")) terminal.out(toJson({ version: VERSION, build, deno, v8 }));
   else terminal.out(`remediate ${VERSION} (Deno ${deno})\n`);
   return EXIT.ok;
 }

@@ -5,6 +5,7 @@
  * The result is plain data; libpcap is not needed once it is compiled. A host name in an expression makes libpcap ask
  * the resolver, which may take seconds. Needs unscoped --allow-ffi.
  */
+import { nativePath } from "./dpdk.ts";
 import type { BpfInstruction, BpfProgram } from "./bpf.ts";
 import { LIMIT } from "./names.ts";
 
@@ -24,18 +25,35 @@ const DLT_EN10MB = 1;
 const SNAP_BYTES = 262_144;
 const NETMASK_UNKNOWN = 0xffffffff;
 
-function openLibrary(): Deno.DynamicLibrary<typeof SYMBOLS> {
-  let cause: unknown;
-  for (const name of LIBRARIES) {
-    try {
-      return Deno.dlopen(name, SYMBOLS);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) throw error;
-      cause = error;
-    }
+type Library = Deno.DynamicLibrary<typeof SYMBOLS>;
+
+/** Null, with the reason in `causes`, where no library answers to the name. */
+function tryOpen(name: string, causes: unknown[]): Library | null {
+  try {
+    return Deno.dlopen(name, SYMBOLS);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    causes.push(error);
+    return null;
   }
+}
+
+/** The machine's own, else the one that lies beside the plane library, which answers to its name once that is loaded. */
+function openLibrary(): Library {
+  const causes: unknown[] = [];
+  for (const name of LIBRARIES) {
+    const library = tryOpen(name, causes);
+    if (library !== null) return library;
+  }
+  try {
+    Deno.dlopen(nativePath(), {});
+  } catch (error) {
+    causes.push(error);
+  }
+  const library = tryOpen(LIBRARIES[0]!, causes);
+  if (library !== null) return library;
   throw new Error("Cannot compile filter expressions: libpcap is missing (Debian: apt install libpcap0.8)", {
-    cause,
+    cause: causes[0],
   });
 }
 

@@ -14,6 +14,8 @@ import { FURTHER_INTERFACES, NODE_INTERFACES, NODE_NS } from "./topology.ts";
 export interface NodeOptions {
   /** Top of the checkout. */
   readonly top: string;
+  /** The program itself. @default scripts/remediate */
+  readonly program?: string;
   /** "none": the redundant box stays cold, unless `rules` say more. */
   readonly preset: "nat" | "firewall" | "lb" | "none";
   /** Lines of rules of one's own, TOML. @default none */
@@ -40,6 +42,8 @@ function further(count: number): string[] {
     `out = "af_packet:${names[2 * i + 1]}"`,
   ]).flat();
 }
+
+const programOf = ({ program, top }: NodeOptions) => program ?? `${top}/scripts/remediate`;
 
 /** Configuration of the node for a lab, TOML. `directory` holds its state and its sockets; `core`: of the plane. */
 export function nodeConfig(
@@ -85,7 +89,7 @@ export class LabNode {
 
   private constructor(readonly lab: Lab, readonly options: NodeOptions, readonly child: Deno.ChildProcess) {
     this.config = `${lab.directory}/remediate.toml`;
-    this.#binary = `${options.top}/scripts/remediate`;
+    this.#binary = programOf(options);
     child.unref();
     child.status.then((status) => this.#exit = status);
   }
@@ -95,7 +99,7 @@ export class LabNode {
     const config = `${lab.directory}/remediate.toml`;
     for (const name of ["state", "run"]) await Deno.mkdir(`${lab.directory}/${name}`, { recursive: true });
     await Deno.writeTextFile(config, nodeConfig(lab.directory, options, lab.processors?.node ?? null));
-    const argv = [`${options.top}/scripts/remediate`, "run", "--config", config];
+    const argv = [programOf(options), "run", "--config", config];
     const node = new LabNode(lab, options, lab.startNode(NODE_NS, argv, "node.log"));
     await node.#untilRunning();
     return node;
