@@ -35,9 +35,7 @@ import { showBfd } from "./ui/bfd.ts";
 import { connectNode, type RemoteNode } from "./ui/client.ts";
 import { DEFAULT_CONFIG, EXIT, type Exit } from "./ui/commands.ts";
 import { commandHelp, overview } from "./ui/help.ts";
-import { logLine } from "./ui/log.ts";
 import { painter } from "./ui/paint.ts";
-import { makeApi, serveApi } from "./ui/server.ts";
 import { standardStreams } from "./ui/terminal.ts";
 
 /** Run one command line. Returns the exit code. */
@@ -188,7 +186,12 @@ async function goodConfig(
 }
 
 async function run(invocation: Invocation, terminal: Terminal): Promise<number> {
-  const loaded = await goodConfig(invocation, terminal);
+  const found = await goodConfig(invocation, terminal);
+  if (found === null) return EXIT.input;
+  const { recoverConfig, runStages } = await import("./ui/run.ts");
+  const told = recoverConfig(found.config, found.path, terminal.now());
+  if (told !== null) terminal.err(`${told}\n`);
+  const loaded = told === null ? found : await goodConfig(invocation, terminal);
   if (loaded === null) return EXIT.input;
   const stages = await stagesOf(loaded);
   const { preflight } = await import("./appliance/doctor.ts");
@@ -200,30 +203,7 @@ async function run(invocation: Invocation, terminal: Terminal): Promise<number> 
     );
     return EXIT.plane;
   }
-  const { runNode } = await import("./appliance/node_run.ts");
-  // Stages live and end together: who cannot go on lets the others' planes forward.
-  const stop = new AbortController();
-  const ends = await Promise.all(stages.map(async ({ stage, config, text }) => {
-    const code = await runNode({
-      config,
-      configText: text,
-      configPath: loaded.path,
-      stage,
-      log: (level, said, more, how) => {
-        const line = logLine(
-          { level, text: stage === null ? said : `${stage}: ${said}`, more },
-          how,
-          terminal.now(),
-        );
-        if (line !== null) terminal.err(line);
-      },
-      serve: (control) => serveApi(makeApi(control), config.api.socket),
-      stop: stop.signal,
-    });
-    if (code !== EXIT.ok) stop.abort();
-    return code;
-  }));
-  return Math.max(...ends);
+  return await runStages(stages, loaded, terminal);
 }
 
 /** The configuration of each stage, the first one first. @throws Error with one sentence */

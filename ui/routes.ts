@@ -7,10 +7,12 @@
 import { VERSION } from "../appliance/version.ts";
 import { openApi } from "./openapi.ts";
 import { gives, OBJECT, type Route, TEXT } from "./route.ts";
+import { ACCESS_ROUTES } from "./routes_access.ts";
 import { CAPTURE_ROUTES } from "./routes_capture.ts";
 import { CONFIG_ROUTES } from "./routes_config.ts";
 import { HEALTH_ROUTES, VIEW_ROUTES } from "./routes_node.ts";
 import { ORDER_ROUTES } from "./routes_orders.ts";
+import { STREAM_ROUTES } from "./routes_streams.ts";
 
 const DOCUMENT: Route = {
   method: "GET",
@@ -28,5 +30,7 @@ export const ROUTES: readonly Route[] = [
   ...CAPTURE_ROUTES,
   ...ORDER_ROUTES,
   ...CONFIG_ROUTES,
+  ...ACCESS_ROUTES,
+  ...STREAM_ROUTES,
   DOCUMENT,
 ];

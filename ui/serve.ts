@@ -1,0 +1,198 @@
+/**
+ * All that people and machines talk to a node by: the unix socket, and where it is configured the network.
+ *
+ * An edge: opens files and listeners, reads the clock. Both listeners answer from one table of routes; they differ in who
+ * is believed to ask.
+ */
+import type { Config } from "../appliance/config.ts";
+import { makeDirectory } from "../appliance/directories.ts";
+import { LineFile } from "../appliance/line_file.ts";
+import { accountsPath, auditPath, firstCodePath, identityPath } from "../appliance/paths.ts";
+import { reasonOf } from "../appliance/reason.ts";
+import type { NodeControl } from "../appliance/view.ts";
+import type { ConfigControl } from "../appliance/view_config.ts";
+import { endpointOf } from "../appliance/config_keys_api.ts";
+import { Access } from "./access/access.ts";
+import { type Identity, loadIdentity, ownIdentity } from "./access/certificate.ts";
+import { oneTimeCode } from "./access/secrets.ts";
+import { loadAccounts, removeSecret, saveAccounts, writeSecret } from "./access/store.ts";
+import { makeApi } from "./api.ts";
+import { listen, type Listener } from "./network.ts";
+import { problem, Refused } from "./refused.ts";
+import type { ApiMeans, AuditEntry } from "./route.ts";
+import { serveApi, type Served } from "./server.ts";
+import type { PageHandler } from "./session.ts";
+import { openStreams } from "./streams.ts";
+
+const AUDIT_BYTES_MAX = 1 << 20;
+const AGAIN_MS = 5000;
+
+export interface ServeOptions {
+  readonly control: NodeControl;
+  readonly config: Config;
+  /** Null: this is a further stage, whose configuration is the first one's. */
+  readonly configControl: ConfigControl | null;
+  /** The pages. @default there are none */
+  readonly pages?: PageHandler;
+  readonly say: (level: "info" | "warn" | "error", text: string) => void;
+}
+
+/**
+ * Nothing about the network keeps a node from forwarding: what cannot be opened is told, and tried again where that can
+ * help. @throws Error with one sentence: somebody answers on the socket already
+ */
+export async function serveNode(options: ServeOptions): Promise<Served> {
+  const { control, config, configControl, say } = options;
+  makeDirectory(config.node.stateDirectory);
+  makeDirectory(config.node.runtimeDirectory);
+  const audit = openAudit(config, say);
+  const access = openAccess(config, { audit, say });
+  const streams = openStreams(control);
+  const shared = {
+    config: configControl,
+    access: access?.access ?? null,
+    streams,
+    audit,
+    nowMs: () => Date.now(),
+  };
+  const local = await serveApi(makeApi(control, shared), config.api.socket);
+  const remote = access === null ? null : new Remote(options, { shared, ...access });
+  await remote?.open();
+  return {
+    close: async () => {
+      streams.close(); // readers would be waited for
+      await remote?.close();
+      await local.close();
+    },
+  };
+}
+
+function openAudit(config: Config, say: ServeOptions["say"]): (entry: AuditEntry) => void {
+  const path = auditPath(config);
+  const file = new LineFile({
+    path,
+    bytesMax: AUDIT_BYTES_MAX,
+    mode: 0o600,
+    complain: (reason) => say("error", `Cannot write the audit log ${path}: ${reason}`),
+  });
+  file.load();
+  return (entry) => file.append({ at: new Date().toISOString(), ...entry });
+}
+
+function identityOf({ node, api }: Config): Identity {
+  if (api.certificate !== null && api.key !== null) return loadIdentity(api.certificate, api.key);
+  const host = endpointOf(api.listen ?? "")?.host ?? "";
+  const names = ["0.0.0.0", "::", ""].includes(host) ? [] : [host];
+  const path = identityPath({ node } as Config);
+  return ownIdentity(path, { name: node.name, names: [...names, Deno.hostname()], nowMs: Date.now() });
+}
+
+interface Opened {
+  readonly access: Access;
+  readonly identity: Identity | null;
+}
+
+interface Opening {
+  readonly audit: (entry: AuditEntry) => void;
+  readonly say: ServeOptions["say"];
+}
+
+/** Null: users or the certificate cannot be read, so nobody comes in but by the socket. */
+function openAccess(config: Config, { audit, say }: Opening): Opened | null {
+  const path = accountsPath(config), { listen: address, tls } = config.api;
+  try {
+    const accounts = loadAccounts(path);
+    const identity = address === null || !tls ? null : identityOf(config);
+    const wanted = address !== null && !accounts.users.some(({ role }) => role === "admin");
+    const access = new Access({
+      accounts,
+      save: (fresh) => saveAccounts(path, fresh),
+      code: firstCode(config, wanted, say),
+      used: () => removeSecret(firstCodePath(config)),
+      listening: address === null ? null : { address, fingerprint: identity?.fingerprint ?? null },
+      audit,
+      nowMs: () => Date.now(),
+    });
+    return { access, identity };
+  } catch (error) {
+    say("error", `${reasonOf(error)}; nobody can log in, and nothing is listened on but the socket`);
+    return null;
+  }
+}
+
+function firstCode(config: Config, wanted: boolean, say: ServeOptions["say"]): string | null {
+  const path = firstCodePath(config);
+  if (!wanted) {
+    removeSecret(path);
+    return null;
+  }
+  const code = oneTimeCode();
+  writeSecret(path, `${code}\n`);
+  say(
+    "warn",
+    `there is no admin yet: the one-time code to make the first one with is in ${path}, for root alone`,
+  );
+  return code;
+}
+
+type Shared = Partial<Omit<ApiMeans, "control">>;
+
+/** The listener of the network, once its address can be had. */
+class Remote {
+  readonly #options: ServeOptions;
+  readonly #with: Opened & { readonly shared: Shared };
+  #listener: Listener | null = null;
+  #again: ReturnType<typeof setTimeout> | undefined;
+  #told = "";
+  #closed = false;
+
+  constructor(options: ServeOptions, opened: Opened & { readonly shared: Shared }) {
+    this.#options = options;
+    this.#with = opened;
+  }
+
+  async open(): Promise<void> {
+    const { control, config, pages, say } = this.#options, { access, identity, shared } = this.#with;
+    const endpoint = config.api.listen === null ? null : endpointOf(config.api.listen);
+    if (endpoint === null) return;
+    const app = makeApi(control, { ...shared, who: ({ headers }) => access.visitorOf(headers) });
+    try {
+      const listener = await listen({ ...endpoint, identity, answer: answering(app, access, pages) });
+      if (this.#closed) return await listener.close();
+      this.#listener = listener;
+      const print = identity === null ? "without TLS" : `certificate SHA-256 ${identity.fingerprint}`;
+      say("info", `listening on ${config.api.listen}, ${print}`);
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (reason !== this.#told) say("error", `${reason}; it is tried again every ${AGAIN_MS / 1000} s`);
+      this.#told = reason;
+      // The address may come later, as by DHCP.
+      if (!this.#closed) this.#again = setTimeout(() => void this.open(), AGAIN_MS);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#again);
+    await this.#listener?.close();
+  }
+}
+
+/** The API, or a page. */
+export function answering(
+  app: Pick<ReturnType<typeof makeApi>, "fetch">,
+  access: Pick<Access, "visitorOf">,
+  pages: PageHandler | undefined,
+): (request: Request, address: string) => Promise<Response> {
+  return async (request, address) => {
+    const { pathname } = new URL(request.url);
+    const isApi = /^\/(api\/|healthz$|readyz$|metrics$)/.test(pathname);
+    if (isApi || pages === undefined) return await app.fetch(request, { address });
+    try {
+      return await pages(request, access.visitorOf(request.headers));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return problem(pathname, new Refused(500, "The node failed to answer", reason));
+    }
+  };
+}
