@@ -93,8 +93,8 @@ function openKeeper(
   config: Config,
   { path, text }: Source,
   { controls, say, terminal }: Around,
-): ConfigKeeper {
-  return new ConfigKeeper({
+): ConfigKeeper | null {
+  const options = {
     store: new ConfigStore(path, historyPath(config)),
     text,
     matchFault,
