@@ -76,6 +76,9 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   const show = VIEWS[command.name];
   if (show !== undefined) return ask((node) => show(node, options, terminal));
   if (/^(recorder|replay)/.test(command.name)) return recorded(invocation, terminal);
+  if (command.name !== "config example" && /^(config|user|token) /.test(command.name)) {
+    return manage(invocation, terminal);
+  }
   switch (command.name) {
     case "run":
       return run(invocation, terminal);
@@ -247,6 +250,19 @@ async function captures(invocation: Invocation, terminal: Terminal): Promise<num
   const means = { terminal, stop, compile: compileFilter, ...captureOutput };
   const work = command.name === "capture" ? commands.capture : commands.captureGet;
   return await withNode(invocation, terminal, (node) => work(node, options, means));
+}
+
+/** The commands on configuration, users and tokens. */
+async function manage(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const { MANAGE } = await import("./ui/manage.ts");
+  const { readPassword } = await import("./ui/terminal.ts");
+  const work = MANAGE[invocation.command.name]!;
+  const readFile = (path: string) =>
+    Deno.readTextFile(path).catch((cause) => {
+      throw new Error(`Cannot read ${path}: ${reasonOf(cause)}`, { cause });
+    });
+  const means = { terminal, readFile, readPassword };
+  return await withNode(invocation, terminal, (node) => work(node, invocation, means));
 }
 
 async function recorded(invocation: Invocation, terminal: Terminal): Promise<number> {
