@@ -4,7 +4,7 @@ import { Refused } from "./refused.ts";
 import { type Asked, gives, type Route, TEXT, YES_NO } from "./route.ts";
 import { members, nullable, type Schema } from "./schema.ts";
 
-const BOX = { type: "string", minLength: 1, maxLength: 64, description: "the name of a box" } as const;
+const BOX = { type: "string", pattern: "^[A-Za-z0-9._-]{1,64}$", description: "the name of a box" } as const;
 const FORCE = { type: "boolean", default: false } as const;
 const ON = { type: "boolean" } as const;
 
