@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { READERS_MAX, StreamHub } from "../../../ui/streams.ts";
 import { openSite } from "../../support/listener.ts";
-import { eventView, nodeStatus } from "./fake_node.ts";
+import { eventView, nodeStatus } from "../../unit/ui/fake_node.ts";
 
 function source() {
   const events = [eventView(1), eventView(2)];

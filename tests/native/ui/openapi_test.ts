@@ -9,7 +9,7 @@ import { openApi } from "../../../ui/openapi.ts";
 import { ROUTES } from "../../../ui/routes.ts";
 import { faultIn, type ObjectSchema, type Schema } from "../../../ui/schema.ts";
 import { openSite } from "../../support/listener.ts";
-import { fakeNode, streamOf } from "./fake_node.ts";
+import { fakeNode, streamOf } from "../../unit/ui/fake_node.ts";
 
 interface Operation {
   readonly operationId: string;
