@@ -204,10 +204,9 @@ export class ConfigKeeper implements ConfigControl {
   async reload(who: string): Promise<{ ok: boolean; text: string }> {
     const { pending } = this.#ledger;
     if (pending !== null) return { ok: false, text: waits(pending.id) };
-    const text = await Promise.resolve().then(() => this.#store.readFile()).catch((error: Error) => error);
-    if (text instanceof Error) return { ok: false, text: text.message };
+    const text = this.#fileText();
     const result = await this.#options.reload();
-    if (!result.ok) return result;
+    if (!result.ok || text === null) return result;
     this.#text = text;
     try {
       this.#found(who, "reloaded by hand");
@@ -215,6 +214,15 @@ export class ConfigKeeper implements ConfigControl {
       this.#options.say("error", reasonOf(error));
     }
     return result;
+  }
+
+  /** Null: the node is the one to say why it cannot be read. */
+  #fileText(): string | null {
+    try {
+      return this.#store.readFile();
+    } catch {
+      return null; // the node reads it as well, and tells
+    }
   }
 
   /** Looks at the clock for as long as one waits. */
