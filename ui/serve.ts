@@ -13,6 +13,7 @@ import type { NodeControl } from "../appliance/view.ts";
 import type { ConfigControl } from "../appliance/view_config.ts";
 import { endpointOf } from "../appliance/config_keys_api.ts";
 import { Access } from "./access/access.ts";
+import type { AccessControl } from "./access/view.ts";
 import { type Identity, loadIdentity, ownIdentity } from "./access/certificate.ts";
 import { oneTimeCode } from "./access/secrets.ts";
 import { loadAccounts, removeSecret, saveAccounts, writeSecret } from "./access/store.ts";
@@ -21,7 +22,7 @@ import { listen, type Listener } from "./network.ts";
 import { problem, Refused } from "./refused.ts";
 import type { ApiMeans, AuditEntry } from "./route.ts";
 import { serveApi, type Served } from "./server.ts";
-import type { PageHandler } from "./session.ts";
+import { LOCAL, type PageHandler, type PageServer, type Visitor } from "./session.ts";
 import { openStreams } from "./streams.ts";
 
 const AUDIT_BYTES_MAX = 1 << 20;
@@ -32,9 +33,19 @@ export interface ServeOptions {
   readonly config: Config;
   /** Null: this is a further stage, whose configuration is the first one's. */
   readonly configControl: ConfigControl | null;
-  /** The pages. @default there are none */
-  readonly pages?: PageHandler;
+  /** Makes the pages, for both listeners. @default there are none */
+  readonly pages?: (given: PageGiven) => PageServer;
   readonly say: (level: "info" | "warn" | "error", text: string) => void;
+}
+
+/** What pages are given besides the node. */
+export interface PageGiven {
+  /** Null: the configuration is another stage's. */
+  readonly config: ConfigControl | null;
+  /** Null: nobody can log in. */
+  readonly access: AccessControl | null;
+  /** Where a request came from, for the bounds of logins; "" for the unix socket. */
+  readonly address: (request: Request) => string;
 }
 
 /**
@@ -55,12 +66,17 @@ export async function serveNode(options: ServeOptions): Promise<Served> {
     audit,
     nowMs: () => Date.now(),
   };
-  const local = await serveApi(makeApi(control, shared), config.api.socket);
-  const remote = access === null ? null : new Remote(options, { shared, ...access });
+  const addresses = new WeakMap<Request, string>();
+  const pages = options.pages?.({ ...shared, address: (request) => addresses.get(request) ?? "" });
+  const front = (app: App, who: Who) => answering({ app, who, pages: pages?.handle, addresses });
+  const answer = front(makeApi(control, shared), () => LOCAL);
+  const local = await serveApi({ fetch: (request) => answer(request, "") }, config.api.socket);
+  const remote = access === null ? null : new Remote(options, { shared, front, ...access });
   await remote?.open();
   return {
     close: async () => {
       streams.close(); // readers would be waited for
+      pages?.close();
       await remote?.close();
       await local.close();
     },
@@ -135,29 +151,38 @@ function firstCode(config: Config, wanted: boolean, say: ServeOptions["say"]): s
   return code;
 }
 
-type Shared = Partial<Omit<ApiMeans, "control">>;
+type App = ReturnType<typeof makeApi>;
+type Who = (headers: Headers) => Visitor | null;
+type Answer = (request: Request, address: string) => Promise<Response>;
+
+/** What the network's listener stands on. */
+interface Behind extends Opened {
+  readonly shared: Partial<Omit<ApiMeans, "control">>;
+  readonly front: (app: App, who: Who) => Answer;
+}
 
 /** The listener of the network, once its address can be had. */
 class Remote {
   readonly #options: ServeOptions;
-  readonly #with: Opened & { readonly shared: Shared };
+  readonly #with: Behind;
   #listener: Listener | null = null;
   #again: ReturnType<typeof setTimeout> | undefined;
   #told = "";
   #closed = false;
 
-  constructor(options: ServeOptions, opened: Opened & { readonly shared: Shared }) {
+  constructor(options: ServeOptions, opened: Behind) {
     this.#options = options;
     this.#with = opened;
   }
 
   async open(): Promise<void> {
-    const { control, config, pages, say } = this.#options, { access, identity, shared } = this.#with;
+    const { control, config, say } = this.#options, { access, identity, shared, front } = this.#with;
     const endpoint = config.api.listen === null ? null : endpointOf(config.api.listen);
     if (endpoint === null) return;
-    const app = makeApi(control, { ...shared, who: ({ headers }) => access.visitorOf(headers) });
+    const who = (headers: Headers) => access.visitorOf(headers);
+    const answer = front(makeApi(control, { ...shared, who: ({ headers }) => who(headers) }), who);
     try {
-      const listener = await listen({ ...endpoint, identity, answer: answering(app, access, pages) });
+      const listener = await listen({ ...endpoint, identity, answer });
       if (this.#closed) return await listener.close();
       this.#listener = listener;
       const print = identity === null ? "without TLS" : `certificate SHA-256 ${identity.fingerprint}`;
@@ -178,18 +203,23 @@ class Remote {
   }
 }
 
+interface Front {
+  readonly app: Pick<App, "fetch">;
+  readonly who: Who;
+  readonly pages: PageHandler | undefined;
+  /** Where requests for pages came from is kept here. */
+  readonly addresses: WeakMap<Request, string>;
+}
+
 /** The API, or a page. */
-export function answering(
-  app: Pick<ReturnType<typeof makeApi>, "fetch">,
-  access: Pick<Access, "visitorOf">,
-  pages: PageHandler | undefined,
-): (request: Request, address: string) => Promise<Response> {
+export function answering({ app, who, pages, addresses }: Front): Answer {
   return async (request, address) => {
     const { pathname } = new URL(request.url);
     const isApi = /^\/(api\/|healthz$|readyz$|metrics$)/.test(pathname);
     if (isApi || pages === undefined) return await app.fetch(request, { address });
+    addresses.set(request, address);
     try {
-      return await pages(request, access.visitorOf(request.headers));
+      return await pages(request, who(request.headers));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       return problem(pathname, new Refused(500, "The node failed to answer", reason));

@@ -28,3 +28,10 @@ export function allows(role: AccessRole, needed: AccessRole): boolean {
 
 /** Pages, given who asks; null: nobody who is known. They answer whatever is no path of the API. */
 export type PageHandler = (request: Request, visitor: Visitor | null) => Response | Promise<Response>;
+
+/** The pages of a node, while they are served. */
+export interface PageServer {
+  readonly handle: PageHandler;
+  /** Ends what is under way for those who look. */
+  close(): void;
+}

@@ -63,7 +63,7 @@ export async function openSite(options: SiteOptions = {}): Promise<Site> {
     host: "127.0.0.1",
     port: 0,
     identity,
-    answer: answering(app, access, pages),
+    answer: answering({ app, who: (headers) => access.visitorOf(headers), pages, addresses: new WeakMap() }),
     ...(bounds && { bounds }),
   });
   const site: Site = {

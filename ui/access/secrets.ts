@@ -1,7 +1,7 @@
 /**
  * Secrets: made at random, kept as digests, compared in constant time. An edge, for chance and for node:crypto.
  *
- * Passwords are hashed with scrypt (RFC 7914), 32 MiB and about a tenth of a second each. Tokens and cookies are 256
+ * Passwords are hashed with scrypt (RFC 7914), 32 MiB and some tenths of a second each. Tokens and cookies are 256
  * random bits, which nobody guesses, so one SHA-256 does for them.
  */
 import { Buffer } from "node:buffer";
