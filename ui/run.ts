@@ -63,17 +63,9 @@ export async function runStages(
       log: how,
       serve: async (control) => {
         controls[index] = control;
-        const keeper = stage === null ? openKeeper(config, source, { controls, say, terminal }) : null;
-        const served = await serveNode({ control, config, configControl: keeper, say }).catch((error) => {
-          keeper?.close();
-          throw error;
-        });
-        return {
-          close: async () => {
-            keeper?.close();
-            await served.close();
-          },
-        };
+        const around = { controls, say, terminal };
+        const configControl = () => openKeeper(config, source, around);
+        return await serveNode({ control, config, say, ...(stage === null && { configControl }) });
       },
       stop: stop.signal,
     });

@@ -31,8 +31,8 @@ const AGAIN_MS = 5000;
 export interface ServeOptions {
   readonly control: NodeControl;
   readonly config: Config;
-  /** Null: this is a further stage, whose configuration is the first one's. */
-  readonly configControl: ConfigControl | null;
+  /** Opens the configuration. @default this is a further stage, whose configuration is the first one's */
+  readonly configControl?: () => (ConfigControl & { close(): void }) | null;
   /** Makes the pages, for both listeners. @default there are none */
   readonly pages?: (given: PageGiven) => PageServer;
   readonly say: (level: "info" | "warn" | "error", text: string) => void;
@@ -53,15 +53,40 @@ export interface PageGiven {
  * help. @throws Error with one sentence: somebody answers on the socket already
  */
 export async function serveNode(options: ServeOptions): Promise<Served> {
-  const { control, config, configControl, say } = options;
+  const { control, config, say } = options;
   makeDirectory(config.node.stateDirectory);
   makeDirectory(config.node.runtimeDirectory);
+  let answer: Answer = () => Promise.resolve(problem("/", new Refused(503, "Not now", "The node starts")));
+  // Before any file is touched: where a node answers already, all of them are its own.
+  const local = await serveApi({ fetch: (request) => answer(request, "") }, config.api.socket);
+  try {
+    const behind = openBehind(options);
+    answer = behind.local;
+    const remote = behind.opened === null ? null : new Remote({ control, config, say, ...behind.opened });
+    await remote?.open();
+    return {
+      close: async () => {
+        behind.close(); // readers would be waited for
+        await remote?.close();
+        await local.close();
+      },
+    };
+  } catch (error) {
+    await local.close();
+    throw error;
+  }
+}
+
+/** What both listeners stand on. */
+function openBehind(options: ServeOptions) {
+  const { control, config, say } = options;
   const audit = openAudit(config, say);
-  const access = openAccess(config, { audit, say });
+  const opened = openAccess(config, { audit, say });
+  const configControl = options.configControl?.() ?? null;
   const streams = openStreams(control);
   const shared = {
     config: configControl,
-    access: access?.access ?? null,
+    access: opened?.access ?? null,
     streams,
     audit,
     nowMs: () => Date.now(),
@@ -69,16 +94,13 @@ export async function serveNode(options: ServeOptions): Promise<Served> {
   const addresses = new WeakMap<Request, string>();
   const pages = options.pages?.({ ...shared, address: (request) => addresses.get(request) ?? "" });
   const front = (app: App, who: Who) => answering({ app, who, pages: pages?.handle, addresses });
-  const answer = front(makeApi(control, shared), () => LOCAL);
-  const local = await serveApi({ fetch: (request) => answer(request, "") }, config.api.socket);
-  const remote = access === null ? null : new Remote(options, { shared, front, ...access });
-  await remote?.open();
   return {
-    close: async () => {
-      streams.close(); // readers would be waited for
+    local: front(makeApi(control, shared), () => LOCAL),
+    opened: opened && { ...opened, shared, front },
+    close: () => {
+      streams.close();
       pages?.close();
-      await remote?.close();
-      await local.close();
+      configControl?.close();
     },
   };
 }
@@ -156,27 +178,25 @@ type Who = (headers: Headers) => Visitor | null;
 type Answer = (request: Request, address: string) => Promise<Response>;
 
 /** What the network's listener stands on. */
-interface Behind extends Opened {
+interface Behind extends Opened, Pick<ServeOptions, "control" | "config" | "say"> {
   readonly shared: Partial<Omit<ApiMeans, "control">>;
   readonly front: (app: App, who: Who) => Answer;
 }
 
 /** The listener of the network, once its address can be had. */
 class Remote {
-  readonly #options: ServeOptions;
   readonly #with: Behind;
   #listener: Listener | null = null;
   #again: ReturnType<typeof setTimeout> | undefined;
   #told = "";
   #closed = false;
 
-  constructor(options: ServeOptions, opened: Behind) {
-    this.#options = options;
-    this.#with = opened;
+  constructor(behind: Behind) {
+    this.#with = behind;
   }
 
   async open(): Promise<void> {
-    const { control, config, say } = this.#options, { access, identity, shared, front } = this.#with;
+    const { control, config, say, access, identity, shared, front } = this.#with;
     const endpoint = config.api.listen === null ? null : endpointOf(config.api.listen);
     if (endpoint === null) return;
     const who = (headers: Headers) => access.visitorOf(headers);
