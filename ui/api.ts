@@ -84,6 +84,8 @@ async function answer(
       work: () => work().catch((error) => problem(c.req.path, asRefused(error))),
     });
     note(means, { ...told, status: response.status, text });
+    // Nobody would read it, and so nobody would ever let go of it.
+    if (c.req.method === "HEAD") await response.body?.cancel();
     return response;
   } catch (error) {
     const refused = asRefused(error);

@@ -102,6 +102,20 @@ const SESSION_ROUTES: readonly Route[] = [
     work: ({ headers }, means) => json({ ok: true }, 200, { "set-cookie": access(means).logout(headers) }),
   },
   {
+    method: "PUT",
+    path: "/api/v1/session/password",
+    name: "ownPassword",
+    summary: "Choose another password; all sessions of the user end",
+    role: "viewer",
+    body: members({ old: PASSWORD, password: PASSWORD }, ["old", "password"]),
+    secret: true,
+    answers: OK,
+    work: async ({ visitor, body, address }, means) => {
+      const credentials = { name: visitor?.name ?? "", password: String(body.old), address };
+      return done(await access(means).changePassword({ ...credentials, fresh: String(body.password) }));
+    },
+  },
+  {
     method: "GET",
     path: "/api/v1/listener",
     name: "listener",

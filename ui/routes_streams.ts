@@ -24,7 +24,11 @@ export const STREAM_ROUTES: readonly Route[] = [
     query: { after: { ...SEQUENCE, description: "Those above this first. `Last-Event-ID` goes before it." } },
     headers: { "Last-Event-ID": "Where a reader goes on that was cut off." },
     answers: {
-      200: { description: "`event`, and `end` with the reason before the stream ends.", type: SSE },
+      200: {
+        description:
+          "`event`; `gap` where some are kept no more; `end` with the reason before the stream ends.",
+        type: SSE,
+      },
     },
     work: ({ query, headers }, { streams }) => {
       const last = headers.get("last-event-id");

@@ -63,7 +63,9 @@ export class StreamHub implements Streams {
   }
 
   events(after: number | null): ReadableStream<Uint8Array> | null {
-    return this.#open({ after: after ?? this.#newest(), every: 0 });
+    const newest = this.#newest();
+    // Above all there are: the journal is another one than the reader knew.
+    return this.#open({ after: after === null ? newest : after > newest ? 0 : after, every: 0 });
   }
 
   live(perSecond: number): ReadableStream<Uint8Array> | null {
@@ -111,9 +113,11 @@ export class StreamHub implements Streams {
 
   #tellEvents(reader: Reader, events: readonly EventView[]): void {
     for (const event of events) {
-      if (event.sequence <= (reader.after ?? 0)) continue;
+      const after = reader.after ?? 0;
+      if (event.sequence <= after) continue;
       reader.after = event.sequence;
-      const said = `id: ${event.sequence}\nevent: event\ndata: ${JSON.stringify(event)}\n\n`;
+      const lost = event.sequence > after + 1 ? gapText(after + 1, event.sequence - 1) : "";
+      const said = lost + `id: ${event.sequence}\nevent: event\ndata: ${JSON.stringify(event)}\n\n`;
       if (!this.#send(reader, said)) return;
     }
   }
@@ -174,6 +178,11 @@ export class StreamHub implements Streams {
   close(): void {
     for (const reader of this.#readers) this.#end(reader, "closing");
   }
+}
+
+/** The journal does not reach so far back. */
+function gapText(from: number, to: number): string {
+  return `event: gap\ndata: ${JSON.stringify({ from, to })}\n\n`;
 }
 
 function objectText(members: readonly (readonly [string, string])[]): string {

@@ -32,8 +32,9 @@ async function ask(node: TestNode, path: string, ...more: string[]): Promise<Tol
   return { status: Number(stdout.slice(end + 1)), body: stdout.slice(0, end) };
 }
 
-function remediate(node: TestNode, ...words: string[]) {
-  return tryRun([binary(), ...words, "--config", node.configPath], { timeoutMs: 30_000 });
+function remediate(node: TestNode, words: readonly string[], stdin?: string) {
+  const options = { timeoutMs: 30_000, ...(stdin !== undefined && { stdin }) };
+  return tryRun([binary(), ...words, "--config", node.configPath], options);
 }
 
 Deno.test("a node without accounts lets in who knows the one-time code, by TLS, once", async () => {
@@ -42,7 +43,7 @@ Deno.test("a node without accounts lets in who knows the one-time code, by TLS, 
   assert.match(node.log, /no admin yet: the one-time code .*first-code, for root alone/);
   const print = /certificate SHA-256 ((?:[0-9A-F]{2}:){31}[0-9A-F]{2})/.exec(node.log)?.[1];
   assert.ok(print);
-  assert.match((await remediate(node, "status")).stdout, new RegExp(`Listens on ${LISTEN}, .*${print}`));
+  assert.match((await remediate(node, ["status"])).stdout, new RegExp(`Listens on ${LISTEN}, .*${print}`));
   const code = (await Deno.readTextFile(`${node.directory}/run/first-code`)).trim();
   assert.ok(!node.log.includes(code));
   const first = (code: string) =>
@@ -52,7 +53,11 @@ Deno.test("a node without accounts lets in who knows the one-time code, by TLS, 
   assert.equal((await first(code)).status, 409);
   await assert.rejects(Deno.stat(`${node.directory}/run/first-code`), Deno.errors.NotFound);
   assert.equal((await ask(node, "/api/v1/status")).status, 401);
-  const made = await remediate(node, "token", "add", "prometheus");
+  assert.equal((await remediate(node, ["user", "add", "bob", "--role", "viewer"], `${PASSWORD}\n`)).code, 0);
+  assert.match((await remediate(node, ["user", "list"])).stdout, /^ann +admin .*\nbob +viewer /m);
+  const bob = await ask(node, "/api/v1/session", "-d", JSON.stringify({ name: "bob", password: PASSWORD }));
+  assert.equal(JSON.parse(bob.body).role, "viewer");
+  const made = await remediate(node, ["token", "add", "prometheus"]);
   const bearer = `Authorization: Bearer ${made.stdout.trim()}`;
   const metrics = await ask(node, "/metrics", "-H", bearer);
   assert.equal(metrics.status, 200);
@@ -74,23 +79,25 @@ Deno.test("a configuration that nobody confirms is undone, also by the next cont
   const old = await Deno.readTextFile(node.configPath), fresh = `${node.directory}/fresh.toml`;
   const rules = async () => (await node.status()).mirror.rules.map(({ name }) => name).join(" ");
   await Deno.writeTextFile(fresh, old.replace('preset = "nat"', 'preset = "lb"'));
-  assert.match((await remediate(node, "config", "diff", fresh)).stdout, /-preset = "nat"\n\+preset = "lb"/);
+  assert.match((await remediate(node, ["config", "diff", fresh])).stdout, /-preset = "nat"\n\+preset = "lb"/);
   const before = await rules();
-  const applied = await remediate(node, "config", "apply", fresh, "--confirm-s", "3");
+  const applied = await remediate(node, ["config", "apply", fresh, "--confirm-s", "3"]);
   assert.equal(applied.code, 0, applied.stderr);
   assert.notEqual(await rules(), before);
   await node.endControl("SIGTERM");
   await node.startControl();
   const deadline = Date.now() + 20_000;
-  while (await rules() !== before && Date.now() < deadline) await new Promise((done) => setTimeout(done, 100));
+  while (await rules() !== before && Date.now() < deadline) {
+    await new Promise((done) => setTimeout(done, 100));
+  }
   assert.equal(await rules(), before);
   assert.equal(await Deno.readTextFile(node.configPath), old);
   assert.equal((await node.status()).plane.pid, pid);
-  assert.match((await remediate(node, "config", "history")).stdout, /\b2 .* undone/);
-  const again = await remediate(node, "config", "apply", fresh, "--confirm-s", "60");
+  assert.match((await remediate(node, ["config", "history"])).stdout, /\b2 .* undone/);
+  const again = await remediate(node, ["config", "apply", fresh, "--confirm-s", "60"]);
   assert.equal(again.code, 0, again.stderr);
-  assert.equal((await remediate(node, "config", "confirm")).code, 0);
+  assert.equal((await remediate(node, ["config", "confirm"])).code, 0);
   assert.notEqual(await rules(), before);
-  assert.equal((await remediate(node, "config", "rollback", "1", "--confirm-s", "0")).code, 0);
+  assert.equal((await remediate(node, ["config", "rollback", "1", "--confirm-s", "0"])).code, 0);
   assert.equal(await rules(), before);
 });

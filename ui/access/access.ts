@@ -105,11 +105,22 @@ export class Access implements AccessControl {
     });
   }
 
-  async #tried(
+  async changePassword(credentials: Credentials & { readonly fresh: string }): Promise<Denied | null> {
+    const { name, password, fresh } = credentials;
+    const fault = passwordFault(fresh);
+    if (fault !== null) return deny(400, fault);
+    return await this.#tried(credentials, "password", async () => {
+      const user = this.#accounts.users.find((one) => one.name === name);
+      const right = await isPassword(user?.hash ?? NOBODY, password);
+      return right ? await this.setPassword(name, fresh) : deny(401, "the old password is wrong");
+    });
+  }
+
+  async #tried<T extends object | null>(
     { name, address }: Credentials,
     what: string,
-    judge: () => Promise<Entered | Denied>,
-  ): Promise<Entered | Denied> {
+    judge: () => Promise<T | Denied>,
+  ): Promise<T | Denied> {
     // The name is a stranger's word, and may be long.
     const who = { address, account: name.slice(0, 64) };
     if (this.#judged >= JUDGED_MAX) return { ...deny(429, "too many log in at once"), retryS: 1 };

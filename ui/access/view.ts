@@ -50,6 +50,8 @@ export interface AccessControl {
   addUser(user: { name: string; password: string; role: AccessRole }): Promise<Denied | null>;
   removeUser(name: string): Denied | null;
   setPassword(name: string, password: string): Promise<Denied | null>;
+  /** By the user himself, who knows the old one. */
+  changePassword(credentials: Credentials & { readonly fresh: string }): Promise<Denied | null>;
   tokens(): readonly TokenView[];
   addToken(token: { name: string; role: AccessRole; days: number }): Denied | { id: string; token: string };
   revokeToken(id: string): Denied | null;

@@ -180,6 +180,26 @@ Deno.test("a person logs in, acts, is noted, and logs out, over the network", as
   assert.equal(site.audited[0]!.from, "127.0.0.1");
 });
 
+Deno.test("who knows the old password may choose another, and is logged out everywhere", async () => {
+  await using site = await openSite({ users: ["viewer"] });
+  const { cookie, csrf } = await site.enter("viewer");
+  const change = async (old: string, password: string) => {
+    const headers = { cookie, "x-csrf-token": csrf };
+    const init = { method: "PUT", headers, body: JSON.stringify({ old, password }) };
+    const response = await fetch(`${site.base}/api/v1/session/password`, init);
+    await response.body?.cancel();
+    return response.status;
+  };
+  assert.equal(await change("a wrong old one", "another password"), 401);
+  assert.equal(await change(PASSWORD, "short"), 400);
+  assert.equal(await change(PASSWORD, "another password"), 200);
+  assert.equal(await change("another password", PASSWORD), 401);
+  assert.ok(isDenied(await site.access.login({ name: "viewer", password: PASSWORD, address: "x" })));
+  assert.ok(
+    !isDenied(await site.access.login({ name: "viewer", password: "another password", address: "x" })),
+  );
+});
+
 Deno.test("an action asked for twice under one key happens once, and another body is refused", async () => {
   await using site = await openSite({ users: [] });
   const ask = async (key: string, body: object, role: "operator" | "admin" = "operator") => {

@@ -52,6 +52,28 @@ Deno.test("StreamHub gives events above a sequence, then those that come, each o
   assert.equal(hub.readers, 0);
 });
 
+Deno.test("StreamHub tells of events that are kept no more, and begins anew in another journal", async () => {
+  const from = source(), hub = new StreamHub(from);
+  from.list.splice(0, 2, eventView(8));
+  const behind = hub.events(2)!.getReader(), beyond = hub.events(99)!.getReader();
+  hub.turn();
+  const [, gap, event] = await said(behind, 2);
+  assert.deepEqual([gap!.event, gap!.data, event!.id], ["gap", '{"from":3,"to":7}', "8"]);
+  assert.equal((await said(beyond, 2)).at(-1)!.id, "8");
+  hub.close();
+});
+
+Deno.test("a stream that is only asked for its head holds no place", async () => {
+  await using site = await openSite({ users: [] });
+  const headers = { authorization: `Bearer ${site.token("viewer")}` };
+  for (const path of ["/api/v1/live", "/api/v1/events/stream"]) {
+    const response = await fetch(site.base + path, { method: "HEAD", headers });
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get("content-type"), "text/event-stream");
+  }
+  assert.equal(site.streams.readers, 0);
+});
+
 Deno.test("StreamHub gives the status whole, then what changed, and asks the node once for all readers", async () => {
   const from = source(), hub = new StreamHub(from);
   const [one, two] = [hub.live(10)!.getReader(), hub.live(10)!.getReader()];
