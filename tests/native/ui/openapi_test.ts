@@ -120,46 +120,82 @@ function valueFor(schema: Schema, pick: (below: number) => number): unknown {
   }
 }
 
+interface Made {
+  readonly path: string;
+  readonly method: string;
+  readonly body?: string;
+}
+
+function requestFor(pick: (below: number) => number): Made {
+  const { path, method, operation } = OPERATIONS[pick(OPERATIONS.length)]!;
+  const odd = () => ODD[pick(ODD.length)];
+  const filled = path.replace(/\{\w+\}/g, () => encodeURIComponent(texted(odd())));
+  const url = new URL(filled, "http://n");
+  for (const { name, in: place, schema } of operation.parameters ?? []) {
+    if (place === "query" && pick(2) === 0) url.searchParams.append(name, texted(valueFor(schema, pick)));
+  }
+  if (pick(10) === 0) url.searchParams.append(texted(odd()), "x");
+  const { properties = {} } = operation.requestBody?.content["application/json"].schema ?? {};
+  const members = Object.entries(properties).filter(() => pick(4) > 0);
+  const body = JSON.stringify(Object.fromEntries(members.map(([name, one]) => [name, valueFor(one, pick)])));
+  const cut = pick(20) === 0 ? body.slice(0, pick(body.length + 1)) : body;
+  return {
+    path: url.pathname + url.search,
+    method: method.toUpperCase(),
+    ...(method !== "get" && { body: cut }),
+  };
+}
+
+/** Every refusal is a problem detail. Returns the status. */
+async function judged(response: Response, { path }: Made): Promise<number> {
+  if (response.status < 400) await response.body?.cancel();
+  else {
+    assert.equal(response.headers.get("content-type"), "application/problem+json", path);
+    assert.equal((await response.json()).status, response.status, path);
+  }
+  return response.status;
+}
+
+function heardOf(calls: readonly string[]): void {
+  // Searches are texts of any kind; whatever else the node heard of is of its kind.
+  for (const call of calls.filter((call) => !call.startsWith("flows") && !call.includes("filter"))) {
+    assert.match(call, /^\w+( \{("\w+":(true|false|null|\d+|"[\w.-]*"),?)*\})?$/, call);
+  }
+}
+
 Deno.test("requests made from the document by a seed are taken or refused, and never break the node", async () => {
-  const node = fakeNode();
-  const api = makeApi(node);
-  const pick = chance(20260131);
+  const node = fakeNode(), api = makeApi(node), pick = chance(20260131);
   const statuses = new Map<number, number>();
   for (let round = 0; round < 3000; round++) {
-    const { path, method, operation } = OPERATIONS[pick(OPERATIONS.length)]!;
-    const url = new URL(
-      path.replace(/\{\w+\}/g, () => encodeURIComponent(texted(ODD[pick(ODD.length)]))),
-      "http://n",
-    );
-    for (const { name, in: place, schema } of operation.parameters ?? []) {
-      if (place === "query" && pick(2) === 0) url.searchParams.append(name, texted(valueFor(schema, pick)));
-    }
-    if (pick(10) === 0) url.searchParams.append(texted(ODD[pick(ODD.length)]), "x");
-    const { properties = {} } = operation.requestBody?.content["application/json"].schema ?? {};
-    const members = Object.entries(properties).filter(() => pick(4) > 0);
-    const body = JSON.stringify(
-      Object.fromEntries(members.map(([name, one]) => [name, valueFor(one, pick)])),
-    );
-    const cut = pick(20) === 0 ? body.slice(0, pick(body.length + 1)) : body;
+    const made = requestFor(pick);
     node.captured = streamOf(Uint8Array.of(1));
-    const response = await api.request(url.pathname + url.search, {
-      method: method.toUpperCase(),
-      ...(method !== "get" && { body: cut }),
-    });
-    statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
-    const type = response.headers.get("content-type") ?? "";
-    if (response.status >= 400) {
-      assert.equal(type, "application/problem+json", url.pathname);
-      assert.equal((await response.json()).status, response.status);
-    } else await response.body?.cancel();
+    const status = await judged(await api.request(made.path, made), made);
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
   }
   // 503: this API has no users, streams and configuration.
   for (const status of statuses.keys()) {
     assert.ok([200, 400, 404, 405, 409, 428, 503].includes(status), String(status));
   }
   assert.ok(statuses.get(200)! > 300 && statuses.get(400)! > 300, JSON.stringify([...statuses]));
-  // Searches are texts of any kind; whatever else the node heard of is of its kind.
-  for (const call of node.calls.filter((call) => !call.startsWith("flows") && !call.includes("filter"))) {
-    assert.match(call, /^\w+( \{("\w+":(true|false|null|\d+|"[\w.-]*"),?)*\})?$/, call);
+  heardOf(node.calls);
+});
+
+Deno.test("the same requests over the network leave the listener, its users and its streams as they were", async () => {
+  await using site = await openSite({ users: [] });
+  // Without logins, which are slow and tried elsewhere.
+  const authorization = `Bearer ${site.token("admin")}`, pick = chance(7);
+  for (let round = 0; round < 800; round++) {
+    const made = requestFor(pick);
+    if (/^\/api\/v1\/(first|session)/.test(made.path) && made.method !== "GET") continue;
+    site.node.captured = streamOf(Uint8Array.of(1));
+    const response = await fetch(site.base + made.path, { ...made, headers: { authorization } });
+    const status = await judged(response, made);
+    assert.ok(status < 500 || status === 503, `${made.method} ${made.path}: ${status}`);
   }
+  assert.deepEqual(site.access.users(), []);
+  for (let turn = 0; site.streams.readers > 0 && turn < 100; turn++) {
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  assert.equal(site.streams.readers, 0);
+  heardOf(site.node.calls);
 });
