@@ -8,6 +8,8 @@
 import { Refused } from "./refused.ts";
 
 const KEEP_MAX = 256;
+/** Of answers in all: a configuration's is as long as the configuration. */
+const KEEP_BYTES_MAX = 4 * 1024 * 1024;
 const KEEP_MS = 24 * 3600_000;
 
 export interface Kept {
@@ -21,6 +23,7 @@ interface Entry {
   readonly sinceMs: number;
   readonly answer: Promise<Kept>;
   done: boolean;
+  bytes: number;
 }
 
 export class Idempotency {
@@ -43,12 +46,16 @@ export class Idempotency {
       if (before.body === body) return { kept: await before.answer, again: true };
       throw new Refused(422, "Another request", "This Idempotency-Key was used with another body");
     }
-    this.#makeRoom();
-    const entry: Entry = { body, sinceMs: nowMs, answer: work(), done: false };
+    this.#makeRoom(KEEP_MAX - 1);
+    const entry: Entry = { body, sinceMs: nowMs, answer: work(), done: false, bytes: 0 };
     this.#entries.set(key, entry);
     try {
       const kept = await entry.answer;
       entry.done = true;
+      entry.bytes = kept.text.length;
+      // What failed by no fault of the request may be tried again.
+      if (kept.status >= 500) this.#entries.delete(key);
+      this.#makeRoom(KEEP_MAX);
       return { kept, again: false };
     } catch (error) {
       this.#entries.delete(key); // nothing was answered, so nothing can be answered again
@@ -56,11 +63,16 @@ export class Idempotency {
     }
   }
 
-  #makeRoom(): void {
-    if (this.#entries.size < KEEP_MAX) return;
-    const oldest = [...this.#entries].find(([, { done }]) => done);
-    if (oldest === undefined) throw new Refused(503, "Not now", "Too many requests are under way");
-    this.#entries.delete(oldest[0]);
+  /** The oldest go until there are `most` at most, of few enough bytes. @throws Refused: all are under way */
+  #makeRoom(most: number): void {
+    let bytes = [...this.#entries.values()].reduce((sum, entry) => sum + entry.bytes, 0);
+    for (const [key, { done, bytes: own }] of this.#entries) {
+      if (this.#entries.size <= most && bytes <= KEEP_BYTES_MAX) return;
+      if (!done) continue;
+      this.#entries.delete(key);
+      bytes -= own;
+    }
+    if (this.#entries.size > most) throw new Refused(503, "Not now", "Too many requests are under way");
   }
 }
 

@@ -200,6 +200,6 @@ function secure(headers: Headers, tls: boolean): void {
   headers.set("cross-origin-resource-policy", "same-origin");
   headers.set("permissions-policy", "camera=(), geolocation=(), microphone=()");
   if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
-  // A self-signed certificate that is pinned to HTTPS could not be passed by any more: only for a year's own name.
+  // Heeded only where the certificate is trusted (RFC 6797, 8.1). A day, for who goes back to one that is not.
   if (tls) headers.set("strict-transport-security", "max-age=86400");
 }

@@ -235,6 +235,9 @@ interface Front {
 export function answering({ app, who, pages, addresses }: Front): Answer {
   return async (request, address) => {
     const { pathname } = new URL(request.url);
+    if (isForeign(request)) {
+      return problem(pathname, new Refused(403, "Not meant", "The page of another site asked for this"));
+    }
     const isApi = /^\/(api\/|healthz$|readyz$|metrics$)/.test(pathname);
     if (isApi || pages === undefined) return await app.fetch(request, { address });
     addresses.set(request, address);
@@ -245,4 +248,14 @@ export function answering({ app, who, pages, addresses }: Front): Answer {
       return problem(pathname, new Refused(500, "The node failed to answer", reason));
     }
   };
+}
+
+/** Whether another site had a browser ask for a change: a login is one, and has no token yet. */
+function isForeign({ method, headers }: Request): boolean {
+  if (method === "GET" || method === "HEAD") return false;
+  const site = headers.get("sec-fetch-site");
+  if (site !== null) return site !== "same-origin" && site !== "none";
+  // Browsers too old for that tell their origin.
+  const origin = headers.get("origin"), host = headers.get("host");
+  return origin !== null && (!URL.canParse(origin) || new URL(origin).host !== host);
 }

@@ -81,6 +81,12 @@ Deno.test("a configuration that nobody confirms is undone, also by the next cont
   await Deno.writeTextFile(fresh, old.replace('preset = "nat"', 'preset = "lb"'));
   assert.match((await remediate(node, ["config", "diff", fresh])).stdout, /-preset = "nat"\n\+preset = "lb"/);
   const before = await rules();
+  const bad = `${node.directory}/bad.toml`;
+  await Deno.writeTextFile(bad, `${old}colour = 1\n`);
+  const refused = await remediate(node, ["config", "apply", bad]);
+  assert.deepEqual([refused.code, refused.stdout], [2, ""]);
+  assert.match(refused.stderr, /bad\.toml:\d+: \w+\.colour is no key/);
+  assert.equal(await Deno.readTextFile(node.configPath), old);
   const applied = await remediate(node, ["config", "apply", fresh, "--confirm-s", "3"]);
   assert.equal(applied.code, 0, applied.stderr);
   assert.notEqual(await rules(), before);

@@ -87,6 +87,28 @@ Deno.test("no route changes anything for a session without its token against for
   assert.deepEqual(site.node.calls, ['failback {"force":false}']);
 });
 
+Deno.test("no page of another site can have a browser log in or change anything", async () => {
+  await using site = await openSite({ users: [] });
+  const admin = { authorization: `Bearer ${site.token("admin")}` };
+  const foreign = [
+    { "sec-fetch-site": "cross-site" },
+    { "sec-fetch-site": "same-site" },
+    { origin: "https://other.example" },
+    { origin: "null" },
+  ] as Record<string, string>[];
+  for (const route of ROUTES.filter(({ method }) => method !== "GET")) {
+    for (const headers of foreign) {
+      const { status, body } = await ask(site, route, { ...admin, ...headers }, "{}");
+      assert.deepEqual([status, body.title], [403, "Not meant"], route.name);
+    }
+  }
+  assert.deepEqual(site.node.calls, []);
+  const failback = ROUTES.find(({ name }) => name === "failback")!;
+  for (const own of [{ "sec-fetch-site": "same-origin" }, { origin: site.base }]) {
+    assert.equal((await ask(site, failback, { ...admin, ...own } as Record<string, string>)).status, 200);
+  }
+});
+
 Deno.test("every route refuses bodies that are too long, broken or of other members", async () => {
   await using site = await openSite({ users: [] });
   const headers = { authorization: `Bearer ${site.token("admin")}` };
