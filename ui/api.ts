@@ -72,7 +72,6 @@ async function answer(
       body,
       headers: request.headers,
       address,
-      signal: request.signal,
     };
     const work = async () => {
       const result = await route.work(asked, means);

@@ -25,8 +25,6 @@ export interface Asked {
   readonly headers: Headers;
   /** Where it came from; "" for the unix socket. */
   readonly address: string;
-  /** Aborted when nobody waits for the answer any more. */
-  readonly signal: AbortSignal;
 }
 
 /** What the API stands on. Null: this listener has it not. */
