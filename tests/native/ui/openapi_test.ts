@@ -16,7 +16,7 @@ interface Operation {
   readonly "x-role"?: string;
   readonly security: readonly object[];
   readonly parameters?: readonly { name: string; in: string; required?: boolean; schema: Schema }[];
-  readonly requestBody?: { content: { "application/json": { schema: ObjectSchema } } };
+  readonly requestBody?: { content: { "application/json"?: { schema: ObjectSchema } } };
   readonly responses: Readonly<Record<string, { content: Readonly<Record<string, { schema?: Schema }>> }>>;
 }
 interface Document {
@@ -135,7 +135,7 @@ function requestFor(pick: (below: number) => number): Made {
     if (place === "query" && pick(2) === 0) url.searchParams.append(name, texted(valueFor(schema, pick)));
   }
   if (pick(10) === 0) url.searchParams.append(texted(odd()), "x");
-  const { properties = {} } = operation.requestBody?.content["application/json"].schema ?? {};
+  const { properties = {} } = operation.requestBody?.content["application/json"]?.schema ?? {};
   const members = Object.entries(properties).filter(() => pick(4) > 0);
   const body = JSON.stringify(Object.fromEntries(members.map(([name, one]) => [name, valueFor(one, pick)])));
   const cut = pick(20) === 0 ? body.slice(0, pick(body.length + 1)) : body;
