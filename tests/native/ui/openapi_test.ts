@@ -53,7 +53,8 @@ Deno.test("what routes answer is what the document says they answer", async () =
   const api = makeApi(site.node, { access: site.access, streams: site.streams });
   let compared = 0;
   for (const { path, operation } of OPERATIONS.filter(({ method }) => method === "get")) {
-    if (path.startsWith("/api/v1/config") || path.includes("{")) continue;
+    const wants = operation.parameters?.some(({ required }) => required) ?? false;
+    if (path.startsWith("/api/v1/config") || wants) continue;
     site.node.captured = streamOf(Uint8Array.of(1)); // a stream is read once
     const response = await api.request(path);
     assert.equal(response.status, 200, path);
