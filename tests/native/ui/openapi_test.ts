@@ -160,7 +160,7 @@ async function judged(response: Response, { path }: Made): Promise<number> {
 function heardOf(calls: readonly string[]): void {
   // Searches are texts of any kind; whatever else the node heard of is of its kind.
   for (const call of calls.filter((call) => !call.startsWith("flows") && !call.includes("filter"))) {
-    assert.match(call, /^\w+( \{("\w+":(true|false|null|\d+|"[\w.-]*"),?)*\})?$/, call);
+    assert.match(call, /^[\w ]+?( \{("\w+":(true|false|null|\d+|"[\w.-]*"),?)*\})?$/, call);
   }
 }
 
