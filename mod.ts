@@ -38,6 +38,7 @@ import { commandHelp, overview } from "./ui/help.ts";
 import { logLine } from "./ui/log.ts";
 import { painter } from "./ui/paint.ts";
 import { makeApi, serveApi } from "./ui/server.ts";
+import { logFormats } from "./ui/standard_input.ts";
 import { standardStreams } from "./ui/terminal.ts";
 
 /** Run one command line. Returns the exit code. */
@@ -78,6 +79,7 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   const show = VIEWS[command.name];
   if (show !== undefined) return ask((node) => show(node, options, terminal));
   if (/^(recorder|replay)/.test(command.name)) return recorded(invocation, terminal);
+  if (/^drivers (try|formats)/.test(command.name)) return logFormats(invocation, terminal);
   switch (command.name) {
     case "run":
       return run(invocation, terminal);

@@ -76,7 +76,9 @@ export function addressText(bytes: ArrayLike<number>): string {
 }
 
 /** The tuple of its answers, as long as nothing is translated. */
-export function mirrored({ protocol, source, sourcePort, destination, destinationPort }: FlowTuple): FlowTuple {
+export function mirrored(
+  { protocol, source, sourcePort, destination, destinationPort }: FlowTuple,
+): FlowTuple {
   return {
     protocol,
     source: destination,
@@ -87,7 +89,9 @@ export function mirrored({ protocol, source, sourcePort, destination, destinatio
 }
 
 /** The flow's own list, by which records of it are asked for. */
-export function flowFields({ protocol, source, sourcePort, destination, destinationPort }: FlowTuple): HeaderFields {
+export function flowFields(
+  { protocol, source, sourcePort, destination, destinationPort }: FlowTuple,
+): HeaderFields {
   return { protocol, source, sourcePort, destination, destinationPort };
 }
 
@@ -98,7 +102,12 @@ export function encodeFlow(flow: FlowValue): Uint8Array {
   const bytes = new Uint8Array(HEAD_BYTES + addresses.reduce((sum, { length }) => sum + length, 0));
   const view = new DataView(bytes.buffer);
   const wide = (n: number) => addresses[n]!.length === 16;
-  bytes.set([VERSION, (wide(0) ? 1 : 0) | (wide(2) ? 2 : 0), original.protocol, FLOW_STATES.indexOf(flow.state)]);
+  bytes.set([
+    VERSION,
+    (wide(0) ? 1 : 0) | (wide(2) ? 2 : 0),
+    original.protocol,
+    FLOW_STATES.indexOf(flow.state),
+  ]);
   view.setUint32(4, Math.min(flow.timeoutMs ?? 0, 0xffff_ffff));
   view.setFloat64(8, flow.openedMs);
   view.setFloat64(16, flow.changedMs);

@@ -8,6 +8,7 @@
 import { boxCommands } from "./commands_box.ts";
 import { captureCommands } from "./commands_capture.ts";
 import { drillCommands } from "./commands_drill.ts";
+import { driversTryCommands } from "./commands_drivers_try.ts";
 import { farCommand } from "./commands_far.ts";
 import { matchCommand } from "./commands_match.ts";
 import { mirrorCommands } from "./commands_mirror.ts";
@@ -293,6 +294,7 @@ export const COMMANDS: readonly Command[] = [
       2: "bad arguments or configuration",
     },
   },
+  ...driversTryCommands(SHARED),
   ...mirrorCommands(SHARED),
   ...captureCommands(SHARED),
   ...recorderCommands(SHARED),

@@ -7,7 +7,14 @@
  */
 import { canonicalAddress, FLOW_STATES, type FlowState, type FlowTuple, mirrored } from "../flow_value.ts";
 import type { Entry, EntryEvent, Reading } from "./entry.ts";
-import { type Condition, type Format, referencesIn, type Rule, type Value, type ValueName } from "./format.ts";
+import {
+  type Condition,
+  type Format,
+  referencesIn,
+  type Rule,
+  type Value,
+  type ValueName,
+} from "./format.ts";
 import { splitColumns, splitJson, splitPairs, type Values } from "./split.ts";
 import { progressOf } from "./template.ts";
 
@@ -189,7 +196,11 @@ const isIcmp = (protocol: number) => protocol === ICMP || protocol === ICMP6;
 const hasPorts = (protocol: number) => [6, 17, 33, 132, 136].includes(protocol);
 
 /** Ports of a pair of ends: of TCP and its like both, of ICMP twice the identifier, of others none. */
-function ports(one: Ready, values: Values, at: { protocol: number; nat: boolean }): readonly [number, number] {
+function ports(
+  one: Ready,
+  values: Values,
+  at: { protocol: number; nat: boolean },
+): readonly [number, number] {
   const { protocol, nat } = at;
   const { get } = one;
   if (isIcmp(protocol)) {
@@ -230,7 +241,9 @@ function tuples(one: Ready, values: Values): readonly [FlowTuple, FlowTuple] {
 function seconds(one: Ready, values: Values): number | null {
   const text = one.get.timeout_s?.(values);
   if (text === undefined) return null;
-  if (!/^\d{1,9}$/.test(text)) throw new Fault(`its timeout_s "${text.slice(0, 60)}" is no number of seconds`);
+  if (!/^\d{1,9}$/.test(text)) {
+    throw new Fault(`its timeout_s "${text.slice(0, 60)}" is no number of seconds`);
+  }
   return Math.max(1, Number(text)) * 1000;
 }
 
@@ -266,7 +279,11 @@ function entryOf(one: Ready, event: EntryEvent, values: Values): Entry {
       return { what: "binding", event, binding, timeoutMs: seconds(one, values) };
     }
     case "choice": {
-      const choice = { client: address(text("client"), "client"), place: text("place"), chosen: text("chosen") };
+      const choice = {
+        client: address(text("client"), "client"),
+        place: text("place"),
+        chosen: text("chosen"),
+      };
       return { what: "choice", event, choice, timeoutMs: seconds(one, values) };
     }
     case "report": {
@@ -278,7 +295,9 @@ function entryOf(one: Ready, event: EntryEvent, values: Values): Entry {
         event,
         key: text("key").slice(0, 200),
         original,
-        values: Object.fromEntries(told.map(([name, value]) => [name, /^\d{1,15}$/.test(value) ? Number(value) : value])),
+        values: Object.fromEntries(
+          told.map(([name, value]) => [name, /^\d{1,15}$/.test(value) ? Number(value) : value]),
+        ),
         merge: one.rule.merge,
         timeoutMs: seconds(one, values),
       };
@@ -302,7 +321,9 @@ export function explainLine(reader: LineReader, line: string): string {
   const heads = head === null ? null : progressOf(head, line);
   if (heads !== null && heads.wanted !== "") return farText("the head of the format", heads);
   const near = rules.filter(({ contains }) => contains === null || line.includes(contains));
-  const patterns = near.flatMap((rule) => rule.match === null ? [] : [{ rule, far: progressOf(rule.match, line) }])
+  const patterns = near.flatMap((rule) =>
+    rule.match === null ? [] : [{ rule, far: progressOf(rule.match, line) }]
+  )
     .filter(({ far }) => far.wanted !== "").toSorted((a, b) => b.far.matched.length - a.far.matched.length);
   const [best] = patterns;
   if (best !== undefined && best.far.matched !== "") return farText(`rule "${best.rule.name}"`, best.far);

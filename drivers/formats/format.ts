@@ -130,7 +130,12 @@ class Judge {
     return [];
   }
 
-  choice<T extends string>(table: Table, at: { path: string; key: string }, of: readonly T[], fallback: T): T {
+  choice<T extends string>(
+    table: Table,
+    at: { path: string; key: string },
+    of: readonly T[],
+    fallback: T,
+  ): T {
     const value = table[at.key] ?? fallback;
     const found = of.find((one) => one === value);
     if (found === undefined) {
@@ -179,7 +184,18 @@ class Judge {
   }
 }
 
-const RULE_KEYS = ["name", "contains", "match", "where", "except", "event", "entry", "report", "merge", ...VALUES];
+const RULE_KEYS = [
+  "name",
+  "contains",
+  "match",
+  "where",
+  "except",
+  "event",
+  "entry",
+  "report",
+  "merge",
+  ...VALUES,
+];
 /** What a rule must say, besides a session alone where it closes. */
 const NEEDED: Readonly<Record<EntryKind, readonly ValueName[]>> = {
   flow: ["protocol", "source", "destination"],

@@ -14,7 +14,9 @@ const isSpace = (code: number) => code === 32 || code === 9;
 /** Where the quoted text that begins at `at` ends: at its closing quote, or with the line. */
 function quoteEnd(line: string, at: number): number {
   let end = at + 1;
-  while (end < line.length && line.charCodeAt(end) !== QUOTE) end += line.charCodeAt(end) === BACKSLASH ? 2 : 1;
+  while (end < line.length && line.charCodeAt(end) !== QUOTE) {
+    end += line.charCodeAt(end) === BACKSLASH ? 2 : 1;
+  }
   return Math.min(end, line.length);
 }
 

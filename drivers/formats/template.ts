@@ -78,7 +78,9 @@ class Reader {
   #optional(): string {
     const start = this.#at++;
     const inner = this.pieces(true);
-    if (this.text[this.#at] !== "}") throw new SyntaxError(`"${this.text.slice(start)}" has no closing brace`);
+    if (this.text[this.#at] !== "}") {
+      throw new SyntaxError(`"${this.text.slice(start)}" has no closing brace`);
+    }
     this.#at++;
     return `(?:${inner.map(({ source }) => source).join("")})?`;
   }

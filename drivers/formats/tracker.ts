@@ -6,7 +6,14 @@
  * outlived its time goes first. Surprise: versions follow the clock, so that they grow over a restart, which forgets all.
  */
 import { fieldsText, type HeaderFields, holds } from "../fields.ts";
-import { encodeFlow, FLOW_CODEC, flowFields, type FlowTuple, type FlowValue, mirrored } from "../flow_value.ts";
+import {
+  encodeFlow,
+  FLOW_CODEC,
+  flowFields,
+  type FlowTuple,
+  type FlowValue,
+  mirrored,
+} from "../flow_value.ts";
 import type { StateRecord } from "../record.ts";
 import { timeoutMsOf } from "./engine.ts";
 import type { BindingEntry, ChoiceEntry, Entry, FlowEntry, ReportEntry } from "./entry.ts";
@@ -44,7 +51,10 @@ const lifetimeMs = (timeoutMs: number | null, protocol: number) => timeoutMs ?? 
 export class Tracker {
   readonly #held = new Map<string, Held>();
   readonly #sessions = new Map<string, string>();
-  readonly #counters = Object.fromEntries(TRACKER_COUNTERS.map((name) => [name, 0])) as Record<TrackerCounter, number>;
+  readonly #counters = Object.fromEntries(TRACKER_COUNTERS.map((name) => [name, 0])) as Record<
+    TrackerCounter,
+    number
+  >;
   #version = 0;
 
   /** `entriesMax` bounds what is held. */
@@ -91,7 +101,8 @@ export class Tracker {
     const before = known?.value ?? null;
     // An answer's packet says nothing of the translation, and a line without one does not take it back.
     const reply = turned || entry.reply === null ? before?.reply ?? mirrored(original) : entry.reply;
-    const timeoutMs = entry.timeoutMs ?? before?.timeoutMs ?? null;
+    const sameState = entry.state === null || entry.state === before?.state;
+    const timeoutMs = entry.timeoutMs ?? (sameState ? before?.timeoutMs ?? null : null);
     const fresh = before === null || entry.event === "open";
     const value: FlowValue = {
       original,
@@ -118,14 +129,17 @@ export class Tracker {
   }
 
   /** By its session, by its name, or by the name its answers have. */
-  #find({ session, original }: FlowEntry): Held | undefined {
+  #find({ event, session, original }: FlowEntry): Held | undefined {
     const bySession = session === null ? undefined : this.#held.get(this.#sessions.get(session) ?? "");
     if (original === null) return bySession;
-    if (bySession?.value !== null && bySession !== undefined && sameEnds(bySession.value.original, original)) {
+    if (
+      bySession?.value !== null && bySession !== undefined && sameEnds(bySession.value.original, original)
+    ) {
       return bySession;
     }
-    return this.#held.get(fieldsText(flowFields(original))) ??
-      this.#held.get(fieldsText(flowFields(mirrored(original))));
+    const named = this.#held.get(fieldsText(flowFields(original)));
+    if (named !== undefined || event === "open") return named;
+    return this.#held.get(fieldsText(flowFields(mirrored(original))));
   }
 
   #store(
