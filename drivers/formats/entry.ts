@@ -6,8 +6,9 @@
  */
 import type { MergeKind } from "../record.ts";
 import type { FlowState, FlowTuple } from "../flow_value.ts";
+import type { Event } from "./format.ts";
 
-export type EntryEvent = "open" | "update" | "close";
+export type EntryEvent = Exclude<Event, "ignore">;
 
 export interface FlowEntry {
   readonly what: "flow";

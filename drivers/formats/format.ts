@@ -10,7 +10,8 @@ import { joinKey, placeKeys } from "../../filter/toml_places.ts";
 import { compileTemplate, type Template } from "./template.ts";
 
 export const FORMS = ["text", "pairs", "csv", "json"] as const;
-export const EVENTS = ["open", "update", "close", "ignore"] as const;
+/** An update tells of what may be new; a refresh of what goes on, and nothing of who began it. */
+export const EVENTS = ["open", "update", "refresh", "close", "ignore"] as const;
 export const ENTRIES = ["flow", "binding", "choice", "report"] as const;
 export const MERGES = ["sum", "max", "union"] as const;
 

@@ -29,6 +29,8 @@ export const TRACKER_COUNTERS = [
   "closed",
   /** Closed, and named by a session of which the opening was not seen or not kept. */
   "closed_unknown",
+  /** Goes on, and its beginning was not seen: which end is the client is not known. */
+  "refreshed_unknown",
   "evicted",
   "expired",
 ] as const;
@@ -92,6 +94,10 @@ export class Tracker {
 
   #flow(entry: FlowEntry, nowMs: number): StateRecord | null {
     const known = this.#find(entry);
+    if (known === undefined && entry.event === "refresh") {
+      this.#counters.refreshed_unknown++;
+      return null;
+    }
     const original = known?.value?.original ?? entry.original;
     if (original === null) {
       this.#counters.closed_unknown++;
