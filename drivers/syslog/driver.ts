@@ -73,7 +73,7 @@ class SyslogDriver implements StateDriver {
 
   async listen(): Promise<void> {
     this.#listening = await listenSyslog(this.settings, {
-      message: (text) => this.#intake.put(text),
+      message: (text, heldBack) => this.#intake.put(text, heldBack),
       busy: () => this.#intake.busy,
       deaf: (reason) => this.context.say("error", `hears nothing any more: ${reason}`),
     });

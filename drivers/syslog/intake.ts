@@ -38,6 +38,8 @@ export interface IntakeMeans {
 
 /** So much is read before other work has a turn: a millisecond or less. */
 const SLICE_MESSAGES = 128;
+/** What senders over TCP may have under way when they are held back: a read of 64 KiB for each of many. */
+const HELD_BACK_MESSAGES = 65_536;
 
 export class Intake {
   readonly #counters = Object.fromEntries(
@@ -58,8 +60,9 @@ export class Intake {
     return this.waiting >= this.means.queueMax / 2;
   }
 
-  put(message: string): void {
-    if (this.waiting >= this.means.queueMax) {
+  /** `heldBack`: its sender waits from now on, so that what it had sent already is let in above the bound. */
+  put(message: string, heldBack = false): void {
+    if (this.waiting >= this.means.queueMax + (heldBack ? HELD_BACK_MESSAGES : 0)) {
       this.#counters.queue_dropped++;
       this.means.odd("queue_dropped", "the queue of messages is full");
       return;

@@ -20,7 +20,8 @@ export interface Listening {
 }
 
 export interface Sink {
-  message(text: string): void;
+  /** `heldBack`: its sender is asked to wait where the sink is busy. */
+  message(text: string, heldBack: boolean): void;
   /** Whether senders that can wait should. */
   busy(): boolean;
   /** The socket is of no more use; the end of a sentence. */
@@ -48,7 +49,7 @@ function listenDatagrams(settings: SyslogSettings, sink: Sink): Listening {
     counts.datagrams++;
     if (!maySend(senders, from.hostname)) counts.refused_sender++;
     else if (bytes.length > messageBytesMax) counts.too_long++;
-    else sink.message(decoder.decode(bytes).replace(/[\r\n\0]+$/, ""));
+    else sink.message(decoder.decode(bytes).replace(/[\r\n\0]+$/, ""), false);
   };
   const reading = (async () => {
     while (!closed) {
@@ -133,7 +134,7 @@ class Streams {
   }
 
   #pass(messages: readonly Uint8Array[], faults: readonly FramingFault[]): void {
-    for (const message of messages) this.sink.message(this.#decoder.decode(message));
+    for (const message of messages) this.sink.message(this.#decoder.decode(message), true);
     for (const fault of faults) this.count(fault);
   }
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { BUILTIN_FORMATS, builtinFormat, goodFormat } from "../../../drivers/formats/builtin.ts";
 import { compileFormat, explainLine } from "../../../drivers/formats/engine.ts";
-import type { Entry, Reading } from "../../../drivers/formats/entry.ts";
+import type { Reading } from "../../../drivers/formats/entry.ts";
 import { describeFormatProblem, parseFormat } from "../../../drivers/formats/format.ts";
 import { compileTemplate, progressOf } from "../../../drivers/formats/template.ts";
 import { parseSyslog } from "../../../drivers/syslog/message.ts";
@@ -24,15 +24,13 @@ function atoms(value: unknown): string[] {
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(atoms) : [];
 }
 
-function soundness({ what, ...rest }: Entry): void {
-  for (const [name, value] of Object.entries(rest.event === undefined ? {} : rest)) {
-    if (typeof value !== "object" || value === null || name === "values") continue;
-    for (const [key, one] of Object.entries(value)) {
-      if (/Port$/.test(key)) {
-        assert.ok(Number.isInteger(one) && one >= 0 && one <= 65_535, `${what} ${key} ${one}`);
-      }
-      if (key === "protocol") assert.ok(Number.isInteger(one) && one >= 0 && one <= 255);
-    }
+/** No number of an entry is out of the range that its name has. */
+function soundness(value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, one] of Object.entries(value)) {
+    const most = /Port$/.test(key) ? 65_535 : key === "protocol" ? 255 : null;
+    if (most !== null) assert.ok(Number.isInteger(one) && one >= 0 && one <= most, `${key} ${one}`);
+    soundness(one);
   }
 }
 
