@@ -23,15 +23,26 @@ export interface LineReader {
   read(line: string): Reading;
 }
 
-/** A text with references, made ready. */
-type Get = (values: Values) => string | undefined;
+/** A line under way: what its patterns found, and its split values once somebody asks for them. */
+interface Line {
+  readonly text: string;
+  readonly head: readonly (string | undefined)[] | null;
+  readonly match: readonly (string | undefined)[] | null;
+  split: Values | null;
+}
+
+/** A value of a line, or a text with such values, made ready. */
+type Get = (line: Line) => string | undefined;
+/** By its name: where the format has it from is known before the first line. */
+type Find = (name: string) => Get;
+type Ask = readonly (readonly [Get, Condition])[];
 
 interface Ready {
   readonly rule: Rule;
   /** Where the rule's word is and its pattern begins with it, the pattern is tried there alone. */
   readonly pattern: RegExp | null;
-  readonly where: readonly (readonly [string, Condition])[];
-  readonly except: readonly (readonly [string, Condition])[];
+  readonly where: Ask;
+  readonly except: Ask;
   readonly get: Readonly<Partial<Record<ValueName, Get>>>;
   readonly report: readonly (readonly [string, Get])[];
 }
@@ -55,46 +66,79 @@ export const timeoutMsOf = (protocol: number) => TIMEOUT_MS[protocol] ?? TIMEOUT
 /** What is wrong with a value of a line; thrown and caught in this file only. */
 class Fault extends Error {}
 
-function compileValue(texts: Value): Get {
-  const ways = texts.map((text): Get => {
-    const names = referencesIn(text);
-    const [only] = names;
-    if (only === undefined) return () => text;
-    if (text === `<${only}>`) return (values) => values(only);
-    const parts = text.split(/<[A-Za-z_][\w.-]*>/);
-    return (values) => {
-      let made = parts[0]!;
-      for (let n = 0; n < names.length; n++) {
-        const value = values(names[n]!);
-        if (value === undefined) return undefined;
-        made += value + parts[n + 1]!;
-      }
-      return made;
-    };
-  });
-  const [first] = ways;
-  if (ways.length === 1) return first!;
-  return (values) => {
+function compileText(text: string, find: Find): Get {
+  const names = referencesIn(text);
+  const [only] = names;
+  if (only === undefined) return () => text;
+  if (text === `<${only}>`) return find(only);
+  const parts = text.split(/<[A-Za-z_][\w.-]*>/);
+  const gets = names.map(find);
+  return (line) => {
+    let made = parts[0]!;
+    for (let n = 0; n < gets.length; n++) {
+      const value = gets[n]!(line);
+      if (value === undefined) return undefined;
+      made += value + parts[n + 1]!;
+    }
+    return made;
+  };
+}
+
+function compileValue(texts: Value, find: Find): Get {
+  const ways = texts.map((text) => compileText(text, find));
+  if (ways.length === 1) return ways[0]!;
+  return (line) => {
     for (const way of ways) {
-      const value = way(values);
+      const value = way(line);
       if (value !== undefined) return value;
     }
     return undefined;
   };
 }
 
-function ready(rule: Rule): Ready {
+/** The values of a rule's lines by name: of its own pattern, of the head, else of the split line. */
+function finder(rule: Rule, format: Format, split: (line: Line) => Values): Find {
+  const absent = new Set(format.absent);
+  const filter = (get: Get): Get =>
+    absent.size === 0 ? get : (line) => {
+      const value = get(line);
+      return value === undefined || absent.has(value) ? undefined : value;
+    };
+  return (name) => {
+    const own = (rule.match?.names.indexOf(name) ?? -1) + 1;
+    if (own > 0) return filter((line) => line.match?.[own]);
+    const common = (format.head?.names.indexOf(name) ?? -1) + 1;
+    if (common > 0) return filter((line) => line.head?.[common]);
+    return filter((line) => (line.split ??= split(line))(name));
+  };
+}
+
+function ready(rule: Rule, format: Format, split: (line: Line) => Values): Ready {
   const { contains, match } = rule;
-  const begins = contains !== null && match !== null && match.pieces.length > 0 &&
+  const find = finder(rule, format, split);
+  const begins = contains !== null && match !== null &&
     match.pieces.map(({ shown }) => shown).join("").startsWith(contains);
   return {
     rule,
     pattern: match === null ? null : begins ? new RegExp(match.pattern.source, "y") : match.pattern,
-    where: [...rule.where],
-    except: [...rule.except],
-    get: Object.fromEntries(Object.entries(rule.values).map(([key, value]) => [key, compileValue(value)])),
-    report: [...rule.report].map(([name, value]) => [name, compileValue(value)]),
+    where: [...rule.where].map(([name, condition]) => [find(name), condition]),
+    except: [...rule.except].map(([name, condition]) => [find(name), condition]),
+    get: Object.fromEntries(
+      Object.entries(rule.values).map(([key, value]) => [key, compileValue(value, find)]),
+    ),
+    report: [...rule.report].map(([name, value]) => [name, compileValue(value, find)]),
   };
+}
+
+/** Names that a format asks of a split line. */
+function wantedNames({ rules }: Format): Set<string> {
+  const names = rules.flatMap(({ where, except, values, report }) => [
+    ...where.keys(),
+    ...except.keys(),
+    ...[...Object.values(values), ...report.values()].flatMap((value) => (value ?? []).flatMap(referencesIn)),
+  ]);
+  // The second of a name is found where the first is looked for.
+  return new Set(names.map((name) => name.replace(/\.2$/, "")));
 }
 
 function fits(value: string | undefined, condition: Condition): boolean {
@@ -102,42 +146,44 @@ function fits(value: string | undefined, condition: Condition): boolean {
   return condition.includes(value ?? "");
 }
 
-/** The groups of the rule's pattern, or null: the line does not fit it. */
-function groupsOf({ rule, pattern }: Ready, line: string): Record<string, string> | null {
-  const at = rule.contains === null ? 0 : line.indexOf(rule.contains);
-  if (at < 0) return null;
-  if (pattern === null) return NO_GROUPS;
+/** What the rule's pattern finds; false: the line does not fit it. */
+function matchOf({ rule, pattern }: Ready, text: string): Line["match"] | false {
+  const at = rule.contains === null ? 0 : text.indexOf(rule.contains);
+  if (at < 0) return false;
+  if (pattern === null) return null;
   pattern.lastIndex = at;
-  const found = pattern.exec(line);
-  return found === null ? null : found.groups ?? NO_GROUPS;
+  return pattern.exec(text) ?? false;
 }
-const NO_GROUPS: Record<string, string> = {};
+
+function holdAll(ask: Ask, line: Line): boolean {
+  for (const [get, condition] of ask) if (!fits(get(line), condition)) return false;
+  return true;
+}
 
 class Reader implements LineReader {
   readonly #rules: readonly Ready[];
-  readonly #absent: ReadonlySet<string>;
+  readonly #wanted: ReadonlySet<string>;
   readonly #columns: ReadonlyMap<string, number>;
 
   constructor(readonly format: Format) {
-    this.#rules = format.rules.map(ready);
-    this.#absent = new Set(format.absent);
-    this.#columns = new Map(format.columns.map((name, index) => [name, index]));
+    this.#wanted = wantedNames(format);
+    const asked = format.columns.map((name, index) => [name, index] as const);
+    this.#columns = new Map(asked.filter(([name]) => this.#wanted.has(name)));
+    this.#rules = format.rules.map((rule) => ready(rule, format, ({ text }) => this.#split(text)));
   }
 
-  read(line: string): Reading {
-    const { head } = this.format;
-    const heads = head === null ? NO_GROUPS : head.pattern.exec(line)?.groups ?? null;
-    if (head !== null && heads === null && head.names.length > 0) return { kind: "unknown" };
+  read(text: string): Reading {
+    const head = this.format.head === null ? null : this.format.head.pattern.exec(text);
+    if (head === null && this.format.head !== null) return { kind: "unknown" };
     let split: Values | null = null;
     for (const one of this.#rules) {
-      const groups = groupsOf(one, line);
-      if (groups === null) continue;
-      const values: Values = (name) => {
-        const value = groups[name] ?? heads?.[name] ?? (split ??= this.#split(line))(name);
-        return value === undefined || this.#absent.has(value) ? undefined : value;
-      };
-      const holds = ([name, condition]: readonly [string, Condition]) => fits(values(name), condition);
-      if (one.where.every(holds) && !one.except.some(holds)) return judge(one, values);
+      const match = matchOf(one, text);
+      if (match === false) continue;
+      const line: Line = { text, head, match, split };
+      const fitting = holdAll(one.where, line) &&
+        (one.except.length === 0 || !one.except.some(([get, condition]) => fits(get(line), condition)));
+      if (fitting) return judge(one, line);
+      split = line.split;
     }
     return { kind: "unknown" };
   }
@@ -145,7 +191,7 @@ class Reader implements LineReader {
   #split(line: string): Values {
     switch (this.format.form) {
       case "pairs":
-        return splitPairs(line);
+        return splitPairs(line, this.#wanted);
       case "csv":
         return splitColumns(line, this.#columns);
       case "json":
@@ -156,19 +202,19 @@ class Reader implements LineReader {
   }
 }
 
-function judge(one: Ready, values: Values): Reading {
+function judge(one: Ready, line: Line): Reading {
   const { name, event } = one.rule;
   if (event === "ignore") return { kind: "ignored", rule: name };
   try {
-    return { kind: "entry", rule: name, entry: entryOf(one, event, values) };
+    return { kind: "entry", rule: name, entry: entryOf(one, event, line) };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     return { kind: "refused", rule: name, fault: error.message };
   }
 }
 
-function needed({ get }: Ready, key: ValueName, values: Values): string {
-  const value = get[key]?.(values);
+function needed({ get }: Ready, key: ValueName, line: Line): string {
+  const value = get[key]?.(line);
   if (value === undefined || value === "") throw new Fault(`it has no ${key}`);
   return value;
 }
@@ -198,48 +244,48 @@ const hasPorts = (protocol: number) => [6, 17, 33, 132, 136].includes(protocol);
 /** Ports of a pair of ends: of TCP and its like both, of ICMP twice the identifier, of others none. */
 function ports(
   one: Ready,
-  values: Values,
+  line: Line,
   at: { protocol: number; nat: boolean },
 ): readonly [number, number] {
   const { protocol, nat } = at;
   const { get } = one;
   if (isIcmp(protocol)) {
     const key = nat && get.nat_icmp_id !== undefined ? "nat_icmp_id" : "icmp_id";
-    const id = port(get[key]?.(values) ?? (nat ? get.icmp_id?.(values) : undefined), key);
+    const id = port(get[key]?.(line) ?? (nat ? get.icmp_id?.(line) : undefined), key);
     return [id, id];
   }
   if (!hasPorts(protocol)) return [0, 0];
-  const own = [get.source_port?.(values), get.destination_port?.(values)] as const;
+  const own = [get.source_port?.(line), get.destination_port?.(line)] as const;
   if (!nat) return [port(own[0], "source_port"), port(own[1], "destination_port")];
   return [
-    port(get.nat_source_port?.(values) ?? own[0], "nat_source_port"),
-    port(get.nat_destination_port?.(values) ?? own[1], "nat_destination_port"),
+    port(get.nat_source_port?.(line) ?? own[0], "nat_source_port"),
+    port(get.nat_destination_port?.(line) ?? own[1], "nat_destination_port"),
   ];
 }
 
-function tuples(one: Ready, values: Values): readonly [FlowTuple, FlowTuple] {
-  const source = address(needed(one, "source", values), "source");
-  const destination = address(needed(one, "destination", values), "destination");
-  const protocol = protocolOf(needed(one, "protocol", values), source);
-  const [sourcePort, destinationPort] = ports(one, values, { protocol, nat: false });
+function tuples(one: Ready, line: Line): readonly [FlowTuple, FlowTuple] {
+  const source = address(needed(one, "source", line), "source");
+  const destination = address(needed(one, "destination", line), "destination");
+  const protocol = protocolOf(needed(one, "protocol", line), source);
+  const [sourcePort, destinationPort] = ports(one, line, { protocol, nat: false });
   const original = { protocol, source, sourcePort, destination, destinationPort };
   const { nat_source, nat_destination, nat_source_port, nat_destination_port, nat_icmp_id } = one.get;
   if (!(nat_source ?? nat_destination ?? nat_source_port ?? nat_destination_port ?? nat_icmp_id)) {
     return [original, mirrored(original)];
   }
-  const [first, second] = ports(one, values, { protocol, nat: true });
+  const [first, second] = ports(one, line, { protocol, nat: true });
   const outside = {
     protocol,
-    source: address(nat_source?.(values) ?? source, "nat_source"),
+    source: address(nat_source?.(line) ?? source, "nat_source"),
     sourcePort: first,
-    destination: address(nat_destination?.(values) ?? destination, "nat_destination"),
+    destination: address(nat_destination?.(line) ?? destination, "nat_destination"),
     destinationPort: second,
   };
   return [original, mirrored(outside)];
 }
 
-function seconds(one: Ready, values: Values): number | null {
-  const text = one.get.timeout_s?.(values);
+function seconds(one: Ready, line: Line): number | null {
+  const text = one.get.timeout_s?.(line);
   if (text === undefined) return null;
   if (!/^\d{1,9}$/.test(text)) {
     throw new Fault(`its timeout_s "${text.slice(0, 60)}" is no number of seconds`);
@@ -247,36 +293,36 @@ function seconds(one: Ready, values: Values): number | null {
   return Math.max(1, Number(text)) * 1000;
 }
 
-function stateOf(one: Ready, values: Values): FlowState | null {
-  const text = one.get.state?.(values)?.toLowerCase();
+function stateOf(one: Ready, line: Line): FlowState | null {
+  const text = one.get.state?.(line)?.toLowerCase();
   return FLOW_STATES.find((state) => state === text) ?? null;
 }
 
-function flowEntry(one: Ready, event: EntryEvent, values: Values): Entry {
-  const session = one.get.session?.(values) || null;
+function flowEntry(one: Ready, event: EntryEvent, line: Line): Entry {
+  const session = one.get.session?.(line) || null;
   const named = one.get.source !== undefined;
   if (!named && session === null) throw new Fault("it has no session");
-  const [original, reply] = named ? tuples(one, values) : [null, null];
-  const [state, timeoutMs] = [stateOf(one, values), seconds(one, values)];
+  const [original, reply] = named ? tuples(one, line) : [null, null];
+  const [state, timeoutMs] = [stateOf(one, line), seconds(one, line)];
   return { what: "flow", event, session, original, reply, state, timeoutMs };
 }
 
-function entryOf(one: Ready, event: EntryEvent, values: Values): Entry {
-  const text = (key: ValueName) => needed(one, key, values);
+function entryOf(one: Ready, event: EntryEvent, line: Line): Entry {
+  const text = (key: ValueName) => needed(one, key, line);
   switch (one.rule.entry) {
     case "flow":
-      return flowEntry(one, event, values);
+      return flowEntry(one, event, line);
     case "binding": {
       const source = address(text("source"), "source");
       const protocol = protocolOf(text("protocol"), source);
       const binding = {
         protocol,
         source,
-        sourcePort: port(one.get.source_port?.(values), "source_port"),
+        sourcePort: port(one.get.source_port?.(line), "source_port"),
         natSource: address(text("nat_source"), "nat_source"),
-        natSourcePort: port(one.get.nat_source_port?.(values), "nat_source_port"),
+        natSourcePort: port(one.get.nat_source_port?.(line), "nat_source_port"),
       };
-      return { what: "binding", event, binding, timeoutMs: seconds(one, values) };
+      return { what: "binding", event, binding, timeoutMs: seconds(one, line) };
     }
     case "choice": {
       const choice = {
@@ -284,11 +330,11 @@ function entryOf(one: Ready, event: EntryEvent, values: Values): Entry {
         place: text("place"),
         chosen: text("chosen"),
       };
-      return { what: "choice", event, choice, timeoutMs: seconds(one, values) };
+      return { what: "choice", event, choice, timeoutMs: seconds(one, line) };
     }
     case "report": {
-      const [original] = tuples(one, values);
-      const told = one.report.map(([name, get]) => [name, get(values)] as const)
+      const [original] = tuples(one, line);
+      const told = one.report.map(([name, get]) => [name, get(line)] as const)
         .filter((pair): pair is readonly [string, string] => pair[1] !== undefined);
       return {
         what: "report",
@@ -299,7 +345,7 @@ function entryOf(one: Ready, event: EntryEvent, values: Values): Entry {
           told.map(([name, value]) => [name, /^\d{1,15}$/.test(value) ? Number(value) : value]),
         ),
         merge: one.rule.merge,
-        timeoutMs: seconds(one, values),
+        timeoutMs: seconds(one, line),
       };
     }
   }

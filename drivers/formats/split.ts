@@ -22,34 +22,39 @@ function quoteEnd(line: string, at: number): number {
 
 const unescaped = (text: string) => text.includes("\\") ? text.replace(/\\(.)/g, "$1") : text;
 
-/** Words without "=" are there as well, with an empty value. */
-export function splitPairs(line: string): Values {
+/** Of the names that somebody asks for; words without "=" are there as well, with an empty value. */
+export function splitPairs(line: string, wanted: ReadonlySet<string>): Values {
   const found = new Map<string, string>();
-  const note = (name: string, value: string) => {
-    if (!found.has(name)) found.set(name, value);
-    else if (!found.has(`${name}.2`)) found.set(`${name}.2`, value);
+  const note = (name: string, from: number, to: number) => {
+    if (!wanted.has(name)) return;
+    const key = found.has(name) ? `${name}.2` : name;
+    if (!found.has(key)) found.set(key, from < to ? line.slice(from, to) : "");
   };
+  const { length } = line;
   let at = 0;
-  while (at < line.length) {
-    while (at < line.length && isSpace(line.charCodeAt(at))) at++;
+  while (at < length) {
+    while (at < length && isSpace(line.charCodeAt(at))) at++;
     const start = at;
-    while (at < line.length && !isSpace(line.charCodeAt(at)) && line.charCodeAt(at) !== EQUALS) at++;
+    let code = 0;
+    while (at < length && !isSpace(code = line.charCodeAt(at)) && code !== EQUALS) at++;
     const name = line.slice(start, at);
-    if (line.charCodeAt(at) !== EQUALS) {
-      if (name !== "") note(name, "");
+    if (at === length || code !== EQUALS) {
+      note(name, 0, 0);
       continue;
     }
-    at++;
-    const from = at;
+    const from = ++at;
     if (line.charCodeAt(at) === QUOTE) {
       at = quoteEnd(line, at) + 1;
-      note(keyOf(name), unescaped(line.slice(from + 1, at - 1)));
+      note(keyOf(name), from + 1, at - 1);
       continue;
     }
-    while (at < line.length && !isSpace(line.charCodeAt(at))) at++;
-    note(keyOf(name), line.slice(from, at));
+    while (at < length && !isSpace(line.charCodeAt(at))) at++;
+    note(keyOf(name), from, at);
   }
-  return (name) => found.get(name);
+  return (name) => {
+    const value = found.get(name);
+    return value === undefined ? undefined : unescaped(value);
+  };
 }
 
 /** "<189>date" is "date": a priority stands directly before the first name. */

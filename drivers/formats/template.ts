@@ -28,6 +28,7 @@ interface Piece {
 }
 
 export interface Template {
+  /** Its groups are the names, in their order. */
   readonly pattern: RegExp;
   readonly names: readonly string[];
   readonly pieces: readonly Piece[];
@@ -100,7 +101,7 @@ class Reader {
     if (name === "_") return `(?:${source})`;
     if (this.names.includes(name)) throw new SyntaxError(`it has "${name}" twice`);
     this.names.push(name);
-    return `(?<${name}>${source})`;
+    return `(${source})`;
   }
 }
 

@@ -17,8 +17,8 @@ export interface SyslogMessage {
   readonly host: string | null;
   readonly app: string | null;
   readonly messageId: string | null;
-  /** By "id.name": "junos@2636.1.1.1.2.129.source-address". */
-  readonly structured: ReadonlyMap<string, string>;
+  /** As it stands, well formed: `[id name="value"]...`; empty: none. `structuredValues()` reads it. */
+  readonly structured: string;
   /** All that a format may want: the tag of RFC 3164, message id and structured data of RFC 5424, and the message. */
   readonly text: string;
 }
@@ -33,30 +33,21 @@ export const SYSLOG_FAULTS = [
 export type SyslogFault = (typeof SYSLOG_FAULTS)[number];
 
 const PRIORITY_MAX = 191;
-const NO_DATA: ReadonlyMap<string, string> = new Map();
-/** Of all messages together: what nobody will look at. */
-const PARAMETERS_MAX = 200;
+/** Bell, escape and their like; a tab is white space. */
+const CONTROLS = /[^\P{Cc}\t]/u;
 
 /** A fault by name is an expected outcome, so it is a value. */
 export function parseSyslog(line: string): SyslogMessage | SyslogFault {
   const whole = line.startsWith("\uFEFF") ? line.slice(1) : line;
   if (whole.trim() === "") return "empty";
   // Neither RFC lets control characters through; they are the mark of another protocol, or of bytes that were lost.
-  if (hasControls(whole)) return "bad_text";
+  if (CONTROLS.test(whole)) return "bad_text";
   if (!whole.startsWith("<")) return parse3164(whole, null);
   const end = whole.indexOf(">", 1);
   const digits = end < 2 || end > 4 ? "" : whole.slice(1, end);
   if (!/^\d{1,3}$/.test(digits) || Number(digits) > PRIORITY_MAX) return "bad_priority";
   const rest = whole.slice(end + 1);
   return /^1 /.test(rest) ? parse5424(rest.slice(2), Number(digits)) : parse3164(rest, Number(digits));
-}
-
-function hasControls(text: string): boolean {
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code < 32 && code !== 9 || code === 127) return true;
-  }
-  return false;
 }
 
 const HEADER_5424 =
@@ -75,12 +66,10 @@ function parse5424(text: string, priority: number): SyslogMessage | SyslogFault 
     string,
   ];
   const body = text.slice(head.length);
-  const data = body.startsWith("[")
-    ? structuredData(body)
-    : { end: body.startsWith("-") ? 1 : 0, found: NO_DATA };
-  if (data === null) return "bad_structured_data";
-  const message = body.slice(data.end).replace(/^ ?\uFEFF?/, "");
-  const raw = data.found === NO_DATA ? "" : body.slice(0, data.end);
+  const end = body.startsWith("[") ? structuredEnd(body) : body.startsWith("-") ? 1 : 0;
+  if (end === null) return "bad_structured_data";
+  const message = body.slice(end).replace(/^ ?\uFEFF?/, "");
+  const structured = body.startsWith("[") ? body.slice(0, end) : "";
   return {
     form: "rfc5424",
     priority,
@@ -88,33 +77,41 @@ function parse5424(text: string, priority: number): SyslogMessage | SyslogFault 
     host: given(host),
     app: given(app),
     messageId: given(id),
-    structured: data.found,
-    text: [given(id) ?? "", raw, message].filter((part) => part !== "").join(" "),
+    structured,
+    text: [given(id) ?? "", structured, message].filter((part) => part !== "").join(" "),
   };
 }
 
-/** The elements that a text begins with, and where they end; null: they are not well formed (RFC 5424, 6.3). */
-function structuredData(text: string): { end: number; found: ReadonlyMap<string, string> } | null {
-  const found = new Map<string, string>();
-  const element = /\[([^\s=\]"]{1,32})/y;
-  const parameter = / +([^\s=\]"]{1,64})="((?:[^"\\\]]|\\.)*)"/y;
+const ELEMENT = /\[[^\s=\]"]{1,32}(?: +[^\s=\]"]{1,64}="(?:[^"\\\]]|\\.)*")* *\]/y;
+const PARAMETER = / +([^\s=\]"]{1,64})="((?:[^"\\\]]|\\.)*)"/y;
+
+/** Where the elements that a text begins with end; null: they are not well formed (RFC 5424, 6.3). */
+function structuredEnd(text: string): number | null {
   let end = 0;
   while (text[end] === "[") {
-    element.lastIndex = end;
-    const id = element.exec(text)?.[1];
-    if (id === undefined) return null;
-    end = element.lastIndex;
-    for (;;) {
-      parameter.lastIndex = end;
-      const one = parameter.exec(text);
-      if (one === null) break;
-      end = parameter.lastIndex;
-      if (found.size < PARAMETERS_MAX) found.set(`${id}.${one[1]}`, one[2]!.replace(/\\(["\\\]])/g, "$1"));
-    }
-    while (text[end] === " " && text[end + 1] === "]") end++;
-    if (text[end++] !== "]") return null;
+    ELEMENT.lastIndex = end;
+    if (!ELEMENT.test(text)) return null;
+    end = ELEMENT.lastIndex;
   }
-  return text[end] === undefined || text[end] === " " ? { end, found } : null;
+  return text[end] === undefined || text[end] === " " ? end : null;
+}
+
+/** By "id.name": "junos@2636.1.1.1.2.129.source-address"; of well formed structured data. */
+export function structuredValues(structured: string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  let id = "";
+  for (let at = 0; at < structured.length;) {
+    if (structured[at] === "[") {
+      id = /^[^\s=\]"]+/.exec(structured.slice(at + 1))?.[0] ?? "";
+      at += 1 + id.length;
+      continue;
+    }
+    PARAMETER.lastIndex = at;
+    const one = PARAMETER.exec(structured);
+    if (one !== null) found.set(`${id}.${one[1]}`, one[2]!.replace(/\\(["\\\]])/g, "$1"));
+    at = one === null ? at + 1 : PARAMETER.lastIndex;
+  }
+  return found;
 }
 
 const MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec";
@@ -143,7 +140,7 @@ function parse3164(text: string, priority: number | null): SyslogMessage {
     host: named ? host[1]! : null,
     app: TAG.exec(body)?.[1] ?? null,
     messageId: null,
-    structured: NO_DATA,
+    structured: "",
     text: body,
   };
 }

@@ -6,7 +6,7 @@ import { compileFormat } from "../../../drivers/formats/engine.ts";
 import { Tracker } from "../../../drivers/formats/tracker.ts";
 import { Framing } from "../../../drivers/syslog/framing.ts";
 import { Intake, type IntakeMeans } from "../../../drivers/syslog/intake.ts";
-import { parseSyslog, SYSLOG_FAULTS } from "../../../drivers/syslog/message.ts";
+import { parseSyslog, structuredValues, SYSLOG_FAULTS } from "../../../drivers/syslog/message.ts";
 import { maySend, readSettings, settingsProblem, SYSLOG_SETTINGS } from "../../../drivers/syslog/settings.ts";
 import { Watchers } from "../../../drivers/syslog/watchers.ts";
 import { seeded } from "../../support/log_fixtures.ts";
@@ -30,7 +30,7 @@ Deno.test("parseSyslog() reads the examples of RFC 5424, structured data include
       '[examplePriority@32473 class="high"]',
   );
   assert.ok(typeof message !== "string");
-  assert.deepEqual(Object.fromEntries(message.structured), {
+  assert.deepEqual(Object.fromEntries(structuredValues(message.structured)), {
     "exampleSDID@32473.iut": "3",
     "exampleSDID@32473.eventSource": 'App "x" ]',
     "examplePriority@32473.class": "high",
