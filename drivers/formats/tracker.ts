@@ -38,11 +38,15 @@ export type TrackerCounter = (typeof TRACKER_COUNTERS)[number];
 
 const STATE_TTL_MS = 1_800_000;
 
+/** In a list by last mention: a Map whose first entries go again and again would be slow to begin at. */
 interface Held {
-  readonly record: StateRecord;
-  readonly session: string | null;
-  readonly value: FlowValue | null;
-  readonly dueMs: number;
+  readonly key: string;
+  record: StateRecord;
+  session: string | null;
+  value: FlowValue | null;
+  dueMs: number;
+  older: Held | null;
+  newer: Held | null;
 }
 
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify({ v: 1, ...value as object }));
@@ -58,6 +62,8 @@ export class Tracker {
     number
   >;
   #version = 0;
+  #oldest: Held | null = null;
+  #newest: Held | null = null;
 
   /** `entriesMax` bounds what is held. */
   constructor(readonly entriesMax: number) {}
@@ -87,7 +93,9 @@ export class Tracker {
 
   /** What is alive of flows that the fields hold, and shared entries that they hold; the longest silent first. */
   *records(fields: HeaderFields, nowMs: number): Iterable<StateRecord> {
-    for (const { record, dueMs } of [...this.#held.values()]) {
+    const all: Held[] = [];
+    for (let one = this.#oldest; one !== null; one = one.newer) all.push(one);
+    for (const { record, dueMs } of all) {
       if (dueMs > nowMs && holds(fields, record.fields)) yield { ...record, ttlMs: dueMs - nowMs };
     }
   }
@@ -157,32 +165,58 @@ export class Tracker {
     const id = `${made.codec} ${key}`;
     const held = made.codec === FLOW_CODEC ? key : id;
     const before = this.#held.get(held);
-    if (before !== undefined) this.#forget(held, before);
     if (event === "close") {
+      if (before !== undefined) this.#forget(before);
       this.#counters.closed++;
       return { ...made, value: NOTHING, version: this.#version, ended: true };
     }
     this.#counters[before === undefined ? "opened" : "updated"]++;
     const record: StateRecord = { ...made, version: this.#version, ended: false };
-    this.#makeRoom(nowMs);
-    this.#held.set(held, { record, session, value, dueMs: nowMs + (made.ttlMs ?? STATE_TTL_MS) });
+    const dueMs = nowMs + (made.ttlMs ?? STATE_TTL_MS);
+    if (before === undefined) this.#makeRoom(nowMs);
+    else this.#unlink(before);
+    const one = before ?? { key: held, record, session, value, dueMs, older: null, newer: null };
+    if (one.session !== session) this.#forgetSession(one);
+    Object.assign(one, { record, session, value, dueMs });
+    this.#link(one);
+    this.#held.set(held, one);
     if (session !== null) this.#sessions.set(session, held);
     return record;
   }
 
-  /** What is due at the front goes; where that is not enough, the one silent longest. */
+  /** What is due goes, oldest first; where that is not enough, the one silent longest. */
   #makeRoom(nowMs: number): void {
-    for (const [key, held] of this.#held) {
-      const due = held.dueMs <= nowMs;
+    for (let one = this.#oldest; one !== null; one = this.#oldest) {
+      const due = one.dueMs <= nowMs;
       if (!due && this.#held.size < this.entriesMax) return;
-      this.#forget(key, held);
+      this.#forget(one);
       this.#counters[due ? "expired" : "evicted"]++;
     }
   }
 
-  #forget(key: string, { session }: Held): void {
-    this.#held.delete(key);
+  #forget(one: Held): void {
+    this.#unlink(one);
+    this.#held.delete(one.key);
+    this.#forgetSession(one);
+  }
+
+  #forgetSession({ key, session }: Held): void {
     if (session !== null && this.#sessions.get(session) === key) this.#sessions.delete(session);
+  }
+
+  #link(one: Held): void {
+    one.older = this.#newest;
+    one.newer = null;
+    if (this.#newest === null) this.#oldest = one;
+    else this.#newest.newer = one;
+    this.#newest = one;
+  }
+
+  #unlink(one: Held): void {
+    if (one.older === null) this.#oldest = one.newer;
+    else one.older.newer = one.newer;
+    if (one.newer === null) this.#newest = one.older;
+    else one.newer.older = one.older;
   }
 }
 
