@@ -7,6 +7,7 @@
  */
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
+import { openDatagrams } from "./datagrams.ts";
 import { Framing, FRAMING_FAULTS, type FramingFault } from "./framing.ts";
 import { maySend, type SyslogSettings } from "./settings.ts";
 
@@ -29,7 +30,6 @@ export interface Sink {
 }
 
 const IDLE_MS = 24 * 3_600_000;
-const DATAGRAM_BYTES_MAX = 65_536;
 
 export function listenSyslog(settings: SyslogSettings, sink: Sink): Promise<Listening> {
   return settings.transport === "udp"
@@ -39,42 +39,35 @@ export function listenSyslog(settings: SyslogSettings, sink: Sink): Promise<List
 
 function listenDatagrams(settings: SyslogSettings, sink: Sink): Listening {
   const { host, port, senders, messageBytesMax } = settings;
-  const socket = Deno.listenDatagram({ transport: "udp", hostname: host, port });
-  const bound = socket.addr as Deno.NetAddr;
   const counts = { datagrams: 0, refused_sender: 0, too_long: 0 };
   const decoder = new TextDecoder();
-  const buffer = new Uint8Array(DATAGRAM_BYTES_MAX);
-  let closed = false;
-  const take = (bytes: Uint8Array, from: Deno.NetAddr) => {
+  const heard = (from: string) => {
     counts.datagrams++;
-    if (!maySend(senders, from.hostname)) counts.refused_sender++;
-    else if (bytes.length > messageBytesMax) counts.too_long++;
-    else sink.message(decoder.decode(bytes).replace(/[\r\n\0]+$/, ""), false);
+    const may = maySend(senders, from);
+    if (!may) counts.refused_sender++;
+    return may;
   };
-  const reading = (async () => {
-    while (!closed) {
-      const [bytes, from] = await socket.receive(buffer);
-      take(bytes, from as Deno.NetAddr);
-    }
-  })().catch((error: Error) => {
-    if (!closed) sink.deaf(error.message);
+  const socket = openDatagrams({ host, port, bytesMax: messageBytesMax }, {
+    received: (bytes, from) => {
+      if (heard(from)) sink.message(decoder.decode(bytes).replace(/[\r\n\0]+$/, ""), false);
+    },
+    tooLong: (from) => {
+      if (heard(from)) counts.too_long++;
+    },
+    failed: (reason) => sink.deaf(reason),
   });
   return {
-    host: bound.hostname,
-    port: bound.port,
+    host: socket.host,
+    port: socket.port,
     resume: () => {},
-    counters: () => ({ ...counts, lost_in_kernel: lostInKernel(bound) }),
-    close: async () => {
-      closed = true;
-      socket.close();
-      await reading;
-    },
+    counters: () => ({ ...counts, lost_in_kernel: lostInKernel(socket) }),
+    close: () => socket.close(),
   };
 }
 
 /** Datagrams for this port that the kernel had no room for, as it tells in /proc/net/udp; 0 where it does not. */
-function lostInKernel({ hostname, port }: Deno.NetAddr): number {
-  const table = hostname.includes(":") ? "/proc/net/udp6" : "/proc/net/udp";
+function lostInKernel({ host, port }: { readonly host: string; readonly port: number }): number {
+  const table = host.includes(":") ? "/proc/net/udp6" : "/proc/net/udp";
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
   try {
     const line = Deno.readTextFileSync(table).split("\n").find((text) =>
