@@ -5,10 +5,10 @@
  * is closed. Senders that may not send are counted and not heard. TLS certificates name a box rather than a host, so who
  * signed them is what counts. Datagrams that found the kernel's own buffer full are counted by the kernel.
  */
-import { createServer, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer } from "node:tls";
+import type { Socket } from "node:net";
+import { createServer } from "node:tls";
 import { openDatagrams } from "./datagrams.ts";
-import { Framing, FRAMING_FAULTS, type FramingFault } from "./framing.ts";
+import { Framing, FRAMING_FAULTS } from "./framing.ts";
 import { maySend, type SyslogSettings } from "./settings.ts";
 
 export interface Listening {
@@ -30,11 +30,15 @@ export interface Sink {
 }
 
 const IDLE_MS = 24 * 3_600_000;
+const READ_BYTES = 65_536;
 
-export function listenSyslog(settings: SyslogSettings, sink: Sink): Promise<Listening> {
-  return settings.transport === "udp"
-    ? Promise.resolve(listenDatagrams(settings, sink))
-    : listenStreams(settings, sink);
+export async function listenSyslog(settings: SyslogSettings, sink: Sink): Promise<Listening> {
+  const { transport, tls } = settings;
+  if (transport === "udp") return listenDatagrams(settings, sink);
+  const streams = new Streams(settings, sink);
+  return transport === "tls" && tls !== null
+    ? await listenTls({ ...settings, tls }, streams)
+    : listenPlain(settings, streams);
 }
 
 function listenDatagrams(settings: SyslogSettings, sink: Sink): Listening {
@@ -80,8 +84,17 @@ function lostInKernel({ host, port }: { readonly host: string; readonly port: nu
   }
 }
 
+/** A connection, whatever made it. */
+interface Peer {
+  readonly address: string;
+  /** No more is read until `resume()`. */
+  pause(): void;
+  resume(): void;
+  destroy(): void;
+}
+
 class Streams {
-  readonly sockets = new Set<Socket>();
+  readonly peers = new Map<Peer, Framing>();
   readonly counts: Record<string, number> = {
     connections: 0,
     refused_sender: 0,
@@ -97,39 +110,105 @@ class Streams {
     this.counts[name] = (this.counts[name] ?? 0) + 1;
   }
 
-  accept(socket: Socket): void {
+  /** Whether it is heard; else it is closed. */
+  accept(peer: Peer): boolean {
     const { senders, connectionsMax, messageBytesMax } = this.settings;
-    socket.on("error", () => {}); // a close follows
-    const refused = !maySend(senders, socket.remoteAddress ?? "")
+    const refused = !maySend(senders, peer.address)
       ? "refused_sender"
-      : this.sockets.size >= connectionsMax
+      : this.peers.size >= connectionsMax
       ? "refused_connections"
       : null;
-    if (refused !== null) {
-      this.count(refused);
-      socket.destroy();
-      return;
-    }
-    this.count("connections");
-    this.sockets.add(socket);
-    const framing = new Framing(messageBytesMax);
-    socket.setTimeout(IDLE_MS, () => socket.destroy());
-    socket.on("data", (bytes: Uint8Array) => {
-      const { messages, faults } = framing.push(new Uint8Array(bytes));
-      this.#pass(messages, faults);
-      if (framing.lost) socket.destroy();
-      else if (this.sink.busy()) socket.pause();
-    });
-    socket.once("close", () => {
-      this.sockets.delete(socket);
-      this.#pass([], framing.end().faults);
-    });
+    this.count(refused ?? "connections");
+    if (refused === null) this.peers.set(peer, new Framing(messageBytesMax));
+    else peer.destroy();
+    return refused === null;
   }
 
-  #pass(messages: readonly Uint8Array[], faults: readonly FramingFault[]): void {
+  data(peer: Peer, bytes: Uint8Array): void {
+    const framing = this.peers.get(peer);
+    if (framing === undefined) return;
+    const { messages, faults } = framing.push(bytes);
     for (const message of messages) this.sink.message(this.#decoder.decode(message), true);
     for (const fault of faults) this.count(fault);
+    if (framing.lost) peer.destroy();
+    else if (this.sink.busy()) peer.pause();
   }
+
+  closed(peer: Peer): void {
+    for (const fault of this.peers.get(peer)?.end().faults ?? []) this.count(fault);
+    this.peers.delete(peer);
+  }
+
+  resume(): void {
+    for (const peer of this.peers.keys()) peer.resume();
+  }
+
+  destroy(): void {
+    for (const peer of this.peers.keys()) peer.destroy();
+  }
+}
+
+/** A sender of Deno's own connections, which gather what waits into large pieces. */
+async function serve(connection: Deno.TcpConn, streams: Streams): Promise<void> {
+  let [going, open] = [Promise.withResolvers<void>(), true];
+  going.resolve();
+  let heardMs = performance.now();
+  const timer = setInterval(() => performance.now() - heardMs > IDLE_MS && peer.destroy(), IDLE_MS / 24);
+  Deno.unrefTimer(timer);
+  const peer: Peer = {
+    address: connection.remoteAddr.hostname,
+    pause: () => void (going = Promise.withResolvers()),
+    resume: () => going.resolve(),
+    destroy: () => {
+      if (open) connection.close();
+      open = false;
+      going.resolve();
+    },
+  };
+  const buffer = new Uint8Array(READ_BYTES);
+  try {
+    if (!streams.accept(peer)) return;
+    while (open) {
+      const count = await connection.read(buffer);
+      if (count === null) break;
+      heardMs = performance.now();
+      // A message that is cut is held; what holds it must not be read over.
+      streams.data(peer, buffer.slice(0, count));
+      await going.promise;
+    }
+  } catch {
+    // A connection that breaks is one that ends; what was cut off is counted.
+  } finally {
+    clearInterval(timer);
+    peer.destroy();
+    streams.closed(peer);
+  }
+}
+
+function listenPlain(settings: SyslogSettings, streams: Streams): Listening {
+  const server = Deno.listen({ hostname: settings.host, port: settings.port });
+  const serving = new Set<Promise<void>>();
+  let closed = false;
+  const accepting = (async () => {
+    for await (const connection of server) {
+      const one = serve(connection, streams).finally(() => serving.delete(one));
+      serving.add(one);
+    }
+  })().catch((error: Error) => {
+    if (!closed) streams.sink.deaf(error.message);
+  });
+  return {
+    host: server.addr.hostname,
+    port: server.addr.port,
+    resume: () => streams.resume(),
+    counters: () => ({ ...streams.counts, connected: streams.peers.size }),
+    close: async () => {
+      closed = true;
+      server.close();
+      streams.destroy();
+      await Promise.all([accepting, ...serving]);
+    },
+  };
 }
 
 function secrets({ certificate, key, ca }: NonNullable<SyslogSettings["tls"]>) {
@@ -147,30 +226,44 @@ function secrets({ certificate, key, ca }: NonNullable<SyslogSettings["tls"]>) {
   };
 }
 
-async function listenStreams(settings: SyslogSettings, sink: Sink): Promise<Listening> {
-  const streams = new Streams(settings, sink);
-  const accept = (socket: Socket) => streams.accept(socket);
-  const server: Server = settings.tls === null || settings.transport !== "tls"
-    ? createServer(accept)
-    : createTlsServer({ ...secrets(settings.tls), requestCert: true, rejectUnauthorized: true }, accept);
+/** Deno's own TLS asks nobody for a certificate. */
+async function listenTls(
+  settings: SyslogSettings & { readonly tls: NonNullable<SyslogSettings["tls"]> },
+  streams: Streams,
+): Promise<Listening> {
+  const accept = (socket: Socket) => {
+    const peer: Peer = {
+      address: socket.remoteAddress ?? "",
+      pause: () => void socket.pause(),
+      resume: () => void (socket.isPaused() && socket.resume()),
+      destroy: () => void socket.destroy(),
+    };
+    socket.on("error", () => {}); // a close follows
+    if (!streams.accept(peer)) return;
+    socket.setTimeout(IDLE_MS, () => socket.destroy());
+    socket.on("data", (bytes: Uint8Array) => streams.data(peer, new Uint8Array(bytes)));
+    socket.once("close", () => streams.closed(peer));
+  };
+  const server = createServer(
+    { ...secrets(settings.tls), requestCert: true, rejectUnauthorized: true },
+    accept,
+  );
   server.on("tlsClientError", () => streams.count("refused_tls"));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(settings.port, settings.host, () => resolve());
   });
-  server.on("error", (error: Error) => sink.deaf(error.message));
+  server.on("error", (error: Error) => streams.sink.deaf(error.message));
   const bound = server.address() as { address: string; port: number };
   return {
     host: bound.address,
     port: bound.port,
-    resume: () => {
-      for (const socket of streams.sockets) if (socket.isPaused()) socket.resume();
-    },
-    counters: () => ({ ...streams.counts, connected: streams.sockets.size }),
+    resume: () => streams.resume(),
+    counters: () => ({ ...streams.counts, connected: streams.peers.size }),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        for (const socket of streams.sockets) socket.destroy();
+        streams.destroy();
       }),
   };
 }
