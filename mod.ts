@@ -38,7 +38,7 @@ import { commandHelp, overview } from "./ui/help.ts";
 import { logLine } from "./ui/log.ts";
 import { painter } from "./ui/paint.ts";
 import { makeApi, serveApi } from "./ui/server.ts";
-import { logFormats } from "./ui/standard_input.ts";
+import { logFormats, readText } from "./ui/standard_input.ts";
 import { standardStreams } from "./ui/terminal.ts";
 
 /** Run one command line. Returns the exit code. */
@@ -283,10 +283,7 @@ async function recorded(invocation: Invocation, terminal: Terminal): Promise<num
 
 async function verifyDrill({ arguments: [file], options }: Invocation, terminal: Terminal): Promise<number> {
   const { drillVerify } = await import("./ui/drill.ts");
-  const text = await Deno.readTextFile(file!).catch((error) => {
-    throw new Error(`Cannot read ${file}: ${reasonOf(error)}`, { cause: error });
-  });
-  return drillVerify(text, options, terminal);
+  return drillVerify(await readText(file!), options, terminal);
 }
 
 async function writeExport(invocation: Invocation, terminal: Terminal): Promise<number> {

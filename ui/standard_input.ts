@@ -1,4 +1,4 @@
-/** Standard input line by line, and files by path, for the commands on log formats. An edge. */
+/** Standard input line by line, and files by path, for commands that need no node. An edge. */
 import { reasonOf } from "../appliance/reason.ts";
 import type { Invocation } from "./arguments.ts";
 import type { Terminal } from "./cli.ts";
@@ -14,7 +14,7 @@ export async function logFormats(invocation: Invocation, terminal: Terminal): Pr
 }
 
 /** @throws Error with a sentence */
-async function readText(path: string): Promise<string> {
+export async function readText(path: string): Promise<string> {
   return await Deno.readTextFile(path).catch((error) => {
     throw new Error(`Cannot read ${path}: ${reasonOf(error)}`, { cause: error });
   });
