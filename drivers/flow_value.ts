@@ -132,20 +132,20 @@ export function encodeFlow(flow: FlowValue): Uint8Array {
   view.setUint16(26, original.destinationPort);
   view.setUint16(28, reply.sourcePort);
   view.setUint16(30, reply.destinationPort);
-  write(bytes, HEAD_BYTES, original.source);
-  write(bytes, HEAD_BYTES + width, original.destination);
-  write(bytes, HEAD_BYTES + 2 * width, reply.source);
-  write(bytes, HEAD_BYTES + 2 * width + replyWidth, reply.destination);
+  let at = HEAD_BYTES;
+  for (const { source, destination } of [original, reply]) {
+    const each = source.includes(":") ? 16 : 4;
+    write(bytes, [at, at + each], source);
+    write(bytes, [at + each, at += 2 * each], destination);
+  }
   return bytes;
 }
 
-function write(bytes: Uint8Array, at: number, text: string): void {
+function write(bytes: Uint8Array, [from, to]: readonly [number, number], text: string): void {
   const found = readV4(text, V4) === V4_WIDTH ? V4 : parseIpAddress(text);
   if (found === null) throw new TypeError(`Cannot write a flow: "${text}" is no address`);
-  if (at + found.length > bytes.length) {
-    throw new TypeError(`Cannot write a flow: "${text}" is of another family`);
-  }
-  bytes.set(found, at);
+  if (found.length !== to - from) throw new TypeError(`Cannot write a flow: "${text}" is of another family`);
+  bytes.set(found, from);
 }
 
 /** Null: these bytes are no such value. */

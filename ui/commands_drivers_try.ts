@@ -19,8 +19,8 @@ export function driversTryCommands({ json }: Shared): readonly Command[] {
       examples: [
         { line: "remediate drivers try cisco-asa < asa.log", help: "Before the box is pointed at the node." },
         {
-          line: "conntrack -L | remediate drivers try conntrack",
-          help: "What of a Linux box would be carried.",
+          line: "remediate drivers try conntrack < list.txt",
+          help: "What of `conntrack -L` would be carried.",
         },
         { line: "remediate drivers try ./mine.toml --odd < box.log", help: "While a format is written." },
       ],

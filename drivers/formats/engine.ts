@@ -263,24 +263,30 @@ function ports(
   ];
 }
 
+/** Both ends have addresses of one family. */
+function sameFamily(tuple: FlowTuple): FlowTuple {
+  if (tuple.source.includes(":") === tuple.destination.includes(":")) return tuple;
+  throw new Fault(`its ${tuple.source} and ${tuple.destination} are of two families`);
+}
+
 function tuples(one: Ready, line: Line): readonly [FlowTuple, FlowTuple] {
   const source = address(needed(one, "source", line), "source");
   const destination = address(needed(one, "destination", line), "destination");
   const protocol = protocolOf(needed(one, "protocol", line), source);
   const [sourcePort, destinationPort] = ports(one, line, { protocol, nat: false });
-  const original = { protocol, source, sourcePort, destination, destinationPort };
+  const original = sameFamily({ protocol, source, sourcePort, destination, destinationPort });
   const { nat_source, nat_destination, nat_source_port, nat_destination_port, nat_icmp_id } = one.get;
   if (!(nat_source ?? nat_destination ?? nat_source_port ?? nat_destination_port ?? nat_icmp_id)) {
     return [original, mirrored(original)];
   }
   const [first, second] = ports(one, line, { protocol, nat: true });
-  const outside = {
+  const outside = sameFamily({
     protocol,
     source: address(nat_source?.(line) ?? source, "nat_source"),
     sourcePort: first,
     destination: address(nat_destination?.(line) ?? destination, "nat_destination"),
     destinationPort: second,
-  };
+  });
   return [original, mirrored(outside)];
 }
 

@@ -113,7 +113,7 @@ export class Tracker {
     }
     const turned = entry.original !== null && !sameEnds(entry.original, original);
     const before = known?.value ?? null;
-    // An answer's packet says nothing of the translation, and a line without one does not take it back.
+    // An answer's packet says nothing of the translation.
     const reply = turned || entry.reply === null ? before?.reply ?? mirrored(original) : entry.reply;
     const sameState = entry.state === null || entry.state === before?.state;
     const timeoutMs = entry.timeoutMs ?? (sameState ? before?.timeoutMs ?? null : null);

@@ -5,6 +5,8 @@ import { compileFormat, explainLine } from "../../../drivers/formats/engine.ts";
 import type { Reading } from "../../../drivers/formats/entry.ts";
 import { describeFormatProblem, parseFormat } from "../../../drivers/formats/format.ts";
 import { compileTemplate, progressOf } from "../../../drivers/formats/template.ts";
+import { Tracker } from "../../../drivers/formats/tracker.ts";
+import { recordFault } from "../../../drivers/record.ts";
 import { parseSyslog } from "../../../drivers/syslog/message.ts";
 import { logLines, seeded } from "../../support/log_fixtures.ts";
 
@@ -53,12 +55,13 @@ for (const name of Object.keys(BUILTIN_FORMATS)) {
     }
   });
 
-  Deno.test(`format ${name} reads mangled lines without throwing, and no value out of range`, () => {
+  Deno.test(`format ${name} reads mangled lines without throwing, and what it makes of them can be carried`, () => {
     const random = seeded(7);
     const reader = compileFormat(builtinFormat(name));
     const lines = logLines(name);
     const bytes = ' 0123456789.:/=[]<>(){}",abcXYZ-\\\u00e9\u2028';
     const seen = new Set<Reading["kind"]>();
+    const tracker = new Tracker(50);
     for (let n = 0; n < 3000; n++) {
       const letters = [...lines[Math.floor(random() * lines.length)]!];
       for (let change = 0; change <= random() * 6; change++) {
@@ -70,7 +73,11 @@ for (const name of Object.keys(BUILTIN_FORMATS)) {
       if (line === null) continue;
       const reading = reader.read(line);
       seen.add(reading.kind);
-      if (reading.kind === "entry") soundness(reading.entry);
+      if (reading.kind === "entry") {
+        soundness(reading.entry);
+        const record = tracker.take(reading.entry, n);
+        assert.equal(record === null ? null : recordFault(record), null);
+      }
       if (n % 50 === 0) explainLine(reader, line);
     }
     assert.ok(seen.has("entry"));
@@ -144,6 +151,21 @@ event = "shut"
     () => goodFormat("x", "mine.toml"),
     /Cannot use the format mine.toml:\nmine.toml:1: is no TOML/,
   );
+});
+
+Deno.test("a flow between two families of addresses is refused", () => {
+  const reader = compileFormat(builtinFormat("conntrack"));
+  const line = (...ends: string[]) =>
+    `[NEW] udp 17 30 src=${ends[0]} dst=${ends[1]} sport=1 dport=2 src=${ends[2]} dst=${
+      ends[3]
+    } sport=2 dport=1`;
+  const fault = (...ends: string[]) => {
+    const reading = reader.read(line(...ends));
+    return reading.kind === "refused" ? reading.fault : reading.kind;
+  };
+  assert.equal(fault("10.0.0.1", "10.0.0.2", "2001:db8::2", "2001:db8::1"), "entry", "a NAT64 is no mistake");
+  assert.match(fault("10.0.0.1", "2001:db8::2", "10.0.0.2", "10.0.0.1"), /two families/);
+  assert.match(fault("10.0.0.1", "10.0.0.2", "2001:db8::2", "10.0.0.1"), /two families/);
 });
 
 Deno.test("a format of one's own reads lines that no built-in one knows", () => {
