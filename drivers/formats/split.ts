@@ -2,7 +2,8 @@
  * Duty: a log line into named values, for formats that name or number them: key=value, comma separated, JSON.
  *
  * Nothing here fails: a line that is none of its form has no values. What stands before the first value (a syslog header)
- * is passed over. Surprise: netfilter writes a name twice (both directions of a flow); the second one is "NAME.2".
+ * is passed over. Surprises: netfilter writes a name twice (both directions of a flow), the second one is "NAME.2"; and it
+ * has ACK as a number and as a flag, so a word by itself is "flag.WORD".
  */
 
 /** A named value of a line; undefined: it has none of that name. */
@@ -22,7 +23,7 @@ function quoteEnd(line: string, at: number): number {
 
 const unescaped = (text: string) => text.includes("\\") ? text.replace(/\\(.)/g, "$1") : text;
 
-/** Of the names that somebody asks for; words without "=" are there as well, with an empty value. */
+/** Of the names that somebody asks for. */
 export function splitPairs(line: string, wanted: ReadonlySet<string>): Values {
   const found = new Map<string, string>();
   const note = (name: string, from: number, to: number) => {
@@ -39,7 +40,7 @@ export function splitPairs(line: string, wanted: ReadonlySet<string>): Values {
     while (at < length && !isSpace(code = line.charCodeAt(at)) && code !== EQUALS) at++;
     const name = line.slice(start, at);
     if (at === length || code !== EQUALS) {
-      note(name, 0, 0);
+      if (name !== "") note(`flag.${name}`, 0, 0);
       continue;
     }
     const from = ++at;
