@@ -119,7 +119,9 @@ class SyslogDriver implements StateDriver {
     };
   }
 
+  /** May come twice. */
   async close(): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
     this.#watchers.close();
     await this.#listening?.close();

@@ -55,6 +55,8 @@ Deno.test("the syslog driver makes records of datagrams, and get() has what is o
     stop.abort();
     socket.close();
     assert.equal((await events.next()).done, true);
+    await driver.close();
+    await driver.close();
   });
 });
 
