@@ -59,7 +59,7 @@ Deno.test("the syslog driver has of a NAT's log what the NAT has, as connections
   await using lab = await Lab.up(natTopology());
   const driver = await openSyslog({ format: "ulogd-flow", transport: "tcp", listen: "127.0.0.1:0" }, CONTEXT);
   try {
-    await using _log = await NatLog.start(lab, driver.address!.port);
+    await using _log = await NatLog.start(lab, driver.address!.port, "flows");
     await startServers(lab, built);
     await waitForPath(lab, built, "c1", "s1");
     const work = { kind: "long", from: "c1", to: "s1", flows: FLOWS, bytesPerSecond: 2048 } as const;
@@ -82,6 +82,52 @@ Deno.test("the syslog driver has of a NAT's log what the NAT has, as connections
     const { refused, not_understood, queue_dropped, closed, framing_lost } = driver.counters();
     assert.deepEqual([refused, not_understood, queue_dropped, framing_lost], [0, 0, 0, 0]);
     assert.ok(closed! >= FLOWS);
+  } finally {
+    await driver.close();
+  }
+});
+
+Deno.test("the syslog driver knows of packets that nftables logs who began, and how it ended", async () => {
+  const built = await programs(TOP);
+  await using lab = await Lab.up(natTopology());
+  const driver = await openSyslog(
+    { format: "netfilter-log", transport: "tcp", listen: "127.0.0.1:0" },
+    CONTEXT,
+  );
+  const clients = (texts: readonly string[]) => texts.map((text) => text.replace(/ as .*/, "")).toSorted();
+  try {
+    await using _log = await NatLog.start(lab, driver.address!.port, "packets");
+    const log = 'log prefix "nat " group 2';
+    const rules = [
+      `insert rule inet box forward tcp flags fin,rst ${log}`,
+      `insert rule inet box forward ct state new ${log}`,
+    ];
+    await lab.exec(BOX, ["nft", rules.join("; ")]);
+    await startServers(lab, built);
+    await waitForPath(lab, built, "c1", "s1");
+    const work = { kind: "long", from: "c1", to: "s1", flows: FLOWS, bytesPerSecond: 2048 } as const;
+    const load = run(lab.argv("c1", workloadArgv(work, "10.2.0.11", built, 5)), { timeoutMs: 30_000 });
+    load.catch(() => {}); // awaited below
+    await sleep(1500);
+    const box = clients(await ofBox(lab));
+    const open = async () => clients(await ofDriver(driver)).filter((text) => box.includes(text));
+    for (let n = 0; n < 200 && (await open()).length < box.length; n++) await sleep(100);
+    assert.ok(box.length >= FLOWS);
+    assert.deepEqual(await open(), box);
+    assert.ok(
+      clients(await ofDriver(driver)).every((text) => / 10\.1\.0\.11 \d+ > /.test(text)),
+      "a client began each",
+    );
+    await load;
+    const states = async () => {
+      const records = await Array.fromAsync(
+        driver.get("supporting", { protocol: 6 }, new AbortController().signal),
+      );
+      return records.filter(({ value }) => decodeFlow(value)!.state === "syn_sent").length;
+    };
+    for (let n = 0; n < 200 && await states() > 0; n++) await sleep(100);
+    assert.equal(await states(), 0, "of each the end was told");
+    assert.equal(driver.counters()["refused"], 0);
   } finally {
     await driver.close();
   }

@@ -39,18 +39,36 @@ export function natTopology(): Topology {
   };
 }
 
-/** ulogd tells of new and of ended connections, one line each, with both their names. */
-function ulogdConfig(home: string): string {
-  const plugins = "/usr/lib/x86_64-linux-gnu/ulogd";
-  const names = ["inpflow_NFCT", "filter_IP2STR", "filter_PRINTFLOW", "output_LOGEMU"];
+/** What ulogd tells of, one line each: new and ended connections with both their names, or packets that a rule logs. */
+const STACKS = {
+  flows: {
+    plugins: ["inpflow_NFCT", "filter_IP2STR", "filter_PRINTFLOW", "output_LOGEMU"],
+    stack: "input:NFCT,ip2str1:IP2STR,print1:PRINTFLOW,emu1:LOGEMU",
+    input: ["hash_enable=0", "event_mask=0x00000005"],
+  },
+  packets: {
+    plugins: [
+      "inppkt_NFLOG",
+      "raw2packet_BASE",
+      "filter_IFINDEX",
+      "filter_IP2STR",
+      "filter_PRINTPKT",
+      "output_LOGEMU",
+    ],
+    stack: "input:NFLOG,base1:BASE,ifi1:IFINDEX,ip2str1:IP2STR,print1:PRINTPKT,emu1:LOGEMU",
+    input: ["group=2"],
+  },
+} as const;
+
+function ulogdConfig(home: string, what: keyof typeof STACKS): string {
+  const { plugins, stack, input } = STACKS[what];
   return [
     "[global]",
     `logfile="${home}/ulogd.log"`,
-    ...names.map((name) => `plugin="${plugins}/ulogd_${name}.so"`),
-    "stack=ct1:NFCT,ip2str1:IP2STR,print1:PRINTFLOW,emu1:LOGEMU",
-    "[ct1]",
-    "hash_enable=0",
-    "event_mask=0x00000005",
+    ...plugins.map((name) => `plugin="/usr/lib/x86_64-linux-gnu/ulogd/ulogd_${name}.so"`),
+    `stack=${stack}`,
+    "[input]",
+    ...input,
     "[emu1]",
     `file="${home}/flows.log"`,
     "sync=1",
@@ -73,11 +91,11 @@ function rsyslogConfig(home: string, port: number): string {
 export class NatLog {
   private constructor(readonly children: readonly Deno.ChildProcess[]) {}
 
-  static async start(lab: Lab, port: number): Promise<NatLog> {
+  static async start(lab: Lab, port: number, what: keyof typeof STACKS): Promise<NatLog> {
     const home = `${lab.directory}/log`;
     await Deno.mkdir(home, { recursive: true });
     await Deno.writeTextFile(`${home}/flows.log`, "");
-    await Deno.writeTextFile(`${home}/ulogd.conf`, ulogdConfig(home));
+    await Deno.writeTextFile(`${home}/ulogd.conf`, ulogdConfig(home, what));
     await Deno.writeTextFile(`${home}/rsyslog.conf`, rsyslogConfig(home, port));
     const quiet = { stdin: "null", stdout: "null", stderr: "null" } as const;
     const [program, ...args] = lab.argv(BOX, ["ulogd", "-c", `${home}/ulogd.conf`]);
