@@ -36,6 +36,7 @@ import { connectNode, type RemoteNode } from "./ui/client.ts";
 import { DEFAULT_CONFIG, EXIT, type Exit } from "./ui/commands.ts";
 import { commandHelp, overview } from "./ui/help.ts";
 import { painter } from "./ui/paint.ts";
+import { logFormats, readText } from "./ui/standard_input.ts";
 import { standardStreams } from "./ui/terminal.ts";
 
 /** Run one command line. Returns the exit code. */
@@ -79,6 +80,7 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   if (command.name !== "config example" && /^(config|user|token) /.test(command.name)) {
     return manage(invocation, terminal);
   }
+  if (/^drivers (try|formats)/.test(command.name)) return logFormats(invocation, terminal);
   switch (command.name) {
     case "run":
       return run(invocation, terminal);
@@ -277,10 +279,7 @@ async function recorded(invocation: Invocation, terminal: Terminal): Promise<num
 
 async function verifyDrill({ arguments: [file], options }: Invocation, terminal: Terminal): Promise<number> {
   const { drillVerify } = await import("./ui/drill.ts");
-  const text = await Deno.readTextFile(file!).catch((error) => {
-    throw new Error(`Cannot read ${file}: ${reasonOf(error)}`, { cause: error });
-  });
-  return drillVerify(text, options, terminal);
+  return drillVerify(await readText(file!), options, terminal);
 }
 
 async function writeExport(invocation: Invocation, terminal: Terminal): Promise<number> {

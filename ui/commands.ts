@@ -9,6 +9,7 @@ import { boxCommands } from "./commands_box.ts";
 import { accessCommands, configCommands } from "./commands_manage.ts";
 import { captureCommands } from "./commands_capture.ts";
 import { drillCommands } from "./commands_drill.ts";
+import { driversTryCommands } from "./commands_drivers_try.ts";
 import { farCommand } from "./commands_far.ts";
 import { matchCommand } from "./commands_match.ts";
 import { mirrorCommands } from "./commands_mirror.ts";
@@ -297,6 +298,7 @@ export const COMMANDS: readonly Command[] = [
       2: "bad arguments or configuration",
     },
   },
+  ...driversTryCommands(SHARED),
   ...mirrorCommands(SHARED),
   ...captureCommands(SHARED),
   ...recorderCommands(SHARED),

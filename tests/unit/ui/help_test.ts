@@ -37,7 +37,7 @@ Deno.test("help pages fit into 80 columns, but for words that are longer", () =>
 Deno.test("examples of the help are understood", () => {
   for (const { line } of COMMANDS.flatMap(({ examples }) => examples)) {
     for (const part of line.split("&&")) {
-      const words = part.split(/[|>]/)[0]!.trim().split(" ").slice(1);
+      const words = part.split(/[|<>]/)[0]!.trim().split(" ").slice(1);
       assert.equal(parseArguments(words).kind, "command", part);
     }
   }
