@@ -28,7 +28,9 @@ export class Changes {
         if (this.#stop.signal.aborted) return;
         if (event.kind === "reprocess" && holds(this.fields, event.fields)) this.#note(event.fields);
         if (event.kind === "redirect") this.redirects++;
-        if (event.kind === "gap" && this.#replays.size > 0) this.fault = `changes were missed: ${event.reason}`;
+        if (event.kind === "gap" && this.#replays.size > 0) {
+          this.fault = `changes were missed: ${event.reason}`;
+        }
       }
     } catch (error) {
       if (!this.#stop.signal.aborted) this.fault = error instanceof Error ? error.message : String(error);

@@ -1,9 +1,9 @@
 /**
  * Duty: the journal of intents, as lines and as what follows from them. Pure.
  *
- * One JSON object a line with a digest at its end, so that a line cut by a crash is known as such. A cut line can only be
- * the last: what it meant to say was not begun. Moves that ended well are also the rules of the steering, youngest last.
+ * Moves that ended well are also the rules of the steering, the youngest last.
  */
+import { wholeLine, wholeLines } from "./line.ts";
 import { type Entry, type MoveOrder, type MoveState, resumeMove } from "./move.ts";
 import type { MoveEnd } from "./contract.ts";
 import { type SteeringRule, withRule } from "./steering.ts";
@@ -11,24 +11,7 @@ import { type SteeringRule, withRule } from "./steering.ts";
 /** Moves kept for people after their end. */
 export const ENDED_MAX = 100;
 
-/** FNV-1a: tells a cut line from a whole one, nothing more. */
-function digest(text: string): string {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return (hash >>> 0).toString(16).padStart(8, "0");
-}
-
-export function entryLine(entry: Entry): string {
-  const text = JSON.stringify(entry);
-  return `${text} ${digest(text)}\n`;
-}
-
-/** Null: the line was cut. Throws a SyntaxError where it is whole and nonsense. */
-function readLine(line: string): Entry | null {
-  const at = line.lastIndexOf(" "), text = line.slice(0, at);
-  if (at < 0 || line.slice(at + 1) !== digest(text)) return null;
-  return JSON.parse(text) as Entry;
-}
+export const entryLine = (entry: Entry) => wholeLine(entry);
 
 export interface Ended {
   readonly order: MoveOrder;
@@ -51,25 +34,20 @@ export interface Intents {
 /** What `text`, the whole file, says. */
 export function readIntents(text: string): Intents {
   const byId = new Map<string, Entry[]>();
-  const lines = text.split("\n").filter((line) => line !== "");
-  let unreadable = 0, rules: SteeringRule[] = [];
+  const { values, unreadable } = wholeLines<Entry>(text);
+  let rules: SteeringRule[] = [];
   const ended: Ended[] = [];
-  lines.forEach((line, index) => {
-    const entry = readLine(line);
-    if (entry === null) {
-      unreadable += index < lines.length - 1 ? 1 : 0;
-      return;
-    }
+  for (const entry of values) {
     const entries = [...byId.get(entry.id) ?? [], entry];
     byId.set(entry.id, entries);
     const { order, atMs: startedMs } = entries[0]!;
-    if (entry.mark !== "end" || order === undefined) return;
+    if (entry.mark !== "end" || order === undefined) continue;
     const end = entry.end ?? "back";
     ended.push({ order, end, startedMs, endedMs: entry.atMs, reason: entry.reason ?? "" });
     if (end === "moved") {
       rules = withRule(rules, { id: order.id, fields: order.fields, box: order.destination });
     }
-  });
+  }
   const open = [...byId.values()].flatMap((entries) => {
     const state = resumeMove(entries);
     return state === null ? [] : [{ state, entries }];

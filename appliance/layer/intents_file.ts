@@ -1,65 +1,76 @@
 /**
- * Duty: keeps the journal of intents on disk. An edge: one file, appended to and synced before anything it announces.
+ * Duty: keeps the layer's journals on disk. An edge: lines of a file, each synced before anything that it announces.
  *
- * It is written anew at the start, when it is read. A disk that does not take a line fails the step that the line was to
- * announce, which is then not begun.
+ * A file is written anew at the start, when it is read. A disk that does not take a line fails the step that the line was
+ * to announce, which is then not begun.
  */
 import { makeDirectory } from "../directories.ts";
 import { reasonOf } from "../reason.ts";
-import { compactIntents, entryLine, type Intents, readIntents } from "./intents.ts";
-import type { Entry } from "./move.ts";
+import { compactIntents, entryLine, readIntents } from "./intents.ts";
+import { compactLedger, ledgerLine, type LedgerStore, readLedger } from "./ledger.ts";
 import type { IntentStore } from "./mover.ts";
 
-export class IntentFile implements IntentStore {
-  readonly #path: string;
+class SyncedLines {
+  constructor(private readonly path: string) {}
 
-  constructor(path: string) {
-    this.#path = path;
-  }
-
-  /** @throws Error with one sentence */
-  load(): Intents {
+  /** The whole file, which holds what `compact` leaves of it afterwards. @throws Error with one sentence */
+  load(compact: (text: string) => string): string {
     try {
-      const intents = readIntents(this.#text());
-      const fresh = `${this.#path}.new`;
-      makeDirectory(this.#path.replace(/\/[^/]*$/, ""));
+      const text = this.#text(), fresh = `${this.path}.new`;
+      makeDirectory(this.path.replace(/\/[^/]*$/, ""));
       using file = Deno.openSync(fresh, { write: true, create: true, truncate: true, mode: 0o640 });
-      writeAll(file, compactIntents(intents));
+      writeAll(file, compact(text));
       file.syncDataSync();
-      Deno.renameSync(fresh, this.#path);
-      return intents;
+      Deno.renameSync(fresh, this.path);
+      return text;
     } catch (cause) {
-      throw new Error(`Cannot use the journal of moves ${this.#path}: ${reasonOf(cause)}`, { cause });
+      throw new Error(`Cannot use the journal ${this.path}: ${reasonOf(cause)}`, { cause });
     }
   }
 
   #text(): string {
     try {
-      return Deno.readTextFileSync(this.#path);
+      return Deno.readTextFileSync(this.path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return "";
       throw error;
     }
   }
 
-  /** On disk when it returns. @throws Error with one sentence */
-  append(entry: Entry): Promise<void> {
+  /** On disk when it returns. @throws Error with the end of a sentence */
+  append(line: string): void {
     try {
-      using file = Deno.openSync(this.#path, { append: true, create: true, mode: 0o640 });
+      using file = Deno.openSync(this.path, { append: true, create: true, mode: 0o640 });
       const before = file.statSync().size;
       try {
-        writeAll(file, entryLine(entry));
+        writeAll(file, line);
         file.syncDataSync();
       } catch (error) {
         file.truncateSync(before); // half a line must not become the head of the next
         throw error;
       }
-      return Promise.resolve();
     } catch (cause) {
-      const reason = reasonOf(cause);
-      return Promise.reject(new Error(`the journal ${this.#path} takes nothing: ${reason}`, { cause }));
+      throw new Error(`the journal ${this.path} takes nothing: ${reasonOf(cause)}`, { cause });
     }
   }
+}
+
+export function intentFile(path: string): IntentStore {
+  const lines = new SyncedLines(path);
+  return {
+    load: () => readIntents(lines.load((text) => compactIntents(readIntents(text)))),
+    // deno-lint-ignore require-await -- what it throws is to be a rejection
+    append: async (entry) => lines.append(entryLine(entry)),
+  };
+}
+
+export function ledgerFile(path: string): LedgerStore {
+  const lines = new SyncedLines(path);
+  return {
+    load: () => readLedger(lines.load((text) => compactLedger(readLedger(text)))),
+    // deno-lint-ignore require-await -- what it throws is to be a rejection
+    append: async (entry) => lines.append(ledgerLine(entry)),
+  };
 }
 
 function writeAll(file: Deno.FsFile, text: string): void {

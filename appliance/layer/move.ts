@@ -105,7 +105,7 @@ const BROKEN_MAX = 3;
 const WAIT_MS = 50;
 const WAIT_MS_MAX = 10_000;
 
-const NOTHING: Counts = {
+export const NOTHING: Counts = {
   records: 0,
   bytes: 0,
   taken: 0,

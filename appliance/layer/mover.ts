@@ -108,7 +108,7 @@ export class Mover {
   async #inTime(work: Promise<MoveEvent>): Promise<MoveEvent> {
     const { wait, askMsMax } = this.#parties, bell = new AbortController();
     const late = wait(askMsMax, AbortSignal.any([this.#stop, bell.signal])).then((): MoveEvent => {
-      this.#cut.abort();
+      if (!bell.signal.aborted) this.#cut.abort();
       return { kind: "failed", reason: `no answer within ${askMsMax} ms` };
     });
     try {
@@ -255,8 +255,10 @@ export class Mover {
   }
 
   async #route(): Promise<MoveEvent> {
-    const { steering, drivers } = this.#parties, { id, fields, destination } = this.#state.order;
+    const { steering, drivers } = this.#parties, { id, fields, destination, guarantee } = this.#state.order;
     if (await steering.look(id) !== null) return { kind: "routed", ok: await steering.route(id) };
+    // A plane that began anew in the middle has let frames into the source that nobody read.
+    if (this.#changes !== null && guarantee !== "none") return { kind: "routed", ok: false };
     await steering.add({ id, fields, box: drivers.boxOf(destination) ?? destination });
     return { kind: "routed", ok: true };
   }
@@ -265,7 +267,7 @@ export class Mover {
     const { roles, fields } = this.#state.order, driver = this.#driver(which);
     let deleted = 0;
     for (const role of roles) {
-      if (driver.abilities.del.includes(role)) deleted += await driver.del(role, fields);
+      if (driver.abilities.del.includes(role)) deleted += await driver.del(role, onlyFlows(fields));
     }
     return deleted;
   }
@@ -290,6 +292,13 @@ export class Mover {
       this.#parties.wait(this.#parties.settleMs, this.#stop),
     ]);
   }
+}
+
+const ANY_PORT = [0, 65_535] as const;
+
+/** The same flows, and no shared state even where `fields` are all: only flows have both ports. */
+function onlyFlows(fields: HeaderFields): HeaderFields {
+  return { sourcePort: ANY_PORT, destinationPort: ANY_PORT, ...fields };
 }
 
 async function* flowRecords(

@@ -53,13 +53,13 @@ export interface Steering {
    */
   reprocess(id: string, fields: HeaderFields, frames: number): Promise<number>;
   /**
-   * At once: the rule is added, held frames go to the destination. Order-preserving: new frames wait behind them. False,
-   * and nothing was changed: the hold broke.
+   * At once: the rule is added, held frames go to the destination. Order-preserving: new frames wait behind them. Rules
+   * that it covers stay until `end`, for `cancel` to uncover. False, and nothing was changed: the hold broke.
    */
   route(id: string): Promise<boolean>;
   /** The flows are the source's, whatever was: the rule goes, held frames are released to the source. */
   cancel(id: string): Promise<void>;
-  /** The move is over: what was noted is forgotten; the rule stays. */
+  /** The move is over: what was noted is forgotten; the rule stays, and those that it covers go. */
   end(id: string): Promise<void>;
   /** Null: never heard of it, or started anew since. */
   look(id: string): Promise<SteeringSight | null>;

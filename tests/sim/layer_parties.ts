@@ -5,17 +5,20 @@
  * before the call had its effect, in the middle of it, or after. What control that died asks later is never answered.
  */
 import type { DriverEvent, PutResult, StateDriver } from "../../drivers/driver.ts";
-import { type HeaderFields, holds } from "../../drivers/fields.ts";
+import type { HeaderFields } from "../../drivers/fields.ts";
 import type { StateRecord, StateRole } from "../../drivers/record.ts";
 import type { Courier, DriverSet } from "../../appliance/layer/contract.ts";
 import { compactIntents, entryLine, type Intents, readIntents } from "../../appliance/layer/intents.ts";
 import type { Entry } from "../../appliance/layer/move.ts";
 import type { IntentStore } from "../../appliance/layer/mover.ts";
 import type { Steering } from "../../appliance/layer/steering.ts";
-import type { BoxName, FlowState, LayerWorld, SimBox } from "./layer_world.ts";
+import { type BoxName, type FlowState, holds, type LayerWorld, type SimBox } from "./layer_world.ts";
 
 export type Party = "driver a" | "driver b" | "courier" | "steering" | "journal";
 export type Mode = "read" | "records" | "reprocess";
+
+/** In a wait: traffic beyond that shows nothing new. */
+const TURNS_MAX = 60;
 
 /** Control is no more. */
 export class ControlDead extends Error {}
@@ -43,9 +46,11 @@ export class Calls {
 
   /** Time goes by. */
   async wait(ms: number): Promise<void> {
-    const until = this.world.nowMs + Math.min(ms, 2000);
-    while (this.world.nowMs < until) this.world.turn();
-    for (let i = 0; i < 200; i++) await Promise.resolve();
+    const until = this.world.nowMs + ms, turns = Math.min(ms, TURNS_MAX);
+    for (let n = 0; n < turns; n++) this.world.turn();
+    this.world.nowMs = until;
+    // Whoever listens to a driver gets to hear what it has told.
+    for (let n = 0; n < 200; n++) await Promise.resolve();
   }
 }
 
@@ -145,7 +150,7 @@ export class SimDriver implements StateDriver {
 
   del(role: StateRole, fields: HeaderFields): Promise<number> {
     return this.#ask(() => {
-      if (role === "reporting") return 0;
+      if (role === "reporting") return holds(fields, {}) ? this.box.forget() : 0;
       const keys = [...this.box.flows].filter(([, flow]) => holds(fields, flow.fields)).map(([key]) => key);
       for (const key of keys) this.box.flows.delete(key);
       return keys.length;

@@ -6,10 +6,21 @@
  * holds with bounds, releases in order. All chance comes from one seed.
  */
 import type { HeaderFields } from "../../drivers/fields.ts";
-import { fieldsText, holds } from "../../drivers/fields.ts";
+import { fieldsText, holds as judge } from "../../drivers/fields.ts";
 import type { SteeringMove, SteeringRule } from "../../appliance/layer/steering.ts";
-import { boxOf, withRule } from "../../appliance/layer/steering.ts";
+import { withRule } from "../../appliance/layer/steering.ts";
 import type { Random } from "../../filter/random.ts";
+
+const judged = new WeakMap<HeaderFields, WeakMap<HeaderFields, boolean>>();
+
+/** As `holds()` of the drivers, asked once for each two lists: a frame asks it all the time. */
+export function holds(outer: HeaderFields, inner: HeaderFields): boolean {
+  const known = judged.get(outer) ?? new WeakMap<HeaderFields, boolean>();
+  judged.set(outer, known);
+  const before = known.get(inner) ?? judge(outer, inner);
+  known.set(inner, before);
+  return before;
+}
 
 export type BoxName = "a" | "b";
 
@@ -78,10 +89,17 @@ export class SimBox {
     this.died = true;
     for (const { flow, number } of this.queue.splice(0)) flow.lost.push(number);
     this.flows.clear();
+    this.forget();
+    this.changed = null;
+  }
+
+  /** What it counted of all flows. Returns how many counts went. */
+  forget(): number {
+    const there = [this.total, this.longest, this.seen].filter(({ version }) => version > 0).length;
     this.total = { value: 0, version: 0 };
     this.longest = { value: 0, version: 0 };
     this.seen = { value: new Set(), version: 0 };
-    this.changed = null;
+    return there;
   }
 }
 
@@ -123,7 +141,7 @@ export class LayerWorld {
   }
 
   boxOf(flow: HeaderFields): BoxName {
-    return (boxOf(this.rules, flow) ?? "a") as BoxName;
+    return (this.rules.findLast(({ fields }) => holds(fields, flow))?.box ?? "a") as BoxName;
   }
 
   /** One millisecond. */
@@ -136,7 +154,9 @@ export class LayerWorld {
     }
     for (const moving of this.moving.values()) {
       const late = this.nowMs - moving.sinceMs > moving.move.holdMsMax;
-      if (moving.hold === "intact" && !moving.routed && (late || moving.held.length > moving.move.framesMax)) {
+      if (
+        moving.hold === "intact" && !moving.routed && (late || moving.held.length > moving.move.framesMax)
+      ) {
         this.#break(moving);
       }
       this.#release(moving, 1 + random.below(2));
@@ -227,7 +247,7 @@ export class LayerWorld {
     if (moving.routed) return true;
     if (moving.hold === "broken") return false;
     moving.routed = true;
-    this.rules = withRule(this.rules, { id, fields: move.fields, box: move.destination });
+    this.rules = [...this.rules, { id, fields: move.fields, box: move.destination }];
     moving.release = move.destination as BoxName;
     return true;
   }
@@ -243,6 +263,8 @@ export class LayerWorld {
   }
 
   end(id: string): void {
+    const rule = this.rules.find((one) => one.id === id);
+    if (rule !== undefined) this.rules = withRule(this.rules, rule);
     const moving = this.moving.get(id);
     if (moving === undefined) return;
     this.#release(moving, Infinity);
