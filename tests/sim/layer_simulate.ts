@@ -158,6 +158,8 @@ export class LayerLife {
   async begin(): Promise<void> {
     for (;;) {
       const life = this.#life;
+      // The plane goes by what it was told while nobody is there.
+      for (let n = life === 0 ? 0 : this.random.below(200); n > 0; n--) this.world.turn();
       this.#stop = new AbortController();
       this.layer = this.#make(life);
       try {
