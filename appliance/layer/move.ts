@@ -153,7 +153,7 @@ export function resumeMove(entries: readonly Entry[]): MoveState | null {
   return goBack(state, "control ended in the middle of it");
 }
 
-export function stepOf({ phase, pass, routed }: MoveState): Step {
+export function stepOf({ phase, pass, routed, course }: MoveState): Step {
   switch (phase) {
     case "begin":
       return "op";
@@ -173,8 +173,9 @@ export function stepOf({ phase, pass, routed }: MoveState): Step {
     case "undo":
       return routed ? "route" : "op";
     case "delete":
-    case "finish":
       return "delete";
+    case "finish":
+      return course === "on" ? "delete" : routed ? "route" : "op";
   }
 }
 

@@ -92,7 +92,7 @@ class Plan implements Fate {
 
 export function chooseMishaps(random: Random): Mishap[] {
   return Array.from({ length: random.below(4) }, (): Mishap => {
-    const kind = random.pick(MISHAPS);
+    const kind = random.chance(0.4) ? "control" : random.pick(MISHAPS);
     return {
       kind,
       step: random.pick([...STEPS, "merge"] as const),

@@ -26,7 +26,7 @@ Deno.test("a move ends wholly here or there, whatever dies at which step", async
   for (const step of [...STEPS, "merge"] as const) {
     for (const kind of MISHAPS) {
       for (const when of ["before", "after"] as const) {
-        for (const skip of [0, 1, 3]) {
+        for (const skip of [0, 2]) {
           await trial(seed++, tally, [{ kind, step, when, skip, times: kind === "control" ? 1 : 2 }]);
         }
       }
@@ -40,7 +40,7 @@ Deno.test("a move ends wholly here or there, whatever dies at which step", async
 
 Deno.test("the layer keeps every claim in a crowd of worlds", async () => {
   const tally = new Map<string, number>();
-  for (let seed = 1; seed <= 300; seed++) await trial(seed, tally);
+  for (let seed = 1; seed <= 200; seed++) await trial(seed, tally);
   for (const what of ["ended moved", "ended back", "merged"]) {
     assert.ok((tally.get(what) ?? 0) >= 30, `"${what}" happened ${tally.get(what) ?? 0} times`);
   }
