@@ -35,6 +35,7 @@ import { showBfd } from "./ui/bfd.ts";
 import { connectNode, type RemoteNode } from "./ui/client.ts";
 import { DEFAULT_CONFIG, EXIT, type Exit } from "./ui/commands.ts";
 import { commandHelp, overview } from "./ui/help.ts";
+import { isLayerCommand, layerCommand } from "./ui/layer.ts";
 import { logLine } from "./ui/log.ts";
 import { painter } from "./ui/paint.ts";
 import { makeApi, serveApi } from "./ui/server.ts";
@@ -77,6 +78,7 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   const ask = (how: (node: RemoteNode) => Promise<Exit>) => withNode(invocation, terminal, how);
   const show = VIEWS[command.name];
   if (show !== undefined) return ask((node) => show(node, options, terminal));
+  if (isLayerCommand(command.name)) return ask((node) => layerCommand(node, invocation, terminal));
   if (/^(recorder|replay)/.test(command.name)) return recorded(invocation, terminal);
   switch (command.name) {
     case "run":

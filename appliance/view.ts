@@ -7,6 +7,7 @@
  */
 import { BOX, type Cause, type Detector, type EventKind, MATCH_CLASS, PATH, ROLE } from "../filter/names.ts";
 
+import type { LayerControl } from "./layer/contract.ts";
 import type { RecorderControl } from "./view_recorder.ts";
 import type { SignedReport } from "./drill_report.ts";
 import type { FailbackView, MatchReport, MatchView, TwinView } from "./view_match.ts";
@@ -216,7 +217,7 @@ export interface EventView {
   readonly boot: string;
   readonly wallMs: number;
   readonly monoUs: number;
-  readonly kind: EventKind | "plane" | "drill" | "external" | "match" | "seed";
+  readonly kind: EventKind | "plane" | "drill" | "external" | "match" | "seed" | "layer";
   readonly cause:
     | Cause
     | "died"
@@ -229,6 +230,11 @@ export interface EventView {
     | "waits"
     | "overdue"
     | "proof"
+    // Of the layer:
+    | "step"
+    | "moved"
+    | "back"
+    | "copied"
     // Of external switches:
     | "connected"
     | "lost"
@@ -383,4 +389,5 @@ export interface NodeControl {
   readonly captures: CaptureControl;
   readonly recorder: RecorderControl;
   readonly drills: DrillControl;
+  readonly layer: LayerControl;
 }

@@ -9,6 +9,7 @@ import { boxCommands } from "./commands_box.ts";
 import { captureCommands } from "./commands_capture.ts";
 import { drillCommands } from "./commands_drill.ts";
 import { farCommand } from "./commands_far.ts";
+import { layerCommands } from "./commands_layer.ts";
 import { matchCommand } from "./commands_match.ts";
 import { mirrorCommands } from "./commands_mirror.ts";
 import { probeCommand } from "./commands_probe.ts";
@@ -298,6 +299,7 @@ export const COMMANDS: readonly Command[] = [
   ...recorderCommands(SHARED),
   replayCommand(SHARED),
   ...drillCommands(SHARED),
+  ...layerCommands(SHARED),
   {
     name: "config example",
     summary: "Print a commented configuration with every key and its default",

@@ -21,8 +21,11 @@ export interface Courier {
 }
 
 export interface Counts {
+  /** Read while the source still served. */
   readonly records: number;
+  /** Of all that was read, also once more under the hold. */
   readonly bytes: number;
+  /** What the destination made of what it was given: it was new or newer, or not. */
   readonly taken: number;
   readonly known: number;
   readonly refused: number;

@@ -43,7 +43,7 @@ export class Layer implements LayerControl {
   readonly #options: LayerOptions;
   readonly #open = new Map<string, Mover>();
   readonly #running = new Map<string, Promise<MoveState>>();
-  readonly #merger: Merger;
+  #merger: Merger | null = null;
   #ended: MoveView[] = [];
   /** As the journal has them, by names of drivers. */
   #rules: SteeringRule[] = [];
@@ -51,7 +51,6 @@ export class Layer implements LayerControl {
 
   constructor(options: LayerOptions) {
     this.#options = options;
-    this.#merger = new Merger(options.ledger);
   }
 
   /**
@@ -59,7 +58,8 @@ export class Layer implements LayerControl {
    * journal cannot be read.
    */
   async recover(): Promise<void> {
-    const { intents, steering, say } = this.#options;
+    const { intents, steering, say, drivers } = this.#options;
+    if (drivers.names.length === 0) return;
     const { open, ended, rules, unreadable } = intents.load();
     if (unreadable > 0) say(`${unreadable} lines of the journal of moves cannot be read and were left out`);
     this.#ended = ended.slice(-ENDED_MAX).map(endedView);
@@ -158,12 +158,13 @@ export class Layer implements LayerControl {
   }
 
   async #transfer(what: "clone" | "merge", source: string, destination: string) {
-    const { drivers, courier, stop, say } = this.#options;
+    const { drivers, courier, stop, say, ledger } = this.#options;
     const pair = pairing(drivers, source, destination);
     if (typeof pair === "string") return refusal(pair);
     try {
       const ends = { source, destination, ...pair, courier, signal: stop };
-      const view = what === "clone" ? await cloneSupport(ends) : await this.#merger.merge(ends);
+      const merge = () => (this.#merger ??= new Merger(ledger)).merge(ends);
+      const view = what === "clone" ? await cloneSupport(ends) : await merge();
       say(`${what} of ${source} into ${destination}: ${transferText(view)}`);
       return { ok: true, view } as const;
     } catch (error) {

@@ -308,8 +308,12 @@ export function advance(state: MoveState, event: MoveEvent, nowMs: number): Move
       // What is there on a second try may be this move's own.
       return { ...goOn(state, "read"), clean: state.clean || event.clean };
     case "read": {
-      const counted = { ...state, counts: add(state.counts, event.counts) };
-      if ((event.counts.records ?? 0) > 0) return goOn(counted, "send");
+      const { records = 0, bytes = 0 } = event.counts;
+      const counted = {
+        ...state,
+        counts: add(state.counts, { bytes, records: state.pass === 1 ? records : 0 }),
+      };
+      if (records > 0) return goOn(counted, "send");
       return event.last ? afterPass(counted) : counted;
     }
     case "caught": {

@@ -63,6 +63,8 @@ function remote(control: FakeNode): RemoteNode {
     reload: () => control.reload(),
     drill: (box) => control.drills.run(box as "primary" | null),
     drills: () => Promise.resolve(control.drills.list()),
+    layer: () => Promise.reject(new Error("not asked for")),
+    moves: () => Promise.resolve(control.layer.moves()),
     captureFiles: () => Promise.resolve(control.captures.list()),
     capture: () => Promise.reject(new Error("not asked for")),
     recorder: () => Promise.resolve(control.recorder.status()),

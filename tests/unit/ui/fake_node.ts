@@ -1,6 +1,7 @@
 /**
  * A node that is not there: its views, and a control that answers with them and remembers what it was asked.
  */
+import type { MoveView } from "../../../appliance/layer/contract.ts";
 import type {
   Box,
   BoxView,
@@ -255,13 +256,49 @@ export interface FakeNode extends NodeControl {
   captured: CaptureAnswer;
   turned: { ok: boolean; text: string };
   drilled: DrillAnswer;
+  layered: { readonly ok: false; readonly text: string };
 }
+
+export const MOVE_VIEW: MoveView = {
+  id: "1f2e3d4c",
+  source: "fw-a",
+  destination: "fw-b",
+  fields: "* 10.1.2.0/24 * > * *",
+  guarantee: "loss-free",
+  step: "insert",
+  course: "on",
+  end: null,
+  reason: "",
+  startedMs: NOW_MS - 40,
+  ageMs: 40,
+  counts: {
+    records: 512,
+    bytes: 70_000,
+    taken: 512,
+    known: 0,
+    refused: 0,
+    held: 0,
+    reprocessed: 0,
+    deleted: 0,
+  },
+};
 
 export function streamOf(...pieces: readonly Uint8Array[]): CaptureAnswer {
   return { ok: true, stream: ReadableStream.from(pieces) };
 }
 
 const ORDERS = ["switchover", "failback", "join", "leave", "maintain", "resync"] as const;
+
+function fakeLayer(node: FakeNode, note: (name: string, options?: object) => void): FakeNode["layer"] {
+  const refuse = (name: string, given: object) => (note(name, given), Promise.resolve(node.layered));
+  return {
+    move: (request) => refuse("move", request),
+    clone: (source, destination) => refuse("clone", { source, destination }),
+    merge: (source, destination) => refuse("merge", { source, destination }),
+    apply: (application, request) => refuse(application, request),
+    moves: () => (note("moves"), [MOVE_VIEW]),
+  };
+}
 
 export function fakeNode(): FakeNode {
   const calls: string[] = [];
@@ -272,6 +309,7 @@ export function fakeNode(): FakeNode {
     view: nodeStatus(),
     result: { ok: true, path: "redundant", text: "traffic goes by the redundant box", tookUs: 40 },
     reloaded: { ok: true, text: "the new configuration is in force" },
+    layered: { ok: false, text: "there is no driver: none is configured" },
     drilled: { ok: false, text: "drill.client and drill.server are not set" },
     captured: streamOf(Uint8Array.of(1, 2, 3)),
     turned: { ok: true, text: "the recorder is on" },
@@ -302,6 +340,9 @@ export function fakeNode(): FakeNode {
         run: (box: string | null) => (note("drill", { box }), Promise.resolve(this.drilled)),
         list: () => (note("drills"), []),
       };
+    },
+    get layer() {
+      return fakeLayer(this, note);
     },
     get recorder() {
       return {
