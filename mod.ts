@@ -40,6 +40,7 @@ import { logLine } from "./ui/log.ts";
 import { painter } from "./ui/paint.ts";
 import { makeApi, serveApi } from "./ui/server.ts";
 import { standardStreams } from "./ui/terminal.ts";
+import { vnfCommand } from "./ui/vnf.ts";
 
 /** Run one command line. Returns the exit code. */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -78,8 +79,10 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   const ask = (how: (node: RemoteNode) => Promise<Exit>) => withNode(invocation, terminal, how);
   const show = VIEWS[command.name];
   if (show !== undefined) return ask((node) => show(node, options, terminal));
+  if (command.name.startsWith("vnf ")) return ask((node) => vnfCommand(node, invocation, terminal));
   if (isLayerCommand(command.name)) return ask((node) => layerCommand(node, invocation, terminal));
   if (/^(recorder|replay)/.test(command.name)) return recorded(invocation, terminal);
+  if (/^capture/.test(command.name)) return captures(invocation, terminal);
   switch (command.name) {
     case "run":
       return run(invocation, terminal);
@@ -109,10 +112,6 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "mirror explain":
     case "mirror tune":
       return offline(invocation, terminal);
-    case "capture":
-    case "capture get":
-    case "capture list":
-      return captures(invocation, terminal);
     case "drill":
     case "drill list":
       return ask(async (node) =>

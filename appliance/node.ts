@@ -25,7 +25,7 @@ import type { Judgement } from "./judgement.ts";
 import { openJudgement } from "./judgement_open.ts";
 import { Journal } from "./journal.ts";
 import { addedRoles, reloadFault } from "./config_fixed.ts";
-import { capturePath, journalPath, recorderPath } from "./paths.ts";
+import { capturePath, journalPath, recorderPath, vnfsPath } from "./paths.ts";
 import { writeLastPath } from "./last_path.ts";
 import { readLeft } from "./members.ts";
 import { Orders } from "./orders.ts";
@@ -36,6 +36,7 @@ import { readProbes } from "./probe_view.ts";
 import { reasonOf } from "./reason.ts";
 import { Recorder } from "./recorder.ts";
 import { stageText } from "./stages.ts";
+import { Vnfs } from "./vnf/vnfs.ts";
 import { VERSION } from "./version.ts";
 import { NodeExternals } from "./node_externals.ts";
 import type { Level, NodeOptions } from "./node_options.ts";
@@ -59,6 +60,8 @@ import type {
   ProbeListing,
 } from "./view.ts";
 
+type Own = "plane" | "drill" | "layer" | "vnf";
+
 const TICK_MS = 10;
 const JUDGE_EVERY = 10;
 const STOP_MS_MAX = 3000;
@@ -78,6 +81,10 @@ export class Node implements NodeControl {
     this.#journal.add(externalEvent(told, this.#boot(), this.#now()))
   );
   readonly layer: NodeLayer;
+  readonly vnfs = new Vnfs({
+    tell: (cause, text) => this.#tell(cause, text, "vnf"),
+    complain: (text) => this.say("error", text),
+  });
   #config: Config;
   #bfdKeys: BfdKeys;
   readonly #judgement: Judgement;
@@ -166,6 +173,7 @@ export class Node implements NodeControl {
   async begin(): Promise<void> {
     this.#accept(this.#keeper.lives());
     this.externals.configure(this.#config);
+    this.vnfs.begin(this.#config.vnfs, vnfsPath(this.#config));
     const how = await this.#keeper.begin();
     if (how === "attached") this.#tell("attached", "took over a running plane, which went on forwarding");
     else this.#tell("start", "the plane forwards");
@@ -238,7 +246,7 @@ export class Node implements NodeControl {
     return this.#keeper.map?.board.big("header.boot") ?? 0n;
   }
 
-  #tell(cause: EventView["cause"], text: string, kind: "plane" | "drill" | "layer" = "plane"): void {
+  #tell(cause: EventView["cause"], text: string, kind: Own = "plane"): void {
     this.#journal.add(ownEvent({ kind, cause, text, boot: this.#boot(), now: this.#now() }));
   }
 
@@ -341,18 +349,9 @@ export class Node implements NodeControl {
     return this.#orders.moveTo("primary", force);
   }
 
-  join({ box }: { box: string }): Promise<OrderResult> {
-    return this.#orders.member(box, true);
-  }
-
-  leave({ box }: { box: string }): Promise<OrderResult> {
-    return this.#orders.member(box, false);
-  }
-
-  maintain({ box, on }: { box: string; on: boolean }): Promise<OrderResult> {
-    return this.#orders.maintain(box, on);
-  }
-
+  join = ({ box }: { box: string }) => this.#orders.member(box, true);
+  leave = ({ box }: { box: string }) => this.#orders.member(box, false);
+  maintain = ({ box, on }: { box: string; on: boolean }) => this.#orders.maintain(box, on);
   resync = ({ box, stop }: { box: string | null; stop: boolean }) => this.#orders.resync(box, stop);
 
   async reload(): Promise<{ ok: boolean; text: string }> {
@@ -383,6 +382,7 @@ export class Node implements NodeControl {
     this.recorder.configure(config);
     this.#checks.configure(config.checks);
     this.externals.configure(config);
+    this.vnfs.configure(config.vnfs);
     if (await this.#orders.answers("live.rule_done", this.#command())) {
       return { ok: true, text: "the new configuration is in force" };
     }

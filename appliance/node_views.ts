@@ -16,7 +16,7 @@ export function namesOf(config: Config): Partial<Record<Box, string>> {
 
 export function ownEvent(
   given: {
-    kind: "plane" | "drill" | "layer";
+    kind: "plane" | "drill" | "layer" | "vnf";
     cause: EventView["cause"];
     text: string;
     boot: bigint;
@@ -69,7 +69,8 @@ export function externalEvent(told: Told, boot: bigint, now: Now): EventView {
 /** How loud an event is in the log. */
 export function levelOf({ kind, cause }: EventView): "info" | "warn" {
   const isTrouble = kind === "external" && cause !== "connected" && cause !== "start";
-  return kind === "switch" || isTrouble || cause === "back" || cause === "unlike" || cause === "overdue"
+  return kind === "switch" || isTrouble || cause === "back" || (kind === "vnf" && cause === "died") ||
+      cause === "unlike" || cause === "overdue"
     ? "warn"
     : "info";
 }

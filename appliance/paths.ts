@@ -66,6 +66,11 @@ export function ledgerPath(config: Config): string {
   return `${config.node.stateDirectory}/merged.jsonl`;
 }
 
+/** VNFs that were started; forgotten with the machine's restart, like they. */
+export function vnfsPath(config: Config): string {
+  return `${config.node.runtimeDirectory}/vnfs.json`;
+}
+
 /** Which boxes have left. */
 export function membersPath(config: Config): string {
   return `${config.node.stateDirectory}/boxes.json`;

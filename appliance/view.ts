@@ -8,6 +8,7 @@
 import { BOX, type Cause, type Detector, type EventKind, MATCH_CLASS, PATH, ROLE } from "../filter/names.ts";
 
 import type { LayerControl } from "./layer/contract.ts";
+import type { VnfControl } from "./vnf/contract.ts";
 import type { RecorderControl } from "./view_recorder.ts";
 import type { SignedReport } from "./drill_report.ts";
 import type { FailbackView, MatchReport, MatchView, TwinView } from "./view_match.ts";
@@ -217,7 +218,7 @@ export interface EventView {
   readonly boot: string;
   readonly wallMs: number;
   readonly monoUs: number;
-  readonly kind: EventKind | "plane" | "drill" | "external" | "match" | "seed" | "layer";
+  readonly kind: EventKind | "plane" | "drill" | "external" | "match" | "seed" | "layer" | "vnf";
   readonly cause:
     | Cause
     | "died"
@@ -235,6 +236,8 @@ export interface EventView {
     | "moved"
     | "back"
     | "copied"
+    // Of VNFs, besides start and died:
+    | "stopped"
     // Of external switches:
     | "connected"
     | "lost"
@@ -390,4 +393,5 @@ export interface NodeControl {
   readonly recorder: RecorderControl;
   readonly drills: DrillControl;
   readonly layer: LayerControl;
+  readonly vnfs: VnfControl;
 }

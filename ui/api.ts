@@ -15,7 +15,7 @@ import {
   type OrderResult,
   type Role,
 } from "../appliance/view.ts";
-import { LAYER_ORDERS } from "./layer_requests.ts";
+import { addLayer, LAYER_ROUTES } from "./api_layer.ts";
 
 export const LIMIT_MAX = 10000;
 /** A status older than this is history: control has lost sight of the plane. */
@@ -54,8 +54,7 @@ const ROUTES: Readonly<Record<string, "GET" | "POST" | "GET, POST">> = {
   "/api/v1/reload": "POST",
   "/api/v1/drill": "POST",
   "/api/v1/drills": "GET",
-  "/api/v1/state/moves": "GET",
-  ...Object.fromEntries(Object.keys(LAYER_ORDERS).map((path) => [path, "POST" as const])),
+  ...LAYER_ROUTES,
 };
 
 export function makeApi(control: NodeControl): Hono {
@@ -99,7 +98,8 @@ export function makeApi(control: NodeControl): Hono {
   addDrills(app, control);
   addOrders(app, control);
   addResync(app, control);
-  addLayer(app, control);
+  const refusal = (title: string, detail: string) => new Refused(409, title, detail);
+  addLayer(app, control, { query, bodyOf, bad, refused: refusal });
   app.post("/api/v1/reload", async (c) => {
     await bodyOf(c, []);
     const result = await control.reload();
@@ -147,23 +147,6 @@ function addResync(app: Hono, control: NodeControl): void {
     if (typeof stop !== "boolean") throw bad(`"stop" is ${JSON.stringify(stop)}; accepted: true or false`);
     return carriedOut(c, await control.resync({ box: "box" in body ? boxOf(body) : null, stop }));
   });
-}
-
-function addLayer(app: Hono, { layer }: NodeControl): void {
-  app.get("/api/v1/state/moves", (c) => {
-    query(c, []);
-    return c.json({ moves: layer.moves() });
-  });
-  for (const [path, { members, work }] of Object.entries(LAYER_ORDERS)) {
-    app.post(path, async (c) => {
-      const body = await bodyOf(c, members);
-      const answer = await Promise.resolve().then(() => work(layer, body)).catch((error) => {
-        throw error instanceof SyntaxError ? bad(error.message) : error;
-      });
-      if (!answer.ok) throw new Refused(409, "The order was not carried out", answer.text);
-      return c.json(answer.view);
-    });
-  }
 }
 
 function addCaptures(app: Hono, { captures }: NodeControl): void {

@@ -6,6 +6,7 @@
  */
 import { reasonOf } from "../appliance/reason.ts";
 import type { LayerAnswer, MoveView } from "../appliance/layer/contract.ts";
+import type { VnfAnswer, VnfView } from "../appliance/vnf/contract.ts";
 import type { SignedReport } from "../appliance/drill_report.ts";
 import type {
   CaptureListing,
@@ -41,6 +42,8 @@ export interface RemoteNode {
   /** An order to the layer, by its path below /api/v1. A refusal is an answer that is not ok. */
   layer(path: string, body: object): Promise<LayerAnswer<object>>;
   moves(): Promise<readonly MoveView[]>;
+  vnfs(): Promise<readonly VnfView[]>;
+  vnf(verb: "start" | "stop", name: string): Promise<VnfAnswer>;
   /** The ring of captured frames. */
   captureFiles(): Promise<CaptureListing>;
   recorder(): Promise<RecorderStatus>;
@@ -126,7 +129,7 @@ export function connectNode(socket: string): RemoteNode {
 
 type Ask = (method: string, path: string, body?: object) => Promise<Answer>;
 
-function layerOf(ask: Ask, socket: string): Pick<RemoteNode, "layer" | "moves"> {
+function layerOf(ask: Ask, socket: string): Pick<RemoteNode, "layer" | "moves" | "vnfs" | "vnf"> {
   return {
     layer: async (path, body) => {
       const answer = await ask("POST", `/api/v1/${path}`, body);
@@ -134,6 +137,12 @@ function layerOf(ask: Ask, socket: string): Pick<RemoteNode, "layer" | "moves"> 
       return { ok: true, view: told(answer, socket) };
     },
     moves: async () => told(await ask("GET", "/api/v1/state/moves"), socket).moves as MoveView[],
+    vnfs: async () => told(await ask("GET", "/api/v1/vnfs"), socket).vnfs as VnfView[],
+    vnf: async (verb, name) => {
+      const answer = await ask("POST", `/api/v1/vnfs/${verb}`, { name });
+      if (answer.status === 409) return { ok: false, text: String(answer.body.detail) };
+      return { ok: true, view: told(answer, socket) as unknown as VnfView };
+    },
   };
 }
 

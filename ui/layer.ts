@@ -38,7 +38,8 @@ export async function layerCommand(
   }
   const answer = await node.layer(PATHS[command.name]!, bodyOf(invocation));
   if (!answer.ok) {
-    terminal.err(`Cannot ${command.name}: ${answer.text}\n`);
+    const what = command.name.replace(/^state (.+)$/, "$1 state");
+    terminal.err(`Cannot ${what}: ${answer.text}\n`);
     return EXIT.failed;
   }
   if (options.flag("json")) terminal.out(toJson(answer.view));

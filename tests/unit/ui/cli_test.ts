@@ -65,6 +65,8 @@ function remote(control: FakeNode): RemoteNode {
     drills: () => Promise.resolve(control.drills.list()),
     layer: () => Promise.reject(new Error("not asked for")),
     moves: () => Promise.resolve(control.layer.moves()),
+    vnfs: () => Promise.resolve(control.vnfs.list()),
+    vnf: (verb, name) => control.vnfs[verb](name),
     captureFiles: () => Promise.resolve(control.captures.list()),
     capture: () => Promise.reject(new Error("not asked for")),
     recorder: () => Promise.resolve(control.recorder.status()),

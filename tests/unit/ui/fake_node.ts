@@ -1,6 +1,7 @@
 /**
  * A node that is not there: its views, and a control that answers with them and remembers what it was asked.
  */
+import type { VnfView } from "../../../appliance/vnf/contract.ts";
 import type { MoveView } from "../../../appliance/layer/contract.ts";
 import type {
   Box,
@@ -256,7 +257,6 @@ export interface FakeNode extends NodeControl {
   captured: CaptureAnswer;
   turned: { ok: boolean; text: string };
   drilled: DrillAnswer;
-  layered: { readonly ok: false; readonly text: string };
 }
 
 export const MOVE_VIEW: MoveView = {
@@ -289,8 +289,35 @@ export function streamOf(...pieces: readonly Uint8Array[]): CaptureAnswer {
 
 const ORDERS = ["switchover", "failback", "join", "leave", "maintain", "resync"] as const;
 
-function fakeLayer(node: FakeNode, note: (name: string, options?: object) => void): FakeNode["layer"] {
-  const refuse = (name: string, given: object) => (note(name, given), Promise.resolve(node.layered));
+export const VNF_VIEW: VnfView = {
+  name: "fw-b",
+  box: "redundant",
+  phase: "up",
+  wanted: true,
+  pid: 4711,
+  sinceMs: NOW_MS - 60_000,
+  restarts: 1,
+  nextMs: null,
+  reason: "",
+};
+
+function fakeVnfs(note: (name: string, options?: object) => void): FakeNode["vnfs"] {
+  return {
+    list: () => (note("vnfs"), [VNF_VIEW]),
+    start: (name) => (note("vnf start", { name }), Promise.resolve({ ok: true, view: VNF_VIEW })),
+    stop: (
+      name,
+    ) => (note("vnf stop", { name }), Promise.resolve({ ok: false, text: `there is no VNF "${name}"` })),
+  };
+}
+
+const NO_DRIVER = { ok: false, text: "there is no driver: none is configured" } as const;
+
+function fakeLayer(note: (name: string, options?: object) => void): FakeNode["layer"] {
+  const refuse = (
+    name: string,
+    given: object,
+  ) => (note(name, given), Promise.resolve(NO_DRIVER));
   return {
     move: (request) => refuse("move", request),
     clone: (source, destination) => refuse("clone", { source, destination }),
@@ -309,7 +336,6 @@ export function fakeNode(): FakeNode {
     view: nodeStatus(),
     result: { ok: true, path: "redundant", text: "traffic goes by the redundant box", tookUs: 40 },
     reloaded: { ok: true, text: "the new configuration is in force" },
-    layered: { ok: false, text: "there is no driver: none is configured" },
     drilled: { ok: false, text: "drill.client and drill.server are not set" },
     captured: streamOf(Uint8Array.of(1, 2, 3)),
     turned: { ok: true, text: "the recorder is on" },
@@ -341,9 +367,8 @@ export function fakeNode(): FakeNode {
         list: () => (note("drills"), []),
       };
     },
-    get layer() {
-      return fakeLayer(this, note);
-    },
+    vnfs: fakeVnfs(note),
+    layer: fakeLayer(note),
     get recorder() {
       return {
         status: () => (note("recorder"), { ...RECORDER_STATUS }),
