@@ -1,7 +1,8 @@
 /**
  * Duty: keeps the layer's journals on disk. An edge: lines of a file, each synced before anything that it announces.
  *
- * A file is written anew at the start, when it is read. A disk that does not take a line fails the step that the line was
+ * A file is written anew, with what is still needed of it, when it is read at the start and whenever it has grown to twice
+ * of that and a mebibyte. A disk that does not take a line fails the step that the line was
  * to announce, which is then not begun.
  */
 import { makeDirectory } from "../directories.ts";
@@ -10,16 +11,21 @@ import { compactIntents, entryLine, readIntents } from "./intents.ts";
 import { compactLedger, ledgerLine, type LedgerStore, readLedger } from "./ledger.ts";
 import type { IntentStore } from "./mover.ts";
 
-class SyncedLines {
-  constructor(private readonly path: string) {}
+const BYTES_MIN = 1 << 20;
 
-  /** The whole file, which holds what `compact` leaves of it afterwards. @throws Error with one sentence */
-  load(compact: (text: string) => string): string {
+class SyncedLines {
+  #bytesMax = 0;
+
+  constructor(private readonly path: string, private readonly compact: (text: string) => string) {}
+
+  /** The whole file, of which afterwards is left what is still needed. @throws Error with one sentence */
+  load(): string {
     try {
-      const text = this.#text(), fresh = `${this.path}.new`;
+      const text = this.#text(), fresh = `${this.path}.new`, kept = this.compact(text);
+      this.#bytesMax = 2 * kept.length + BYTES_MIN;
       makeDirectory(this.path.replace(/\/[^/]*$/, ""));
       using file = Deno.openSync(fresh, { write: true, create: true, truncate: true, mode: 0o640 });
-      writeAll(file, compact(text));
+      writeAll(file, kept);
       file.syncDataSync();
       Deno.renameSync(fresh, this.path);
       return text;
@@ -40,6 +46,7 @@ class SyncedLines {
   /** On disk when it returns. @throws Error with the end of a sentence */
   append(line: string): void {
     try {
+      if (sizeOf(this.path) > this.#bytesMax) this.load();
       using file = Deno.openSync(this.path, { append: true, create: true, mode: 0o640 });
       const before = file.statSync().size;
       try {
@@ -56,21 +63,29 @@ class SyncedLines {
 }
 
 export function intentFile(path: string): IntentStore {
-  const lines = new SyncedLines(path);
+  const lines = new SyncedLines(path, (text) => compactIntents(readIntents(text)));
   return {
-    load: () => readIntents(lines.load((text) => compactIntents(readIntents(text)))),
+    load: () => readIntents(lines.load()),
     // deno-lint-ignore require-await -- what it throws is to be a rejection
     append: async (entry) => lines.append(entryLine(entry)),
   };
 }
 
 export function ledgerFile(path: string): LedgerStore {
-  const lines = new SyncedLines(path);
+  const lines = new SyncedLines(path, (text) => compactLedger(readLedger(text)));
   return {
-    load: () => readLedger(lines.load((text) => compactLedger(readLedger(text)))),
+    load: () => readLedger(lines.load()),
     // deno-lint-ignore require-await -- what it throws is to be a rejection
     append: async (entry) => lines.append(ledgerLine(entry)),
   };
+}
+
+function sizeOf(path: string): number {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return 0; // not there yet
+  }
 }
 
 function writeAll(file: Deno.FsFile, text: string): void {
