@@ -35,9 +35,11 @@ import { showBfd } from "./ui/bfd.ts";
 import { connectNode, type RemoteNode } from "./ui/client.ts";
 import { DEFAULT_CONFIG, EXIT, type Exit } from "./ui/commands.ts";
 import { commandHelp, overview } from "./ui/help.ts";
+import { isLayerCommand, layerCommand } from "./ui/layer.ts";
 import { painter } from "./ui/paint.ts";
 import { logFormats, readText } from "./ui/standard_input.ts";
 import { standardStreams } from "./ui/terminal.ts";
+import { vnfCommand } from "./ui/vnf.ts";
 
 /** Run one command line. Returns the exit code. */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -76,11 +78,14 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   const ask = (how: (node: RemoteNode) => Promise<Exit>) => withNode(invocation, terminal, how);
   const show = VIEWS[command.name];
   if (show !== undefined) return ask((node) => show(node, options, terminal));
+  if (command.name.startsWith("vnf ")) return ask((node) => vnfCommand(node, invocation, terminal));
+  if (isLayerCommand(command.name)) return ask((node) => layerCommand(node, invocation, terminal));
   if (/^(recorder|replay)/.test(command.name)) return recorded(invocation, terminal);
   if (command.name !== "config example" && /^(config|user|token) /.test(command.name)) {
     return manage(invocation, terminal);
   }
   if (/^drivers (try|formats)/.test(command.name)) return logFormats(invocation, terminal);
+  if (/^capture/.test(command.name)) return captures(invocation, terminal);
   switch (command.name) {
     case "run":
       return run(invocation, terminal);
@@ -110,10 +115,6 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "mirror explain":
     case "mirror tune":
       return offline(invocation, terminal);
-    case "capture":
-    case "capture get":
-    case "capture list":
-      return captures(invocation, terminal);
     case "drill":
     case "drill list":
       return ask(async (node) =>

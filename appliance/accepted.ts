@@ -6,6 +6,7 @@
  */
 import { reasonOf } from "./reason.ts";
 import { type Config, parseConfig } from "./config.ts";
+import { planeFixed } from "./config_fixed.ts";
 import { acceptedConfigPath } from "./paths.ts";
 
 /** Keep the text of a configuration that was found good. @throws Error with one sentence; the old one is kept */
@@ -33,4 +34,27 @@ export function readAccepted(config: Config): Config | null {
   } catch {
     return null; // none yet
   }
+}
+
+/**
+ * Put the configuration in force, which a plane is about to be started with. One that lives already was set up with the
+ * one in force before: what it cannot change stays as it is, and so does all the rest. Returns that one; null: the new
+ * one is in force.
+ */
+export function accept(
+  config: Config,
+  { text, lives }: { readonly text: string; readonly lives: boolean },
+  complain: (text: string) => void,
+): Config | null {
+  const before = lives ? readAccepted(config) : null;
+  const fixed = before === null ? [] : planeFixed(before, config);
+  if (before === null || fixed.length === 0) {
+    writeAccepted(config, text);
+    return null;
+  }
+  complain(
+    `Cannot change ${fixed.join(", ")} while the plane runs: ${acceptedConfigPath(before)} stays in force; ` +
+      "end both with SIGINT (Ctrl-C) and start the node again",
+  );
+  return before;
 }

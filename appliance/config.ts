@@ -36,6 +36,7 @@ import {
   SWITCH,
   VOTES,
 } from "./config_keys.ts";
+import { VNF } from "./config_keys_vnf.ts";
 import { SILENCE_MS_MIN } from "./config_keys_votes.ts";
 import { placeKeys } from "./config_lines.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
@@ -92,6 +93,8 @@ export interface Config {
   readonly drill: Values<typeof DRILL>;
   /** Names of the stages behind this one; stages.ts makes their configurations. */
   readonly stages: readonly string[];
+  /** Boxes that the node starts itself. */
+  readonly vnfs: readonly Values<typeof VNF>[];
   readonly api: Values<typeof API> & { readonly socket: string };
   readonly log: Values<typeof LOG>;
 }
@@ -202,6 +205,7 @@ function build(shape: Shape): Config {
     recorder: recorderOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
     stages: elements(shape, "stage").map((path) => String(shape.values.get(`${path}.name`))),
+    vnfs: elements(shape, "vnf").map((path) => section(shape, path, VNF)),
     api: { ...section(shape, "api", API), socket: socketOf(shape) },
     log: section(shape, "log", LOG),
   };

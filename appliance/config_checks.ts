@@ -12,6 +12,7 @@ import { api } from "./config_keys_api.ts";
 import { FAILOVER, PORTS, REDUNDANT_MAX, RULE, RULES_MAX, STAGES_MAX } from "./config_keys.ts";
 import { checks, match, silence, votes } from "./config_checks_failover.ts";
 import { switches } from "./config_external.ts";
+import { vnfs } from "./config_checks_vnf.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
 import { probeChecks } from "./config_probes.ts";
 import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
@@ -43,6 +44,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
     api,
     rules,
     switches,
+    vnfs,
     probeChecks,
   ];
   for (const check of all) {

@@ -17,6 +17,7 @@ import { SWITCH } from "./config_keys_external.ts";
 import { SWITCHING } from "./config_keys_switching.ts";
 import { MATCH, RESTORE } from "./config_keys_match.ts";
 import { SEED } from "./config_keys_seed.ts";
+import { VNF } from "./config_keys_vnf.ts";
 import { GREY, PROBE } from "./config_keys_probe.ts";
 import { RECORDER } from "./config_keys_recorder.ts";
 import { KINDS, PORTS, REDUNDANT, STAGE } from "./config_keys_ports.ts";
@@ -342,6 +343,12 @@ export const SECTIONS: readonly Section[] = [
     "probe",
     PROBE,
     "Frames of the node's own that go through the boxes, any number of them up to 16. What they find moves the traffic.",
+  ),
+  list(
+    "vnf",
+    VNF,
+    "Boxes that the node starts, looks after and stops by itself: a template each, of what runs in a namespace, a " +
+      "container or a unit that is wired to the ports of a box. `remediate vnf` lists and orders them.",
   ),
   section("grey", GREY, "Loss, delay and repetition of real traffic through the serving box."),
   section("match", MATCH, "How many of the live connections each standby would carry on."),

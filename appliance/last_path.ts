@@ -10,15 +10,16 @@ import { lastPathPath } from "./paths.ts";
 import { reasonOf } from "./reason.ts";
 import type { Box, Path } from "./view.ts";
 
-/** Remember it, if it is a box. @throws Error with one sentence */
-export function writeLastPath(config: Config, path: Path): void {
+/** Remember it, if it is a box. A disk that does not take it is told with what follows from that. */
+export function writeLastPath(config: Config, path: Path, complain: (text: string) => void): void {
   if (!BOX.some((box) => box === path)) return;
   const file = lastPathPath(config);
   try {
     Deno.writeTextFileSync(`${file}.new`, `${path}\n`, { mode: 0o640 });
     Deno.renameSync(`${file}.new`, file);
-  } catch (cause) {
-    throw new Error(`Cannot write ${file}: ${reasonOf(cause)}`, { cause });
+  } catch (error) {
+    const then = "a plane that is started anew will begin with the box before";
+    complain(`Cannot write ${file}: ${reasonOf(error)}: ${then}`);
   }
 }
 

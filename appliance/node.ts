@@ -7,7 +7,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Native, openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
-import { readAccepted, writeAccepted } from "./accepted.ts";
+import { accept, writeAccepted } from "./accepted.ts";
 import { type BfdKeys, readBfdKeys } from "./bfd_keys.ts";
 import { writeBfd } from "./bfd_command.ts";
 import { writeLeftBoxes, writeReflexes, writeRules } from "./board_command.ts";
@@ -19,12 +19,13 @@ import { Checks } from "./checks.ts";
 import { type Config, describeProblem, parseConfig } from "./config.ts";
 import { matchFault } from "./config_match.ts";
 import { CpuShares } from "./cpu_shares.ts";
+import { NodeLayer } from "./layer_open.ts";
 import { makeDirectory } from "./directories.ts";
 import type { Judgement } from "./judgement.ts";
 import { openJudgement } from "./judgement_open.ts";
 import { Journal } from "./journal.ts";
-import { addedRoles, planeFixed, reloadFault } from "./config_fixed.ts";
-import { acceptedConfigPath, capturePath, journalPath, recorderPath } from "./paths.ts";
+import { addedRoles, reloadFault } from "./config_fixed.ts";
+import { capturePath, journalPath, recorderPath, vnfsPath } from "./paths.ts";
 import { writeLastPath } from "./last_path.ts";
 import { readLeft } from "./members.ts";
 import { Orders } from "./orders.ts";
@@ -35,6 +36,7 @@ import { readProbes } from "./probe_view.ts";
 import { reasonOf } from "./reason.ts";
 import { Recorder } from "./recorder.ts";
 import { stageText } from "./stages.ts";
+import { Vnfs } from "./vnf/vnfs.ts";
 import { VERSION } from "./version.ts";
 import { NodeExternals } from "./node_externals.ts";
 import type { Level, NodeOptions } from "./node_options.ts";
@@ -55,9 +57,10 @@ import type {
   NodeControl,
   NodeStatus,
   OrderResult,
-  Path,
   ProbeListing,
 } from "./view.ts";
+
+type Own = "plane" | "drill" | "layer" | "vnf";
 
 const TICK_MS = 10;
 const JUDGE_EVERY = 10;
@@ -74,7 +77,14 @@ export class Node implements NodeControl {
   readonly recorder: Recorder;
   readonly drills: Drills;
   readonly #orders: Orders;
-  readonly externals: NodeExternals;
+  readonly externals = new NodeExternals((told) =>
+    this.#journal.add(externalEvent(told, this.#boot(), this.#now()))
+  );
+  readonly layer: NodeLayer;
+  readonly vnfs = new Vnfs({
+    tell: (cause, text) => this.#tell(cause, text, "vnf"),
+    complain: (text) => this.say("error", text),
+  });
   #config: Config;
   #bfdKeys: BfdKeys;
   readonly #judgement: Judgement;
@@ -93,7 +103,7 @@ export class Node implements NodeControl {
     this.#keeper = new PlaneKeeper({ native: this.#native, config, log: (text) => this.say("info", text) });
     this.#judgement = openJudgement(config, {
       tell: (event) => this.#journal.add(event),
-      complain: (text) => this.say("error", text),
+      complain: this.#complain,
       judged: (judged) => this.recorder.judged(judged),
     });
     this.#journal = new Journal({
@@ -104,7 +114,7 @@ export class Node implements NodeControl {
         this.captures.mark(event);
         this.recorder.event(event);
       },
-      complain: (text) => this.say("error", text),
+      complain: this.#complain,
     });
     this.#judgement.flaps.note(this.#journal.since(0, Infinity), config.failover.damping);
     this.#checks = new Checks({
@@ -125,7 +135,7 @@ export class Node implements NodeControl {
       ruleName: (rule) => this.#keeper.map?.board.text("rule.name", rule) ?? "",
       lastSwitch: () => this.#journal.lastSwitch(),
       switchTimesMs: () => this.#journal.switchTimesMs(),
-      complain: (text) => this.say("error", text),
+      complain: this.#complain,
     });
     this.recorder = this.#makeRecorder(config);
     this.drills = new Drills({
@@ -137,9 +147,10 @@ export class Node implements NodeControl {
       },
       tell: (text, ok) => this.#tell("order", ok ? text : `${text} (failed)`, "drill"),
     });
-    this.externals = new NodeExternals((told) =>
-      this.#journal.add(externalEvent(told, this.#boot(), this.#now()))
-    );
+    this.layer = new NodeLayer(config, {
+      serving: () => this.status().boxes.find((box) => box.serving)?.box ?? null,
+      tell: (cause, text) => this.#tell(cause, text, "layer"),
+    });
   }
 
   #makeRecorder(config: Config): Recorder {
@@ -149,7 +160,7 @@ export class Node implements NodeControl {
       open: () => this.#native.openCapture(recorderPath(config)),
       board: () => this.#keeper.map?.board ?? null,
       lastSwitch: () => this.#journal.lastSwitch(),
-      complain: (text) => this.say("error", text),
+      complain: this.#complain,
     });
   }
 
@@ -162,6 +173,7 @@ export class Node implements NodeControl {
   async begin(): Promise<void> {
     this.#accept(this.#keeper.lives());
     this.externals.configure(this.#config);
+    this.vnfs.begin(this.#config.vnfs, vnfsPath(this.#config));
     const how = await this.#keeper.begin();
     if (how === "attached") this.#tell("attached", "took over a running plane, which went on forwarding");
     else this.#tell("start", "the plane forwards");
@@ -170,23 +182,12 @@ export class Node implements NodeControl {
     this.recorder.attach();
     this.#checks.configure(this.#config.checks);
     this.#takeEvents();
+    await this.layer.begin();
   }
 
-  /**
-   * Put the configuration in force, which a plane is about to be started with. One that lives already was set up with the
-   * one in force before: what it cannot change stays as it is, and so does all the rest.
-   */
   #accept(lives: boolean): void {
-    const before = lives ? readAccepted(this.#config) : null;
-    const fixed = before === null ? [] : planeFixed(before, this.#config);
-    if (before === null || fixed.length === 0) return writeAccepted(this.#config, this.#options.configText);
-    this.say(
-      "error",
-      `Cannot change ${fixed.join(", ")} while the plane runs: ${
-        acceptedConfigPath(before)
-      } stays in force; ` +
-        "end both with SIGINT (Ctrl-C) and start the node again",
-    );
+    const before = accept(this.#config, { text: this.#options.configText, lives }, this.#complain);
+    if (before === null) return;
     this.#config = before;
     this.#bfdKeys = readBfdKeys(before.bfd);
   }
@@ -239,11 +240,13 @@ export class Node implements NodeControl {
     return generation;
   }
 
+  #complain = (text: string) => this.say("error", text);
+
   #boot(): bigint {
     return this.#keeper.map?.board.big("header.boot") ?? 0n;
   }
 
-  #tell(cause: EventView["cause"], text: string, kind: "plane" | "drill" = "plane"): void {
+  #tell(cause: EventView["cause"], text: string, kind: Own = "plane"): void {
     this.#journal.add(ownEvent({ kind, cause, text, boot: this.#boot(), now: this.#now() }));
   }
 
@@ -256,17 +259,12 @@ export class Node implements NodeControl {
     const events = readEvents(board, read);
     const fresh = events.filter((event) => !this.#journal.has(event));
     for (const event of fresh) this.#journal.add(this.#judgement.matches.withMatch(board, event));
-    if (events.some(({ kind }) => kind === "switch")) this.#remember(readPath(board));
+    if (events.some(({ kind }) => kind === "switch")) {
+      writeLastPath(this.#config, readPath(board), this.#complain);
+    }
+    this.layer.heard(fresh);
     const last = events.at(-1);
     if (last !== undefined) board.setNumber("live.event_read", last.sequence);
-  }
-
-  #remember(path: Path): void {
-    try {
-      writeLastPath(this.#config, path);
-    } catch (error) {
-      this.say("error", `${reasonOf(error)}: a plane that is started anew will begin with the box before`);
-    }
   }
 
   #judge(): void {
@@ -293,6 +291,7 @@ export class Node implements NodeControl {
         this.#command();
         this.captures.attach();
         this.recorder.attach();
+        await this.layer.assertRules();
       } catch (error) {
         if (!(error instanceof PlaneStartError)) throw error;
         this.say("error", error.message);
@@ -350,18 +349,9 @@ export class Node implements NodeControl {
     return this.#orders.moveTo("primary", force);
   }
 
-  join({ box }: { box: string }): Promise<OrderResult> {
-    return this.#orders.member(box, true);
-  }
-
-  leave({ box }: { box: string }): Promise<OrderResult> {
-    return this.#orders.member(box, false);
-  }
-
-  maintain({ box, on }: { box: string; on: boolean }): Promise<OrderResult> {
-    return this.#orders.maintain(box, on);
-  }
-
+  join = ({ box }: { box: string }) => this.#orders.member(box, true);
+  leave = ({ box }: { box: string }) => this.#orders.member(box, false);
+  maintain = ({ box, on }: { box: string; on: boolean }) => this.#orders.maintain(box, on);
   resync = ({ box, stop }: { box: string | null; stop: boolean }) => this.#orders.resync(box, stop);
 
   async reload(): Promise<{ ok: boolean; text: string }> {
@@ -392,6 +382,7 @@ export class Node implements NodeControl {
     this.recorder.configure(config);
     this.#checks.configure(config.checks);
     this.externals.configure(config);
+    this.vnfs.configure(config.vnfs);
     if (await this.#orders.answers("live.rule_done", this.#command())) {
       return { ok: true, text: "the new configuration is in force" };
     }

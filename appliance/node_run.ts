@@ -47,6 +47,8 @@ export async function runNode(options: RunOptions): Promise<number> {
     await node.captures.close();
     await node.recorder.close();
     await node.externals.close(withPlane);
+    await node.layer.close();
+    await node.vnfs.close(withPlane);
     await served.close();
   }
 }

@@ -15,7 +15,13 @@ export function namesOf(config: Config): Partial<Record<Box, string>> {
 }
 
 export function ownEvent(
-  given: { kind: "plane" | "drill"; cause: EventView["cause"]; text: string; boot: bigint; now: Now },
+  given: {
+    kind: "plane" | "drill" | "layer" | "vnf";
+    cause: EventView["cause"];
+    text: string;
+    boot: bigint;
+    now: Now;
+  },
 ): EventView {
   return {
     sequence: 0,
@@ -63,7 +69,10 @@ export function externalEvent(told: Told, boot: bigint, now: Now): EventView {
 /** How loud an event is in the log. */
 export function levelOf({ kind, cause }: EventView): "info" | "warn" {
   const isTrouble = kind === "external" && cause !== "connected" && cause !== "start";
-  return kind === "switch" || isTrouble || cause === "unlike" || cause === "overdue" ? "warn" : "info";
+  return kind === "switch" || isTrouble || cause === "back" || (kind === "vnf" && cause === "died") ||
+      cause === "unlike" || cause === "overdue"
+    ? "warn"
+    : "info";
 }
 
 /** What ails an external switch ails the node: never green then, and red where a switch passes its boxes by. */

@@ -57,6 +57,20 @@ export function matchPath(config: Config): string {
   return `${config.node.stateDirectory}/match.jsonl`;
 }
 
+/** Intents of moves of state, and what was merged, one JSON object a line. */
+export function movesPath(config: Config): string {
+  return `${config.node.stateDirectory}/moves.jsonl`;
+}
+
+export function ledgerPath(config: Config): string {
+  return `${config.node.stateDirectory}/merged.jsonl`;
+}
+
+/** VNFs that were started; forgotten with the machine's restart, like they. */
+export function vnfsPath(config: Config): string {
+  return `${config.node.runtimeDirectory}/vnfs.json`;
+}
+
 /** Which boxes have left. */
 export function membersPath(config: Config): string {
   return `${config.node.stateDirectory}/boxes.json`;

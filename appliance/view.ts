@@ -7,6 +7,8 @@
  */
 import { BOX, type Cause, type Detector, type EventKind, MATCH_CLASS, PATH, ROLE } from "../filter/names.ts";
 
+import type { LayerControl } from "./layer/contract.ts";
+import type { VnfControl } from "./vnf/contract.ts";
 import type { RecorderControl } from "./view_recorder.ts";
 import type { SignedReport } from "./drill_report.ts";
 import type { FailbackView, MatchReport, MatchView, TwinView } from "./view_match.ts";
@@ -216,7 +218,7 @@ export interface EventView {
   readonly boot: string;
   readonly wallMs: number;
   readonly monoUs: number;
-  readonly kind: EventKind | "plane" | "drill" | "external" | "match" | "seed";
+  readonly kind: EventKind | "plane" | "drill" | "external" | "match" | "seed" | "layer" | "vnf";
   readonly cause:
     | Cause
     | "died"
@@ -229,6 +231,13 @@ export interface EventView {
     | "waits"
     | "overdue"
     | "proof"
+    // Of the layer:
+    | "step"
+    | "moved"
+    | "back"
+    | "copied"
+    // Of VNFs, besides start and died:
+    | "stopped"
     // Of external switches:
     | "connected"
     | "lost"
@@ -383,4 +392,6 @@ export interface NodeControl {
   readonly captures: CaptureControl;
   readonly recorder: RecorderControl;
   readonly drills: DrillControl;
+  readonly layer: LayerControl;
+  readonly vnfs: VnfControl;
 }

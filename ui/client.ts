@@ -5,6 +5,8 @@
  * comes back as its own words.
  */
 import { reasonOf } from "../appliance/reason.ts";
+import type { LayerAnswer, MoveView } from "../appliance/layer/contract.ts";
+import type { VnfAnswer, VnfView } from "../appliance/vnf/contract.ts";
 import type { SignedReport } from "../appliance/drill_report.ts";
 import type {
   CaptureListing,
@@ -37,6 +39,11 @@ export interface RemoteNode {
   /** A refusal is an answer that is not ok. `box`: null for the one that would take over. */
   drill(box: string | null): Promise<DrillAnswer>;
   drills(): Promise<readonly DrillSummary[]>;
+  /** An order to the layer, by its path below /api/v1. A refusal is an answer that is not ok. */
+  layer(path: string, body: object): Promise<LayerAnswer<object>>;
+  moves(): Promise<readonly MoveView[]>;
+  vnfs(): Promise<readonly VnfView[]>;
+  vnf(verb: "start" | "stop", name: string): Promise<VnfAnswer>;
   /** The ring of captured frames. */
   captureFiles(): Promise<CaptureListing>;
   recorder(): Promise<RecorderStatus>;
@@ -71,9 +78,9 @@ const CAPTURE_PATH = { live: "capture", kept: "capture/kept", recorded: "recorde
 /** A client of the node whose API is at `socket`. Nothing is connected before the first question. */
 export function connectNode(socket: string): RemoteNode {
   const client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket } });
-  const ask = (method: string, path: string, body?: object) =>
-    askNode({ client, socket, method, path, body });
+  const ask: Ask = (method, path, body) => askNode({ client, socket, method, path, body });
   return {
+    ...layerOf(ask, socket),
     status: async () => told(await ask("GET", "/api/v1/status"), socket) as unknown as NodeStatus,
     flows: async ({ limit, side, text, unlike }) => {
       const query = new URLSearchParams({
@@ -125,6 +132,25 @@ export function connectNode(socket: string): RemoteNode {
     ask: (method, path, { body, headers } = {}) =>
       askNode({ client, socket, method, path, body, ...(headers && { headers }) }),
     close: () => client.close(),
+  };
+}
+
+type Ask = (method: string, path: string, body?: object) => Promise<Answer>;
+
+function layerOf(ask: Ask, socket: string): Pick<RemoteNode, "layer" | "moves" | "vnfs" | "vnf"> {
+  return {
+    layer: async (path, body) => {
+      const answer = await ask("POST", `/api/v1/${path}`, body);
+      if (answer.status === 409) return { ok: false, text: String(answer.body.detail) };
+      return { ok: true, view: told(answer, socket) };
+    },
+    moves: async () => told(await ask("GET", "/api/v1/state/moves"), socket).moves as MoveView[],
+    vnfs: async () => told(await ask("GET", "/api/v1/vnfs"), socket).vnfs as VnfView[],
+    vnf: async (verb, name) => {
+      const answer = await ask("POST", `/api/v1/vnfs/${verb}`, { name });
+      if (answer.status === 409) return { ok: false, text: String(answer.body.detail) };
+      return { ok: true, view: told(answer, socket) as unknown as VnfView };
+    },
   };
 }
 

@@ -11,10 +11,12 @@ import { captureCommands } from "./commands_capture.ts";
 import { drillCommands } from "./commands_drill.ts";
 import { driversTryCommands } from "./commands_drivers_try.ts";
 import { farCommand } from "./commands_far.ts";
+import { layerCommands } from "./commands_layer.ts";
 import { matchCommand } from "./commands_match.ts";
 import { mirrorCommands } from "./commands_mirror.ts";
 import { probeCommand } from "./commands_probe.ts";
 import { recorderCommands, replayCommand } from "./commands_recorder.ts";
+import { vnfCommands } from "./commands_vnf.ts";
 import { EXPORT_FORMATS } from "../filter/export.ts";
 
 export const EXIT = { ok: 0, failed: 1, input: 2, plane: 3, degraded: 4 } as const;
@@ -304,6 +306,8 @@ export const COMMANDS: readonly Command[] = [
   ...recorderCommands(SHARED),
   replayCommand(SHARED),
   ...drillCommands(SHARED),
+  ...layerCommands(SHARED),
+  ...vnfCommands(SHARED),
   {
     name: "config example",
     summary: "Print a commented configuration with every key and its default",

@@ -11,6 +11,7 @@ import { gives, OBJECT, type Route, TEXT } from "./route.ts";
 import { ACCESS_ROUTES } from "./routes_access.ts";
 import { CAPTURE_ROUTES } from "./routes_capture.ts";
 import { CONFIG_ROUTES } from "./routes_config.ts";
+import { LAYER_ROUTES } from "./routes_layer.ts";
 import { HEALTH_ROUTES, VIEW_ROUTES } from "./routes_node.ts";
 import { ORDER_ROUTES } from "./routes_orders.ts";
 import { STREAM_ROUTES } from "./routes_streams.ts";
@@ -31,6 +32,7 @@ export const ROUTES: readonly Route[] = [
   ...CAPTURE_ROUTES,
   ...ORDER_ROUTES,
   ...CONFIG_ROUTES,
+  ...LAYER_ROUTES,
   ...ACCESS_ROUTES,
   ...STREAM_ROUTES,
   DOCUMENT,

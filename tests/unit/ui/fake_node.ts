@@ -1,6 +1,8 @@
 /**
  * A node that is not there: its views, and a control that answers with them and remembers what it was asked.
  */
+import type { VnfView } from "../../../appliance/vnf/contract.ts";
+import type { MoveView } from "../../../appliance/layer/contract.ts";
 import type {
   Box,
   BoxView,
@@ -257,11 +259,73 @@ export interface FakeNode extends NodeControl {
   drilled: DrillAnswer;
 }
 
+export const MOVE_VIEW: MoveView = {
+  id: "1f2e3d4c",
+  source: "fw-a",
+  destination: "fw-b",
+  fields: "* 10.1.2.0/24 * > * *",
+  guarantee: "loss-free",
+  step: "insert",
+  course: "on",
+  end: null,
+  reason: "",
+  startedMs: NOW_MS - 40,
+  ageMs: 40,
+  counts: {
+    records: 512,
+    bytes: 70_000,
+    taken: 512,
+    known: 0,
+    refused: 0,
+    held: 0,
+    reprocessed: 0,
+    deleted: 0,
+  },
+};
+
 export function streamOf(...pieces: readonly Uint8Array[]): CaptureAnswer {
   return { ok: true, stream: ReadableStream.from(pieces) };
 }
 
 const ORDERS = ["switchover", "failback", "join", "leave", "maintain", "resync"] as const;
+
+export const VNF_VIEW: VnfView = {
+  name: "fw-b",
+  box: "redundant",
+  phase: "up",
+  wanted: true,
+  pid: 4711,
+  sinceMs: NOW_MS - 60_000,
+  restarts: 1,
+  nextMs: null,
+  reason: "",
+};
+
+function fakeVnfs(note: (name: string, options?: object) => void): FakeNode["vnfs"] {
+  return {
+    list: () => (note("vnfs"), [VNF_VIEW]),
+    start: (name) => (note("vnf start", { name }), Promise.resolve({ ok: true, view: VNF_VIEW })),
+    stop: (
+      name,
+    ) => (note("vnf stop", { name }), Promise.resolve({ ok: false, text: `there is no VNF "${name}"` })),
+  };
+}
+
+const NO_DRIVER = { ok: false, text: "there is no driver: none is configured" } as const;
+
+function fakeLayer(note: (name: string, options?: object) => void): FakeNode["layer"] {
+  const refuse = (
+    name: string,
+    given: object,
+  ) => (note(name, given), Promise.resolve(NO_DRIVER));
+  return {
+    move: (request) => refuse("move", request),
+    clone: (source, destination) => refuse("clone", { source, destination }),
+    merge: (source, destination) => refuse("merge", { source, destination }),
+    apply: (application, request) => refuse(application, request),
+    moves: () => (note("moves"), [MOVE_VIEW]),
+  };
+}
 
 export function fakeNode(): FakeNode {
   const calls: string[] = [];
@@ -303,6 +367,8 @@ export function fakeNode(): FakeNode {
         list: () => (note("drills"), []),
       };
     },
+    vnfs: fakeVnfs(note),
+    layer: fakeLayer(note),
     get recorder() {
       return {
         status: () => (note("recorder"), { ...RECORDER_STATUS }),

@@ -37,7 +37,9 @@ Deno.test("help pages fit into 80 columns, but for words that are longer", () =>
 Deno.test("examples of the help are understood", () => {
   for (const { line } of COMMANDS.flatMap(({ examples }) => examples)) {
     for (const part of line.split("&&")) {
-      const words = part.split(/[|<>]/)[0]!.trim().split(" ").slice(1);
+      const all = part.match(/"[^"]*"|[|<>]|[^\s"|<>]+/g) ?? [],
+        end = all.findIndex((word) => /^[|<>]$/.test(word));
+      const words = all.slice(1, end < 0 ? undefined : end).map((word) => word.replaceAll('"', ""));
       assert.equal(parseArguments(words).kind, "command", part);
     }
   }

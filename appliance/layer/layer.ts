@@ -1,0 +1,235 @@
+/**
+ * Duty: the resilience layer: moveInternal, cloneSupport, mergeInternal, and what is built of them.
+ *
+ * It brings to an end what an earlier control left in the middle, keeps two moves off the same flows, and leaves the rest
+ * to the machine (move.ts), to whoever carries it out (mover.ts) and to the copies (transfer.ts).
+ */
+import { fieldsText, holds } from "../../drivers/fields.ts";
+import { reasonOf } from "../reason.ts";
+import type {
+  Application,
+  ApplicationView,
+  DriverSet,
+  LayerAnswer,
+  LayerControl,
+  MoveRequest,
+  MoveView,
+  TransferView,
+} from "./contract.ts";
+import { ENDED_MAX } from "./intents.ts";
+import type { LedgerStore } from "./ledger.ts";
+import { beginMove, type Entry, type MoveState } from "./move.ts";
+import { Mover, type Parties } from "./mover.ts";
+import { leftBehind, movedRoles, pairing, type Scene, sceneFault, servesFault } from "./refusals.ts";
+import type { SteeringRule } from "./steering.ts";
+import { withRule } from "./steering.ts";
+import { cloneSupport, Merger } from "./transfer.ts";
+import { endedView, moveView, transferText } from "./views.ts";
+
+export interface LayerOptions extends Omit<Parties, "steering"> {
+  /** Null: nothing here leads single flows to another box. */
+  readonly steering: Parties["steering"] | null;
+  readonly ledger: LedgerStore;
+  /** The box that serves what no rule holds. */
+  readonly serving: () => string | null;
+  /** Unlike any before. */
+  readonly freshId: () => string;
+  /** Something that is not a step: a copy was made, a journal was damaged. */
+  readonly say: (text: string) => void;
+  readonly stop: AbortSignal;
+}
+
+export class Layer implements LayerControl {
+  readonly #options: LayerOptions;
+  readonly #open = new Map<string, Mover>();
+  readonly #running = new Map<string, Promise<MoveState>>();
+  #merger: Merger | null = null;
+  #ended: MoveView[] = [];
+  /** As the journal has them, by names of drivers. */
+  #rules: SteeringRule[] = [];
+  #merging = false;
+
+  constructor(options: LayerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes up what the journal says: the rules, and moves in the middle, which go on or back by themselves. Throws where the
+   * journal cannot be read.
+   */
+  async recover(): Promise<void> {
+    const { intents, steering, say, drivers } = this.#options;
+    if (drivers.names.length === 0) return;
+    const { open, ended, rules, unreadable } = intents.load();
+    if (unreadable > 0) say(`${unreadable} lines of the journal of moves cannot be read and were left out`);
+    this.#ended = ended.slice(-ENDED_MAX).map(endedView);
+    this.#rules = [...rules];
+    if (steering === null) return;
+    await this.assertRules();
+    for (const { state, entries } of open) this.#start(state, entries);
+  }
+
+  /** Tells the steering the rules again, which after a start of its own has none. */
+  async assertRules(): Promise<void> {
+    const { steering, drivers } = this.#options;
+    if (steering === null || this.#rules.length === 0) return;
+    const there = new Set((await steering.rules()).map(({ id }) => id));
+    if (this.#rules.every(({ id }) => there.has(id))) return;
+    for (const rule of this.#rules) {
+      if (there.has(rule.id)) await steering.remove(rule.id);
+      await steering.add({ ...rule, box: drivers.boxOf(rule.box) ?? rule.box });
+    }
+  }
+
+  #start(state: MoveState, entries: readonly Entry[] = []): Promise<MoveState> {
+    const { steering } = this.#options, { id } = state.order;
+    if (steering === null) throw new TypeError("Cannot move without a steering");
+    const mover = new Mover({ ...this.#options, steering }, { state, entries, stop: this.#options.stop });
+    this.#open.set(id, mover);
+    const running = mover.run().then((last) => this.#over(last)).finally(() => this.#running.delete(id));
+    this.#running.set(id, running);
+    return running;
+  }
+
+  #over(state: MoveState): MoveState {
+    this.#open.delete(state.order.id);
+    const { id, fields, destination } = state.order;
+    if (state.end === "moved") this.#rules = withRule(this.#rules, { id, fields, box: destination });
+    if (state.end !== null) this.#ended = [...this.#ended, moveView(state, 0)].slice(-ENDED_MAX);
+    return state;
+  }
+
+  /** When all that is under way has ended. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running.values());
+  }
+
+  /** A box died, by its name in the steering. */
+  boxDied(box: string): void {
+    for (const mover of this.#open.values()) {
+      const { source, destination } = mover.state.order;
+      if (this.#boxOf(source) === box) mover.hear({ kind: "died", box: "source" });
+      if (this.#boxOf(destination) === box) mover.hear({ kind: "died", box: "destination" });
+    }
+  }
+
+  #boxOf = (name: string) => this.#options.drivers.boxOf(name) ?? name;
+
+  async #scene(): Promise<Scene> {
+    const { steering, serving } = this.#options;
+    const open = [...this.#open.values()].map(({ state }) => state);
+    return { rules: await steering?.rules() ?? [], serving: serving(), open };
+  }
+
+  async move(request: MoveRequest): Promise<LayerAnswer<MoveView>> {
+    const { drivers, steering, nowMs, freshId } = this.#options, { source, destination, fields } = request;
+    const pair = pairing(drivers, source, destination);
+    if (typeof pair === "string") return refusal(pair);
+    if (steering === null) return refusal("nothing here can lead single flows to another box");
+    const scene = await this.#scene();
+    // Others may have begun while the rules were asked for.
+    const open = [...this.#open.values()].map(({ state }) => state);
+    const fault = sceneFault(fields, this.#boxOf(source), { ...scene, open });
+    if (fault !== null) return refusal(fault);
+    const order = { id: freshId(), ...request, roles: movedRoles(pair) };
+    const begun = { ...beginMove(order, nowMs()), reason: leftBehind(pair, source) };
+    const state = await this.#start(begun);
+    if (state.end === "moved") return { ok: true, view: moveView(state, nowMs()) };
+    return refusal(
+      state.end === "back" ? `it went back: ${state.reason}` : "control ends; it goes on by itself",
+    );
+  }
+
+  clone(source: string, destination: string): Promise<LayerAnswer<TransferView>> {
+    return this.#transfer("clone", source, destination);
+  }
+
+  async merge(source: string, destination: string): Promise<LayerAnswer<TransferView>> {
+    const fault = servesFault(this.#boxOf(source), await this.#scene());
+    const known = this.#options.drivers.names.includes(source) && source !== destination;
+    if (known && fault !== null) return refusal(fault);
+    if (this.#merging) return refusal("another merge is under way");
+    this.#merging = true;
+    try {
+      return await this.#transfer("merge", source, destination);
+    } finally {
+      this.#merging = false;
+    }
+  }
+
+  async #transfer(what: "clone" | "merge", source: string, destination: string) {
+    const { drivers, courier, stop, say, ledger } = this.#options;
+    const pair = pairing(drivers, source, destination);
+    if (typeof pair === "string") return refusal(pair);
+    try {
+      const ends = { source, destination, ...pair, courier, signal: stop };
+      const merge = () => (this.#merger ??= new Merger(ledger)).merge(ends);
+      const view = what === "clone" ? await cloneSupport(ends) : await merge();
+      say(`${what} of ${source} into ${destination}: ${transferText(view)}`);
+      return { ok: true, view } as const;
+    } catch (error) {
+      return refusal(`${reasonOf(error)}; what was copied stays, and ${what} may be run again`);
+    }
+  }
+
+  /** What is built of the three. Each line is one thing that was done; the first that is refused ends it. */
+  async apply(application: Application, request: MoveRequest): Promise<LayerAnswer<ApplicationView>> {
+    const lines: string[] = [], { source, destination } = request;
+    const steps = application === "scale-out"
+      ? [() => this.#cloneLine(request), () => this.#moveLine(request)]
+      : application === "migrate"
+      ? [
+        () => this.#cloneLine(request),
+        () => this.#moveLine(request),
+        () => this.#mergeLine(request),
+      ]
+      : [...await this.#back(request), () => this.#mergeLine(request)];
+    for (const step of steps) {
+      const told = await step();
+      if (!told.ok) {
+        const done = lines.length === 0 ? "nothing was done" : `done before: ${lines.join("; ")}`;
+        return refusal(`${told.text} (${application} ${source} ${destination}; ${done})`);
+      }
+      lines.push(told.view);
+    }
+    return { ok: true, view: { application, lines } };
+  }
+
+  /** A move for each rule that leads to the source. */
+  async #back(request: MoveRequest): Promise<(() => Promise<LayerAnswer<string>>)[]> {
+    const { rules } = await this.#scene(), box = this.#boxOf(request.source);
+    const led = rules.filter((rule) => rule.box === box && holds(request.fields, rule.fields));
+    return led.map(({ fields }) => () => this.#moveLine({ ...request, fields }));
+  }
+
+  async #moveLine(request: MoveRequest): Promise<LayerAnswer<string>> {
+    const answer = await this.move(request), what = fieldsText(request.fields);
+    if (!answer.ok) return answer;
+    const { records, held } = answer.view.counts;
+    return { ok: true, view: `moved ${what}: ${records} records, ${held} frames held meanwhile` };
+  }
+
+  async #cloneLine({ source, destination }: MoveRequest): Promise<LayerAnswer<string>> {
+    const answer = await this.clone(source, destination);
+    return answer.ok ? { ok: true, view: `cloned: ${transferText(answer.view)}` } : answer;
+  }
+
+  async #mergeLine({ source, destination }: MoveRequest): Promise<LayerAnswer<string>> {
+    const answer = await this.merge(source, destination);
+    if (!answer.ok) return answer;
+    const named = answer.view.conflicts.map(({ key, reason }) => `; ${key}: ${reason}`).join("");
+    return { ok: true, view: `merged: ${transferText(answer.view)}${named}` };
+  }
+
+  moves(): readonly MoveView[] {
+    const nowMs = this.#options.nowMs();
+    return [...this.#ended, ...[...this.#open.values()].map(({ state }) => moveView(state, nowMs))];
+  }
+}
+
+/** The layer of a node where nobody configured a driver. */
+export const NO_DRIVERS: DriverSet = { names: [], get: () => null, boxOf: () => null };
+
+function refusal(text: string): { readonly ok: false; readonly text: string } {
+  return { ok: false, text };
+}

@@ -1,0 +1,81 @@
+/**
+ * Duty: the layer of a node: its journals in the state directory, its clock, its end. An edge.
+ *
+ * Without drivers nothing is read or written, and every order is refused in so many words.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Config } from "./config.ts";
+import type { Courier, DriverSet } from "./layer/contract.ts";
+import { intentFile, ledgerFile } from "./layer/intents_file.ts";
+import { Layer, NO_DRIVERS } from "./layer/layer.ts";
+import type { Steering } from "./layer/steering.ts";
+import { stepText } from "./layer/views.ts";
+import { ledgerPath, movesPath } from "./paths.ts";
+import { reasonOf } from "./reason.ts";
+import type { EventView } from "./view.ts";
+
+/** Held frames of one move: 20 ms of a million a second. */
+const FRAMES_MAX = 20_000;
+/** Longer than the last reading of 5,000 flows takes, shorter than what ends a connection. */
+const HOLD_MS_MAX = 1000;
+const ASK_MS_MAX = 30_000;
+const SETTLE_MS = 20;
+
+export interface LayerParties {
+  readonly drivers?: DriverSet;
+  /** Null: no rules for single flows here. @default null */
+  readonly steering?: Steering | null;
+  /** @default in this process, as they are */
+  readonly courier?: Courier;
+  /** The box that serves by default. */
+  readonly serving: () => string | null;
+  /** For the journal of the node. */
+  readonly tell: (cause: "step" | "moved" | "back" | "copied", text: string) => void;
+}
+
+export class NodeLayer extends Layer {
+  readonly #stop: AbortController;
+  readonly #tell: LayerParties["tell"];
+
+  constructor(config: Config, parties: LayerParties) {
+    const stop = new AbortController(), { tell, drivers = NO_DRIVERS, steering = null } = parties;
+    super({
+      drivers,
+      steering,
+      courier: parties.courier ?? { send: (_id, records) => Promise.resolve(records) },
+      serving: parties.serving,
+      intents: intentFile(movesPath(config)),
+      ledger: ledgerFile(ledgerPath(config)),
+      nowMs: Date.now,
+      wait: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),
+      freshId: () => crypto.randomUUID().slice(0, 8),
+      tell: (state) => tell(state.end ?? "step", stepText(state)),
+      say: (text) => tell("copied", text),
+      stop: stop.signal,
+      framesMax: FRAMES_MAX,
+      holdMsMax: HOLD_MS_MAX,
+      askMsMax: ASK_MS_MAX,
+      settleMs: SETTLE_MS,
+    });
+    this.#stop = stop;
+    this.#tell = tell;
+  }
+
+  /** Takes up what an earlier control left. What cannot be read is told, and refuses nothing else. */
+  async begin(): Promise<void> {
+    await this.recover().catch((error) => this.#tell("back", reasonOf(error)));
+  }
+
+  /** Events of the plane: boxes that died. */
+  heard(events: readonly EventView[]): void {
+    for (const { kind, subject, after } of events) {
+      if (kind === "box" && after === "dead") this.boxDied(subject);
+    }
+  }
+
+  /** Moves in the middle stay there, for the next control to bring to an end. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.idle();
+  }
+}
