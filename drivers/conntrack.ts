@@ -1,0 +1,363 @@
+/**
+ * Duty: the driver of the kernel's connection tracking: NAT and firewalls of Linux, with every flow's binding.
+ *
+ * State is read and written through netlink, where the box lives: its network namespace, or our own. Versions are times:
+ * each reading and each event has a later one than those before it. What the driver itself does to the box is not told
+ * by its watch, or two boxes that follow each other would never come to rest.
+ */
+import { CONNTRACK_CODEC, decodeFlow, encodeFlow } from "./conntrack_value.ts";
+import { type Outcome, putFlows, type PutOptions } from "./conntrack_put.ts";
+import type {
+  DriverContext,
+  DriverEvent,
+  DriverKind,
+  PutResult,
+  Refusal,
+  Setting,
+  Settings,
+  StateDriver,
+} from "./driver.ts";
+import { type HeaderFields } from "./fields.ts";
+import { CONNTRACK, dumpFilter, GROUPS, readFlow, writeNamed } from "./netlink/conntrack.ts";
+import { askCount, BATCH_MESSAGES_MAX, dump, Exchange, RequestError } from "./netlink/exchange.ts";
+import { fieldsOf, type Flow, keyOf, type Tuple, tupleOf, tupleTest } from "./netlink/flow.ts";
+import { type Message, NetlinkError, readMessages } from "./netlink/messages.ts";
+import { breathe, ERRNO, type NetlinkOptions, type NetlinkSocket, openNetlink } from "./netlink/socket.ts";
+import type { StateRecord, StateRole } from "./record.ts";
+
+/** Whose version is remembered: more than most boxes have flows. One forgotten is put again, which does no harm. */
+const VERSIONS_MAX = 1 << 18;
+/** How long a watch may need to see that it was ended. */
+const WATCH_WAIT_MS = 100;
+/** Versions within a millisecond. */
+const VERSIONS_MS = 1000;
+
+export const SETTINGS: Readonly<Record<string, Setting>> = {
+  namespace: {
+    type: "text",
+    default: "",
+    help: "The network namespace of the box: a name of `ip netns`, or a path like /proc/123/ns/net. Empty: our own.",
+    fault: (text) => /^$|^\/.+|^[^/.][^/]*$/.test(text) ? null : "is no name of a namespace and no path",
+  },
+  existing: {
+    type: "choice",
+    choices: ["replace", "keep"],
+    default: "replace",
+    help: "What is done with a flow that the box has already: the record replaces it, or it is kept as it is.",
+  },
+  liberal: {
+    type: "boolean",
+    default: false,
+    help: "Whether the box shall let sequence numbers out of window pass, in flows that are put. The kernel does not " +
+      "tell windows; without this it learns them anew from the first packets.",
+  },
+  buffer_bytes: {
+    type: "integer",
+    default: 4 << 20,
+    min: 1 << 16,
+    max: 1 << 28,
+    help: "How much of events may wait in the kernel. When more do, a gap is told.",
+  },
+};
+
+const CODECS = [CONNTRACK_CODEC];
+const ABILITIES = { get: ["supporting"], put: ["supporting"], del: ["supporting"], watch: true, codecs: CODECS } as const;
+
+/** Readers by codec: whatever can be made a flow can be put. */
+const READERS: Readonly<Record<string, (record: StateRecord) => Flow>> = {
+  [CONNTRACK_CODEC]: (record) => decodeFlow(record.value),
+};
+
+export type OpenSocket = (options: NetlinkOptions) => NetlinkSocket;
+
+/** What the driver needs beside its settings; a test has another kernel behind it. */
+export interface ConntrackOptions extends PutOptions {
+  readonly namespace: string;
+  readonly bufferBytes: number;
+  readonly nowMs: () => number;
+  readonly open: OpenSocket;
+}
+
+interface Wanted {
+  readonly record: StateRecord;
+  readonly flow: Flow;
+}
+
+export class ConntrackDriver implements StateDriver {
+  readonly kind = "conntrack";
+  readonly abilities = ABILITIES;
+  readonly #options: ConntrackOptions;
+  readonly #socket: NetlinkSocket;
+  readonly #exchange: Exchange;
+  readonly #versions = new Map<string, number>();
+  readonly #counts: Record<string, number> = {};
+  #lastVersion = 0;
+  #kernelFilters = true;
+
+  /** @throws Error where connection tracking cannot be reached */
+  constructor(options: ConntrackOptions) {
+    this.#options = options;
+    this.#socket = options.open({ namespace: options.namespace, bufferBytes: options.bufferBytes });
+    try {
+      askCount(this.#socket);
+    } catch (error) {
+      this.#socket.close();
+      throw error;
+    }
+    this.#exchange = new Exchange(this.#socket);
+  }
+
+  #count(name: string, by = 1): void {
+    this.#counts[name] = (this.#counts[name] ?? 0) + by;
+  }
+
+  #nextVersion(): number {
+    this.#lastVersion = Math.max(this.#lastVersion + 1, Math.floor(this.#options.nowMs() * VERSIONS_MS), 1);
+    return this.#lastVersion;
+  }
+
+  #record(flow: Flow, version: number): StateRecord {
+    const fields = fieldsOf(flow.original);
+    return {
+      role: "supporting",
+      partition: "flow",
+      key: keyOf(flow, fields),
+      fields,
+      codec: CONNTRACK_CODEC,
+      value: encodeFlow(flow),
+      version,
+      ttlMs: Math.max(1, flow.timeoutS) * 1000,
+      merge: null,
+      ended: false,
+    };
+  }
+
+  /** Null, and counted: it cannot be carried. */
+  #read(message: Message): Flow | null {
+    try {
+      const flow = readFlow(message.body);
+      if (flow === null) this.#count("one_sided_zones");
+      return flow;
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      this.#count("unreadable");
+      return null;
+    }
+  }
+
+  async *#flows(fields: HeaderFields, signal: AbortSignal): AsyncGenerator<readonly Flow[]> {
+    const test = tupleTest(fields);
+    const filter = this.#kernelFilters ? dumpFilter(fields) : null;
+    const { namespace, bufferBytes, open } = this.#options;
+    const socket = open({ namespace, bufferBytes });
+    try {
+      for await (const messages of dump(socket, filter, signal)) {
+        yield messages.map((message) => this.#read(message)).filter((flow) =>
+          flow !== null && test(flow.original)
+        ) as Flow[];
+      }
+    } catch (error) {
+      const refused = error instanceof RequestError && filter !== null &&
+        (error.errno === ERRNO.EINVAL || error.errno === ERRNO.EOPNOTSUPP);
+      if (!refused) throw error;
+      this.#kernelFilters = false;
+    } finally {
+      socket.close();
+    }
+    // A kernel before 5.8, which filters nothing.
+    if (filter !== null && !this.#kernelFilters) yield* this.#flows(fields, signal);
+  }
+
+  async *get(role: StateRole, fields: HeaderFields, signal: AbortSignal): AsyncGenerator<StateRecord> {
+    if (role !== "supporting") return;
+    // From before the reading: an event that comes meanwhile is newer.
+    const version = this.#nextVersion();
+    for await (const flows of this.#flows(fields, signal)) {
+      this.#count("flows_read", flows.length);
+      for (const flow of flows) yield this.#record(flow, version);
+    }
+  }
+
+  /** What a record says, or why it cannot be put; null: it is known. */
+  #wanted(record: StateRecord): Wanted | Refusal | null {
+    const { key, codec, version } = record;
+    if ((this.#versions.get(key) ?? 0) >= version) return null;
+    const reader = READERS[codec];
+    if (!reader) return { key, reason: `its codec is ${codec}, not ${Object.keys(READERS).join(" or ")}` };
+    try {
+      return { record, flow: reader(record) };
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return { key, reason: `its value cannot be read: ${error.message}` };
+    }
+  }
+
+  #remember({ key, version }: StateRecord): void {
+    this.#versions.delete(key);
+    this.#versions.set(key, version);
+    if (this.#versions.size <= VERSIONS_MAX) return;
+    for (const oldest of this.#versions.keys()) {
+      this.#versions.delete(oldest);
+      return;
+    }
+  }
+
+  async put(records: readonly StateRecord[]): Promise<PutResult> {
+    const refused: Refusal[] = [];
+    const result = { taken: 0, known: 0 };
+    for (let from = 0; from < records.length; from += BATCH_MESSAGES_MAX) {
+      if (from > 0) await breathe();
+      const wanted: Wanted[] = [];
+      for (const record of records.slice(from, from + BATCH_MESSAGES_MAX)) {
+        if (record.ended) {
+          this.#putEnded(record, result, refused);
+          continue;
+        }
+        const one = this.#wanted(record);
+        if (one === null) result.known++;
+        else if ("reason" in one) refused.push(one);
+        else wanted.push(one);
+      }
+      this.#putBatch(wanted, result, refused);
+    }
+    this.#count("put_known", result.known);
+    this.#count("put_refused", refused.length);
+    return { ...result, refused };
+  }
+
+  #putBatch(wanted: Wanted[], result: { taken: number; known: number }, refused: Refusal[]): void {
+    // A flow that another one announced comes after that one.
+    wanted.sort((a, b) => Number(a.flow.master !== null) - Number(b.flow.master !== null));
+    const outcomes = wanted.length === 0
+      ? []
+      : putFlows(this.#exchange, wanted.map(({ flow }) => flow), this.#options);
+    for (const [place, { record }] of wanted.entries()) {
+      const outcome: Outcome = outcomes[place]!;
+      if (outcome.did === "refused") {
+        refused.push({ key: record.key, reason: outcome.reason });
+        continue;
+      }
+      this.#count(`put_${outcome.did}`);
+      if (outcome.did === "kept") result.known++;
+      else result.taken++;
+      this.#remember(record);
+    }
+  }
+
+  #putEnded(record: StateRecord, result: { taken: number; known: number }, refused: Refusal[]): void {
+    const { key, fields, version } = record;
+    const one = tupleOf(fields, key);
+    if (one === null) refused.push({ key, reason: "it ended, and its fields name no single flow" });
+    else if ((this.#versions.get(key) ?? 0) >= version) result.known++;
+    else {
+      if (this.#delete([one]) === 1) result.taken++;
+      else result.known++;
+      this.#remember(record);
+    }
+  }
+
+  /** Returns how many were there. */
+  #delete(flows: readonly { readonly tuple: Tuple; readonly zone: number }[]): number {
+    if (flows.length === 0) return 0;
+    const { refused } = this.#exchange.send(
+      flows.length,
+      (writer, sequence, i) => writeNamed(writer, CONNTRACK.delete, sequence, flows[i]!),
+    );
+    const errno = [...refused.values()].find((one) => one !== ERRNO.ENOENT);
+    if (errno !== undefined) throw new RequestError("delete flows", errno);
+    this.#count("deleted", flows.length - refused.size);
+    return flows.length - refused.size;
+  }
+
+  async del(role: StateRole, fields: HeaderFields): Promise<number> {
+    let gone = 0;
+    if (role !== "supporting") return gone;
+    for await (const flows of this.#flows(fields, new AbortController().signal)) {
+      for (let from = 0; from < flows.length; from += BATCH_MESSAGES_MAX) {
+        const batch = flows.slice(from, from + BATCH_MESSAGES_MAX);
+        gone += this.#delete(batch.map(({ original, zone }) => ({ tuple: original, zone })));
+        for (const flow of batch) this.#versions.delete(keyOf(flow));
+      }
+      await breathe();
+    }
+    return gone;
+  }
+
+  watch(signal: AbortSignal): AsyncGenerator<DriverEvent> {
+    // Now, not when somebody reads: what changes meanwhile waits in the kernel.
+    const { namespace, bufferBytes, open } = this.#options;
+    return this.#events(open({ namespace, bufferBytes, groups: GROUPS }), signal);
+  }
+
+  async *#events(socket: NetlinkSocket, signal: AbortSignal): AsyncGenerator<DriverEvent> {
+    try {
+      while (!signal.aborted) {
+        const got = socket.receive();
+        if (got === null) await socket.wait(WATCH_WAIT_MS);
+        else if (got !== "lost") yield* this.#tell([...readMessages(got)]);
+        else {
+          this.#count("gaps");
+          yield { kind: "gap", reason: `more than ${this.#options.bufferBytes} bytes of events waited` };
+        }
+      }
+    } finally {
+      socket.close();
+    }
+  }
+
+  *#tell(messages: readonly Message[]): Generator<DriverEvent> {
+    for (const message of messages) {
+      const gone = message.type === CONNTRACK.delete;
+      if (!gone && message.type !== CONNTRACK.new) continue;
+      this.#count(message.port === this.#socket.port ? "events_own" : "events");
+      const flow = message.port === this.#socket.port ? null : this.#read(message);
+      if (flow === null) continue;
+      const record = this.#record(flow, this.#nextVersion());
+      yield {
+        kind: "record",
+        record: gone ? { ...record, value: new Uint8Array(), ttlMs: null, ended: true } : record,
+      };
+    }
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return { ...this.#counts };
+  }
+
+  close(): Promise<void> {
+    this.#socket.close();
+    return Promise.resolve();
+  }
+}
+
+function open(settings: Settings, context: DriverContext): ConntrackDriver {
+  const namespace = String(settings["namespace"] ?? "");
+  try {
+    return new ConntrackDriver({
+      namespace,
+      existing: settings["existing"] === "keep" ? "keep" : "replace",
+      liberal: settings["liberal"] === true,
+      bufferBytes: Number(settings["buffer_bytes"] ?? SETTINGS["buffer_bytes"]!.default),
+      nowMs: context.nowMs,
+      open: openNetlink,
+    });
+  } catch (cause) {
+    if (!(cause instanceof Error)) throw cause;
+    const where = namespace === "" ? "this machine" : `the namespace ${namespace}`;
+    throw new Error(`Cannot reach connection tracking of ${where}: ${cause.message}`, { cause });
+  }
+}
+
+export const conntrack: DriverKind = {
+  kind: "conntrack",
+  summary: "Connection tracking of a Linux box: flows with their NAT, through netlink",
+  abilities: ABILITIES,
+  settings: SETTINGS,
+  open: (settings, context) => {
+    try {
+      return Promise.resolve(open(settings, context));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  },
+};
