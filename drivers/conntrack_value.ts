@@ -30,20 +30,23 @@ const LABELS_BYTES_MAX = 16;
 /** Far more than any flow has. */
 const BYTES_MAX = 256;
 
+/** Everything is put together here, one value after the other. */
+const SCRATCH = new DataView(new ArrayBuffer(BYTES_MAX));
+const SCRATCH_BYTES = new Uint8Array(SCRATCH.buffer);
+
 class Out {
-  readonly #view = new DataView(new ArrayBuffer(BYTES_MAX));
   #at = 0;
 
   number(bytes: 1 | 2 | 4, value: number): this {
-    if (bytes === 1) this.#view.setUint8(this.#at, value);
-    else if (bytes === 2) this.#view.setUint16(this.#at, value);
-    else this.#view.setUint32(this.#at, value);
+    if (bytes === 1) SCRATCH.setUint8(this.#at, value);
+    else if (bytes === 2) SCRATCH.setUint16(this.#at, value);
+    else SCRATCH.setUint32(this.#at, value);
     this.#at += bytes;
     return this;
   }
 
   bytes(bytes: Uint8Array): this {
-    new Uint8Array(this.#view.buffer).set(bytes, this.#at);
+    for (let i = 0; i < bytes.length; i++) SCRATCH_BYTES[this.#at + i] = bytes[i]!;
     this.#at += bytes.length;
     return this;
   }
@@ -53,7 +56,7 @@ class Out {
   }
 
   done(): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.#view.buffer.slice(0, this.#at));
+    return SCRATCH_BYTES.slice(0, this.#at);
   }
 }
 
@@ -84,7 +87,9 @@ class In {
 
   bytes(count: number): Uint8Array {
     const at = this.#need(count);
-    return this.value.slice(at, at + count);
+    const copy = new Uint8Array(count);
+    for (let i = 0; i < count; i++) copy[i] = this.value[at + i]!;
+    return copy;
   }
 
   tuple(protocol: number, wide: number): Tuple {
@@ -98,21 +103,12 @@ class In {
 }
 
 function partsOf(flow: Flow): number {
-  const there: Readonly<Record<keyof typeof PART, boolean>> = {
-    v6: flow.original.source.length === 16,
-    tcp: flow.tcp !== null,
-    sctp: flow.sctp !== null,
-    mark: flow.mark !== 0,
-    zone: flow.zone !== 0,
-    helper: flow.helper !== "",
-    labels: flow.labels.length > 0,
-    adjustOriginal: flow.adjustments[0] !== null,
-    adjustReply: flow.adjustments[1] !== null,
-    master: flow.master !== null,
-  };
-  let parts = 0;
-  for (const name in PART) if (there[name as keyof typeof PART]) parts |= PART[name as keyof typeof PART];
-  return parts;
+  const when = (there: boolean, part: number) => there ? part : 0;
+  return when(flow.original.source.length === 16, PART.v6) | when(flow.tcp !== null, PART.tcp) |
+    when(flow.sctp !== null, PART.sctp) | when(flow.mark !== 0, PART.mark) | when(flow.zone !== 0, PART.zone) |
+    when(flow.helper !== "", PART.helper) | when(flow.labels.length > 0, PART.labels) |
+    when(flow.adjustments[0] !== null, PART.adjustOriginal) |
+    when(flow.adjustments[1] !== null, PART.adjustReply) | when(flow.master !== null, PART.master);
 }
 
 function writeTcp(out: Out, { state, scales, flags }: TcpState): void {

@@ -51,6 +51,7 @@ export class Exchange {
     write: (writer: MessageWriter, sequence: number, place: number) => void,
     take: (place: number, body: Attributes) => void = () => {},
   ): Answers {
+    if (count === 0) return { refused: new Map() };
     const first = this.#sequence;
     this.#sequence = first + count > 0x7fffffff ? 1 : first + count;
     for (let place = 0; place < count; place++) write(this.#writer, first + place, place);

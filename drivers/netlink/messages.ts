@@ -98,7 +98,10 @@ export class Attributes {
 
   /** A copy. */
   bytes(): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.view.buffer as ArrayBuffer, this.view.byteOffset + this.start, this.length).slice();
+    const copy = new Uint8Array(this.length);
+    // Short: faster than to make a view of it and copy that.
+    for (let i = 0; i < copy.length; i++) copy[i] = this.view.getUint8(this.start + i);
+    return copy;
   }
 
   /** Up to its first zero. */

@@ -62,13 +62,25 @@ const WORDS: Readonly<Record<number, string>> = {
 
 export const errnoText = (errno: number) => WORDS[errno] ?? `errno ${errno}`;
 
-type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
-let loaded: Libc | undefined;
+type Library = Deno.DynamicLibrary<typeof SYMBOLS>;
+let library: Library | undefined;
+let users = 0;
 
-/** Opened when the first driver needs it, and kept: there is one libc. */
-function libc(): Libc {
-  loaded ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols;
-  return loaded;
+function libc(): Library["symbols"] {
+  if (!library) throw new Error("Cannot use a netlink socket: it is closed");
+  return library.symbols;
+}
+
+/** There from the first socket to the last. */
+function useLibc(): void {
+  library ??= Deno.dlopen("libc.so.6", SYMBOLS);
+  users++;
+}
+
+function leaveLibc(): void {
+  if (--users > 0) return;
+  library?.close();
+  library = undefined;
 }
 
 /** Of the call before it: these are plain calls on one thread, nothing comes between. */
@@ -135,7 +147,7 @@ export interface NetlinkSocket {
 }
 
 class Socket implements NetlinkSocket {
-  readonly #fd: number;
+  #fd: number;
   readonly #buffer = new Uint8Array(RECEIVE_BYTES);
   readonly port: number;
 
@@ -167,7 +179,10 @@ class Socket implements NetlinkSocket {
   }
 
   close(): void {
+    if (this.#fd < 0) return;
     libc().close(this.#fd);
+    this.#fd = -1;
+    leaveLibc();
   }
 }
 
@@ -190,18 +205,26 @@ function setUp(fd: number, { groups = [], bufferBytes = 1 << 20 }: NetlinkOption
   return new DataView(own.buffer).getUint32(4, true);
 }
 
+function makeSocket(options: NetlinkOptions): NetlinkSocket {
+  const fd = libc().socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_NETFILTER);
+  if (fd < 0) fail("make a netlink socket");
+  try {
+    return new Socket(fd, setUp(fd, options));
+  } catch (error) {
+    libc().close(fd);
+    throw error;
+  }
+}
+
 /** A socket of netfilter in a namespace. @throws Error with the reason */
 export function openNetlink(options: NetlinkOptions): NetlinkSocket {
-  return inside(options.namespace, () => {
-    const fd = libc().socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_NETFILTER);
-    if (fd < 0) fail("make a netlink socket");
-    try {
-      return new Socket(fd, setUp(fd, options));
-    } catch (error) {
-      libc().close(fd);
-      throw error;
-    }
-  });
+  useLibc();
+  try {
+    return inside(options.namespace, () => makeSocket(options));
+  } catch (error) {
+    leaveLibc();
+    throw error;
+  }
 }
 
 /** Lets others run between two batches. */

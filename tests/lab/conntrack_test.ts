@@ -1,0 +1,175 @@
+/**
+ * The conntrack driver with the kernel's own connection tracking, in namespaces: what it reads is put into another box,
+ * which then carries on; what it tells while flows open and close is what `conntrack -L` lists.
+ */
+import assert from "node:assert/strict";
+import type { StateRecord } from "../../drivers/record.ts";
+import { Lab } from "../../scripts/lab/engine.ts";
+import { type Programs, programs } from "../../scripts/lab/native.ts";
+import { startBridge } from "../../scripts/lab/node.ts";
+import { sleep } from "../../scripts/lab/process.ts";
+import { sweep } from "../../scripts/lab/registry.ts";
+import { waitForPath } from "../../scripts/lab/scenario.ts";
+import { LONG_PORT, startServers } from "../../scripts/lab/servers.ts";
+import { hotReplica } from "../../scripts/lab/topology.ts";
+import { TOP } from "../support/programs.ts";
+import { Follower, listed, movePath, openConntrack, readAll } from "../support/state_lab.ts";
+
+/** Each box chooses ports at random, so a flow can only live on the other one if its binding came along. */
+async function natLab(clients: number): Promise<{ lab: Lab; built: Programs }> {
+  await sweep();
+  const lab = await Lab.up(hotReplica({ clients, servers: 1, ports: "fully-random" }));
+  try {
+    const built = await programs(TOP);
+    await startBridge(lab);
+    await startServers(lab, built);
+    await waitForPath(lab, built, "c1", "s1");
+    return { lab, built };
+  } catch (error) {
+    await lab.down();
+    throw error;
+  }
+}
+
+type Report = { flows: [state: string, gap: number, at: number, bytes: number, alive: boolean][] };
+
+function fetchFlows(lab: Lab, built: Programs, client: string, [count, ms]: readonly [number, number]) {
+  const argv = [built.longflows, "fetch", "10.2.0.11", String(LONG_PORT), String(count), "1024", String(ms)];
+  return lab.exec(client, argv).then((text) => (JSON.parse(text) as Report).flows);
+}
+
+async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
+  for (const deadline = Date.now() + 5_000; Date.now() < deadline; await sleep(50)) if (await holds()) return;
+  assert.fail(`in vain waited until ${what}`);
+}
+
+Deno.test("conntrack: 500 connections through a NAT live on, on the box that their state was put into", async () => {
+  const { lab, built } = await natLab(2);
+  await using _ = lab;
+  const [from, to] = await Promise.all([openConntrack(lab, "primary"), openConntrack(lab, "redundant")]);
+  try {
+    const done = Promise.all(["c1", "c2"].map((client) => fetchFlows(lab, built, client, [250, 9_000])));
+    await sleep(3_000);
+    const records = await readAll(from, { protocol: 6, destination: "10.2.0.11", destinationPort: LONG_PORT });
+    assert.equal(records.length, 500);
+    assert.ok(records.every(({ value }) => value.length <= 160), "a value with its seal has at most 200 bytes");
+    assert.deepEqual(await to.put(records), { taken: 500, known: 0, refused: [] });
+    assert.deepEqual(await to.put(records), { taken: 0, known: 500, refused: [] });
+    await movePath(lab);
+    const flows = (await done).flat();
+    assert.equal(flows.filter(([, , , , alive]) => alive).length, 500);
+    assert.deepEqual(new Set(flows.map(([state]) => state)), new Set(["open"]));
+  } finally {
+    await Promise.all([from.close(), to.close()]);
+  }
+});
+
+Deno.test("conntrack: what is told while flows open and close is what the kernel lists", async () => {
+  const { lab, built } = await natLab(1);
+  await using _ = lab;
+  const box = await openConntrack(lab, "primary");
+  const before = new Set((await readAll(box)).map(({ key }) => key));
+  const follower = new Follower(box);
+  try {
+    const short = fetchFlows(lab, built, "c1", [40, 700]), long = fetchFlows(lab, built, "c1", [20, 6_000]);
+    await short;
+    const keys = async () => [...await listed(lab, "primary", "tcp")].filter((key) => !before.has(key)).sort();
+    const told = () => [...follower.there()].filter((key) => key.startsWith("tcp") && !before.has(key)).sort();
+    await until("60 flows were told", () => told().length === 60);
+    assert.deepEqual(told(), await keys());
+    const client = (await keys()).slice(0, 10);
+    const ports = client.map((key) => key.split(" ")[2]!);
+    for (const port of ports) {
+      await lab.exec("primary", ["conntrack", "-D", "-p", "tcp", "--orig-port-src", port]);
+    }
+    await until("their end was told", () => client.every((key) => !follower.there().has(key)));
+    await until("both agree", async () => JSON.stringify(told()) === JSON.stringify(await keys()));
+    assert.deepEqual(follower.events.filter(({ kind }) => kind !== "record"), []);
+    await long;
+  } finally {
+    await follower.end();
+    await box.close();
+  }
+});
+
+const ended = (record: StateRecord): StateRecord => ({
+  ...record,
+  value: new Uint8Array(),
+  version: record.version + 1,
+  ttlMs: null,
+  ended: true,
+});
+
+Deno.test("conntrack: all parts of an entry arrive, what another flow holds is refused, del takes what its fields hold", async () => {
+  await sweep();
+  await using lab = await Lab.up(hotReplica({ clients: 1, servers: 1 }));
+  const [from, to] = await Promise.all([openConntrack(lab, "primary"), openConntrack(lab, "redundant")]);
+  const make = (box: string, words: string) => lab.exec(box, ["conntrack", "-I", ...words.split(" ")]);
+  const tcp = (port: number, outside: number) =>
+    `-p tcp -s 10.1.0.11 -d 10.2.0.11 --sport ${port} --dport 80 -r 10.2.0.11 -q 10.2.0.1 --reply-port-src 80 ` +
+    `--reply-port-dst ${outside} --state ESTABLISHED -u SEEN_REPLY,ASSURED -t 500 -m 7`;
+  const follower = new Follower(to);
+  try {
+    await make("primary", tcp(4000, 5000));
+    await make("primary", tcp(4001, 5001));
+    await make("primary", `${tcp(4002, 5002)} -w 9`);
+    await make("primary", "-p udp -s 10.1.0.11 -d 10.2.0.53 --sport 53 --dport 53 -r 192.0.2.1 -q 10.1.0.11 --reply-port-src 5353 --reply-port-dst 53 -t 40");
+    await make("primary", "-p icmp -s 10.1.0.11 -d 10.2.0.11 --icmp-type 8 --icmp-code 0 --icmp-id 77 -t 30");
+    await make("primary", "-p tcp -s fd00::1 -d fd00::2 --sport 1 --dport 2 --state ESTABLISHED -u SEEN_REPLY -t 60");
+    // Its outside end is that of the first one of the other box, and one has another binding there.
+    await make("redundant", tcp(6000, 5000));
+    await make("redundant", tcp(4001, 6001));
+    const records = await readAll(from);
+    assert.equal(records.length, 6);
+    const { taken, known, refused } = await to.put(records);
+    assert.deepEqual({ taken, known }, { taken: 5, known: 0 });
+    assert.deepEqual(refused, [{
+      key: "tcp 10.1.0.11 4000 > 10.2.0.11 80",
+      reason: "another flow of the box has its reply direction",
+    }]);
+    // Without status and time left: whether NAT is set up is the kernel's own to say.
+    const bare = (list: readonly StateRecord[]) =>
+      new Map(list.map(({ key, value }) => [key, [...value.subarray(0, 4), ...value.subarray(12)].join()]));
+    const arrived = bare(await readAll(to));
+    arrived.delete("tcp 10.1.0.11 6000 > 10.2.0.11 80");
+    const sent = bare(records);
+    sent.delete("tcp 10.1.0.11 4000 > 10.2.0.11 80");
+    assert.deepEqual(arrived, sent);
+    assert.match(await lab.exec("redundant", ["conntrack", "-L", "-p", "udp"]), /src=192\.0\.2\.1 .* sport=5353/);
+    assert.equal(to.counters()["put_replaced"], 1);
+    const one = (await readAll(from, { protocol: 17 }))[0]!;
+    assert.deepEqual(await to.put([ended(one)]), { taken: 1, known: 0, refused: [] });
+    assert.equal(await to.del("supporting", { protocol: 6, source: "10.1.0.0/24", sourcePort: [4001, 4002] }), 2);
+    assert.deepEqual((await readAll(to)).map(({ key }) => key).sort(), [
+      "icmp 10.1.0.11 77 > 10.2.0.11 *",
+      "tcp 10.1.0.11 6000 > 10.2.0.11 80",
+      "tcp fd00::1 1 > fd00::2 2",
+    ]);
+    const wrong = { ...one, value: one.value.slice(0, 20), version: one.version + 2 };
+    assert.match((await to.put([wrong])).refused[0]?.reason ?? "", /its value cannot be read: it ends at 20/);
+  } finally {
+    await follower.end();
+    await Promise.all([from.close(), to.close()]);
+  }
+  // Two entries were made by hand; everything else was the driver's own doing, which it does not tell.
+  const keys = follower.events.map((event) => event.kind === "record" ? event.record.key : event.kind);
+  assert.deepEqual(new Set(keys), new Set(["tcp 10.1.0.11 6000 > 10.2.0.11 80", "tcp 10.1.0.11 4001 > 10.2.0.11 80"]));
+});
+
+Deno.test("conntrack: without the right, and without the namespace, opening says so", async () => {
+  await assert.rejects(
+    openConntrack({ ns: () => "no-such-box" } as unknown as Lab, "x"),
+    /Cannot reach connection tracking of the namespace no-such-box: .*\/run\/netns\/no-such-box: there is no such/,
+  );
+  const script = `
+    import { conntrack } from "${TOP}/drivers/conntrack.ts";
+    const context = { name: "x", nowMs: () => 1, say: () => {} };
+    await conntrack.open({ namespace: "" }, context).then(() => console.log("open"), (e) => console.log(e.message));`;
+  const { stdout } = await new Deno.Command("setpriv", {
+    args: ["--inh-caps=-all", "--bounding-set=-all", Deno.execPath(), "eval", "--no-lock", script],
+  }).output();
+  assert.match(
+    new TextDecoder().decode(stdout),
+    /Cannot reach connection tracking of this machine: .*not permitted: it needs CAP_NET_ADMIN/,
+  );
+});
