@@ -1,12 +1,11 @@
 /**
  * Duty: the driver of the kernel's connection tracking: NAT and firewalls of Linux, with every flow's binding.
  *
- * State is read and written through netlink, where the box lives: its network namespace, or our own. Versions are times:
- * each reading and each event has a later one than those before it. What the driver itself does to the box is not told
- * by its watch, or two boxes that follow each other would never come to rest.
+ * State is read and written through netlink, where the box lives: its network namespace, or our own. What the driver
+ * itself does to the box is not told by its watch, or two boxes that follow each other would never come to rest.
  */
-import { CONNTRACK_CODEC, decodeFlow, encodeFlow } from "./conntrack_value.ts";
-import { type Outcome, putFlows, type PutOptions } from "./conntrack_put.ts";
+import { CONNTRACK_CODEC, decodeFlow, encodeFlow, TIMEOUT_END } from "./conntrack_value.ts";
+import { flowsThere, type Outcome, putFlows, type PutOptions } from "./conntrack_put.ts";
 import type {
   DriverContext,
   DriverEvent,
@@ -18,37 +17,36 @@ import type {
   StateDriver,
 } from "./driver.ts";
 import { type HeaderFields } from "./fields.ts";
-import { CONNTRACK, dumpFilter, GROUPS, readFlow, writeNamed } from "./netlink/conntrack.ts";
+import { dumpFilter, GROUPS, readFlow, TYPE, writeNamed } from "./netlink/conntrack.ts";
 import { askCount, BATCH_MESSAGES_MAX, dump, Exchange, RequestError } from "./netlink/exchange.ts";
 import { fieldsOf, type Flow, keyOf, type Tuple, tupleOf, tupleTest } from "./netlink/flow.ts";
 import { type Message, NetlinkError, readMessages } from "./netlink/messages.ts";
 import { breathe, ERRNO, type NetlinkOptions, type NetlinkSocket, openNetlink } from "./netlink/socket.ts";
 import type { StateRecord, StateRole } from "./record.ts";
+import { digestOf, Versions } from "./versions.ts";
 
-/** Whose version is remembered: more than most boxes have flows. One forgotten is put again, which does no harm. */
-const VERSIONS_MAX = 1 << 18;
 /** How long a watch may need to see that it was ended. */
 const WATCH_WAIT_MS = 100;
-/** Versions within a millisecond. */
-const VERSIONS_MS = 1000;
-
 export const SETTINGS: Readonly<Record<string, Setting>> = {
   namespace: {
     type: "text",
     default: "",
-    help: "The network namespace of the box: a name of `ip netns`, or a path like /proc/123/ns/net. Empty: our own.",
+    help:
+      "The network namespace of the box: a name of `ip netns`, or a path like /proc/123/ns/net. Empty: our own.",
     fault: (text) => /^$|^\/.+|^[^/.][^/]*$/.test(text) ? null : "is no name of a namespace and no path",
   },
   existing: {
     type: "choice",
     choices: ["replace", "keep"],
     default: "replace",
-    help: "What is done with a flow that the box has already: the record replaces it, or it is kept as it is.",
+    help:
+      "What is done with a flow that the box has already: the record replaces it, or it is kept as it is.",
   },
   liberal: {
     type: "boolean",
     default: false,
-    help: "Whether the box shall let sequence numbers out of window pass, in flows that are put. The kernel does not " +
+    help:
+      "Whether the box shall let sequence numbers out of window pass, in flows that are put. The kernel does not " +
       "tell windows; without this it learns them anew from the first packets.",
   },
   buffer_bytes: {
@@ -61,7 +59,13 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
 };
 
 const CODECS = [CONNTRACK_CODEC];
-const ABILITIES = { get: ["supporting"], put: ["supporting"], del: ["supporting"], watch: true, codecs: CODECS } as const;
+const ABILITIES = {
+  get: ["supporting"],
+  put: ["supporting"],
+  del: ["supporting"],
+  watch: true,
+  codecs: CODECS,
+} as const;
 
 /** Readers by codec: whatever can be made a flow can be put. */
 const READERS: Readonly<Record<string, (record: StateRecord) => Flow>> = {
@@ -78,6 +82,12 @@ export interface ConntrackOptions extends PutOptions {
   readonly open: OpenSocket;
 }
 
+interface Tally {
+  taken: number;
+  known: number;
+  readonly refused: Refusal[];
+}
+
 interface Wanted {
   readonly record: StateRecord;
   readonly flow: Flow;
@@ -89,14 +99,14 @@ export class ConntrackDriver implements StateDriver {
   readonly #options: ConntrackOptions;
   readonly #socket: NetlinkSocket;
   readonly #exchange: Exchange;
-  readonly #versions = new Map<string, number>();
+  readonly #versions: Versions;
   readonly #counts: Record<string, number> = {};
-  #lastVersion = 0;
   #kernelFilters = true;
 
   /** @throws Error where connection tracking cannot be reached */
   constructor(options: ConntrackOptions) {
     this.#options = options;
+    this.#versions = new Versions(options.nowMs);
     this.#socket = options.open({ namespace: options.namespace, bufferBytes: options.bufferBytes });
     try {
       askCount(this.#socket);
@@ -111,21 +121,18 @@ export class ConntrackDriver implements StateDriver {
     this.#counts[name] = (this.#counts[name] ?? 0) + by;
   }
 
-  #nextVersion(): number {
-    this.#lastVersion = Math.max(this.#lastVersion + 1, Math.floor(this.#options.nowMs() * VERSIONS_MS), 1);
-    return this.#lastVersion;
-  }
-
-  #record(flow: Flow, version: number): StateRecord {
+  /** As it is at the time `stamp`, which is its version unless it is known like this. */
+  #record(flow: Flow, stamp: number): StateRecord {
     const fields = fieldsOf(flow.original);
+    const key = keyOf(flow, fields), value = encodeFlow(flow);
     return {
       role: "supporting",
       partition: "flow",
-      key: keyOf(flow, fields),
+      key,
       fields,
       codec: CONNTRACK_CODEC,
-      value: encodeFlow(flow),
-      version,
+      value,
+      version: this.#versions.of(key, digestOf(value, TIMEOUT_END), stamp),
       ttlMs: Math.max(1, flow.timeoutS) * 1000,
       merge: null,
       ended: false,
@@ -171,17 +178,16 @@ export class ConntrackDriver implements StateDriver {
   async *get(role: StateRole, fields: HeaderFields, signal: AbortSignal): AsyncGenerator<StateRecord> {
     if (role !== "supporting") return;
     // From before the reading: an event that comes meanwhile is newer.
-    const version = this.#nextVersion();
+    const stamp = this.#versions.next();
     for await (const flows of this.#flows(fields, signal)) {
       this.#count("flows_read", flows.length);
-      for (const flow of flows) yield this.#record(flow, version);
+      for (const flow of flows) yield this.#record(flow, stamp);
     }
   }
 
-  /** What a record says, or why it cannot be put; null: it is known. */
-  #wanted(record: StateRecord): Wanted | Refusal | null {
-    const { key, codec, version } = record;
-    if ((this.#versions.get(key) ?? 0) >= version) return null;
+  /** What a record says, or why it cannot be put. */
+  #wanted(record: StateRecord): Wanted | Refusal {
+    const { key, codec } = record;
     const reader = READERS[codec];
     if (!reader) return { key, reason: `its codec is ${codec}, not ${Object.keys(READERS).join(" or ")}` };
     try {
@@ -192,40 +198,37 @@ export class ConntrackDriver implements StateDriver {
     }
   }
 
-  #remember({ key, version }: StateRecord): void {
-    this.#versions.delete(key);
-    this.#versions.set(key, version);
-    if (this.#versions.size <= VERSIONS_MAX) return;
-    for (const oldest of this.#versions.keys()) {
-      this.#versions.delete(oldest);
-      return;
-    }
-  }
-
   async put(records: readonly StateRecord[]): Promise<PutResult> {
-    const refused: Refusal[] = [];
-    const result = { taken: 0, known: 0 };
+    const tally: Tally = { taken: 0, known: 0, refused: [] };
     for (let from = 0; from < records.length; from += BATCH_MESSAGES_MAX) {
       if (from > 0) await breathe();
       const wanted: Wanted[] = [];
       for (const record of records.slice(from, from + BATCH_MESSAGES_MAX)) {
-        if (record.ended) {
-          this.#putEnded(record, result, refused);
-          continue;
+        if (this.#versions.has(record.key, record.version) === "ended") tally.known++;
+        else if (record.ended) this.#putEnded(record, tally);
+        else {
+          const one = this.#wanted(record);
+          if ("reason" in one) tally.refused.push(one);
+          else wanted.push(one);
         }
-        const one = this.#wanted(record);
-        if (one === null) result.known++;
-        else if ("reason" in one) refused.push(one);
-        else wanted.push(one);
       }
-      this.#putBatch(wanted, result, refused);
+      this.#putBatch(this.#missing(wanted, tally), tally);
     }
-    this.#count("put_known", result.known);
-    this.#count("put_refused", refused.length);
-    return { ...result, refused };
+    this.#count("put_known", tally.known);
+    this.#count("put_refused", tally.refused.length);
+    return tally;
   }
 
-  #putBatch(wanted: Wanted[], result: { taken: number; known: number }, refused: Refusal[]): void {
+  /** Without those whose version is still there. A flow that was put may have ended since. */
+  #missing(wanted: readonly Wanted[], tally: Tally): Wanted[] {
+    const known = wanted.filter(({ record }) => this.#versions.has(record.key, record.version) !== null);
+    const there = flowsThere(this.#exchange, known.map(({ flow }) => flow));
+    const left = new Set(known.filter((_, place) => there.has(place)));
+    tally.known += left.size;
+    return wanted.filter((one) => !left.has(one));
+  }
+
+  #putBatch(wanted: Wanted[], tally: Tally): void {
     // A flow that another one announced comes after that one.
     wanted.sort((a, b) => Number(a.flow.master !== null) - Number(b.flow.master !== null));
     const outcomes = wanted.length === 0
@@ -234,25 +237,26 @@ export class ConntrackDriver implements StateDriver {
     for (const [place, { record }] of wanted.entries()) {
       const outcome: Outcome = outcomes[place]!;
       if (outcome.did === "refused") {
-        refused.push({ key: record.key, reason: outcome.reason });
+        tally.refused.push({ key: record.key, reason: outcome.reason });
         continue;
       }
       this.#count(`put_${outcome.did}`);
-      if (outcome.did === "kept") result.known++;
-      else result.taken++;
-      this.#remember(record);
+      if (outcome.did === "kept") tally.known++;
+      else {
+        tally.taken++;
+        this.#versions.put(record.key, record.version, digestOf(record.value, TIMEOUT_END));
+      }
     }
   }
 
-  #putEnded(record: StateRecord, result: { taken: number; known: number }, refused: Refusal[]): void {
-    const { key, fields, version } = record;
+  #putEnded({ key, fields, version }: StateRecord, tally: Tally): void {
     const one = tupleOf(fields, key);
-    if (one === null) refused.push({ key, reason: "it ended, and its fields name no single flow" });
-    else if ((this.#versions.get(key) ?? 0) >= version) result.known++;
+    if (one === null) tally.refused.push({ key, reason: "it ended, and its fields name no single flow" });
+    else if (this.#versions.has(key, version) !== null) tally.known++;
     else {
-      if (this.#delete([one]) === 1) result.taken++;
-      else result.known++;
-      this.#remember(record);
+      if (this.#delete([one]) === 1) tally.taken++;
+      else tally.known++;
+      this.#versions.put(key, version);
     }
   }
 
@@ -261,7 +265,7 @@ export class ConntrackDriver implements StateDriver {
     if (flows.length === 0) return 0;
     const { refused } = this.#exchange.send(
       flows.length,
-      (writer, sequence, i) => writeNamed(writer, CONNTRACK.delete, sequence, flows[i]!),
+      (writer, sequence, i) => writeNamed(writer, TYPE.delete, sequence, flows[i]!),
     );
     const errno = [...refused.values()].find((one) => one !== ERRNO.ENOENT);
     if (errno !== undefined) throw new RequestError("delete flows", errno);
@@ -276,7 +280,7 @@ export class ConntrackDriver implements StateDriver {
       for (let from = 0; from < flows.length; from += BATCH_MESSAGES_MAX) {
         const batch = flows.slice(from, from + BATCH_MESSAGES_MAX);
         gone += this.#delete(batch.map(({ original, zone }) => ({ tuple: original, zone })));
-        for (const flow of batch) this.#versions.delete(keyOf(flow));
+        for (const flow of batch) this.#versions.forget(keyOf(flow));
       }
       await breathe();
     }
@@ -307,17 +311,19 @@ export class ConntrackDriver implements StateDriver {
 
   *#tell(messages: readonly Message[]): Generator<DriverEvent> {
     for (const message of messages) {
-      const gone = message.type === CONNTRACK.delete;
-      if (!gone && message.type !== CONNTRACK.new) continue;
+      const gone = message.type === TYPE.delete;
+      if (!gone && message.type !== TYPE.new) continue;
       this.#count(message.port === this.#socket.port ? "events_own" : "events");
       const flow = message.port === this.#socket.port ? null : this.#read(message);
       if (flow === null) continue;
-      const record = this.#record(flow, this.#nextVersion());
-      yield {
-        kind: "record",
-        record: gone ? { ...record, value: new Uint8Array(), ttlMs: null, ended: true } : record,
-      };
+      const record = this.#record(flow, this.#versions.next());
+      yield { kind: "record", record: gone ? this.#ended(record) : record };
     }
+  }
+
+  #ended(record: StateRecord): StateRecord {
+    const version = this.#versions.end(record.key, this.#versions.next());
+    return { ...record, value: new Uint8Array(), version, ttlMs: null, ended: true };
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -348,7 +354,7 @@ function open(settings: Settings, context: DriverContext): ConntrackDriver {
   }
 }
 
-export const conntrack: DriverKind = {
+export const CONNTRACK: DriverKind = {
   kind: "conntrack",
   summary: "Connection tracking of a Linux box: flows with their NAT, through netlink",
   abilities: ABILITIES,

@@ -5,7 +5,7 @@
  * date, else it goes and is made anew in the same batch, for NAT cannot be changed. A kernel that lacks a flow's helper,
  * labels or master gets the flow without them: without it the connection would end for certain.
  */
-import { ALL_EXTRAS, CONNTRACK, readFlow, writeChange, writeNamed, writeNew } from "./netlink/conntrack.ts";
+import { ALL_EXTRAS, readFlow, TYPE, writeChange, writeNamed, writeNew } from "./netlink/conntrack.ts";
 import type { Exchange } from "./netlink/exchange.ts";
 import { type Flow, sameTuple, type Tuple } from "./netlink/flow.ts";
 import { ERRNO, errnoText } from "./netlink/socket.ts";
@@ -55,9 +55,16 @@ export function putFlows(exchange: Exchange, flows: readonly Flow[], options: Pu
   return outcomes;
 }
 
-function makeAll(exchange: Exchange, flows: readonly Flow[], { liberal }: PutOptions): ReadonlyMap<number, number> {
+function makeAll(
+  exchange: Exchange,
+  flows: readonly Flow[],
+  { liberal }: PutOptions,
+): ReadonlyMap<number, number> {
   const extras = { ...ALL_EXTRAS, liberal };
-  return exchange.send(flows.length, (writer, sequence, place) => writeNew(writer, sequence, flows[place]!, extras))
+  return exchange.send(
+    flows.length,
+    (writer, sequence, place) => writeNew(writer, sequence, flows[place]!, extras),
+  )
     .refused;
 }
 
@@ -75,14 +82,14 @@ interface Existing {
 
 const named = ({ original, zone }: Flow) => ({ tuple: original, zone });
 
-function repliesNow(exchange: Exchange, { flows, places }: Existing): Map<number, Tuple> {
+/** What answers now, by place, of those flows that are there. One batch at most. */
+export function flowsThere(exchange: Exchange, flows: readonly Flow[]): Map<number, Tuple> {
   const replies = new Map<number, Tuple>();
   exchange.send(
-    places.length,
-    (writer, sequence, i) => writeNamed(writer, CONNTRACK.get, sequence, named(flows[places[i]!]!)),
-    (i, body) => {
+    flows.length,
+    (writer, sequence, place) => writeNamed(writer, TYPE.get, sequence, named(flows[place]!)),
+    (place, body) => {
       const flow = readFlow(body);
-      const place = places[i]!;
       // The kernel finds by either direction.
       if (flow && sameTuple(flow.original, flows[place]!.original)) replies.set(place, flow.reply);
     },
@@ -93,7 +100,8 @@ function repliesNow(exchange: Exchange, { flows, places }: Existing): Map<number
 function putExisting(exchange: Exchange, existing: Existing, { liberal }: PutOptions): void {
   const { flows, places, outcomes } = existing;
   const extras = { ...ALL_EXTRAS, liberal };
-  const now = repliesNow(exchange, existing);
+  const there = flowsThere(exchange, places.map((place) => flows[place]!));
+  const now = new Map([...there].map(([i, reply]) => [places[i]!, reply]));
   const isSame = (place: number) => {
     const reply = now.get(place);
     return reply !== undefined && sameTuple(reply, flows[place]!.reply);
@@ -105,7 +113,7 @@ function putExisting(exchange: Exchange, existing: Existing, { liberal }: PutOpt
   ).refused;
   const replaces = exchange.send(2 * replace.length, (writer, sequence, i) => {
     const flow = flows[replace[i >> 1]!]!;
-    if (i % 2 === 0) writeNamed(writer, CONNTRACK.delete, sequence, named(flow));
+    if (i % 2 === 0) writeNamed(writer, TYPE.delete, sequence, named(flow));
     else writeNew(writer, sequence, flow, extras);
   }).refused;
   const tell = (place: number, errno: number | undefined, did: "changed" | "replaced") =>

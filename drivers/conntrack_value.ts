@@ -73,7 +73,9 @@ class In {
   }
 
   #need(bytes: number): number {
-    if (bytes > this.left) throw new RangeError(`it ends at ${this.value.length}, ${bytes} more bytes are needed`);
+    if (bytes > this.left) {
+      throw new RangeError(`it ends at ${this.value.length}, ${bytes} more bytes are needed`);
+    }
     const at = this.#at;
     this.#at += bytes;
     return at;
@@ -105,7 +107,8 @@ class In {
 function partsOf(flow: Flow): number {
   const when = (there: boolean, part: number) => there ? part : 0;
   return when(flow.original.source.length === 16, PART.v6) | when(flow.tcp !== null, PART.tcp) |
-    when(flow.sctp !== null, PART.sctp) | when(flow.mark !== 0, PART.mark) | when(flow.zone !== 0, PART.zone) |
+    when(flow.sctp !== null, PART.sctp) | when(flow.mark !== 0, PART.mark) |
+    when(flow.zone !== 0, PART.zone) |
     when(flow.helper !== "", PART.helper) | when(flow.labels.length > 0, PART.labels) |
     when(flow.adjustments[0] !== null, PART.adjustOriginal) |
     when(flow.adjustments[1] !== null, PART.adjustReply) | when(flow.master !== null, PART.master);
@@ -123,6 +126,9 @@ function writeHelper(out: Out, helper: string): void {
   const name = new TextEncoder().encode(helper).subarray(0, HELPER_BYTES_MAX);
   out.number(1, name.length).bytes(name);
 }
+
+/** Where the time left ends; what follows and what comes before the status says whether a flow has changed. */
+export const TIMEOUT_END = 12;
 
 export function encodeFlow(flow: Flow): Uint8Array<ArrayBuffer> {
   const { original, reply, tcp, sctp, adjustments, master } = flow;

@@ -25,7 +25,12 @@ import { type Attributes, FLAG, type MessageWriter, NetlinkError } from "./messa
 
 const SUBSYSTEM = 1 << 8;
 /** Types of messages. */
-export const CONNTRACK = { new: SUBSYSTEM, get: SUBSYSTEM | 1, delete: SUBSYSTEM | 2, stats: SUBSYSTEM | 5 } as const;
+export const TYPE = {
+  new: SUBSYSTEM,
+  get: SUBSYSTEM | 1,
+  delete: SUBSYSTEM | 2,
+  stats: SUBSYSTEM | 5,
+} as const;
 /** Multicast groups: what was made, what changed, what went. */
 export const GROUPS = [1, 2, 3] as const;
 export const FAMILY = { any: 0, v4: 2, v6: 10 } as const;
@@ -73,7 +78,9 @@ interface TupleDraft {
 }
 
 function address(value: Attributes, bytes: 4 | 16): Uint8Array {
-  if (value.length !== bytes) throw new NetlinkError(`Cannot read a tuple: ${value.length} bytes are no address`);
+  if (value.length !== bytes) {
+    throw new NetlinkError(`Cannot read a tuple: ${value.length} bytes are no address`);
+  }
   return value.bytes();
 }
 
@@ -151,7 +158,7 @@ function readInfo(draft: Draft, info: Attributes): void {
 }
 
 const TAKES: Readonly<Record<number, Take>> = {
-  [CTA.status]: (draft, value) => draft.status = value.u32(),
+  [CTA.status]: (draft, value) => draft.status = value.u32() & STATUS_CARRIED,
   [CTA.protocol]: readInfo,
   [CTA.help]: (draft, value) => value.each((type, name) => type === 1 && (draft.helper = name.text())),
   [CTA.timeout]: (draft, value) => draft.timeoutS = value.u32(),
@@ -232,8 +239,10 @@ function writeTcp(writer: MessageWriter, { state, scales, flags }: TcpState, lib
 }
 
 function writeSctp(writer: MessageWriter, { state, tags }: SctpState): void {
-  writer.nest(CTA.protocol, () =>
-    void writer.nest(INFO.sctp, () => void writer.u8(1, state).u32(2, tags[0]).u32(3, tags[1])));
+  writer.nest(
+    CTA.protocol,
+    () => void writer.nest(INFO.sctp, () => void writer.u8(1, state).u32(2, tags[0]).u32(3, tags[1])),
+  );
 }
 
 function writeAdjustment(writer: MessageWriter, type: number, adjustment: Adjustment | null): void {
@@ -253,7 +262,7 @@ export const ALL_EXTRAS: Extras = { helper: true, labels: true, liberal: false }
 
 /** Parts of a flow that may also be changed while it is there. */
 function writeChanging(writer: MessageWriter, flow: Flow, { labels, liberal }: Extras): void {
-  writer.u32(CTA.status, flow.status & STATUS_CARRIED | CONFIRMED).u32(CTA.timeout, Math.max(1, flow.timeoutS));
+  writer.u32(CTA.status, flow.status | CONFIRMED).u32(CTA.timeout, Math.max(1, flow.timeoutS));
   if (flow.tcp) writeTcp(writer, flow.tcp, liberal);
   if (flow.sctp) writeSctp(writer, flow.sctp);
   if (flow.mark !== 0) writer.u32(CTA.mark, flow.mark);
@@ -267,7 +276,7 @@ export function writeNew(writer: MessageWriter, sequence: number, flow: Flow, ex
   const { original, zone, helper, master } = flow;
   const nat = natOf(flow);
   const flags = FLAG.request | FLAG.create | FLAG.exclusive;
-  writer.message({ type: CONNTRACK.new, flags, sequence, family: familyOf(original) }, () => {
+  writer.message({ type: TYPE.new, flags, sequence, family: familyOf(original) }, () => {
     writeTuple(writer, CTA.original, original);
     writeTuple(writer, CTA.reply, inverse(original));
     writeChanging(writer, flow, extras);
@@ -282,7 +291,7 @@ export function writeNew(writer: MessageWriter, sequence: number, flow: Flow, ex
 /** Change what can be changed of a flow that is there. */
 export function writeChange(writer: MessageWriter, sequence: number, flow: Flow, extras: Extras): void {
   const { original, zone } = flow;
-  writer.message({ type: CONNTRACK.new, flags: FLAG.request, sequence, family: familyOf(original) }, () => {
+  writer.message({ type: TYPE.new, flags: FLAG.request, sequence, family: familyOf(original) }, () => {
     writeTuple(writer, CTA.original, original);
     if (zone !== 0) writer.u16(CTA.zone, zone);
     writeChanging(writer, flow, extras);
@@ -292,7 +301,7 @@ export function writeChange(writer: MessageWriter, sequence: number, flow: Flow,
 /** Ask for one flow, or take it away. */
 export function writeNamed(
   writer: MessageWriter,
-  type: typeof CONNTRACK.get | typeof CONNTRACK.delete,
+  type: typeof TYPE.get | typeof TYPE.delete,
   sequence: number,
   { tuple, zone }: { readonly tuple: Tuple; readonly zone: number },
 ): void {
@@ -332,7 +341,7 @@ export function dumpFilter(fields: HeaderFields): DumpFilter | null {
 /** All flows, or those that the filter takes. */
 export function writeDump(writer: MessageWriter, sequence: number, filter: DumpFilter | null): void {
   const family = filter?.family ?? FAMILY.any;
-  writer.message({ type: CONNTRACK.get, flags: FLAG.request | FLAG.dump, sequence, family }, () => {
+  writer.message({ type: TYPE.get, flags: FLAG.request | FLAG.dump, sequence, family }, () => {
     if (filter === null) return;
     const { bits, tuple } = filter;
     const v4 = tuple.source.length === 4;

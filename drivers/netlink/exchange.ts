@@ -4,8 +4,16 @@
  * The kernel carries out a batch while it is sent, each message for itself, and says only what it refused. So when
  * send() is back, all answers wait, and what is not among them was done.
  */
-import { type Attributes, FLAG, type Message, MESSAGE, MessageWriter, NetlinkError, readMessages } from "./messages.ts";
-import { CONNTRACK, type DumpFilter, writeDump } from "./conntrack.ts";
+import {
+  type Attributes,
+  FLAG,
+  MESSAGE,
+  type Message,
+  MessageWriter,
+  NetlinkError,
+  readMessages,
+} from "./messages.ts";
+import { type DumpFilter, TYPE, writeDump } from "./conntrack.ts";
 import { ERRNO, errnoText, type NetlinkSocket } from "./socket.ts";
 
 /** Messages of a batch: so few that their answers fit into the socket's buffer, and that others soon have their turn. */
@@ -86,7 +94,7 @@ export async function* dump(
     const messages = [...readMessages(await nextDatagram(socket))];
     const end = messages.find(({ type }) => type === MESSAGE.done || type === MESSAGE.error);
     if (end && end.body.code() !== 0) throw new RequestError("read all flows", -end.body.code());
-    yield messages.filter(({ type }) => type === CONNTRACK.new);
+    yield messages.filter(({ type }) => type === TYPE.new);
     if (end) return;
   }
 }
@@ -97,11 +105,13 @@ export function askCount(socket: NetlinkSocket): number {
   const exchange = new Exchange(socket);
   const { refused } = exchange.send(
     1,
-    (writer, sequence) => writer.message({ type: CONNTRACK.stats, flags: FLAG.request, sequence, family: 0 }),
+    (writer, sequence) => writer.message({ type: TYPE.stats, flags: FLAG.request, sequence, family: 0 }),
     (_, body) => body.behindFamily().each((type, value) => type === 1 && (count = value.u32())),
   );
   const errno = refused.get(0);
   if (errno !== undefined) throw new RequestError("ask for the number of flows", errno);
-  if (count < 0) throw new NetlinkError("Cannot read netlink: the kernel did not say how many flows there are");
+  if (count < 0) {
+    throw new NetlinkError("Cannot read netlink: the kernel did not say how many flows there are");
+  }
   return count;
 }

@@ -8,7 +8,16 @@ import { type HeaderFields, parsePrefix, type PortRange } from "../fields.ts";
 import { fieldsText } from "../fields.ts";
 import { mappedAddress, parseIpAddress } from "../../filter/ip_address.ts";
 
-export const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, dccp: 33, gre: 47, icmp6: 58, sctp: 132, udplite: 136 } as const;
+export const PROTOCOL = {
+  icmp: 1,
+  tcp: 6,
+  udp: 17,
+  dccp: 33,
+  gre: 47,
+  icmp6: 58,
+  sctp: 132,
+  udplite: 136,
+} as const;
 
 /** What goes in one direction. */
 export interface Tuple {
@@ -47,7 +56,7 @@ export interface Flow {
   readonly reply: Tuple;
   /** 0: none. */
   readonly zone: number;
-  /** IPS_* of nf_conntrack_common.h. */
+  /** Of IPS_* in nf_conntrack_common.h those that can be carried: answered, assured, confirmed, of fixed timeout. */
   readonly status: number;
   /** Left of it; 0 of a flow that ended. */
   readonly timeoutS: number;
@@ -119,7 +128,8 @@ export function natOf({ original, reply }: Flow): { source: Mapping | null; dest
   const ports = hasPorts(protocol);
   const changed = (port: number, plainPort: number) => ports && port !== plainPort;
   const identifier = isIcmp(protocol) && reply.first !== plain.first;
-  const source = !sameBytes(reply.destination, plain.destination) || changed(reply.second, plain.second) || identifier;
+  const source = !sameBytes(reply.destination, plain.destination) || changed(reply.second, plain.second) ||
+    identifier;
   const destination = !sameBytes(reply.source, plain.source) || changed(reply.first, plain.first);
   const port = isIcmp(protocol) ? reply.first : ports ? reply.second : null;
   return {
@@ -185,7 +195,10 @@ function prefixTest(text: string | undefined): Test {
   if (text === undefined) return () => true;
   const prefix = parsePrefix(text);
   if (prefix === null) return () => false;
-  const wanted = Uint8Array.from({ length: 16 }, (_, i) => Number(prefix.bits >> BigInt(8 * (15 - i)) & 255n));
+  const wanted = Uint8Array.from(
+    { length: 16 },
+    (_, i) => Number(prefix.bits >> BigInt(8 * (15 - i)) & 255n),
+  );
   const whole = prefix.length >> 3, rest = 0xff00 >> (prefix.length & 7) & 255;
   return (bytes) => {
     const full = bytes.length === 16 ? bytes : mappedAddress([...bytes]);

@@ -19,7 +19,14 @@ const HOST_LITTLE = true;
 const ATTRIBUTE_BYTES_MAX = 0xffff;
 
 export const MESSAGE = { noop: 1, error: 2, done: 3, overrun: 4 } as const;
-export const FLAG = { request: 1, ack: 4, dump: 0x300, replace: 0x100, exclusive: 0x200, create: 0x400 } as const;
+export const FLAG = {
+  request: 1,
+  ack: 4,
+  dump: 0x300,
+  replace: 0x100,
+  exclusive: 0x200,
+  create: 0x400,
+} as const;
 
 /** What cannot be read as netlink. */
 export class NetlinkError extends RangeError {

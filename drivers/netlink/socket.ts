@@ -100,7 +100,8 @@ function openFile(path: string): number {
 }
 
 /** "box" is a name of `ip netns`, "/proc/123/ns/net" any other place; empty: our own. */
-export const namespacePath = (name: string) => name === "" || name.startsWith("/") ? name : `/run/netns/${name}`;
+export const namespacePath = (name: string) =>
+  name === "" || name.startsWith("/") ? name : `/run/netns/${name}`;
 
 function inside<T>(namespace: string, work: () => T): T {
   if (namespace === "") return work();

@@ -2,7 +2,7 @@
  * Two boxes of the lab with state drivers beside them, and a path that is moved by hand: no node stands between, so what
  * lives afterwards lives by the state that was carried.
  */
-import { conntrack } from "../../drivers/conntrack.ts";
+import { CONNTRACK } from "../../drivers/conntrack.ts";
 import type { DriverContext, DriverEvent, DriverKind, Settings, StateDriver } from "../../drivers/driver.ts";
 import type { HeaderFields } from "../../drivers/fields.ts";
 import { ALL } from "../../drivers/fields.ts";
@@ -21,11 +21,13 @@ export function openDriver(kind: DriverKind, settings: Settings = {}): Promise<S
 }
 
 export const openConntrack = (lab: Lab, box: string, settings: Settings = {}) =>
-  openDriver(conntrack, { namespace: lab.ns(box), ...settings });
+  openDriver(CONNTRACK, { namespace: lab.ns(box), ...settings });
 
 export async function readAll(driver: StateDriver, fields: HeaderFields = ALL): Promise<StateRecord[]> {
   const records: StateRecord[] = [];
-  for await (const record of driver.get("supporting", fields, new AbortController().signal)) records.push(record);
+  for await (const record of driver.get("supporting", fields, new AbortController().signal)) {
+    records.push(record);
+  }
   return records;
 }
 
