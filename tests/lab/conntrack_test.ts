@@ -3,6 +3,7 @@
  * which then carries on; what it tells while flows open and close is what `conntrack -L` lists.
  */
 import assert from "node:assert/strict";
+import type { StateDriver } from "../../drivers/driver.ts";
 import type { StateRecord } from "../../drivers/record.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
 import { type Programs, programs } from "../../scripts/lab/native.ts";
@@ -109,81 +110,86 @@ const ended = (record: StateRecord): StateRecord => ({
   ended: true,
 });
 
-Deno.test("conntrack: all parts of an entry arrive, what another flow holds is refused, del takes what its fields hold", async () => {
+const tcp = (port: number, outside: number) =>
+  `-p tcp -s 10.1.0.11 -d 10.2.0.11 --sport ${port} --dport 80 -r 10.2.0.11 -q 10.2.0.1 --reply-port-src 80 ` +
+  `--reply-port-dst ${outside} --state ESTABLISHED -u SEEN_REPLY,ASSURED -t 500 -m 7`;
+
+/** Entries of all kinds. */
+const MADE = [
+  tcp(4000, 5000),
+  tcp(4001, 5001),
+  `${tcp(4002, 5002)} -w 9`,
+  "-p udp -s 10.1.0.11 -d 10.2.0.53 --sport 53 --dport 53 -r 192.0.2.1 -q 10.1.0.11 --reply-port-src 5353 " +
+  "--reply-port-dst 53 -t 40",
+  "-p icmp -s 10.1.0.11 -d 10.2.0.11 --icmp-type 8 --icmp-code 0 --icmp-id 77 -t 30",
+  "-p tcp -s fd00::1 -d fd00::2 --sport 1 --dport 2 --state ESTABLISHED -u SEEN_REPLY -t 60",
+];
+/** In the other box: its outside end is that of the first one, and one has another binding there. */
+const THERE = [tcp(6000, 5000), tcp(4001, 6001)];
+const THERE_KEYS = ["tcp 10.1.0.11 6000 > 10.2.0.11 80", "tcp 10.1.0.11 4001 > 10.2.0.11 80"];
+
+async function make(lab: Lab, box: string, entries: readonly string[]): Promise<void> {
+  for (const words of entries) await lab.exec(box, ["conntrack", "-I", ...words.split(" ")]);
+}
+
+/** Without the time left. */
+const bare = (list: readonly StateRecord[]) =>
+  new Map(list.map(({ key, value }) => [key, [...value.subarray(0, 8), ...value.subarray(12)].join()]));
+
+const versions = (list: readonly StateRecord[]) => new Map(list.map(({ key, version }) => [key, version]));
+
+async function putAll(lab: Lab, from: StateDriver, to: StateDriver): Promise<void> {
+  const records = await readAll(from);
+  assert.equal(records.length, MADE.length);
+  const { taken, known, refused } = await to.put(records);
+  assert.deepEqual({ taken, known }, { taken: 5, known: 0 });
+  const first = "tcp 10.1.0.11 4000 > 10.2.0.11 80";
+  assert.deepEqual(refused, [{ key: first, reason: "another flow of the box has its reply direction" }]);
+  const there = (await readAll(to)).filter(({ key }) => key !== THERE_KEYS[0]);
+  const sent = records.filter(({ key }) => key !== first);
+  assert.deepEqual(bare(there), bare(sent));
+  assert.deepEqual(versions(there), versions(sent));
+  assert.match(
+    await lab.exec("redundant", ["conntrack", "-L", "-p", "udp"]),
+    /src=192\.0\.2\.1 .* sport=5353/,
+  );
+  assert.equal(to.counters()["put_replaced"], 1);
+}
+
+async function takeAway(from: StateDriver, to: StateDriver): Promise<void> {
+  const one = (await readAll(from, { protocol: 17 }))[0]!;
+  assert.deepEqual(await to.put([ended(one)]), { taken: 1, known: 0, refused: [] });
+  assert.equal((await to.put([one])).known, 1, "its end is newer");
+  assert.equal(
+    await to.del("supporting", { protocol: 6, source: "10.1.0.0/24", sourcePort: [4001, 4002] }),
+    2,
+  );
+  assert.deepEqual((await readAll(to)).map(({ key }) => key).sort(), [
+    "icmp 10.1.0.11 77 > 10.2.0.11 *",
+    "tcp 10.1.0.11 6000 > 10.2.0.11 80",
+    "tcp fd00::1 1 > fd00::2 2",
+  ]);
+  const wrong = { ...one, value: one.value.slice(0, 20), version: one.version + 2, key: "udp wrong" };
+  assert.match((await to.put([wrong])).refused[0]?.reason ?? "", /its value cannot be read: it ends at 20/);
+}
+
+Deno.test("conntrack: all parts of an entry arrive, what another flow holds is refused, del takes its flows", async () => {
   await sweep();
   await using lab = await Lab.up(hotReplica({ clients: 1, servers: 1 }));
   const [from, to] = await Promise.all([openConntrack(lab, "primary"), openConntrack(lab, "redundant")]);
-  const make = (box: string, words: string) => lab.exec(box, ["conntrack", "-I", ...words.split(" ")]);
-  const tcp = (port: number, outside: number) =>
-    `-p tcp -s 10.1.0.11 -d 10.2.0.11 --sport ${port} --dport 80 -r 10.2.0.11 -q 10.2.0.1 --reply-port-src 80 ` +
-    `--reply-port-dst ${outside} --state ESTABLISHED -u SEEN_REPLY,ASSURED -t 500 -m 7`;
   const follower = new Follower(to);
   try {
-    await make("primary", tcp(4000, 5000));
-    await make("primary", tcp(4001, 5001));
-    await make("primary", `${tcp(4002, 5002)} -w 9`);
-    await make(
-      "primary",
-      "-p udp -s 10.1.0.11 -d 10.2.0.53 --sport 53 --dport 53 -r 192.0.2.1 -q 10.1.0.11 --reply-port-src 5353 --reply-port-dst 53 -t 40",
-    );
-    await make("primary", "-p icmp -s 10.1.0.11 -d 10.2.0.11 --icmp-type 8 --icmp-code 0 --icmp-id 77 -t 30");
-    await make(
-      "primary",
-      "-p tcp -s fd00::1 -d fd00::2 --sport 1 --dport 2 --state ESTABLISHED -u SEEN_REPLY -t 60",
-    );
-    // Its outside end is that of the first one of the other box, and one has another binding there.
-    await make("redundant", tcp(6000, 5000));
-    await make("redundant", tcp(4001, 6001));
-    const records = await readAll(from);
-    assert.equal(records.length, 6);
-    const { taken, known, refused } = await to.put(records);
-    assert.deepEqual({ taken, known }, { taken: 5, known: 0 });
-    assert.deepEqual(refused, [{
-      key: "tcp 10.1.0.11 4000 > 10.2.0.11 80",
-      reason: "another flow of the box has its reply direction",
-    }]);
-    // Without the time left.
-    const bare = (list: readonly StateRecord[]) =>
-      new Map(list.map(({ key, value }) => [key, [...value.subarray(0, 8), ...value.subarray(12)].join()]));
-    const arrived = bare(await readAll(to));
-    arrived.delete("tcp 10.1.0.11 6000 > 10.2.0.11 80");
-    const sent = bare(records);
-    sent.delete("tcp 10.1.0.11 4000 > 10.2.0.11 80");
-    assert.deepEqual(arrived, sent);
-    assert.match(
-      await lab.exec("redundant", ["conntrack", "-L", "-p", "udp"]),
-      /src=192\.0\.2\.1 .* sport=5353/,
-    );
-    assert.equal(to.counters()["put_replaced"], 1);
-    const versions = (list: readonly StateRecord[]) =>
-      new Map(list.map(({ key, version }) => [key, version]));
-    const kept = versions(await readAll(to));
-    for (const { key, version } of records.slice(1)) {
-      if (arrived.has(key)) assert.equal(kept.get(key), version);
-    }
-    const one = (await readAll(from, { protocol: 17 }))[0]!;
-    assert.deepEqual(await to.put([ended(one)]), { taken: 1, known: 0, refused: [] });
-    assert.equal(
-      await to.del("supporting", { protocol: 6, source: "10.1.0.0/24", sourcePort: [4001, 4002] }),
-      2,
-    );
-    assert.deepEqual((await readAll(to)).map(({ key }) => key).sort(), [
-      "icmp 10.1.0.11 77 > 10.2.0.11 *",
-      "tcp 10.1.0.11 6000 > 10.2.0.11 80",
-      "tcp fd00::1 1 > fd00::2 2",
-    ]);
-    const wrong = { ...one, value: one.value.slice(0, 20), version: one.version + 2 };
-    assert.match((await to.put([wrong])).refused[0]?.reason ?? "", /its value cannot be read: it ends at 20/);
+    await make(lab, "primary", MADE);
+    await make(lab, "redundant", THERE);
+    await putAll(lab, from, to);
+    await takeAway(from, to);
   } finally {
     await follower.end();
     await Promise.all([from.close(), to.close()]);
   }
-  // Two entries were made by hand; everything else was the driver's own doing, which it does not tell.
+  // What the driver itself did is not told.
   const keys = follower.events.map((event) => event.kind === "record" ? event.record.key : event.kind);
-  assert.deepEqual(
-    new Set(keys),
-    new Set(["tcp 10.1.0.11 6000 > 10.2.0.11 80", "tcp 10.1.0.11 4001 > 10.2.0.11 80"]),
-  );
+  assert.deepEqual(new Set(keys), new Set(THERE_KEYS));
 });
 
 Deno.test("conntrack: without the right, and without the namespace, opening says so", async () => {
