@@ -207,7 +207,7 @@ function writePorts(writer: MessageWriter, { protocol, first, second }: Tuple): 
   } else if (hasPorts(protocol)) writer.u16(PROTO.source, first).u16(PROTO.destination, second);
 }
 
-function writeTuple(writer: MessageWriter, type: number, tuple: Tuple): void {
+export function writeTuple(writer: MessageWriter, type: number, tuple: Tuple): void {
   const v4 = tuple.source.length === 4;
   writer.nest(type, () => {
     writer.nest(TUPLE.ip, () => {
