@@ -25,6 +25,8 @@ import { breathe, ERRNO, type NetlinkOptions, type NetlinkSocket, openNetlink } 
 import type { StateRecord, StateRole } from "./record.ts";
 import { digestOf, Versions } from "./versions.ts";
 
+/** After so many records others have their turn: some milliseconds. */
+const BREATHE_RECORDS = 4 * BATCH_MESSAGES_MAX;
 /** How long a watch may need to see that it was ended. */
 const WATCH_WAIT_MS = 100;
 export const SETTINGS: Readonly<Record<string, Setting>> = {
@@ -201,7 +203,7 @@ export class ConntrackDriver implements StateDriver {
   async put(records: readonly StateRecord[]): Promise<PutResult> {
     const tally: Tally = { taken: 0, known: 0, refused: [] };
     for (let from = 0; from < records.length; from += BATCH_MESSAGES_MAX) {
-      if (from > 0) await breathe();
+      if (from > 0 && from % BREATHE_RECORDS === 0) await breathe();
       const wanted: Wanted[] = [];
       for (const record of records.slice(from, from + BATCH_MESSAGES_MAX)) {
         if (this.#versions.has(record.key, record.version) === "ended") tally.known++;

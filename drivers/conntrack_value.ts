@@ -60,6 +60,8 @@ class Out {
   }
 }
 
+const NO_LABELS = new Uint8Array();
+
 class In {
   readonly #view: DataView;
   #at = 0;
@@ -189,7 +191,7 @@ export function decodeFlow(value: Uint8Array): Flow {
     mark: has("mark") ? input.number(4) : 0,
     zone: has("zone") ? input.number(2) : 0,
     helper: has("helper") ? new TextDecoder().decode(readCounted(input, "helper", HELPER_BYTES_MAX)) : "",
-    labels: has("labels") ? readCounted(input, "labels", LABELS_BYTES_MAX) : new Uint8Array(),
+    labels: has("labels") ? readCounted(input, "labels", LABELS_BYTES_MAX) : NO_LABELS,
     adjustments: [
       has("adjustOriginal") ? readAdjustment(input) : null,
       has("adjustReply") ? readAdjustment(input) : null,

@@ -21,7 +21,7 @@ import {
   type TcpState,
   type Tuple,
 } from "./flow.ts";
-import { type Attributes, FLAG, type MessageWriter, NetlinkError } from "./messages.ts";
+import { type Attributes, FLAG, type MessageWriter, NetlinkError, type Walk } from "./messages.ts";
 
 const SUBSYSTEM = 1 << 8;
 /** Types of messages. */
@@ -68,13 +68,10 @@ const SCALED = 1;
 
 export const familyOf = (tuple: Tuple) => tuple.source.length === 4 ? FAMILY.v4 : FAMILY.v6;
 
-interface TupleDraft {
-  protocol: number;
-  source: Uint8Array | null;
-  destination: Uint8Array | null;
-  first: number;
-  second: number;
-  zone: number;
+interface ZonedTuple {
+  readonly tuple: Tuple;
+  /** Of this direction alone; 0: none. */
+  readonly zone: number;
 }
 
 function address(value: Attributes, bytes: 4 | 16): Uint8Array {
@@ -84,95 +81,102 @@ function address(value: Attributes, bytes: 4 | 16): Uint8Array {
   return value.bytes();
 }
 
-function readAddresses(draft: TupleDraft, addresses: Attributes): void {
-  addresses.each((type, value) => {
-    if (type === IP.v4Source) draft.source = address(value, 4);
-    else if (type === IP.v4Destination) draft.destination = address(value, 4);
-    else if (type === IP.v6Source) draft.source = address(value, 16);
-    else if (type === IP.v6Destination) draft.destination = address(value, 16);
-  });
-}
-
-function readProtocol(draft: TupleDraft, protocol: Attributes): void {
-  protocol.each((type, value) => {
-    if (type === PROTO.number) draft.protocol = value.u8();
-    else if (type === PROTO.source || type === PROTO.icmp || type === PROTO.icmp6) draft.first = value.u16();
-    else if (type === PROTO.destination) draft.second = value.u16();
-    else if (type === PROTO.icmp + 1 || type === PROTO.icmp6 + 1) draft.second |= value.u8() << 8;
-    else if (type === PROTO.icmp + 2 || type === PROTO.icmp6 + 2) draft.second |= value.u8();
-  });
-}
-
-function readTuple(attribute: Attributes): Tuple & { zone: number } {
-  const draft: TupleDraft = { protocol: 0, source: null, destination: null, first: 0, second: 0, zone: 0 };
-  attribute.each((type, value) => {
-    if (type === TUPLE.ip) readAddresses(draft, value);
-    else if (type === TUPLE.protocol) readProtocol(draft, value);
-    else if (type === TUPLE.zone) draft.zone = value.u16();
-  });
-  const { source, destination } = draft;
+function readTuple(attribute: Attributes): ZonedTuple {
+  let source: Uint8Array | null = null, destination: Uint8Array | null = null;
+  let protocol = 0, first = 0, second = 0, zone = 0;
+  for (const part = attribute.walk(); part.next();) {
+    if (part.type === TUPLE.ip) {
+      for (const at = part.walk(); at.next();) {
+        if (at.type === IP.v4Source) source = address(at, 4);
+        else if (at.type === IP.v4Destination) destination = address(at, 4);
+        else if (at.type === IP.v6Source) source = address(at, 16);
+        else if (at.type === IP.v6Destination) destination = address(at, 16);
+      }
+    } else if (part.type === TUPLE.protocol) {
+      for (const at = part.walk(); at.next();) {
+        const { type } = at;
+        if (type === PROTO.number) protocol = at.u8();
+        else if (type === PROTO.source || type === PROTO.icmp || type === PROTO.icmp6) first = at.u16();
+        else if (type === PROTO.destination) second = at.u16();
+        else if (type === PROTO.icmp + 1 || type === PROTO.icmp6 + 1) second |= at.u8() << 8;
+        else if (type === PROTO.icmp + 2 || type === PROTO.icmp6 + 2) second |= at.u8();
+      }
+    } else if (part.type === TUPLE.zone) zone = part.u16();
+  }
   if (source === null || destination === null || source.length !== destination.length) {
     throw new NetlinkError("Cannot read a tuple: it has not two addresses of one family");
   }
-  return { ...draft, source, destination };
+  return { tuple: { protocol, source, destination, first, second }, zone };
 }
 
 function readTcp(attribute: Attributes): TcpState {
-  const scales: [number, number] = [0, 0], flags: [number, number] = [0, 0];
-  let state = 0;
-  attribute.each((type, value) => {
-    if (type === 1) state = value.u8();
-    else if (type === 2 || type === 3) scales[type - 2] = value.u8();
-    else if (type === 4 || type === 5) flags[type - 4] = value.u8();
-  });
-  return { state, scales, flags };
+  let state = 0, scale = 0, replyScale = 0, flags = 0, replyFlags = 0;
+  for (const at = attribute.walk(); at.next();) {
+    if (at.type === 1) state = at.u8();
+    else if (at.type === 2) scale = at.u8();
+    else if (at.type === 3) replyScale = at.u8();
+    else if (at.type === 4) flags = at.u8();
+    else if (at.type === 5) replyFlags = at.u8();
+  }
+  return { state, scales: [scale, replyScale], flags: [flags, replyFlags] };
 }
 
 function readSctp(attribute: Attributes): SctpState {
-  const tags: [number, number] = [0, 0];
-  let state = 0;
-  attribute.each((type, value) => {
-    if (type === 1) state = value.u8();
-    else if (type === 2 || type === 3) tags[type - 2] = value.u32();
-  });
-  return { state, tags };
+  let state = 0, tag = 0, replyTag = 0;
+  for (const at = attribute.walk(); at.next();) {
+    if (at.type === 1) state = at.u8();
+    else if (at.type === 2) tag = at.u32();
+    else if (at.type === 3) replyTag = at.u32();
+  }
+  return { state, tags: [tag, replyTag] };
 }
 
 function readAdjustment(attribute: Attributes): Adjustment | null {
-  const words: [number, number, number] = [0, 0, 0];
-  attribute.each((type, value) => {
-    if (type >= 1 && type <= 3) words[type - 1] = value.u32();
-  });
-  const [position, before, after] = words;
+  let position = 0, before = 0, after = 0;
+  for (const at = attribute.walk(); at.next();) {
+    if (at.type === 1) position = at.u32();
+    else if (at.type === 2) before = at.u32();
+    else if (at.type === 3) after = at.u32();
+  }
   return position === 0 && before === 0 && after === 0 ? null : { position, before, after };
 }
 
 type Draft = { -readonly [Key in keyof Flow]: Flow[Key] };
-type Take = (draft: Draft, value: Attributes) => void;
 
 function readInfo(draft: Draft, info: Attributes): void {
-  info.each((type, value) => {
-    if (type === INFO.tcp) draft.tcp = readTcp(value);
-    else if (type === INFO.sctp) draft.sctp = readSctp(value);
-  });
+  for (const at = info.walk(); at.next();) {
+    if (at.type === INFO.tcp) draft.tcp = readTcp(at);
+    else if (at.type === INFO.sctp) draft.sctp = readSctp(at);
+  }
 }
 
-const TAKES: Readonly<Record<number, Take>> = {
-  [CTA.status]: (draft, value) => draft.status = value.u32() & STATUS_CARRIED,
-  [CTA.protocol]: readInfo,
-  [CTA.help]: (draft, value) => value.each((type, name) => type === 1 && (draft.helper = name.text())),
-  [CTA.timeout]: (draft, value) => draft.timeoutS = value.u32(),
-  [CTA.mark]: (draft, value) => draft.mark = value.u32(),
-  [CTA.master]: (draft, value) => draft.master = readTuple(value),
-  [CTA.adjustOriginal]: (draft, value) => draft.adjustments = [readAdjustment(value), draft.adjustments[1]],
-  [CTA.adjustReply]: (draft, value) => draft.adjustments = [draft.adjustments[0], readAdjustment(value)],
-  [CTA.zone]: (draft, value) => draft.zone = value.u16(),
-  [CTA.labels]: (draft, value) => draft.labels = value.bytes(),
-};
+function readHelper(draft: Draft, help: Attributes): void {
+  for (const at = help.walk(); at.next();) if (at.type === 1) draft.helper = at.text();
+}
+
+/** All but its tuples; what is not carried is passed over. */
+function readPart(draft: Draft, part: Walk): void {
+  const { type } = part;
+  if (type === CTA.status) draft.status = part.u32() & STATUS_CARRIED;
+  else if (type === CTA.timeout) draft.timeoutS = part.u32();
+  else if (type === CTA.mark) draft.mark = part.u32();
+  else if (type === CTA.protocol) readInfo(draft, part);
+  else if (type === CTA.zone) draft.zone = part.u16();
+  else if (type === CTA.help) readHelper(draft, part);
+  else if (type === CTA.labels) draft.labels = part.bytes();
+  else if (type === CTA.master) draft.master = readTuple(part).tuple;
+  else if (type === CTA.adjustOriginal) draft.adjustments = [readAdjustment(part), draft.adjustments[1]];
+  else if (type === CTA.adjustReply) draft.adjustments = [draft.adjustments[0], readAdjustment(part)];
+}
+
+const NO_LABELS = new Uint8Array();
+const NO_TUPLE: Tuple = { protocol: 0, source: NO_LABELS, destination: NO_LABELS, first: 0, second: 0 };
 
 /** What a message of the kernel says of a flow; null: one direction has a zone of its own. @throws NetlinkError */
 export function readFlow(body: Attributes): Flow | null {
-  const draft: Partial<Draft> & Omit<Draft, "original" | "reply"> = {
+  const draft: Draft = {
+    original: NO_TUPLE,
+    reply: NO_TUPLE,
     zone: 0,
     status: 0,
     timeoutS: 0,
@@ -180,23 +184,25 @@ export function readFlow(body: Attributes): Flow | null {
     sctp: null,
     mark: 0,
     helper: "",
-    labels: new Uint8Array(),
+    labels: NO_LABELS,
     adjustments: [null, null],
     master: null,
   };
   let oneSided = false;
-  body.behindFamily().each((type, value) => {
-    if (type === CTA.original || type === CTA.reply) {
-      const { zone, ...tuple } = readTuple(value);
-      oneSided ||= zone !== 0;
-      draft[type === CTA.original ? "original" : "reply"] = tuple;
-    } else TAKES[type]?.(draft as Draft, value);
-  });
-  const { original, reply } = draft;
-  if (original === undefined || reply === undefined) {
+  for (const part = body.behindFamily().walk(); part.next();) {
+    if (part.type !== CTA.original && part.type !== CTA.reply) {
+      readPart(draft, part);
+      continue;
+    }
+    const { tuple, zone } = readTuple(part);
+    if (part.type === CTA.original) draft.original = tuple;
+    else draft.reply = tuple;
+    oneSided ||= zone !== 0;
+  }
+  if (draft.original === NO_TUPLE || draft.reply === NO_TUPLE) {
     throw new NetlinkError("Cannot read a flow: it has not two tuples");
   }
-  return oneSided ? null : { ...draft, original, reply };
+  return oneSided ? null : draft;
 }
 
 function writePorts(writer: MessageWriter, { protocol, first, second }: Tuple): void {
@@ -209,13 +215,13 @@ function writePorts(writer: MessageWriter, { protocol, first, second }: Tuple): 
 
 export function writeTuple(writer: MessageWriter, type: number, tuple: Tuple): void {
   const v4 = tuple.source.length === 4;
-  writer.nest(type, () => {
-    writer.nest(TUPLE.ip, () => {
-      writer.put(v4 ? IP.v4Source : IP.v6Source, tuple.source);
-      writer.put(v4 ? IP.v4Destination : IP.v6Destination, tuple.destination);
-    });
-    writer.nest(TUPLE.protocol, () => writePorts(writer, tuple));
-  });
+  const whole = writer.open(type), addresses = writer.open(TUPLE.ip);
+  writer.put(v4 ? IP.v4Source : IP.v6Source, tuple.source);
+  writer.put(v4 ? IP.v4Destination : IP.v6Destination, tuple.destination);
+  writer.close(addresses);
+  const protocol = writer.open(TUPLE.protocol);
+  writePorts(writer, tuple);
+  writer.close(protocol).close(whole);
 }
 
 function writeMapping(writer: MessageWriter, type: number, { address, port }: Mapping): void {
@@ -228,14 +234,13 @@ function writeMapping(writer: MessageWriter, type: number, { address, port }: Ma
 
 function writeTcp(writer: MessageWriter, { state, scales, flags }: TcpState, liberal: boolean): void {
   const more = liberal ? LIBERAL : 0;
-  writer.nest(CTA.protocol, () =>
-    void writer.nest(INFO.tcp, () => {
-      writer.u8(1, state);
-      // A scale counts only where both ends have said one.
-      if (flags[0] & flags[1] & SCALED) writer.u8(2, scales[0]).u8(3, scales[1]);
-      // Which flags, and which of them are meant.
-      for (const way of [0, 1] as const) writer.u16(4 + way, (flags[way] | more) << 8 | flags[way] | more);
-    }));
+  const info = writer.open(CTA.protocol), tcp = writer.open(INFO.tcp);
+  writer.u8(1, state);
+  // A scale counts only where both ends have said one.
+  if (flags[0] & flags[1] & SCALED) writer.u8(2, scales[0]).u8(3, scales[1]);
+  // Which flags, and which of them are meant.
+  writer.u16(4, (flags[0] | more) << 8 | flags[0] | more).u16(5, (flags[1] | more) << 8 | flags[1] | more);
+  writer.close(tcp).close(info);
 }
 
 function writeSctp(writer: MessageWriter, { state, tags }: SctpState): void {

@@ -71,7 +71,7 @@ export function* readMessages(datagram: Uint8Array): Generator<Message> {
 
 /** Part of a datagram: the bytes of a message or of an attribute. It is read before the next datagram comes. */
 export class Attributes {
-  constructor(readonly view: DataView, readonly start: number, readonly end: number) {}
+  constructor(readonly view: DataView, public start: number, public end: number) {}
 
   get length(): number {
     return this.end - this.start;
@@ -123,22 +123,47 @@ export class Attributes {
     return new Attributes(this.view, this.#need(FAMILY_BYTES) + FAMILY_BYTES, this.end);
   }
 
+  /** The attributes in it, one after the other. */
+  walk(): Walk {
+    return new Walk(this.view, this.start, this.end);
+  }
+
   /** Calls `visit` for each attribute. @throws NetlinkError */
   each(visit: (type: number, value: Attributes) => void): void {
-    for (let at = this.start; at < this.end;) {
-      if (this.end - at < ATTRIBUTE_BYTES) {
-        throw new NetlinkError(`Cannot read netlink: ${this.end - at} bytes at ${at} are no attribute`);
-      }
-      const bytes = this.view.getUint16(at, HOST_LITTLE);
-      if (bytes < ATTRIBUTE_BYTES || at + bytes > this.end) {
-        throw new NetlinkError(
-          `Cannot read netlink: an attribute at ${at} says ${bytes} bytes, ${this.end - at} are left`,
-        );
-      }
-      const type = this.view.getUint16(at + 2, HOST_LITTLE) & TYPE_MASK;
-      visit(type, new Attributes(this.view, at + ATTRIBUTE_BYTES, at + bytes));
-      at += aligned(bytes);
+    for (const at = this.walk(); at.next();) visit(at.type, new Attributes(this.view, at.start, at.end));
+  }
+}
+
+/** Stands on one attribute after the other: nothing is made for each, which a dump of thousands would feel. */
+export class Walk extends Attributes {
+  type = 0;
+  #next: number;
+  readonly #stop: number;
+
+  constructor(view: DataView, start: number, end: number) {
+    super(view, start, start);
+    this.#next = start;
+    this.#stop = end;
+  }
+
+  /** False: there is no further one. @throws NetlinkError */
+  next(): boolean {
+    const at = this.#next, left = this.#stop - at;
+    if (left <= 0) return false;
+    if (left < ATTRIBUTE_BYTES) {
+      throw new NetlinkError(`Cannot read netlink: ${left} bytes at ${at} are no attribute`);
     }
+    const bytes = this.view.getUint16(at, HOST_LITTLE);
+    if (bytes < ATTRIBUTE_BYTES || bytes > left) {
+      throw new NetlinkError(
+        `Cannot read netlink: an attribute at ${at} says ${bytes} bytes, ${left} are left`,
+      );
+    }
+    this.type = this.view.getUint16(at + 2, HOST_LITTLE) & TYPE_MASK;
+    this.start = at + ATTRIBUTE_BYTES;
+    this.end = at + bytes;
+    this.#next = at + aligned(bytes);
+    return true;
   }
 }
 
@@ -227,15 +252,24 @@ export class MessageWriter {
     return this.put(type, new TextEncoder().encode(`${text}\0`));
   }
 
-  nest(type: number, body: () => void): this {
-    const value = this.#attribute(type | NESTED, 0);
-    body();
+  /** Begins an attribute that holds others. Returns what close() wants. */
+  open(type: number): number {
+    return this.#attribute(type | NESTED, 0);
+  }
+
+  close(value: number): this {
     const bytes = this.#length - value + ATTRIBUTE_BYTES;
     if (bytes > ATTRIBUTE_BYTES_MAX) {
-      throw new NetlinkError(`Cannot write netlink: attribute ${type} has ${bytes} bytes`);
+      throw new NetlinkError(`Cannot write netlink: an attribute has ${bytes} bytes`);
     }
     this.#view.setUint16(value - ATTRIBUTE_BYTES, bytes, HOST_LITTLE);
     return this;
+  }
+
+  nest(type: number, body: () => void): this {
+    const value = this.open(type);
+    body();
+    return this.close(value);
   }
 
   /** What was written, and begins anew; valid until the next message. */
