@@ -16,19 +16,18 @@ import type {
   Settings,
   StateDriver,
 } from "./driver.ts";
-import { type HeaderFields } from "./fields.ts";
+import { fieldsOfKey, watchFlows } from "./conntrack_watch.ts";
+import { ALL, type HeaderFields } from "./fields.ts";
 import { dumpFilter, GROUPS, readFlow, TYPE, writeNamed } from "./netlink/conntrack.ts";
 import { askCount, BATCH_MESSAGES_MAX, dump, Exchange, RequestError } from "./netlink/exchange.ts";
 import { fieldsOf, type Flow, keyOf, type Tuple, tupleOf, tupleTest } from "./netlink/flow.ts";
-import { type Message, NetlinkError, readMessages } from "./netlink/messages.ts";
+import { type Message, NetlinkError } from "./netlink/messages.ts";
 import { breathe, ERRNO, type NetlinkOptions, type NetlinkSocket, openNetlink } from "./netlink/socket.ts";
 import type { StateRecord, StateRole } from "./record.ts";
 import { digestOf, Versions } from "./versions.ts";
 
 /** After so many records others have their turn: some milliseconds. */
 const BREATHE_RECORDS = 4 * BATCH_MESSAGES_MAX;
-/** How long a watch may need to see that it was ended. */
-const WATCH_WAIT_MS = 100;
 export const SETTINGS: Readonly<Record<string, Setting>> = {
   namespace: {
     type: "text",
@@ -58,6 +57,15 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     max: 1 << 28,
     help: "How much of events may wait in the kernel. When more do, a gap is told.",
   },
+  refresh_s: {
+    type: "integer",
+    default: 20,
+    min: 1,
+    max: 3600,
+    help:
+      "How often all flows are read again, to tell what the kernel does not: that a flow lives on, and that one " +
+      "ended which began before anybody listened.",
+  },
 };
 
 const CODECS = [CONNTRACK_CODEC];
@@ -80,6 +88,7 @@ export type OpenSocket = (options: NetlinkOptions) => NetlinkSocket;
 export interface ConntrackOptions extends PutOptions {
   readonly namespace: string;
   readonly bufferBytes: number;
+  readonly refreshMs: number;
   readonly nowMs: () => number;
   readonly open: OpenSocket;
 }
@@ -123,8 +132,8 @@ export class ConntrackDriver implements StateDriver {
     this.#counts[name] = (this.#counts[name] ?? 0) + by;
   }
 
-  /** As it is at the time `stamp`, which is its version unless it is known like this. */
-  #record(flow: Flow, stamp: number): StateRecord {
+  /** As it is at the time `stamp`, which is its version unless it is known like this; `anew`: in any case. */
+  #record(flow: Flow, stamp: number, anew = false): StateRecord {
     const fields = fieldsOf(flow.original);
     const key = keyOf(flow, fields), value = encodeFlow(flow);
     return {
@@ -134,7 +143,7 @@ export class ConntrackDriver implements StateDriver {
       fields,
       codec: CONNTRACK_CODEC,
       value,
-      version: this.#versions.of(key, digestOf(value, TIMEOUT_END), stamp),
+      version: this.#versions.of(key, digestOf(value, TIMEOUT_END), stamp, anew),
       ttlMs: Math.max(1, flow.timeoutS) * 1000,
       merge: null,
       ended: false,
@@ -290,42 +299,35 @@ export class ConntrackDriver implements StateDriver {
   }
 
   watch(signal: AbortSignal): AsyncGenerator<DriverEvent> {
+    const { namespace, bufferBytes, refreshMs, nowMs, open } = this.#options;
     // Now, not when somebody reads: what changes meanwhile waits in the kernel.
-    const { namespace, bufferBytes, open } = this.#options;
-    return this.#events(open({ namespace, bufferBytes, groups: GROUPS }), signal);
+    const socket = open({ namespace, bufferBytes, groups: GROUPS });
+    return watchFlows({
+      socket,
+      ownPort: this.#socket.port,
+      refreshMs,
+      nowMs,
+      flows: () => this.#flows(ALL, signal),
+      read: (message) => this.#read(message),
+      record: (flow, anew) => this.#record(flow, this.#versions.next(), anew),
+      ended: (key) => this.#ended(key),
+      count: (name) => this.#count(name),
+    }, signal);
   }
 
-  async *#events(socket: NetlinkSocket, signal: AbortSignal): AsyncGenerator<DriverEvent> {
-    try {
-      while (!signal.aborted) {
-        const got = socket.receive();
-        if (got === null) await socket.wait(WATCH_WAIT_MS);
-        else if (got !== "lost") yield* this.#tell([...readMessages(got)]);
-        else {
-          this.#count("gaps");
-          yield { kind: "gap", reason: `more than ${this.#options.bufferBytes} bytes of events waited` };
-        }
-      }
-    } finally {
-      socket.close();
-    }
-  }
-
-  *#tell(messages: readonly Message[]): Generator<DriverEvent> {
-    for (const message of messages) {
-      const gone = message.type === TYPE.delete;
-      if (!gone && message.type !== TYPE.new) continue;
-      this.#count(message.port === this.#socket.port ? "events_own" : "events");
-      const flow = message.port === this.#socket.port ? null : this.#read(message);
-      if (flow === null) continue;
-      const record = this.#record(flow, this.#versions.next());
-      yield { kind: "record", record: gone ? this.#ended(record) : record };
-    }
-  }
-
-  #ended(record: StateRecord): StateRecord {
-    const version = this.#versions.end(record.key, this.#versions.next());
-    return { ...record, value: new Uint8Array(), version, ttlMs: null, ended: true };
+  #ended(key: string): StateRecord {
+    return {
+      role: "supporting",
+      partition: "flow",
+      key,
+      fields: fieldsOfKey(key),
+      codec: CONNTRACK_CODEC,
+      value: new Uint8Array(),
+      version: this.#versions.end(key, this.#versions.next()),
+      ttlMs: null,
+      merge: null,
+      ended: true,
+    };
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -346,6 +348,7 @@ function open(settings: Settings, context: DriverContext): ConntrackDriver {
       existing: settings["existing"] === "keep" ? "keep" : "replace",
       liberal: settings["liberal"] === true,
       bufferBytes: Number(settings["buffer_bytes"] ?? SETTINGS["buffer_bytes"]!.default),
+      refreshMs: 1000 * Number(settings["refresh_s"] ?? SETTINGS["refresh_s"]!.default),
       nowMs: context.nowMs,
       open: openNetlink,
     });

@@ -67,6 +67,17 @@ export function meet(a: HeaderFields, b: HeaderFields): boolean {
     portsMeet(a.sourcePort, b.sourcePort) && portsMeet(a.destinationPort, b.destinationPort);
 }
 
+interface Told {
+  readonly digest: number;
+  /** When it ends if nothing happens; null: never. */
+  readonly untilMs: number | null;
+}
+
+/** An entry that lives on although nothing of it changed is told again when it has no longer than this, as it was told. */
+const NEARLY_OVER_MS = 10_000;
+/** Times are whole seconds in some boxes. */
+const ROUNDING_MS = 1000;
+
 const digest = (entry: Entry) => digestOf(new TextEncoder().encode(entry.sameness));
 
 export class PolledDriver implements StateDriver {
@@ -75,8 +86,8 @@ export class PolledDriver implements StateDriver {
   readonly #store: Store;
   readonly #options: PolledOptions;
   readonly #versions: Versions;
-  /** Of each watch: digests by key, as they were last told. */
-  readonly #told = new Set<Map<string, number>>();
+  /** Of each watch: entries by key, as they were last told. */
+  readonly #told = new Set<Map<string, Told>>();
   readonly #counts: Record<string, number> = {};
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -100,10 +111,21 @@ export class PolledDriver implements StateDriver {
     this.#counts[name] = (this.#counts[name] ?? 0) + by;
   }
 
-  #record(entry: Entry, stamp: number): StateRecord {
+  #toldOf(entry: Entry): Told {
+    const { ttlMs } = entry;
+    return { digest: digest(entry), untilMs: ttlMs === null ? null : this.#options.nowMs() + ttlMs };
+  }
+
+  #livesOn(told: Told, now: Told): boolean {
+    const { nowMs, pollMs } = this.#options;
+    if (told.untilMs === null || told.untilMs > nowMs() + NEARLY_OVER_MS + 2 * pollMs) return false;
+    return now.untilMs === null || now.untilMs > told.untilMs + ROUNDING_MS;
+  }
+
+  #record(entry: Entry, stamp: number, anew = false): StateRecord {
     const { codec, role, merge } = this.#options;
     const { key, fields, value, ttlMs } = entry;
-    const version = this.#versions.of(key, digest(entry), stamp);
+    const version = this.#versions.of(key, digest(entry), stamp, anew);
     return { role, partition: "shared", key, fields, codec, value, version, ttlMs, merge, ended: false };
   }
 
@@ -194,7 +216,7 @@ export class PolledDriver implements StateDriver {
       // It has ended already: the next listing tells.
       if (!entry) continue;
       this.#versions.put(key, version, digest(entry));
-      for (const told of this.#told) told.set(key, digest(entry));
+      for (const told of this.#told) told.set(key, this.#toldOf(entry));
     }
   }
 
@@ -222,13 +244,13 @@ export class PolledDriver implements StateDriver {
     return this.#events(first, signal);
   }
 
-  async #begin(): Promise<Map<string, number>> {
-    const told = new Map((await this.#store.list()).map((entry) => [entry.key, digest(entry)]));
+  async #begin(): Promise<Map<string, Told>> {
+    const told = new Map((await this.#store.list()).map((entry) => [entry.key, this.#toldOf(entry)]));
     this.#told.add(told);
     return told;
   }
 
-  async *#events(first: Promise<Map<string, number>>, signal: AbortSignal): AsyncGenerator<DriverEvent> {
+  async *#events(first: Promise<Map<string, Told>>, signal: AbortSignal): AsyncGenerator<DriverEvent> {
     const told = await first;
     try {
       for (;;) {
@@ -241,15 +263,17 @@ export class PolledDriver implements StateDriver {
     }
   }
 
-  *#changes(told: Map<string, number>, entries: readonly Entry[]): Generator<DriverEvent> {
+  *#changes(told: Map<string, Told>, entries: readonly Entry[]): Generator<DriverEvent> {
     const stamp = this.#versions.next();
     const there = new Set<string>();
     for (const entry of entries) {
       there.add(entry.key);
-      if (told.get(entry.key) === digest(entry)) continue;
-      told.set(entry.key, digest(entry));
-      this.#count("events");
-      yield { kind: "record", record: this.#record(entry, stamp) };
+      const before = told.get(entry.key), now = this.#toldOf(entry);
+      const isSame = before?.digest === now.digest;
+      if (isSame && !this.#livesOn(before, now)) continue;
+      told.set(entry.key, now);
+      this.#count(isSame ? "refreshed" : "events");
+      yield { kind: "record", record: this.#record(entry, stamp, isSame) };
     }
     for (const key of told.keys()) {
       if (there.has(key)) continue;

@@ -42,10 +42,10 @@ export class Versions {
     return this.#last;
   }
 
-  /** Of a value that was read; `stamp` if it was not known like this. */
-  of(key: string, digest: number, stamp: number): number {
+  /** Of a value that was read; `stamp` if it was not known like this, or is to be told `anew`. */
+  of(key: string, digest: number, stamp: number, anew = false): number {
     const known = this.#known.get(key);
-    return known?.digest === digest ? known.version : this.#changed(key, digest, stamp);
+    return known?.digest === digest && !anew ? known.version : this.#changed(key, digest, stamp);
   }
 
   /** Of the end of a value. */

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { ConntrackDriver, type ConntrackOptions, SETTINGS } from "../../../drivers/conntrack.ts";
 import { flowOfNames } from "../../../drivers/conntrack_named.ts";
+import { fieldsOfKey } from "../../../drivers/conntrack_watch.ts";
 import { encodeFlow } from "../../../drivers/conntrack_value.ts";
 import type { HeaderFields } from "../../../drivers/fields.ts";
 import { type Flow, keyOf } from "../../../drivers/netlink/flow.ts";
@@ -17,6 +18,7 @@ function driver(kernel: FakeConntrack, options: Partial<ConntrackOptions> = {}):
     existing: "replace",
     liberal: false,
     bufferBytes: 1 << 20,
+    refreshMs: 20_000,
     nowMs: () => 1_000,
     open: kernel.open,
     ...options,
@@ -201,7 +203,10 @@ Deno.test("ConntrackDriver: a watch tells what others do and gaps, with growing 
     ["1", true],
   ]);
   assert.ok(made![2] < changed![2] && changed![2] < gone![2]);
-  assert.deepEqual(await next(), { kind: "gap", reason: "more than 1048576 bytes of events waited" });
+  assert.deepEqual(await next(), {
+    kind: "gap",
+    reason: "more events waited than buffer_bytes has room for",
+  });
   assert.equal((await next() as unknown[])[0], "2");
   end.abort();
   assert.equal((await events.next()).done, true);
@@ -210,6 +215,46 @@ Deno.test("ConntrackDriver: a watch tells what others do and gaps, with growing 
     1,
     1,
   ]);
+});
+
+Deno.test("ConntrackDriver: a watch tells that a flow lives on, and the end of one that was there before", async () => {
+  const kernel = new FakeConntrack();
+  let nowMs = 1_000;
+  const one = driver(kernel, { nowMs: () => nowMs });
+  for (const [port, timeoutS] of [[1, 30], [2, 600], [3, 600]] as const) {
+    kernel.add({ ...flow(port), timeoutS });
+  }
+  const end = new AbortController();
+  const told: string[] = [];
+  const done = (async () => {
+    for await (const event of one.watch(end.signal)) {
+      if (event.kind === "record") {
+        told.push(`${event.record.key.split(" ")[2]}${event.record.ended ? " ended" : ""}`);
+      }
+    }
+  })();
+  const soon = () => new Promise((resolve) => setTimeout(resolve, 20));
+  await soon();
+  assert.deepEqual(told, [], "what is there already is read by whoever listens");
+  kernel.flows.delete(keyOf(flow(2)));
+  const key = keyOf(flow(4));
+  kernel.flows.set(key, flow(4));
+  nowMs += 20_000;
+  await soon();
+  assert.deepEqual(told.splice(0).sort(), ["1", "2 ended", "4"]);
+  nowMs += 1;
+  await soon();
+  end.abort();
+  await done;
+  assert.deepEqual(told, []);
+  const { refreshed, ends_missed } = one.counters();
+  assert.deepEqual([refreshed, ends_missed], [2, 1]);
+  assert.deepEqual(fieldsOfKey("icmp 10.0.0.1 7 > 10.0.0.2 * type 3328 zone 9"), {
+    protocol: 1,
+    source: "10.0.0.1",
+    sourcePort: 7,
+    destination: "10.0.0.2",
+  });
 });
 
 Deno.test("flowOfNames() makes a flow of what a log says, without windows", () => {

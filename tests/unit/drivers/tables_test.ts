@@ -182,6 +182,38 @@ Deno.test("nftables: a put is taken, known the second time, refused by name; end
   assert.equal((await to.put(records)).taken, 2, "what was taken away by order may come back");
 });
 
+Deno.test("nftables: a watch tells changes, ends, and that an entry lives on, each once", async () => {
+  const timed = (expires: number) => ({ elem: { val: "b", timeout: 30, expires } });
+  const elements = new Map<string, unknown>([["a", "a"], ["b", timed(30)]]);
+  let nowMs = 1_000;
+  const settings = { table: "t", poll_ms: 50 };
+  const one = await openNftables(settings, { nowMs: () => nowMs }, fakeNft(elements).run);
+  const end = new AbortController();
+  const told: string[] = [];
+  const done = (async () => {
+    for await (const event of one.watch(end.signal)) {
+      if (event.kind === "record") {
+        told.push(`${event.record.key.slice(9)}${event.record.ended ? " ended" : ""}`);
+      }
+    }
+  })();
+  const soon = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    return told.splice(0);
+  };
+  assert.deepEqual(await soon(), []);
+  elements.delete("a");
+  elements.set("c", "c");
+  assert.deepEqual(await soon(), ["c", "a ended"]);
+  nowMs += 25_000;
+  elements.set("b", timed(5));
+  assert.deepEqual(await soon(), [], "time goes by");
+  elements.set("b", timed(30));
+  assert.deepEqual(await soon(), ["b"], "it lives on");
+  end.abort();
+  await done;
+});
+
 Deno.test("nftables: what cannot be listed does not open, and says what nft says", async () => {
   const run = () =>
     Promise.resolve({ code: 1, stdout: "", stderr: "Error: No such file or directory\nlist table" });
