@@ -3,6 +3,7 @@
  * which then carries on; what it tells while flows open and close is what `conntrack -L` lists.
  */
 import assert from "node:assert/strict";
+import { decodeFlow, encodeFlow } from "../../drivers/conntrack_value.ts";
 import type { StateDriver } from "../../drivers/driver.ts";
 import type { StateRecord } from "../../drivers/record.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
@@ -190,6 +191,41 @@ Deno.test("conntrack: all parts of an entry arrive, what another flow holds is r
   // What the driver itself did is not told.
   const keys = follower.events.map((event) => event.kind === "record" ? event.record.key : event.kind);
   assert.deepEqual(new Set(keys), new Set(THERE_KEYS));
+});
+
+Deno.test("conntrack: helper and labels arrive; where the kernel has no such helper, the flow arrives without", async () => {
+  await sweep();
+  await using lab = await Lab.up(hotReplica({ clients: 1, servers: 1 }));
+  const labels = "table inet labels { chain c { type filter hook forward priority 0; ct label set 3; }; }";
+  await lab.exec("primary", ["nft", labels]);
+  const [first, second] = await Promise.all([openConntrack(lab, "primary"), openConntrack(lab, "redundant")]);
+  try {
+    await make(lab, "primary", [tcp(4000, 5000)]);
+    const [record] = await readAll(first);
+    const flow = decodeFlow(record!.value);
+    await first.del("supporting", {});
+    const more = { ...flow, helper: "ftp", labels: Uint8Array.of(8, ...Array(15).fill(0)) };
+    const put = (driver: StateDriver, value: Uint8Array, version: number) =>
+      driver.put([{ ...record!, value, version: record!.version + version }]);
+    assert.equal((await put(first, encodeFlow(more), 1)).taken, 1);
+    const [read] = await readAll(first);
+    const { helper, labels: marks } = decodeFlow(read!.value);
+    assert.deepEqual([helper, marks], ["ftp", more.labels]);
+    assert.match(await lab.exec("primary", ["conntrack", "-L", "-p", "tcp"]), /helper=ftp/);
+    assert.equal(first.counters()["put_reduced"], undefined);
+    assert.equal((await second.put([read!])).taken, 1);
+    assert.deepEqual(decodeFlow((await readAll(second))[0]!.value).labels, more.labels);
+    assert.equal(
+      (await put(first, encodeFlow({ ...more, helper: "none-such" }), 3)).taken,
+      1,
+      "it is there already",
+    );
+    await first.del("supporting", {});
+    assert.equal((await put(first, encodeFlow({ ...more, helper: "none-such" }), 4)).taken, 1);
+    assert.deepEqual([first.counters()["put_reduced"], second.counters()["put_reduced"]], [1, undefined]);
+  } finally {
+    await Promise.all([first.close(), second.close()]);
+  }
 });
 
 Deno.test("conntrack: without the right, and without the namespace, opening says so", async () => {

@@ -208,7 +208,9 @@ Deno.test("haproxy: sessions stay with their server on the box that their state 
 const pradsMissing = await run(["prads", "-h"]).then(() => "", () => "prads");
 
 Deno.test({
-  name: `prads: assets of real traffic are told once, as they are seen${pradsMissing && ` (needs ${pradsMissing})`}`,
+  name: `prads: assets of real traffic are told once, as they are seen${
+    pradsMissing && ` (needs ${pradsMissing})`
+  }`,
   ignore: pradsMissing !== "",
   fn: async () => {
     await using lab = await boxes();
