@@ -117,16 +117,19 @@ export async function* watchFlows(watched: Watched, signal: AbortSignal): AsyncG
     for await (const flows of watched.flows()) {
       for (const flow of flows) told.note(keyOf(flow), untilMs(watched, flow));
     }
-    let dueMs = nowMs() + refreshMs;
+    let dueMs = nowMs() + refreshMs, lost = false;
     while (!signal.aborted) {
       if (nowMs() >= dueMs) {
         yield* refresh(watched, told, signal);
         dueMs = nowMs() + refreshMs;
       }
       const got = socket.receive();
-      if (got === null) await socket.wait(WAIT_MS);
-      else if (got !== "lost") yield* tell(watched, [...readMessages(got)], told);
+      if (got === "lost") lost = true;
+      else if (got !== null) yield* tell(watched, [...readMessages(got)], told);
+      else if (!lost) await socket.wait(WAIT_MS);
       else {
+        // Until all that waited is read, the kernel throws away what comes and does not say so again.
+        lost = false;
         watched.count("gaps");
         yield { kind: "gap", reason: "more events waited than buffer_bytes has room for" };
       }

@@ -4,7 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { decodeFlow, encodeFlow } from "../../drivers/conntrack_value.ts";
+import { flowOfNames, type NamedEnds } from "../../drivers/conntrack_named.ts";
 import type { StateDriver } from "../../drivers/driver.ts";
+import { addressText, type Tuple } from "../../drivers/netlink/flow.ts";
 import type { StateRecord } from "../../drivers/record.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
 import { type Programs, programs } from "../../scripts/lab/native.ts";
@@ -68,6 +70,36 @@ Deno.test("conntrack: 500 connections through a NAT live on, on the box that the
     const flows = (await done).flat();
     assert.equal(flows.filter(([, , , , alive]) => alive).length, 500);
     assert.deepEqual(new Set(flows.map(([state]) => state)), new Set(["open"]));
+  } finally {
+    await Promise.all([from.close(), to.close()]);
+  }
+});
+
+/** What a log would say of a flow: names, and nothing of windows. */
+function asNamed(record: StateRecord): StateRecord {
+  const { original, reply } = decodeFlow(record.value);
+  const ends = ({ protocol, source, destination, first, second }: Tuple): NamedEnds => ({
+    protocol,
+    source: addressText(source),
+    sourcePort: first,
+    destination: addressText(destination),
+    destinationPort: second,
+  });
+  const named = { original: ends(original), reply: ends(reply), state: "established", timeoutMs: null };
+  return { ...record, value: encodeFlow(flowOfNames(named)) };
+}
+
+Deno.test("conntrack: connections live on by their names alone, as a log tells them", async () => {
+  const { lab, built } = await natLab(1);
+  await using _ = lab;
+  const [from, to] = await Promise.all([openConntrack(lab, "primary"), openConntrack(lab, "redundant")]);
+  try {
+    const done = fetchFlows(lab, built, "c1", [40, 6_000]);
+    await sleep(2_000);
+    const records = await readAll(from, { protocol: 6, destinationPort: LONG_PORT });
+    assert.deepEqual(await to.put(records.map(asNamed)), { taken: 40, known: 0, refused: [] });
+    await movePath(lab);
+    assert.equal((await done).filter(([, , , , alive]) => alive).length, 40);
   } finally {
     await Promise.all([from.close(), to.close()]);
   }
@@ -226,6 +258,31 @@ Deno.test("conntrack: helper and labels arrive where the box has them, and the f
     assert.deepEqual([first.counters()["put_reduced"], second.counters()["put_reduced"]], [1, undefined]);
   } finally {
     await Promise.all([first.close(), second.close()]);
+  }
+});
+
+Deno.test("conntrack: when more events wait than there is room for, a gap is told, and then it goes on", async () => {
+  await sweep();
+  await using lab = await Lab.up(hotReplica({ clients: 1, servers: 1 }));
+  const box = await openConntrack(lab, "primary", { buffer_bytes: 65_536 });
+  const end = new AbortController();
+  const events = box.watch(end.signal);
+  try {
+    const lines = Array.from({ length: 1_000 }, (_, i) => `-I ${tcp(10_000 + i, 20_000 + i)}`);
+    await Deno.writeTextFile(`${lab.directory}/entries`, lines.join("\n") + "\n");
+    await lab.exec("primary", ["conntrack", "--load-file", `${lab.directory}/entries`]);
+    const told: string[] = [];
+    for await (const event of events) {
+      if (event.kind === "gap") await make(lab, "primary", [tcp(4000, 5000)]);
+      told.push(event.kind === "record" ? event.record.key : event.kind);
+      if (told.at(-1) === "tcp 10.1.0.11 4000 > 10.2.0.11 80") break;
+    }
+    assert.equal(told.filter((one) => one === "gap").length, 1);
+    assert.ok(told.length < 1_000, `${told.length} were told`);
+    assert.equal((await readAll(box)).length, 1_001, "whoever listens reads anew");
+  } finally {
+    end.abort();
+    await box.close();
   }
 });
 
