@@ -316,18 +316,22 @@ export function writeNamed(
   });
 }
 
-/** Whole addresses and single ports of the fields: what the kernel itself can filter by. */
+/** Whole addresses of IPv4 and single ports of the fields: what the kernel itself can filter by. */
 export interface DumpFilter {
-  readonly family: number;
   readonly bits: number;
   readonly tuple: Tuple;
 }
 
-/** Null: the kernel has nothing to filter by. */
+const ADDRESS_BYTES = 4;
+
+/**
+ * Null: the kernel has nothing to filter by. IPv6 is left to the driver: the kernel compares its addresses the wrong way
+ * round and passes over the very flows that were asked for (seen with Linux 6.18).
+ */
 export function dumpFilter(fields: HeaderFields): DumpFilter | null {
   const source = parseIpAddress(fields.source ?? ""), destination = parseIpAddress(fields.destination ?? "");
-  const length = (source ?? destination)?.length;
-  if (length === undefined || (source && destination && source.length !== destination.length)) return null;
+  const ends = [source, destination].filter((end) => end !== null);
+  if (ends.length === 0 || ends.some((end) => end.length !== ADDRESS_BYTES)) return null;
   const { protocol, sourcePort, destinationPort } = fields;
   const ports = protocol !== undefined && hasPorts(protocol);
   const port = (range: HeaderFields["sourcePort"]) => ports && typeof range === "number" ? range : null;
@@ -335,28 +339,24 @@ export function dumpFilter(fields: HeaderFields): DumpFilter | null {
   const bits = (source ? BY.source : 0) | (destination ? BY.destination : 0) |
     (protocol === undefined ? 0 : BY.protocol) | (from === null ? 0 : BY.sourcePort) |
     (to === null ? 0 : BY.destinationPort);
-  const ends = {
-    source: Uint8Array.from(source ?? Array(length).fill(0)),
-    destination: Uint8Array.from(destination ?? Array(length).fill(0)),
-  };
-  const family = length === 4 ? FAMILY.v4 : FAMILY.v6;
-  return { family, bits, tuple: { protocol: protocol ?? 0, ...ends, first: from ?? 0, second: to ?? 0 } };
+  const bytes = (end: readonly number[] | null) => Uint8Array.from(end ?? [0, 0, 0, 0]);
+  const tuple = { source: bytes(source), destination: bytes(destination), first: from ?? 0, second: to ?? 0 };
+  return { bits, tuple: { protocol: protocol ?? 0, ...tuple } };
 }
 
 /** All flows, or those that the filter takes. */
 export function writeDump(writer: MessageWriter, sequence: number, filter: DumpFilter | null): void {
-  const family = filter?.family ?? FAMILY.any;
+  const family = filter === null ? FAMILY.any : FAMILY.v4;
   writer.message({ type: TYPE.get, flags: FLAG.request | FLAG.dump, sequence, family }, () => {
     if (filter === null) return;
     const { bits, tuple } = filter;
-    const v4 = tuple.source.length === 4;
     const order = new DataView(new ArrayBuffer(4));
     // The only number of these messages in the order of the host.
     order.setUint32(0, bits, true);
     writer.nest(CTA.original, () => {
       writer.nest(TUPLE.ip, () => {
-        if (bits & BY.source) writer.put(v4 ? IP.v4Source : IP.v6Source, tuple.source);
-        if (bits & BY.destination) writer.put(v4 ? IP.v4Destination : IP.v6Destination, tuple.destination);
+        if (bits & BY.source) writer.put(IP.v4Source, tuple.source);
+        if (bits & BY.destination) writer.put(IP.v4Destination, tuple.destination);
       });
       if (bits & BY.protocol) {
         writer.nest(TUPLE.protocol, () => {

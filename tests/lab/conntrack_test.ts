@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { decodeFlow, encodeFlow } from "../../drivers/conntrack_value.ts";
 import { flowOfNames, type NamedEnds } from "../../drivers/conntrack_named.ts";
 import type { StateDriver } from "../../drivers/driver.ts";
+import { fieldsText, type HeaderFields } from "../../drivers/fields.ts";
 import { addressText, type Tuple } from "../../drivers/netlink/flow.ts";
 import type { StateRecord } from "../../drivers/record.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
@@ -189,6 +190,24 @@ async function putAll(lab: Lab, from: StateDriver, to: StateDriver): Promise<voi
   assert.equal(to.counters()["put_replaced"], 1);
 }
 
+/** Some of these the kernel filters, some the driver. */
+async function ask(from: StateDriver): Promise<void> {
+  const cases: readonly [HeaderFields, number][] = [
+    [{ source: "10.1.0.11" }, 5],
+    [{ source: "10.1.0.12" }, 0],
+    [{ destination: "10.2.0.11", protocol: 6, destinationPort: 80 }, 3],
+    [{ source: "10.1.0.11", protocol: 6, sourcePort: 4001 }, 1],
+    [{ source: "10.1.0.11", protocol: 6, sourcePort: [4001, 4002] }, 2],
+    [{ source: "10.1.0.0/16", protocol: 1 }, 1],
+    [{ source: "fd00::1" }, 1],
+    [{ source: "fd00::9" }, 0],
+    [{ destination: "fd00::/16", protocol: 6 }, 1],
+  ];
+  for (const [fields, count] of cases) {
+    assert.equal((await readAll(from, fields)).length, count, fieldsText(fields));
+  }
+}
+
 async function takeAway(from: StateDriver, to: StateDriver): Promise<void> {
   const one = (await readAll(from, { protocol: 17 }))[0]!;
   assert.deepEqual(await to.put([ended(one)]), { taken: 1, known: 0, refused: [] });
@@ -214,6 +233,7 @@ Deno.test("conntrack: all parts of an entry arrive, what another flow holds is r
   try {
     await make(lab, "primary", MADE);
     await make(lab, "redundant", THERE);
+    await ask(from);
     await putAll(lab, from, to);
     await takeAway(from, to);
   } finally {
