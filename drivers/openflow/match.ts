@@ -169,7 +169,12 @@ export function matchKey(fields: readonly Field[]): string {
 }
 
 function fieldText({ name, value, mask }: Field): string {
-  const ones = (1n << BigInt(kindOf(name).bytes * 8)) - 1n;
+  const ones = fieldBits(name);
   const tail = mask === null || mask === ones ? "" : `/0x${mask.toString(16)}`;
   return `${name}=0x${(mask === null ? value : value & mask).toString(16)}${tail}`;
+}
+
+/** All bits of a field. */
+export function fieldBits(name: string): bigint {
+  return (1n << BigInt(kindOf(name).bytes * 8)) - 1n;
 }

@@ -5,7 +5,7 @@
  * are applied by one instruction. What 1.3 cannot say is refused with its name, so that no entry comes out that does
  * something else.
  */
-import { type Action, type Instruction } from "./actions.ts";
+import type { Action, Instruction } from "./actions.ts";
 import { Reader } from "./bytes.ts";
 import type { Field } from "./match.ts";
 import type { Body, Message } from "./messages.ts";
@@ -133,6 +133,7 @@ function readActions10(reader: Reader, match: readonly Field[]): Action[] {
     isIp: valueOf("eth_type") === 0x0800n,
     proto: Number(valueOf("ip_proto") ?? -1n),
     tagged: match.some(({ name }) => name === "vlan_vid") ? valueOf("vlan_vid") !== 0n : null,
+    queued: false,
   };
   return reader.each((one) => readAction(one, context)).flat();
 }
@@ -143,6 +144,8 @@ interface Context {
   readonly proto: number;
   /** Null: some are and some are not. Changes as tags are pushed and popped. */
   tagged: boolean | null;
+  /** A queue of 1.3 stays in force for what follows; that of 1.0 does not. */
+  queued: boolean;
 }
 
 const VLAN_TYPE = 0x8100;
@@ -161,6 +164,7 @@ function readAction(reader: Reader, context: Context): Action[] {
     reader.fail(`action of type ${type} at ${place} has ${length} bytes, no multiple of 8`);
   }
   const body = reader.part(length - 4, `1.0 action of type ${type}`);
+  if (context.queued) untranslatable("an action after one that puts packets into a queue");
   switch (type) {
     case 0:
       return [{ kind: "output", port: widePort(body.u16()), lengthMax: body.u16() }];
@@ -168,6 +172,7 @@ function readAction(reader: Reader, context: Context): Action[] {
     case 5:
       return [set(type === 4 ? "eth_src" : "eth_dst", BigInt(`0x${body.take(6).toHex()}`))];
     case 11: {
+      context.queued = true;
       const port = widePort(body.u16());
       body.skip(6);
       return [{ kind: "set-queue", queue: body.u32() }, { kind: "output", port, lengthMax: 0 }];
