@@ -273,6 +273,14 @@ export class Holdings {
     return changes;
   }
 
+  /** What was put into the switch by ourselves: no change to tell. */
+  adopt(put: Pick<Held, "key" | "body" | "origin" | "version"> & { readonly ended: boolean }, nowMs: number): void {
+    const { ended, ...piece } = put;
+    this.#version = Math.max(this.#version, piece.version);
+    if (ended) this.#held.delete(piece.key);
+    else this.#held.set(piece.key, { ...piece, sinceMs: nowMs, seenMs: nowMs, unsure: false });
+  }
+
   /** Nobody listened for a while: ends may have been missed. */
   doubt(): void {
     for (const [key, held] of this.#held) this.#held.set(key, { ...held, unsure: true });

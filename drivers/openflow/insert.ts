@@ -1,0 +1,374 @@
+/**
+ * Duty: the driver "openflow": a switch as a place of state, by its management connection.
+ *
+ * Puts pieces in batches that end with a barrier, so that each refusal of the switch comes back to its record. It
+ * remembers what it has put: when the switch comes anew, what is missing is put again; and an entry that stands by
+ * without traffic is kept from its idle timeout, until the switch has counted packets of it.
+ */
+import type { DriverContext, DriverEvent, DriverKind, PutResult, Refusal, Settings, StateDriver } from "../driver.ts";
+import { type HeaderFields, holds } from "../fields.ts";
+import { recordFault, type StateRecord, type StateRole } from "../record.ts";
+import { Channel, type Refused } from "./channel.ts";
+import { prefixList } from "./flow_fields.ts";
+import { type Change, Holdings } from "./holdings.ts";
+import { afterRefusal, orderOf, stepsOf, type Timeouts, type Work, workOf } from "./insert_plan.ts";
+import { NETWORK } from "./link.ts";
+import type { FlowDescription } from "./multipart.ts";
+import { VERSION } from "./names.ts";
+import { flowKey, isOwnMeter, pieceKey } from "./piece.ts";
+import { CODEC, countsRecord, pieceRecord } from "./records.ts";
+import { addressSetting, DATAPATH_SETTING, integer, text, TLS_SETTINGS, whereOf } from "./settings.ts";
+import { askFlows, survey } from "./survey.ts";
+import { Watchers } from "./watchers.ts";
+
+/** What a switch takes at once; its answers to a batch are few, so nothing piles up. */
+const BATCH = 256;
+const ENDED_MAX = 65_536;
+const KEEP_TICK_MS = 500;
+const OPEN_MS_MAX = 5000;
+
+const SETTINGS = {
+  address: addressSetting("Where the switch listens:"),
+  listen: addressSetting("Where the switch connects to, instead of `address`:"),
+  ...TLS_SETTINGS,
+  datapath: DATAPATH_SETTING,
+  poll_ms: {
+    type: "integer",
+    help: "How often the switch is asked for changes while somebody watches.",
+    default: 1000,
+    min: 100,
+    max: 3_600_000,
+  },
+  timeouts: {
+    type: "choice",
+    help: "keep: entries have the timeouts of their source, and those without traffic are kept alive. " +
+      "none: entries stay until their end is told.",
+    choices: ["keep", "none"],
+    default: "keep",
+  },
+  clients: {
+    type: "text",
+    help: "Prefixes of the client side, with commas. Entries of the way back then carry their connection's fields.",
+    fault: (value: string) => prefixList(value) === null ? "is no list of prefixes" : null,
+  },
+  pieces_max: {
+    type: "integer",
+    help: "Entries, groups and meters that are put at most. Further ones are refused.",
+    default: 200_000,
+    min: 1,
+    max: 2_000_000,
+  },
+} as const;
+
+/** A piece that is in the switch because it was put. */
+interface Taken {
+  readonly work: Work;
+  /** When it was last sent. */
+  sentMs: number;
+  packets: bigint;
+  /** The switch has counted packets of it: its timeouts are its own affair now. */
+  serving: boolean;
+}
+
+class Insert implements StateDriver {
+  readonly kind = "openflow";
+  readonly abilities = OPENFLOW.abilities;
+  readonly #channel: Channel;
+  readonly #taken = new Map<string, Taken>();
+  /** Versions of pieces that ended, the oldest first. */
+  readonly #ended = new Map<string, number>();
+  readonly #view: Holdings;
+  readonly #watchers = new Watchers();
+  readonly #clients: readonly string[];
+  readonly #timeouts: Timeouts;
+  readonly #timers: ReturnType<typeof setInterval>[] = [];
+  #turn: Promise<unknown> = Promise.resolve();
+  #looking = false;
+  #watching = 0;
+  #counts = { put: 0, known: 0, refused: 0, ended: 0, refreshed: 0, put_again: 0, packet_ins: 0, lost: 0 };
+
+  constructor(readonly settings: Settings, readonly context: DriverContext) {
+    this.#view = new Holdings({ piecesMax: integer(settings, "pieces_max"), leaseMs: Infinity });
+    this.#clients = prefixList(text(settings, "clients") ?? "") ?? [];
+    this.#timeouts = text(settings, "timeouts") === "none" ? "none" : "keep";
+    const by = text(settings, "address") === null ? "listen" : "connect";
+    this.#channel = new Channel({
+      where: whereOf(settings, by === "listen" ? "listen" : "address"),
+      ...{ by, network: NETWORK, datapath: text(settings, "datapath") },
+      ready: () => this.#ready(),
+      lost: (reason) => this.#lost(reason),
+      heard: (body) => {
+        if (body.kind === "packet-in") this.#counts.packet_ins++;
+      },
+    });
+    this.#timers.push(setInterval(() => void this.#keep(), KEEP_TICK_MS));
+    this.#timers.push(setInterval(() => void this.#poll(), integer(settings, "poll_ms")));
+  }
+
+  ready(): Promise<void> {
+    return this.#channel.ready(OPEN_MS_MAX);
+  }
+
+  #ready(): void {
+    this.context.say("info", "the switch is connected");
+    if (this.#taken.size > 0) void this.#quietly(() => this.#restore());
+  }
+
+  #lost(reason: string): void {
+    this.#counts.lost++;
+    this.context.say("warn", `the switch is lost: ${reason}`);
+    this.#watchers.tell([{ kind: "gap", reason }]);
+  }
+
+  /** For what nobody waits: a failure is said, and the next turn tries again. */
+  async #quietly(act: () => Promise<unknown>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      this.context.say("warn", error.message);
+    }
+  }
+
+  /** One after the other: two batches about the same piece must not overtake each other. */
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(act);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  put(records: readonly StateRecord[]): Promise<PutResult> {
+    return this.#inTurn(() => this.#put(records));
+  }
+
+  async #put(records: readonly StateRecord[]): Promise<PutResult> {
+    const refused: Refusal[] = [];
+    const newest = new Map<string, Work>();
+    let known = 0;
+    for (const record of records) {
+      const work = recordFault(record) ?? workOf(record);
+      if (typeof work === "string") refused.push({ key: record.key, reason: work });
+      else if (this.#isKnown(work) || (newest.get(work.key)?.record.version ?? 0) >= record.version) known++;
+      else {
+        if (newest.has(work.key)) known++;
+        newest.set(work.key, work);
+      }
+    }
+    const before = refused.length;
+    for (const step of stepsOf([...newest.values()])) refused.push(...await this.#carryOut(step));
+    const taken = newest.size - (refused.length - before);
+    this.#counts.put += taken;
+    this.#counts.known += known;
+    this.#counts.refused += refused.length;
+    return { taken, known, refused };
+  }
+
+  #isKnown({ key, record: { version } }: Work): boolean {
+    const there = this.#taken.get(key)?.work.record.version ?? this.#ended.get(key) ?? 0;
+    return there >= version;
+  }
+
+  /** Returns what the switch did not take. */
+  async #carryOut(step: readonly Work[]): Promise<Refusal[]> {
+    const refusals: Refusal[] = [];
+    const room = integer(this.settings, "pieces_max");
+    for (let at = 0; at < step.length; at += BATCH) {
+      const batch = step.slice(at, at + BATCH).filter(({ record, key }) => {
+        if (record.ended || this.#taken.has(key) || this.#taken.size < room) return true;
+        refusals.push({ key: record.key, reason: `${room} pieces are there already, which is pieces_max` });
+        return false;
+      });
+      const answers = await this.#send(batch, (key) => this.#taken.has(key));
+      for (const [index, work] of batch.entries()) {
+        const refused = answers[index] ?? null;
+        if (refused === null) this.#took(work);
+        else refusals.push({ key: work.record.key, reason: `the switch says: ${refused.text}` });
+      }
+    }
+    return refusals;
+  }
+
+  /** A group that is there is modified, and one that is not is added, whatever was believed. */
+  async #send(batch: readonly Work[], there: (key: string) => boolean): Promise<(Refused | null)[]> {
+    const orders = batch.map((work) => orderOf(work, there(work.key), this.#timeouts));
+    const answers = await this.#channel.order(orders);
+    const again = batch.flatMap((work, index) => {
+      const refused = answers[index] ?? null;
+      const verdict = refused === null ? "failed" : afterRefusal(work, refused);
+      return verdict === "failed" ? [] : [{ work, index, there: verdict === "there" }];
+    });
+    const second = again.filter(({ work }) => !work.record.ended);
+    for (const { work, index } of again) if (work.record.ended) answers[index] = null;
+    if (second.length === 0) return answers;
+    const later = await this.#channel.order(
+      second.map(({ work, there }) => orderOf(work, there, this.#timeouts)),
+    );
+    for (const [at, { index }] of second.entries()) answers[index] = later[at] ?? null;
+    return answers;
+  }
+
+  #took(work: Work): void {
+    const { record: { ended, version }, key, body, origin } = work;
+    const nowMs = this.context.nowMs();
+    this.#view.adopt({ key, body, origin, version, ended }, nowMs);
+    if (!ended) {
+      this.#ended.delete(key);
+      this.#taken.set(key, { work, sentMs: nowMs, packets: 0n, serving: false });
+      return;
+    }
+    this.#counts.ended++;
+    this.#taken.delete(key);
+    this.#ended.delete(key);
+    this.#ended.set(key, version);
+    if (this.#ended.size > ENDED_MAX) this.#ended.delete(this.#ended.keys().next().value!);
+  }
+
+  /** Sends what was put before, once more. */
+  async #again(taken: readonly Taken[]): Promise<void> {
+    const there = (key: string) => this.#taken.has(key);
+    for (const step of stepsOf(taken.map(({ work }) => work))) {
+      for (let at = 0; at < step.length; at += BATCH) await this.#send(step.slice(at, at + BATCH), there);
+    }
+    const nowMs = this.context.nowMs();
+    for (const one of taken) one.sentMs = nowMs;
+  }
+
+  /** After the switch came anew: it may have forgotten everything. */
+  #restore(): Promise<void> {
+    return this.#inTurn(async () => {
+      const there = new Set(
+        (await survey(this.#channel)).flatMap(({ found }) => found.map(({ body }) => pieceKey(body))),
+      );
+      const missing = [...this.#taken.values()].filter(({ work, serving }) => !there.has(work.key) && !serving);
+      await this.#again(missing);
+      this.#counts.put_again += missing.length;
+    });
+  }
+
+  /** Entries that stand by are sent again before half of their idle timeout has passed. */
+  async #keep(): Promise<void> {
+    if (this.#timeouts !== "keep" || this.#looking || !this.#channel.isReady) return;
+    const nowMs = this.context.nowMs();
+    if (this.#due(nowMs).length === 0) return;
+    this.#looking = true;
+    await this.#quietly(() =>
+      this.#inTurn(async () => {
+        this.#counted(await askFlows(this.#channel));
+        const due = this.#due(nowMs);
+        await this.#again(due);
+        this.#counts.refreshed += due.length;
+      })
+    );
+    this.#looking = false;
+  }
+
+  #due(nowMs: number): Taken[] {
+    return [...this.#taken.values()].filter(({ work: { body }, sentMs, serving }) =>
+      body.kind === "flow-mod" && body.idleS > 0 && !serving && nowMs - sentMs >= body.idleS * 500
+    );
+  }
+
+  #counted(flows: readonly FlowDescription[]): void {
+    for (const flow of flows) {
+      const taken = this.#taken.get(flowKey(flow));
+      if (taken === undefined) continue;
+      if (flow.packets > taken.packets) taken.serving = true;
+      taken.packets = flow.packets;
+    }
+  }
+
+  async *get(role: StateRole, fields: HeaderFields, signal: AbortSignal): AsyncGenerator<StateRecord> {
+    if (role === "configuration") return;
+    const version = Math.floor(this.context.nowMs());
+    const records = role === "reporting"
+      ? (await askFlows(this.#channel)).map((flow) => countsRecord(flow, { version, clients: this.#clients }))
+      : await this.#held();
+    for (const record of records) {
+      if (signal.aborted) return;
+      if (record.partition === "shared" || holds(fields, record.fields)) yield record;
+    }
+  }
+
+  async #held(): Promise<StateRecord[]> {
+    await this.#look();
+    return [...this.#view.all()].map((held) => pieceRecord({ ...held, ttlMs: null, ended: false }, this.#clients));
+  }
+
+  /** Brings the view up to date; returns what changed. */
+  async #look(): Promise<Change[]> {
+    const askedMs = this.context.nowMs();
+    const parts = await survey(this.#channel);
+    const seen = { nowMs: this.context.nowMs(), transaction: 0, version: VERSION };
+    return parts.flatMap(({ kind, found }) => this.#view.told(found, { askedMs, kind, all: true }, seen));
+  }
+
+  async #poll(): Promise<void> {
+    if (this.#watching === 0 || !this.#channel.isReady) return;
+    await this.#quietly(async () =>
+      this.#watchers.tell((await this.#look()).map(({ held, ended }): DriverEvent => ({
+        kind: "record",
+        record: pieceRecord({ ...held, ttlMs: null, ended }, this.#clients),
+      })))
+    );
+  }
+
+  /** Shared state goes only with everything else. */
+  del(role: StateRole, fields: HeaderFields): Promise<number> {
+    if (role !== "supporting") return Promise.reject(new Error(`Cannot delete ${role} state of a switch`));
+    const isAll = Object.keys(fields).length === 0;
+    return this.#inTurn(async () => {
+      const nowMs = Math.floor(this.context.nowMs());
+      const works = (await this.#held()).flatMap((record) => {
+        if (!isAll && (record.partition === "shared" || !holds(fields, record.fields))) return [];
+        const version = Math.max(record.version + 1, nowMs);
+        const work = workOf({ ...record, ended: true, value: new Uint8Array(0), ttlMs: null, version });
+        return typeof work === "string" || isSwitchs(work) ? [] : [work];
+      });
+      let refused = 0;
+      for (const step of stepsOf(works)) refused += (await this.#carryOut(step)).length;
+      return works.length - refused;
+    });
+  }
+
+  watch(signal: AbortSignal): AsyncIterable<DriverEvent> {
+    this.#watching++;
+    signal.addEventListener("abort", () => this.#watching--, { once: true });
+    return this.#watchers.watch(signal);
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return { ...this.#counts, pieces: this.#taken.size, watchers_overrun: this.#watchers.overrun };
+  }
+
+  close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#channel.close();
+    return Promise.resolve();
+  }
+}
+
+const isSwitchs = ({ body }: Work) => body.kind === "meter-mod" && isOwnMeter(body.meter);
+
+export const OPENFLOW: DriverKind = {
+  kind: "openflow",
+  summary: "flow entries, groups and meters of an OpenFlow 1.3 switch, read and written as its controller",
+  abilities: {
+    get: ["supporting", "reporting"],
+    put: ["supporting"],
+    del: ["supporting"],
+    watch: true,
+    codecs: [CODEC],
+  },
+  settings: SETTINGS,
+  async open(settings, context) {
+    const insert = new Insert(settings, context);
+    if (text(settings, "address") === null) return insert;
+    try {
+      await insert.ready();
+      return insert;
+    } catch (error) {
+      await insert.close();
+      throw error;
+    }
+  },
+};
