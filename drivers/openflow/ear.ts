@@ -108,6 +108,7 @@ export class Ear {
     const read = READ[version];
     if (read === undefined) {
       counters.other_version++;
+      this.hearing.left(`the channel speaks version ${version}; only 1 (1.0) and 4 (1.3) are read`);
       return null;
     }
     if (!read[speaker].includes(type)) return null;
