@@ -62,12 +62,12 @@ const QUESTIONS_MAX = 16;
 /** Types that are read, by version and speaker; the rest is only counted. */
 const READ: Readonly<Record<number, Readonly<Record<Speaker, readonly number[]>>>> = {
   [VERSION_10]: {
-    controller: [TYPE.flowMod, 16],
-    switch: [TYPE.error, TYPE.featuresReply, TYPE.flowRemoved, 17],
+    controller: [TYPE.flowMod, 16, 18],
+    switch: [TYPE.error, TYPE.featuresReply, TYPE.flowRemoved, 17, 19],
   },
   [VERSION]: {
-    controller: [TYPE.flowMod, TYPE.groupMod, TYPE.meterMod, TYPE.multipartRequest],
-    switch: [TYPE.error, TYPE.featuresReply, TYPE.flowRemoved, TYPE.multipartReply],
+    controller: [TYPE.flowMod, TYPE.groupMod, TYPE.meterMod, TYPE.multipartRequest, TYPE.barrierRequest],
+    switch: [TYPE.error, TYPE.featuresReply, TYPE.flowRemoved, TYPE.multipartReply, TYPE.barrierReply],
   },
 };
 
@@ -166,6 +166,9 @@ export class Ear {
       case "multipart-request":
         if (!body.more) this.#question(body.query, seen);
         return [];
+      case "barrier-request":
+        holdings.barrier(seen);
+        return [];
       default:
         return [];
     }
@@ -188,6 +191,9 @@ export class Ear {
       case "error":
         this.#questions.delete(seen.transaction);
         return holdings.refuse(seen.transaction, seen.nowMs);
+      case "barrier-reply":
+        holdings.confirm(seen);
+        return [];
       case "multipart-reply":
         return this.#answer(body.answer, body.more, seen);
       default:

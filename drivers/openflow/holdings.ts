@@ -6,6 +6,7 @@
  * Pure: the caller gives the time.
  */
 import type { Instruction } from "./actions.ts";
+import { Journal } from "./journal.ts";
 import type { FlowMod, FlowRemoved, GroupMod } from "./messages.ts";
 import type { MeterMod } from "./meters.ts";
 import { ALL_TABLES, FLOW_COMMAND, FLOW_FLAG, GROUP_ALL, GROUP_ANY, METER_ALL, PORT } from "./names.ts";
@@ -55,16 +56,8 @@ export interface Seen {
   readonly version: number;
 }
 
-interface Undo {
-  readonly key: string;
-  readonly before: Held | null;
-  /** What is there has to be this, or something else happened since. */
-  readonly after: number | null;
-}
-
-/** Changes that a switch may still refuse. */
-const UNDO_MAX = 4096;
-const UNDO_PIECES_MAX = 256;
+/** Reasons from here on: a delete of the entry or of its group, not a timeout. */
+const REMOVED_BY_ORDER = 2;
 const CLOCK_SLACK_MS = 100;
 /** After its hard timeout a switch may take a moment to remove an entry. */
 const HARD_GRACE_MS = 1000;
@@ -74,12 +67,15 @@ const isFlow = (held: Held): held is FlowBody => held.body.kind === "flow-mod";
 
 export class Holdings {
   readonly #held = new Map<string, Held>();
-  readonly #undo = new Map<number, readonly Undo[]>();
+  readonly #journal = new Journal(this.#held);
+  /** Of the step that is being done. */
+  #changes: Change[] = [];
   #version = 0;
   /** Pieces that found no room. */
   full = 0;
   /** Flow-removed messages that were about an earlier entry with the same key. */
   removedLate = 0;
+  /** Messages that the switch did not carry out. */
   refused = 0;
 
   constructor(readonly options: HoldingsOptions) {}
@@ -96,86 +92,76 @@ export class Holdings {
     return this.#held.get(key);
   }
 
-  #put(body: PieceBody, seen: Seen, sinceMs = seen.nowMs): Change[] {
+  /** Each change of what is held is a step of the journal. */
+  #step(transaction: number | null, nowMs: number, act: () => void): Change[] {
+    this.#changes = [];
+    this.#journal.run(transaction, nowMs, act);
+    return this.#changes;
+  }
+
+  #next(nowMs: number): number {
+    return this.#version = Math.max(this.#version + 1, Math.floor(nowMs));
+  }
+
+  #put(body: PieceBody, seen: Seen, sinceMs = seen.nowMs): void {
     const key = pieceKey(body);
-    const before = this.#held.get(key);
-    if (before === undefined && this.#held.size >= this.options.piecesMax) {
+    if (!this.#held.has(key) && this.#held.size >= this.options.piecesMax) {
       this.full++;
-      return [];
+      return;
     }
-    this.#version = Math.max(this.#version + 1, Math.floor(seen.nowMs));
-    const held: Held = {
-      ...{ key, body, sinceMs, seenMs: seen.nowMs, version: this.#version, unsure: false },
-      origin: seen.version,
-    };
-    this.#held.set(key, held);
-    return [{ held, ended: false }];
+    const times = { sinceMs, seenMs: seen.nowMs, version: this.#next(seen.nowMs) };
+    const held: Held = { key, body, ...times, unsure: false, origin: seen.version };
+    this.#journal.set(key, held);
+    this.#changes.push({ held, ended: false });
   }
 
-  #drop(held: Held, nowMs: number): Change {
-    this.#held.delete(held.key);
-    this.#version = Math.max(this.#version + 1, Math.floor(nowMs));
-    return { held: { ...held, version: this.#version }, ended: true };
-  }
-
-  /** Remembers how things were, in case the switch refuses the message. */
-  #keep(seen: Seen, before: readonly (Held | undefined)[], changes: readonly Change[]): Change[] {
-    if (changes.length > UNDO_PIECES_MAX) return [...changes];
-    const undo = changes.map(({ held, ended }, at): Undo => ({
-      ...{ key: held.key, before: before[at] ?? null },
-      after: ended ? null : held.version,
-    }));
-    this.#undo.delete(seen.transaction);
-    if (undo.length > 0) this.#undo.set(seen.transaction, undo);
-    if (this.#undo.size > UNDO_MAX) this.#undo.delete(this.#undo.keys().next().value!);
-    return [...changes];
+  #drop(held: Held, nowMs: number): void {
+    this.#journal.set(held.key, undefined);
+    this.#changes.push({ held: { ...held, version: this.#next(nowMs) }, ended: true });
   }
 
   /** The switch has refused the message of this transaction. */
   refuse(transaction: number, nowMs: number): Change[] {
-    const undo = this.#undo.get(transaction);
-    if (undo === undefined) return [];
-    this.#undo.delete(transaction);
+    const had = this.#journal.refuse(transaction);
+    if (had === null) return [];
     this.refused++;
-    return undo.flatMap(({ key, before, after }): Change[] => {
+    return [...had].flatMap(([key, before]): Change[] => {
       const now = this.#held.get(key);
-      if ((now?.version ?? null) !== after) return [];
-      if (before === null) return now === undefined ? [] : [this.#drop(now, nowMs)];
-      this.#version = Math.max(this.#version + 1, Math.floor(nowMs));
-      const held = { ...before, version: this.#version };
+      if (now === undefined) {
+        return before === undefined ? [] : [{ held: { ...before, version: this.#next(nowMs) }, ended: true }];
+      }
+      if (before !== undefined && bodyText(before.body) === bodyText(now.body)) {
+        this.#held.set(key, { ...now, version: before.version });
+        return [];
+      }
+      const held = { ...now, version: this.#next(nowMs) };
       this.#held.set(key, held);
       return [{ held, ended: false }];
     });
   }
 
+  /** The controller asks to be told when everything so far is carried out. */
+  barrier({ transaction, nowMs }: Seen): void {
+    this.#step(transaction, nowMs, () => {});
+  }
+
+  /** It is. */
+  confirm({ transaction }: Seen): void {
+    this.#journal.confirm(transaction);
+  }
+
   flow(mod: FlowMod, seen: Seen): Change[] {
-    switch (mod.command) {
-      case FLOW_COMMAND.add:
-        return this.#added(asAdd(mod), seen);
-      case FLOW_COMMAND.modify:
-      case FLOW_COMMAND.modifyStrict:
-        return this.#modified(mod, seen);
-      case FLOW_COMMAND.delete:
-      case FLOW_COMMAND.deleteStrict:
-        return this.#deleted(this.#chosen(mod), seen);
-      default:
-        return [];
-    }
-  }
-
-  #added(body: PieceBody, seen: Seen): Change[] {
-    const before = this.#held.get(pieceKey(body));
-    return this.#keep(seen, [before], this.#put(body, seen));
-  }
-
-  #deleted(chosen: readonly Held[], seen: Seen): Change[] {
-    return this.#keep(seen, chosen, chosen.map((held) => this.#drop(held, seen.nowMs)));
+    return this.#step(seen.transaction, seen.nowMs, () => {
+      const { command } = mod;
+      if (command === FLOW_COMMAND.add) this.#put(asAdd(mod), seen);
+      else if (command === FLOW_COMMAND.modify || command === FLOW_COMMAND.modifyStrict) this.#modify(mod, seen);
+      else if (isDelete(mod)) for (const held of this.#chosen(mod)) this.#delete(held, seen.nowMs);
+    });
   }
 
   /** The flows that a modify or delete is about (1.3.5, 6.4). */
   #chosen(mod: FlowMod): FlowBody[] {
     const strict = mod.command === FLOW_COMMAND.modifyStrict || mod.command === FLOW_COMMAND.deleteStrict;
-    const isDelete = mod.command === FLOW_COMMAND.delete || mod.command === FLOW_COMMAND.deleteStrict;
     const key = strict && mod.table !== ALL_TABLES ? this.#held.get(flowKey(mod)) : undefined;
     const among = strict && mod.table !== ALL_TABLES ? (key === undefined ? [] : [key]) : this.#held.values();
     const strictKey = flowKey({ ...mod, table: 0 });
@@ -183,59 +169,68 @@ export class Holdings {
       (mod.table === ALL_TABLES || body.table === mod.table) &&
       (body.cookie & mod.cookieMask) === (mod.cookie & mod.cookieMask) &&
       (strict ? flowKey({ ...body, table: 0 }) === strictKey : matchHolds(mod.match, body.match)) &&
-      (!isDelete || mod.outPort === PORT.any || usesPort(body.instructions, mod.outPort)) &&
-      (!isDelete || mod.outGroup === GROUP_ANY || usesGroup(body.instructions, mod.outGroup))
+      (!isDelete(mod) || mod.outPort === PORT.any || usesPort(body.instructions, mod.outPort)) &&
+      (!isDelete(mod) || mod.outGroup === GROUP_ANY || usesGroup(body.instructions, mod.outGroup))
     );
   }
 
-  #modified(mod: FlowMod, seen: Seen): Change[] {
+  #modify(mod: FlowMod, seen: Seen): void {
     const chosen = this.#chosen(mod);
     const is10 = seen.version === 1;
     // 1.0, 4.6: a modify that finds nothing adds.
-    if (chosen.length === 0) return is10 ? this.#added(asAdd(mod), seen) : [];
-    const changes = chosen.flatMap(({ body, sinceMs }) => {
+    if (chosen.length === 0 && is10) this.#put(asAdd(mod), seen);
+    for (const { body, sinceMs } of chosen) {
       const cookie = is10 && mod.cookie !== NO_COOKIE ? mod.cookie : body.cookie;
-      return this.#put({ ...body, cookie, instructions: mod.instructions }, seen, sinceMs);
-    });
-    return this.#keep(seen, chosen, changes);
+      this.#put({ ...body, cookie, instructions: mod.instructions }, seen, sinceMs);
+    }
   }
 
   group(mod: GroupMod, seen: Seen): Change[] {
-    if (mod.command < 2) return this.#known(mod, mod.command === 1, seen);
-    return this.#gone(mod, mod.group === GROUP_ALL, seen);
+    return this.#shared(mod, mod.group === GROUP_ALL, seen);
   }
 
   meter(mod: MeterMod, seen: Seen): Change[] {
-    if (mod.command < 2) return this.#known(mod, mod.command === 1, seen);
-    return this.#gone(mod, mod.meter === METER_ALL, seen);
+    return this.#shared(mod, mod.meter === METER_ALL, seen);
   }
 
-  /** An add of what is there is refused by the switch, and so is a modify of what is not. */
-  #known(mod: GroupMod | MeterMod, modify: boolean, seen: Seen): Change[] {
-    if (this.#held.has(pieceKey(mod)) !== modify) return [];
-    return this.#added({ ...mod, command: 0 }, seen);
+  /** An add of what is there is refused by the switch, and so is a modify of what is not; both count from 0. */
+  #shared(mod: GroupMod | MeterMod, all: boolean, seen: Seen): Change[] {
+    return this.#step(seen.transaction, seen.nowMs, () => {
+      const { command } = mod;
+      if (command === 2) this.#end(mod, all, seen);
+      else if (command < 2 && this.#held.has(pieceKey(mod)) === (command === 1)) this.#put({ ...mod, command: 0 }, seen);
+    });
   }
 
   /** Flows that use a group or meter go with it. */
-  #gone(mod: GroupMod | MeterMod, all: boolean, seen: Seen): Change[] {
+  #end(mod: GroupMod | MeterMod, all: boolean, { nowMs }: Seen): void {
     const key = pieceKey(mod);
     const own = [...this.#held.values()].filter((held) => all ? held.body.kind === mod.kind : held.key === key);
     const users = [...this.#held.values()].filter(isFlow)
       .filter(({ body }) => own.some((one) => usesPiece(body.instructions, one.body)));
-    return this.#deleted([...users, ...own], seen);
+    for (const held of [...users, ...own]) this.#delete(held, nowMs);
+  }
+
+  /** The switch will tell of it, when there may be another entry with the same key already. */
+  #delete(held: Held, nowMs: number): void {
+    if (isFlow(held) && (held.body.flags & FLOW_FLAG.sendRemoved) !== 0) this.#journal.count(held.key, 1);
+    this.#drop(held, nowMs);
   }
 
   /** An entry timed out or was deleted. */
-  removed(message: FlowRemoved, { nowMs, version }: Seen): Change[] {
+  removed(message: FlowRemoved, seen: Seen): Change[] {
+    return this.#step(null, seen.nowMs, () => this.#remove(message, seen));
+  }
+
+  #remove(message: FlowRemoved, { nowMs, version }: Seen): void {
     const held = this.#held.get(flowKey(message)) ??
       (version === 1 ? this.#anyTable(message) : undefined);
-    if (held === undefined || !isFlow(held)) return [];
+    const key = held?.key ?? flowKey(message);
+    if (message.reason >= REMOVED_BY_ORDER && this.#journal.due(key) > 0) return this.#journal.count(key, -1);
+    if (held === undefined || !isFlow(held)) return;
     const livedMs = message.durationS * 1000 + message.durationNs / 1e6;
-    if (livedMs > nowMs - held.sinceMs + CLOCK_SLACK_MS) {
-      this.removedLate++;
-      return [];
-    }
-    return [this.#drop(held, nowMs)];
+    if (livedMs > nowMs - held.sinceMs + CLOCK_SLACK_MS) this.removedLate++;
+    else this.#drop(held, nowMs);
   }
 
   #anyTable(message: FlowRemoved): Held | undefined {
@@ -249,28 +244,29 @@ export class Holdings {
    */
   told(
     found: readonly { readonly body: PieceBody; readonly ageMs: number }[],
-    { askedMs, kind, all }: { askedMs: number; kind: PieceBody["kind"]; all: boolean },
+    question: { readonly askedMs: number; readonly kind: PieceBody["kind"]; readonly all: boolean },
     seen: Seen,
   ): Change[] {
-    const changes: Change[] = [];
-    const keys = new Set<string>();
-    for (const { body: listed, ageMs } of found) {
-      const key = pieceKey(listed);
-      keys.add(key);
-      const held = this.#held.get(key);
-      if (held !== undefined && held.seenMs > askedMs) continue;
-      const body = seen.version === 1 ? withFlags(listed, held?.body) : listed;
-      if (held === undefined || bodyText(held.body) !== bodyText(body)) {
-        changes.push(...this.#put(body, seen, seen.nowMs - ageMs));
-      } else this.#held.set(key, { ...held, seenMs: seen.nowMs, unsure: false });
-    }
-    if (!all) return changes;
-    for (const held of [...this.#held.values()]) {
-      if (held.body.kind === kind && !keys.has(held.key) && held.seenMs <= askedMs) {
-        changes.push(this.#drop(held, seen.nowMs));
+    return this.#step(null, seen.nowMs, () => {
+      const keys = new Set(found.map(({ body, ageMs }) => this.#listed(body, ageMs, { ...seen, ...question })));
+      if (!question.all) return;
+      for (const held of [...this.#held.values()]) {
+        const older = held.body.kind === question.kind && held.seenMs <= question.askedMs;
+        if (older && !keys.has(held.key)) this.#drop(held, seen.nowMs);
       }
-    }
-    return changes;
+    });
+  }
+
+  /** Returns its key. */
+  #listed(listed: PieceBody, ageMs: number, seen: Seen & { readonly askedMs: number }): string {
+    const key = pieceKey(listed);
+    const held = this.#held.get(key);
+    // It changed after the question: the answer may be about what was before.
+    if (held !== undefined && held.seenMs > seen.askedMs) return key;
+    const body = seen.version === 1 ? withFlags(listed, held?.body) : listed;
+    if (held === undefined || bodyText(held.body) !== bodyText(body)) this.#put(body, seen, seen.nowMs - ageMs);
+    else this.#held.set(key, { ...held, seenMs: seen.nowMs, unsure: false });
+    return key;
   }
 
   /** What was put into the switch by ourselves: no change to tell. */
@@ -284,13 +280,16 @@ export class Holdings {
   /** Nobody listened for a while: ends may have been missed. */
   doubt(): void {
     for (const [key, held] of this.#held) this.#held.set(key, { ...held, unsure: true });
-    this.#undo.clear();
+    this.#journal.clear();
   }
 
   /** Ends what has timed out without a word. */
   tick(nowMs: number): Change[] {
-    return [...this.#held.values()].filter((held) => isFlow(held) && this.#endMs(held) <= nowMs)
-      .map((held) => this.#drop(held, nowMs));
+    const late = [...this.#held.values()].filter((held) => isFlow(held) && this.#endMs(held) <= nowMs);
+    if (late.length === 0) return [];
+    return this.#step(null, nowMs, () => {
+      for (const held of late) if (this.#held.has(held.key)) this.#drop(held, nowMs);
+    });
   }
 
   #endMs({ body, sinceMs, seenMs, unsure }: FlowBody): number {
@@ -309,6 +308,9 @@ export class Holdings {
     return left === Infinity ? null : Math.max(1, Math.ceil(left));
   }
 }
+
+const isDelete = ({ command }: FlowMod) =>
+  command === FLOW_COMMAND.delete || command === FLOW_COMMAND.deleteStrict;
 
 const NO_COOKIE = 0xffff_ffff_ffff_ffffn;
 

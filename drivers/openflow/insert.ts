@@ -14,7 +14,7 @@ import { type Change, Holdings } from "./holdings.ts";
 import { afterRefusal, orderOf, stepsOf, type Timeouts, type Work, workOf } from "./insert_plan.ts";
 import { NETWORK } from "./link.ts";
 import type { FlowDescription } from "./multipart.ts";
-import { VERSION } from "./names.ts";
+import { FLOW_FLAG, VERSION } from "./names.ts";
 import { flowKey, isOwnMeter, pieceKey } from "./piece.ts";
 import { CODEC, countsRecord, pieceRecord } from "./records.ts";
 import { addressSetting, DATAPATH_SETTING, integer, text, TLS_SETTINGS, whereOf } from "./settings.ts";
@@ -230,7 +230,11 @@ class Insert implements StateDriver {
       for (let at = 0; at < step.length; at += BATCH) await this.#send(step.slice(at, at + BATCH), there);
     }
     const nowMs = this.context.nowMs();
-    for (const one of taken) one.sentMs = nowMs;
+    for (const one of taken) {
+      const { body } = one.work;
+      one.sentMs = nowMs;
+      if (body.kind === "flow-mod" && body.flags & FLOW_FLAG.resetCounts) one.packets = 0n;
+    }
   }
 
   /** After the switch came anew: it may have forgotten everything. */

@@ -37,8 +37,8 @@ export function pieceKey(body: PieceBody): string {
   return body.kind === "group-mod" ? groupKey(body.group) : meterKey(body.meter);
 }
 
-/** Flags that say how an entry lives; the others are about the message that made it. */
-const LASTING_FLAGS = ~(FLOW_FLAG.checkOverlap | FLOW_FLAG.resetCounts);
+/** An entry that is there anew must not be refused because it overlaps itself. */
+const LASTING_FLAGS = ~FLOW_FLAG.checkOverlap;
 
 /** The message that adds an entry, whatever message told of it. */
 export function asAdd(flow: Omit<FlowMod, "kind" | "command" | "buffer">): FlowMod {

@@ -10,7 +10,7 @@ import { Reader } from "./bytes.ts";
 import type { Field } from "./match.ts";
 import type { Body, Message } from "./messages.ts";
 import type { FlowDescription, MultipartAnswer, MultipartQuery } from "./multipart.ts";
-import { ALL_TABLES, GROUP_ANY, TYPE } from "./names.ts";
+import { ALL_TABLES, FLOW_FLAG, GROUP_ANY, TYPE } from "./names.ts";
 import { readMatch10, untranslatable, widePort } from "./v10_match.ts";
 
 export const VERSION_10 = 1;
@@ -77,7 +77,8 @@ function readFlowMod(reader: Reader): Body {
     priority: exact ? PRIORITY_EXACT : priority,
     // A delete of 1.0 knows no tables: it is about all.
     table: command >= 3 ? ALL_TABLES : 0,
-    ...{ outPort: widePort(outPort), outGroup: GROUP_ANY, flags },
+    // An add of 1.0 always begins to count anew.
+    ...{ outPort: widePort(outPort), outGroup: GROUP_ANY, flags: flags | FLOW_FLAG.resetCounts },
   };
 }
 
@@ -119,7 +120,8 @@ function readFlow(reader: Reader): FlowDescription {
   const [cookie, packets, bytes] = [body.u64(), body.u64(), body.u64()];
   const instructions = applied(readActions10(body, match));
   const times = { durationS, durationNs, idleS, hardS };
-  const rest = { priority: exact ? PRIORITY_EXACT : priority, flags: 0, match, instructions };
+  const flags = FLOW_FLAG.resetCounts;
+  const rest = { priority: exact ? PRIORITY_EXACT : priority, flags, match, instructions };
   return { table, cookie, packets, bytes, ...times, ...rest };
 }
 
