@@ -194,7 +194,9 @@ export class Channel {
     const wasReady = this.#ready;
     this.#ready = false;
     this.#lostWhy = reason;
-    for (const asked of [...this.#asked.values()]) asked.done(new Error(`Cannot reach the switch: ${reason}`));
+    for (const asked of [...this.#asked.values()]) {
+      asked.done(new Error(`Cannot reach the switch: ${reason}`));
+    }
     if (wasReady) this.options.lost(reason);
     if (!again) return;
     this.#link = null;
@@ -226,7 +228,9 @@ export class Channel {
   /** All parts of the answer. @throws Error where the switch refuses, or is not there */
   async ask(query: MultipartQuery): Promise<MultipartAnswer[]> {
     await this.ready();
-    const { answers } = await this.#await(() => this.#send({ kind: "multipart-request", more: false, query }));
+    const { answers } = await this.#await(() =>
+      this.#send({ kind: "multipart-request", more: false, query })
+    );
     return answers.flatMap((one) => one.kind === "multipart-reply" ? [one.answer] : []);
   }
 
@@ -253,7 +257,9 @@ export class Channel {
     this.#link = null;
     this.#ready = false;
     link?.close();
-    for (const asked of [...this.#asked.values()]) asked.done(new Error("Cannot reach the switch: the driver is closed"));
+    for (const asked of [...this.#asked.values()]) {
+      asked.done(new Error("Cannot reach the switch: the driver is closed"));
+    }
     this.#wake();
   }
 }

@@ -154,8 +154,9 @@ export class Holdings {
     return this.#step(seen.transaction, seen.nowMs, () => {
       const { command } = mod;
       if (command === FLOW_COMMAND.add) this.#put(asAdd(mod), seen);
-      else if (command === FLOW_COMMAND.modify || command === FLOW_COMMAND.modifyStrict) this.#modify(mod, seen);
-      else if (isDelete(mod)) for (const held of this.#chosen(mod)) this.#delete(held, seen.nowMs);
+      else if (command === FLOW_COMMAND.modify || command === FLOW_COMMAND.modifyStrict) {
+        this.#modify(mod, seen);
+      } else if (isDelete(mod)) { for (const held of this.#chosen(mod)) this.#delete(held, seen.nowMs); }
     });
   }
 
@@ -198,14 +199,18 @@ export class Holdings {
     return this.#step(seen.transaction, seen.nowMs, () => {
       const { command } = mod;
       if (command === 2) this.#end(mod, all, seen);
-      else if (command < 2 && this.#held.has(pieceKey(mod)) === (command === 1)) this.#put({ ...mod, command: 0 }, seen);
+      else if (command < 2 && this.#held.has(pieceKey(mod)) === (command === 1)) {
+        this.#put({ ...mod, command: 0 }, seen);
+      }
     });
   }
 
   /** Flows that use a group or meter go with it. */
   #end(mod: GroupMod | MeterMod, all: boolean, { nowMs }: Seen): void {
     const key = pieceKey(mod);
-    const own = [...this.#held.values()].filter((held) => all ? held.body.kind === mod.kind : held.key === key);
+    const own = [...this.#held.values()].filter((held) =>
+      all ? held.body.kind === mod.kind : held.key === key
+    );
     const users = [...this.#held.values()].filter(isFlow)
       .filter(({ body }) => own.some((one) => usesPiece(body.instructions, one.body)));
     for (const held of [...users, ...own]) this.#delete(held, nowMs);
@@ -235,7 +240,9 @@ export class Holdings {
 
   #anyTable(message: FlowRemoved): Held | undefined {
     const key = flowKey({ ...message, table: 0 });
-    return [...this.#held.values()].find((held) => isFlow(held) && flowKey({ ...held.body, table: 0 }) === key);
+    return [...this.#held.values()].find((held) =>
+      isFlow(held) && flowKey({ ...held.body, table: 0 }) === key
+    );
   }
 
   /**
@@ -248,7 +255,9 @@ export class Holdings {
     seen: Seen,
   ): Change[] {
     return this.#step(null, seen.nowMs, () => {
-      const keys = new Set(found.map(({ body, ageMs }) => this.#listed(body, ageMs, { ...seen, ...question })));
+      const keys = new Set(
+        found.map(({ body, ageMs }) => this.#listed(body, ageMs, { ...seen, ...question })),
+      );
       if (!question.all) return;
       for (const held of [...this.#held.values()]) {
         const older = held.body.kind === question.kind && held.seenMs <= question.askedMs;
@@ -264,13 +273,17 @@ export class Holdings {
     // It changed after the question: the answer may be about what was before.
     if (held !== undefined && held.seenMs > seen.askedMs) return key;
     const body = seen.version === 1 ? withFlags(listed, held?.body) : listed;
-    if (held === undefined || bodyText(held.body) !== bodyText(body)) this.#put(body, seen, seen.nowMs - ageMs);
-    else this.#held.set(key, { ...held, seenMs: seen.nowMs, unsure: false });
+    if (held === undefined || bodyText(held.body) !== bodyText(body)) {
+      this.#put(body, seen, seen.nowMs - ageMs);
+    } else this.#held.set(key, { ...held, seenMs: seen.nowMs, unsure: false });
     return key;
   }
 
   /** What was put into the switch by ourselves: no change to tell. */
-  adopt(put: Pick<Held, "key" | "body" | "origin" | "version"> & { readonly ended: boolean }, nowMs: number): void {
+  adopt(
+    put: Pick<Held, "key" | "body" | "origin" | "version"> & { readonly ended: boolean },
+    nowMs: number,
+  ): void {
     const { ended, ...piece } = put;
     this.#version = Math.max(this.#version, piece.version);
     if (ended) this.#held.delete(piece.key);

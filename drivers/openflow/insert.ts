@@ -5,7 +5,15 @@
  * remembers what it has put: when the switch comes anew, what is missing is put again; and an entry that stands by
  * without traffic is kept from its idle timeout, until the switch has counted packets of it.
  */
-import type { DriverContext, DriverEvent, DriverKind, PutResult, Refusal, Settings, StateDriver } from "../driver.ts";
+import type {
+  DriverContext,
+  DriverEvent,
+  DriverKind,
+  PutResult,
+  Refusal,
+  Settings,
+  StateDriver,
+} from "../driver.ts";
 import { type HeaderFields, holds } from "../fields.ts";
 import { recordFault, type StateRecord, type StateRole } from "../record.ts";
 import { Channel, type Refused } from "./channel.ts";
@@ -48,7 +56,8 @@ const SETTINGS = {
   },
   clients: {
     type: "text",
-    help: "Prefixes of the client side, with commas. Entries of the way back then carry their connection's fields.",
+    help:
+      "Prefixes of the client side, with commas. Entries of the way back then carry their connection's fields.",
     fault: (value: string) => prefixList(value) === null ? "is no list of prefixes" : null,
   },
   pieces_max: {
@@ -84,6 +93,7 @@ class Insert implements StateDriver {
   readonly #timers: ReturnType<typeof setInterval>[] = [];
   #turn: Promise<unknown> = Promise.resolve();
   #looking = false;
+  #polling = false;
   #watching = 0;
   #counts = { put: 0, known: 0, refused: 0, ended: 0, refreshed: 0, put_again: 0, packet_ins: 0, lost: 0 };
 
@@ -208,8 +218,9 @@ class Insert implements StateDriver {
   }
 
   #took(work: Work): void {
-    const { record: { ended, version }, key, body, origin } = work;
+    const { record: { ended, version }, key, origin } = work;
     const nowMs = this.context.nowMs();
+    const body = { ...orderOf(work, false, this.#timeouts), command: 0 };
     this.#view.adopt({ key, body, origin, version, ended }, nowMs);
     if (!ended) {
       this.#ended.delete(key);
@@ -243,7 +254,9 @@ class Insert implements StateDriver {
       const there = new Set(
         (await survey(this.#channel)).flatMap(({ found }) => found.map(({ body }) => pieceKey(body))),
       );
-      const missing = [...this.#taken.values()].filter(({ work, serving }) => !there.has(work.key) && !serving);
+      const missing = [...this.#taken.values()].filter(({ work, serving }) =>
+        !there.has(work.key) && !serving
+      );
       await this.#again(missing);
       this.#counts.put_again += missing.length;
     });
@@ -286,7 +299,7 @@ class Insert implements StateDriver {
     const version = Math.floor(this.context.nowMs());
     const records = role === "reporting"
       ? (await askFlows(this.#channel)).map((flow) => countsRecord(flow, { version, clients: this.#clients }))
-      : await this.#held();
+      : await this.#inTurn(() => this.#held());
     for (const record of records) {
       if (signal.aborted) return;
       if (record.partition === "shared" || holds(fields, record.fields)) yield record;
@@ -295,7 +308,9 @@ class Insert implements StateDriver {
 
   async #held(): Promise<StateRecord[]> {
     await this.#look();
-    return [...this.#view.all()].map((held) => pieceRecord({ ...held, ttlMs: null, ended: false }, this.#clients));
+    return [...this.#view.all()].map((held) =>
+      pieceRecord({ ...held, ttlMs: null, ended: false }, this.#clients)
+    );
   }
 
   /** Brings the view up to date; returns what changed. */
@@ -306,14 +321,18 @@ class Insert implements StateDriver {
     return parts.flatMap(({ kind, found }) => this.#view.told(found, { askedMs, kind, all: true }, seen));
   }
 
+  /** In turn with what is put, so that nothing is told of that. */
   async #poll(): Promise<void> {
-    if (this.#watching === 0 || !this.#channel.isReady) return;
-    await this.#quietly(async () =>
-      this.#watchers.tell((await this.#look()).map(({ held, ended }): DriverEvent => ({
+    if (this.#watching === 0 || !this.#channel.isReady || this.#polling) return;
+    this.#polling = true;
+    await this.#quietly(async () => {
+      const changes = await this.#inTurn(() => this.#look());
+      this.#watchers.tell(changes.map(({ held, ended }): DriverEvent => ({
         kind: "record",
         record: pieceRecord({ ...held, ttlMs: null, ended }, this.#clients),
-      })))
-    );
+      })));
+    });
+    this.#polling = false;
   }
 
   /** Shared state goes only with everything else. */

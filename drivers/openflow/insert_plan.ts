@@ -8,14 +8,7 @@ import { OpenFlowError } from "./bytes.ts";
 import type { Refused } from "./channel.ts";
 import { parseMatchKey } from "./match.ts";
 import type { FlowMod, GroupMod } from "./messages.ts";
-import {
-  ERROR,
-  FLOW_COMMAND,
-  GROUP_COMMAND,
-  GROUP_ERROR,
-  METER_COMMAND,
-  METER_ERROR,
-} from "./names.ts";
+import { ERROR, FLOW_COMMAND, GROUP_COMMAND, GROUP_ERROR, METER_COMMAND, METER_ERROR } from "./names.ts";
 import { asAdd, groupsOf, type PieceBody, pieceKey } from "./piece.ts";
 import { CODEC, decodePiece } from "./records.ts";
 
@@ -49,7 +42,9 @@ export function pieceOfKey(key: string): PieceBody | null {
 
 /** What a record asks for, or why it is not taken, as the end of a sentence. */
 export function workOf(record: StateRecord): Work | string {
-  if (record.role !== "supporting") return `it is ${record.role} state, and a switch takes only supporting state`;
+  if (record.role !== "supporting") {
+    return `it is ${record.role} state, and a switch takes only supporting state`;
+  }
   if (record.codec !== CODEC) return `its codec is "${record.codec}", not "${CODEC}"`;
   try {
     if (!record.ended) {
@@ -57,7 +52,9 @@ export function workOf(record: StateRecord): Work | string {
       return { record, key: pieceKey(body), body, origin };
     }
     const body = pieceOfKey(record.key);
-    return body === null ? "its key names no piece of a switch" : { record, key: pieceKey(body), body, origin: 4 };
+    return body === null
+      ? "its key names no piece of a switch"
+      : { record, key: pieceKey(body), body, origin: 4 };
   } catch (error) {
     if (!(error instanceof OpenFlowError)) throw error;
     return error.message;
@@ -80,7 +77,9 @@ function rank({ record: { ended }, body }: Work, groups: ReadonlyMap<number, Gro
 /** Steps, each to be carried out before the next begins. */
 export function stepsOf(works: readonly Work[]): Work[][] {
   const groups = new Map(
-    works.flatMap(({ body, record }) => body.kind === "group-mod" && !record.ended ? [[body.group, body]] : []),
+    works.flatMap(({ body, record }) =>
+      body.kind === "group-mod" && !record.ended ? [[body.group, body]] : []
+    ),
   );
   const steps = new Map<number, Work[]>();
   for (const work of works) {
@@ -95,7 +94,9 @@ export type Timeouts = "keep" | "none";
 /** The message for a piece. `there`: the switch has a group or meter of that number. */
 export function orderOf({ record, body }: Work, there: boolean, timeouts: Timeouts): PieceBody {
   if (body.kind === "flow-mod") {
-    return record.ended ? { ...body, command: FLOW_COMMAND.deleteStrict } : timed(body, record.ttlMs, timeouts);
+    return record.ended
+      ? { ...body, command: FLOW_COMMAND.deleteStrict }
+      : timed(body, record.ttlMs, timeouts);
   }
   const [gone, known] = body.kind === "group-mod"
     ? [GROUP_COMMAND.delete, GROUP_COMMAND.modify]
@@ -114,6 +115,8 @@ export function afterRefusal(work: Work, { type, code }: Refused): "there" | "no
   const isGroup = type === ERROR.groupModFailed && work.body.kind === "group-mod";
   const isMeter = type === ERROR.meterModFailed && work.body.kind === "meter-mod";
   if ((isGroup && code === GROUP_ERROR.exists) || (isMeter && code === METER_ERROR.exists)) return "there";
-  if ((isGroup && code === GROUP_ERROR.unknown) || (isMeter && code === METER_ERROR.unknown)) return "not there";
+  if ((isGroup && code === GROUP_ERROR.unknown) || (isMeter && code === METER_ERROR.unknown)) {
+    return "not there";
+  }
   return "failed";
 }

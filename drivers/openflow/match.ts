@@ -183,8 +183,9 @@ export function fieldBits(name: string): bigint {
 export function parseMatchKey(key: string): Field[] | null {
   if (key === "") return [];
   const fields = key.split(",").map((part): Field | null => {
-    const [, name = "", value = "", mask] = /^([a-z0-9_:]+)=(0x[0-9a-f]{1,64})(?:\/(0x[0-9a-f]{1,64}))?$/.exec(part) ??
-      [];
+    const [, name = "", value = "", mask] =
+      /^([a-z0-9_:]+)=(0x[0-9a-f]{1,64})(?:\/(0x[0-9a-f]{1,64}))?$/.exec(part) ??
+        [];
     if (!BY_NAME.has(name) && !/^oxm(:[0-9a-f]{1,8}){3,4}$/.test(name)) return null;
     return { name, value: BigInt(value), mask: mask === undefined ? null : BigInt(mask) };
   });

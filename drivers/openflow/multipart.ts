@@ -121,7 +121,9 @@ export function readQuery(type: number, reader: Reader): MultipartQuery {
 /** Of one meter it stays bytes: nobody here asks so. */
 function readMeterQuery(reader: Reader): MultipartQuery {
   const data = reader.rest();
-  if (data.length === 8 && data.subarray(0, 4).every((byte) => byte === 0xff)) return { kind: "meter-config" };
+  if (data.length === 8 && data.subarray(0, 4).every((byte) => byte === 0xff)) {
+    return { kind: "meter-config" };
+  }
   return { kind: "unknown", type: MULTIPART.meterConfig, data };
 }
 

@@ -43,7 +43,13 @@ const LASTING_FLAGS = ~FLOW_FLAG.checkOverlap;
 /** The message that adds an entry, whatever message told of it. */
 export function asAdd(flow: Omit<FlowMod, "kind" | "command" | "buffer">): FlowMod {
   return {
-    ...{ kind: "flow-mod", command: FLOW_COMMAND.add, cookie: flow.cookie, cookieMask: 0n, table: flow.table },
+    ...{
+      kind: "flow-mod",
+      command: FLOW_COMMAND.add,
+      cookie: flow.cookie,
+      cookieMask: 0n,
+      table: flow.table,
+    },
     ...{ priority: flow.priority, idleS: flow.idleS, hardS: flow.hardS, buffer: NO_BUFFER },
     ...{ outPort: PORT.any, outGroup: GROUP_ANY, flags: flow.flags & LASTING_FLAGS },
     ...{ match: flow.match, instructions: flow.instructions },

@@ -35,7 +35,9 @@ export function decodePiece(value: Uint8Array): Piece {
   if (form !== FORM) reader.fail(`its form is ${form}, only ${FORM} is known`);
   reader.skip(2);
   const { body } = decode(reader.rest());
-  if (body.kind === "flow-mod" || body.kind === "group-mod" || body.kind === "meter-mod") return { body, origin };
+  if (body.kind === "flow-mod" || body.kind === "group-mod" || body.kind === "meter-mod") {
+    return { body, origin };
+  }
   throw new OpenFlowError(`Cannot read OpenFlow record: it holds a ${body.kind}`);
 }
 
@@ -49,7 +51,9 @@ function digest(text: string): string {
 }
 
 function bounded(text: string): string {
-  return text.length <= KEY_CHARACTERS_MAX ? text : `${text.slice(0, KEY_CHARACTERS_MAX - 40)} ~${digest(text)}`;
+  return text.length <= KEY_CHARACTERS_MAX
+    ? text
+    : `${text.slice(0, KEY_CHARACTERS_MAX - 40)} ~${digest(text)}`;
 }
 
 export interface Told extends Piece {

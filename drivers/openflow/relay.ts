@@ -93,7 +93,9 @@ export interface RelayOptions {
 }
 
 /** Listens for switches. */
-export function serveRelay({ listen, onwards, connectionsMax, events, turnedAway }: RelayOptions): RelayServer {
+export function serveRelay(
+  { listen, onwards, connectionsMax, events, turnedAway }: RelayOptions,
+): RelayServer {
   const open = new Set<() => void>();
   const accept = (socket: Socket) => {
     if (open.size >= connectionsMax) {

@@ -41,7 +41,9 @@ export function whereOf(settings: Settings, name: string): Where {
   const written = text(settings, name);
   if (written === null) throw new Error(`Cannot open the driver: ${name} is missing`);
   const address = parseAddress(written);
-  if (address === null) throw new Error(`Cannot open the driver: ${name} "${written}" is no address: ${ADDRESS_FORM}`);
+  if (address === null) {
+    throw new Error(`Cannot open the driver: ${name} "${written}" is no address: ${ADDRESS_FORM}`);
+  }
   return { address, tls: address.scheme === "tls" ? tlsOf(settings, name) : null };
 }
 

@@ -32,11 +32,14 @@ const SETTINGS = {
   controller: addressSetting("The controller, to which everything is handed on:", true),
   ...TLS_SETTINGS,
   datapath: DATAPATH_SETTING,
-  survey: addressSetting("Where the switch listens for a further controller. It is asked there for all it holds:"),
+  survey: addressSetting(
+    "Where the switch listens for a further controller. It is asked there for all it holds:",
+  ),
   survey_ms: { type: "integer", help: "How often it is asked.", default: 5000, min: 200, max: 3_600_000 },
   clients: {
     type: "text",
-    help: "Prefixes of the client side, with commas. Entries of the way back then carry their connection's fields.",
+    help:
+      "Prefixes of the client side, with commas. Entries of the way back then carry their connection's fields.",
     fault: (value: string) => prefixList(value) === null ? "is no list of prefixes" : null,
   },
   pieces_max: {
@@ -48,7 +51,8 @@ const SETTINGS = {
   },
   lease_s: {
     type: "integer",
-    help: "How long an entry with an idle timeout is believed in when its end will not be told and no survey is made.",
+    help:
+      "How long an entry with an idle timeout is believed in when its end will not be told and no survey is made.",
     default: 3600,
     min: 1,
     max: 1_000_000,
@@ -165,7 +169,6 @@ class Tap implements StateDriver {
     return pieceRecord({ ...held, ttlMs, ended }, this.#clients);
   }
 
-  // deno-lint-ignore require-await -- the contract is asynchronous
   async *get(role: StateRole, fields: HeaderFields, signal: AbortSignal): AsyncGenerator<StateRecord> {
     if (role !== "supporting") return;
     for (const held of [...this.#holdings.all()]) {
@@ -207,7 +210,8 @@ class Tap implements StateDriver {
 
 export const OPENFLOW_TAP: DriverKind = {
   kind: "openflow-tap",
-  summary: "flow entries, groups and meters, read between an OpenFlow controller and its switch (1.0 and 1.3)",
+  summary:
+    "flow entries, groups and meters, read between an OpenFlow controller and its switch (1.0 and 1.3)",
   abilities: { get: ["supporting"], put: [], del: [], watch: true, codecs: [CODEC] },
   settings: SETTINGS,
   async open(settings, context) {

@@ -15,7 +15,16 @@ export function untranslatable(what: string): never {
   throw new Untranslatable(`Cannot write OpenFlow 1.0 as 1.3: ${what}`);
 }
 
-const WILD = { inPort: 1, vlan: 2, ethSrc: 4, ethDst: 8, ethType: 16, proto: 32, tpSrc: 64, tpDst: 128 } as const;
+const WILD = {
+  inPort: 1,
+  vlan: 2,
+  ethSrc: 4,
+  ethDst: 8,
+  ethType: 16,
+  proto: 32,
+  tpSrc: 64,
+  tpDst: 128,
+} as const;
 const WILD_PCP = 1 << 20;
 const WILD_TOS = 1 << 21;
 const WILD_ALL = (1 << 22) - 1;

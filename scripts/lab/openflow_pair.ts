@@ -8,7 +8,7 @@ import type { DriverContext, Settings, StateDriver } from "../../drivers/driver.
 import { ALL } from "../../drivers/fields.ts";
 import { OPENFLOW } from "../../drivers/openflow/insert.ts";
 import { OPENFLOW_TAP } from "../../drivers/openflow/tap.ts";
-import { type Replicated, replicate } from "./replicate.ts";
+import { replicate, type Replicated } from "./replicate.ts";
 
 export interface PairStatus {
   readonly tap: Readonly<Record<string, number>> | null;
@@ -61,7 +61,11 @@ class Pair {
   async answer(letter: string): Promise<unknown> {
     switch (letter) {
       case "s":
-        return { tap: this.tap?.counters() ?? null, replica: this.replica?.counters() ?? null, moved: this.moved };
+        return {
+          tap: this.tap?.counters() ?? null,
+          replica: this.replica?.counters() ?? null,
+          moved: this.moved,
+        };
       case "x":
         await this.stopTap();
         return "stopped";
@@ -73,7 +77,9 @@ class Pair {
       case "c": {
         const counts: unknown[] = [];
         if (this.replica !== null) {
-          for await (const one of this.replica.get("reporting", ALL, new AbortController().signal)) counts.push(one);
+          for await (const one of this.replica.get("reporting", ALL, new AbortController().signal)) {
+            counts.push(one);
+          }
         }
         return counts.length;
       }

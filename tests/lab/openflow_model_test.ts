@@ -17,7 +17,11 @@ import { missingSwitch } from "../support/switch_lab.ts";
 const missing = missingSwitch();
 const ROUNDS = 12, ORDERS = 40;
 
-const field = (name: string, value: number, mask: bigint | null = null): Field => ({ name, value: BigInt(value), mask });
+const field = (name: string, value: number, mask: bigint | null = null): Field => ({
+  name,
+  value: BigInt(value),
+  mask,
+});
 
 function match(random: Random): Field[] {
   const fields = [field("eth_type", 0x0800)];
@@ -58,11 +62,15 @@ function order(random: Random): Body {
   if (random.chance(0.75)) return flow(random);
   const command = random.pick([0, 0, 1, 2]);
   if (random.chance(0.5)) {
-    const bands = command === 2 ? [] : [{ type: 1, rate: 100 + random.below(9), burst: 0, data: new Uint8Array(4) }];
+    const bands = command === 2
+      ? []
+      : [{ type: 1, rate: 100 + random.below(9), burst: 0, data: new Uint8Array(4) }];
     return { kind: "meter-mod", command, flags: 1, meter: 1 + random.below(3), bands };
   }
   const group = command === 2 && random.chance(0.1) ? GROUP_ALL : 1 + random.below(4);
-  const next: Action = random.chance(0.2) ? { kind: "group", group: 1 + random.below(4) } : output(1 + random.below(3));
+  const next: Action = random.chance(0.2)
+    ? { kind: "group", group: 1 + random.below(4) }
+    : output(1 + random.below(3));
   const bucket = { weight: 0, watchPort: PORT.any, watchGroup: GROUP_ANY, actions: [next] };
   return { kind: "group-mod", command, type: 0, group, buckets: command === 2 ? [] : [bucket] };
 }
@@ -78,7 +86,9 @@ async function tapCounts(lab: TapLab): Promise<Record<string, number>> {
 
 for (const seed of [1, 2, 3]) {
   Deno.test({
-    name: `seed ${seed}: whatever a controller does, tap, switch and replica agree${missing && ` (needs ${missing})`}`,
+    name: `seed ${seed}: whatever a controller does, tap, switch and replica agree${
+      missing && ` (needs ${missing})`
+    }`,
     ignore: missing !== "",
     fn: async () => {
       const random = new Random(seed);
@@ -101,7 +111,10 @@ for (const seed of [1, 2, 3]) {
           assert.deepEqual(await tapCounts(lab), held, `round ${round}`);
         }
         const { flow_mods = 0, refused_by_switch = 0, malformed } = lab.tap.counters();
-        assert.ok(flow_mods > 200 && refused > 20 && refused_by_switch > 0, `${flow_mods} ${refused} ${refused_by_switch}`);
+        assert.ok(
+          flow_mods > 200 && refused > 20 && refused_by_switch > 0,
+          `${flow_mods} ${refused} ${refused_by_switch}`,
+        );
         assert.equal(malformed, 0);
       } finally {
         controller.close();

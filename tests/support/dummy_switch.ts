@@ -75,7 +75,8 @@ export class DummySwitch {
     const at = this.directory;
     const env = { OVS_RUNDIR: at, OVS_LOGDIR: at, OVS_DBDIR: at };
     const args = ["--kill-after=1", LIFE_S_MAX, ...argv];
-    const child = new Deno.Command("timeout", { args, env, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+    const child = new Deno.Command("timeout", { args, env, stdin: "null", stdout: "null", stderr: "null" })
+      .spawn();
     this.#children.push(child);
     return child;
   }
@@ -105,7 +106,16 @@ export class DummySwitch {
 
   /** What ovs-ofctl prints: "flows", "groups", "meters". */
   dump(what: string): Promise<string> {
-    return run(["ovs-ofctl", "-O", "OpenFlow13", `dump-${what}`, `unix:${this.directory}/${BRIDGE}.mgmt`]);
+    return this.openflow(`dump-${what}`);
+  }
+
+  /** Words of ovs-ofctl, in OpenFlow 1.3. */
+  openflow(command: string, ...words: string[]): Promise<string> {
+    return run([
+      ...["ovs-ofctl", "-O", "OpenFlow13", command],
+      `unix:${this.directory}/${BRIDGE}.mgmt`,
+      ...words,
+    ]);
   }
 
   /** OpenFlow's numbers of ports by those of the datapath, which has its own. */

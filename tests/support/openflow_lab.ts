@@ -7,7 +7,7 @@ import { OPENFLOW } from "../../drivers/openflow/insert.ts";
 import { OPENFLOW_TAP } from "../../drivers/openflow/tap.ts";
 import { filled } from "../../scripts/lab/openflow_pair.ts";
 import { end, sleep } from "../../scripts/lab/process.ts";
-import { type Replicated, replicate } from "../../scripts/lab/replicate.ts";
+import { replicate, type Replicated } from "../../scripts/lab/replicate.ts";
 import { DummySwitch } from "./dummy_switch.ts";
 
 export const PORTS = ["p1", "p2", "p3"] as const;
@@ -35,12 +35,18 @@ export function freePort(): number {
 export class TestController {
   #child: Deno.ChildProcess | null = null;
 
-  constructor(readonly port: number, readonly options: readonly string[], readonly directory: string) {}
+  constructor(
+    readonly port: number,
+    readonly options: readonly string[],
+    readonly directory: string,
+    readonly method: "ptcp" | "pssl" = "ptcp",
+  ) {}
 
   start(): void {
     const args = ["--kill-after=1", LIFE_S_MAX, CONTROLLER, ...this.options];
-    args.push(`ptcp:${this.port}:127.0.0.1`, `--unixctl=${this.directory}/controller.ctl`);
-    this.#child = new Deno.Command("timeout", { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+    args.push(`${this.method}:${this.port}:127.0.0.1`, `--unixctl=${this.directory}/controller.ctl`);
+    this.#child = new Deno.Command("timeout", { args, stdin: "null", stdout: "null", stderr: "null" })
+      .spawn();
   }
 
   async stop(): Promise<void> {
@@ -70,7 +76,9 @@ const CHANGING = /(duration|n_packets|n_bytes|idle_age|hard_age|cookie_mask)=[^,
  * entry, though Open vSwitch shows it.
  */
 export function normal(text: string): string[] {
-  const lines = text.split("\n").slice(1).map((line) => line.replace(CHANGING, "").replace("check_overlap ", "").trim());
+  const lines = text.split("\n").slice(1).map((line) =>
+    line.replace(CHANGING, "").replace("check_overlap ", "").trim()
+  );
   return lines.filter((line) => line !== "").sort();
 }
 
@@ -92,18 +100,22 @@ export class TapLab {
   static async up(controller: string, more: Settings = {}): Promise<TapLab> {
     const a = await DummySwitch.up(PORTS), b = await DummySwitch.up(PORTS);
     const survey = more["survey"] === "A" ? { survey: `tcp:127.0.0.1:${a.port}` } : {};
-    const listen = `tcp:127.0.0.1:${freePort()}`;
+    const listen = `${controller.slice(0, 3)}:127.0.0.1:${freePort()}`;
     const lab = new TapLab(a, b, { ...more, ...survey, listen, controller, clients: "10.1.0.0/16" });
     try {
       lab.replica = await openSwitch({ address: `tcp:127.0.0.1:${b.port}` }, lab.said);
       await lab.startTap();
-      await a.configure(["set-controller", "br0", listen, `ptcp:${a.port}:127.0.0.1`]);
+      await a.configure(["set-controller", "br0", listen.replace("tls", "ssl"), `ptcp:${a.port}:127.0.0.1`]);
       await a.configure(["set", "Controller", ".", "max_backoff=1000"]).catch(() => {});
       return lab;
     } catch (error) {
       await lab[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  get tapPort(): number {
+    return Number(this.tapSettings.listen.split(":")[2]);
   }
 
   async startTap(): Promise<void> {
@@ -133,7 +145,10 @@ export class TapLab {
   async until(what: string, is: () => boolean | Promise<boolean>): Promise<void> {
     const deadline = Date.now() + AGREE_MS_MAX;
     while (!await is()) {
-      assert.ok(Date.now() < deadline, `Cannot see ${what}: ${JSON.stringify(this.tap.counters())}\n${this.said.join("\n")}`);
+      assert.ok(
+        Date.now() < deadline,
+        `Cannot see ${what}: ${JSON.stringify(this.tap.counters())}\n${this.said.join("\n")}`,
+      );
       await sleep(50);
     }
   }
