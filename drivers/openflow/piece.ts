@@ -103,11 +103,19 @@ export function groupsOf({ buckets }: GroupMod): number[] {
   return buckets.flatMap(({ actions }) => actions.flatMap((one) => one.kind === "group" ? [one.group] : []));
 }
 
-/** One text for the same behaviour, whatever made it; bytes as hexadecimal. */
+/** One text for the same piece, whatever message told of it; bytes as hexadecimal. */
 export function bodyText(body: PieceBody): string {
   const plain = body.kind === "flow-mod" ? { ...body, match: matchKey(body.match) } : body;
-  return JSON.stringify(plain, (_, value) => {
+  const members = Object.entries(plain).toSorted(([a], [b]) => a < b ? -1 : 1);
+  return JSON.stringify(members, (name, value) => {
     if (typeof value === "bigint") return `0x${value.toString(16)}`;
-    return value instanceof Uint8Array ? value.toHex() : value;
+    return value instanceof Uint8Array ? value.toHex() : name === "" ? value : comparable(value);
   });
+}
+
+/** How much of a packet is sent along matters only on the way to the controller. */
+function comparable(value: unknown): unknown {
+  const action = value as Action | null;
+  const sent = typeof action === "object" && action?.kind === "output" && action.port !== PORT.controller;
+  return sent ? { ...action, lengthMax: 0 } : value;
 }
