@@ -33,6 +33,8 @@ import { Watchers } from "./watchers.ts";
 const BATCH = 256;
 const ENDED_MAX = 65_536;
 const KEEP_TICK_MS = 500;
+/** Of the idle timeout: a busy switch is late by a second, and then there is another try. */
+const KEEP_SHARE = 0.3;
 const OPEN_MS_MAX = 5000;
 
 const SETTINGS = {
@@ -262,7 +264,7 @@ class Insert implements StateDriver {
     });
   }
 
-  /** Entries that stand by are sent again before half of their idle timeout has passed. */
+  /** Entries that stand by are sent again long before their idle timeout has passed. */
   async #keep(): Promise<void> {
     if (this.#timeouts !== "keep" || this.#looking || !this.#channel.isReady) return;
     const nowMs = this.context.nowMs();
@@ -281,7 +283,8 @@ class Insert implements StateDriver {
 
   #due(nowMs: number): Taken[] {
     return [...this.#taken.values()].filter(({ work: { body }, sentMs, serving }) =>
-      body.kind === "flow-mod" && body.idleS > 0 && !serving && nowMs - sentMs >= body.idleS * 500
+      body.kind === "flow-mod" && body.idleS > 0 && !serving &&
+      nowMs - sentMs >= body.idleS * KEEP_SHARE * 1000
     );
   }
 

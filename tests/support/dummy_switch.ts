@@ -111,11 +111,9 @@ export class DummySwitch {
 
   /** Words of ovs-ofctl, in OpenFlow 1.3. */
   openflow(command: string, ...words: string[]): Promise<string> {
-    return run([
-      ...["ovs-ofctl", "-O", "OpenFlow13", command],
-      `unix:${this.directory}/${BRIDGE}.mgmt`,
-      ...words,
-    ]);
+    const [options, rest] = [true, false].map((is) => words.filter((word) => word.startsWith("--") === is));
+    const socket = `unix:${this.directory}/${BRIDGE}.mgmt`;
+    return run(["ovs-ofctl", "-O", "OpenFlow13", ...options!, command, socket, ...rest!]);
   }
 
   /** OpenFlow's numbers of ports by those of the datapath, which has its own. */
