@@ -23,7 +23,7 @@ import { type Found, runBench, say, wholeNumber } from "./frame.ts";
 import { loadBetween, loadText, look } from "./load.ts";
 import { BRIDGE, OpenVSwitch } from "./ovs.ts";
 import {
-  quantile,
+  delayOf,
   type Setup,
   SETUP_TEXT,
   SETUPS,
@@ -43,6 +43,10 @@ const SERVERS = ["s1", "s2"] as const;
 const IDLE_S = 30;
 const ANSWER_TRIES = 100;
 const TIMEOUT_S = 2;
+/** Less than the machine carries, or Base has timeouts of its own. */
+const SERVER_MBIT = 16;
+/** Connections one after the other, before the load. */
+const SINGLE = 40;
 const USAGE = `Usage: deno task bench:state-openflow [--connections LIST] [--seconds N] [--json] [--check]
 
 A load balancer of OpenFlow: Open vSwitch in user space, and a controller that gives each connection a server with two entries when
@@ -57,7 +61,7 @@ the tap on the first one's control channel.
 `;
 
 function topology(): Topology {
-  const base = hotReplica({ clients: 1, servers: SERVERS.length, kind: "firewall", serverMbit: null });
+  const base = hotReplica({ clients: 1, servers: SERVERS.length, kind: "firewall", serverMbit: SERVER_MBIT });
   const links = BOXES.map((box) => ({
     ends: [
       { ns: CONTROL_NS, name: `to-${box.slice(0, 3)}`, addresses: [`${MANAGEMENT[box][0]}/24`] },
@@ -125,7 +129,7 @@ async function startControl(
       service: SERVICE,
     },
     ...{ macs: MACS, idleS: IDLE_S },
-    servers: SERVERS.map((name, at) => ({ address: `10.2.0.${11 + at}`, mac: `02:00:00:02:00:${11 + at}` })),
+    servers: SERVERS.map((_, at) => ({ address: `10.2.0.${11 + at}`, mac: `02:00:00:02:00:${11 + at}` })),
   };
   const controller = await child("openflow_balancer", JSON.stringify(balancer));
   if (setup !== "remediate") return { balancer: controller, pair: null };
@@ -139,10 +143,14 @@ async function startControl(
   return { balancer: controller, pair };
 }
 
+async function fetched(lab: Lab): Promise<boolean> {
+  const argv = ["curl", "-sS", "-m", "1", "-o", "/dev/null", `http://${SERVICE}/5k`];
+  return (await lab.tryExec("c1", argv)).code === 0;
+}
+
 async function untilServed(lab: Lab): Promise<void> {
   for (let tries = 0; tries < ANSWER_TRIES; tries++) {
-    const argv = ["curl", "-sS", "-m", "1", "-o", "/dev/null", `http://${SERVICE}/5k`];
-    if ((await lab.tryExec("c1", argv)).code === 0) return;
+    if (await fetched(lab)) return;
     await sleep(100);
   }
   throw new Error("Cannot get an answer through Open vSwitch and its controller");
@@ -155,6 +163,13 @@ export interface StatePlan {
 }
 
 const ask = async <T>(child: LineChild) => JSON.parse(await child.ask("s")) as T;
+
+/** How long entries take when one connection opens after the other. */
+async function singles(lab: Lab, pair: LineChild): Promise<readonly number[]> {
+  for (let count = 0; count < SINGLE; count++) await fetched(lab);
+  await sleep(500); // for the last one
+  return (await ask<PairStatus>(pair)).moved?.delaysMs ?? [];
+}
 
 async function load(lab: Lab, kit: Kit, { setup, connections, seconds }: StatePlan) {
   const argv = ["wrk", "--threads", "1", "--connections", String(connections), "--duration", `${seconds}s`];
@@ -198,6 +213,7 @@ async function measureIn(lab: Lab, kit: Kit, plan: StatePlan, started: LineChild
   try {
     await startServers(lab, kit.programs);
     await untilServed(lab);
+    const quiet = pair === null ? [] : await singles(lab, pair);
     const from = look();
     const { wrk, http } = await load(lab, kit, plan);
     const { path } = await node.status();
@@ -209,7 +225,6 @@ async function measureIn(lab: Lab, kit: Kit, plan: StatePlan, started: LineChild
     if (moved !== null && moved.refused > 0) {
       throw new Error(`Cannot put entries: ${moved.reasons.join("; ")}`);
     }
-    const { delaysMs = [] } = moved ?? {};
     return {
       ...{ setup: plan.setup, connections: plan.connections, requests: wrk.requests },
       ...{ timeouts: wrk.timeouts, resets: wrk.readErrors + wrk.writeErrors + wrk.connectErrors },
@@ -219,8 +234,7 @@ async function measureIn(lab: Lab, kit: Kit, plan: StatePlan, started: LineChild
         gapMs: http.gapMs,
         asked: asked[1] ?? 0,
       },
-      delay: moved &&
-        { count: delaysMs.length, p50Ms: quantile(delaysMs, 0.5), p99Ms: quantile(delaysMs, 0.99) },
+      delay: moved && { quiet: delayOf(quiet), loaded: delayOf(moved.delaysMs.slice(quiet.length)) },
       load: loadBetween(from, look()),
     };
   } finally {

@@ -14,6 +14,16 @@ export const SETUP_TEXT: Readonly<Record<Setup, string>> = {
   remediate: "Remediate",
 };
 
+export interface Delay {
+  readonly count: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+export function delayOf(delaysMs: readonly number[]): Delay {
+  return { count: delaysMs.length, p50Ms: quantile(delaysMs, 0.5), p99Ms: quantile(delaysMs, 0.99) };
+}
+
 export interface StateRun {
   readonly setup: Setup;
   readonly connections: number;
@@ -29,8 +39,11 @@ export interface StateRun {
   readonly gapMs: number;
   /** Questions to the controller by the switch that took over. */
   readonly asked: number;
-  /** From an entry's message on the primary's channel until the replica has it; null: there was no tap. */
-  readonly delay: { readonly count: number; readonly p50Ms: number; readonly p99Ms: number } | null;
+  /**
+   * From an entry's message on the primary's channel until the replica has confirmed it, one connection at a time and
+   * under the whole load; null: there was no tap.
+   */
+  readonly delay: { readonly quiet: Delay; readonly loaded: Delay } | null;
   readonly load: Load;
 }
 
@@ -44,23 +57,15 @@ const errors = ({ timeouts, resets, ended }: StateRun) => timeouts + resets + en
 
 export function stateTable(runs: readonly StateRun[]): string {
   const head = [
-    "connections",
-    "set-up",
-    "requests",
-    "after",
-    "timeouts",
-    "resets",
-    "ended",
-    "gap",
-    "asked",
-    "p50",
-    "p99",
+    ...["connections", "set-up", "requests", "after", "timeouts", "resets", "ended", "gap", "asked"],
+    ...["entry p50", "p99", "under load p50", "p99"],
   ];
   const ms = (value: number | undefined) => value === undefined ? "-" : `${value.toFixed(1)} ms`;
   const rows = runs.map((run) => [
     ...[String(run.connections), SETUP_TEXT[run.setup], String(run.requests), String(run.after)],
     ...[String(run.timeouts), String(run.resets), String(run.ended), `${run.gapMs} ms`, String(run.asked)],
-    ...[ms(run.delay?.p50Ms), ms(run.delay?.p99Ms)],
+    ...[ms(run.delay?.quiet.p50Ms), ms(run.delay?.quiet.p99Ms)],
+    ...[ms(run.delay?.loaded.p50Ms), ms(run.delay?.loaded.p99Ms)],
   ]);
   return align([head, ...rows], 2);
 }

@@ -28,7 +28,7 @@ for (const setup of ["simple", "remediate"] as const) {
         assert.ok(found.asked >= 20 && found.resets + found.timeouts + found.ended > 0, text);
       } else {
         assert.deepEqual([found.asked, found.resets, found.ended], [0, 0, 0], text);
-        assert.ok((found.delay?.count ?? 0) >= 40, text);
+        assert.ok((found.delay?.quiet.count ?? 0) >= 40 && (found.delay?.loaded.count ?? 0) >= 40, text);
       }
     },
   });
