@@ -60,6 +60,7 @@ function join(near: Socket, onwards: Where, events: RelayEvents): () => void {
     socket.setNoDelay(true);
     socket.on("error", (error: Error) => end(`the ${who}: ${reasonOf(error)}`));
     socket.on("close", () => {
+      if (ended) return;
       if (--left === 0) return end(`the ${who} has gone`);
       // The other end is told after all that is on its way to it; it does not get for ever for that.
       clearTimeout(timer);
