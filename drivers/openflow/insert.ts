@@ -2,8 +2,9 @@
  * Duty: the driver "openflow": a switch as a place of state, by its management connection.
  *
  * Puts pieces in batches that end with a barrier, so that each refusal of the switch comes back to its record. It
- * remembers what it has put: when the switch comes anew, what is missing is put again; and an entry that stands by
- * without traffic is kept from its idle timeout, until the switch has counted packets of it.
+ * remembers what it has put: when the switch comes anew, what is missing is put again. An entry that stands by sees no
+ * packets, and to send it again does not begin its idle time anew (in Open vSwitch), so it has no idle timeout until
+ * the switch has counted a packet of it.
  */
 import type {
   DriverContext,
@@ -21,9 +22,8 @@ import { prefixList } from "./flow_fields.ts";
 import { type Change, Holdings } from "./holdings.ts";
 import { afterRefusal, orderOf, stepsOf, type Timeouts, type Work, workOf } from "./insert_plan.ts";
 import { NETWORK } from "./link.ts";
-import type { FlowDescription } from "./multipart.ts";
-import { FLOW_FLAG, VERSION } from "./names.ts";
-import { flowKey, isOwnMeter, pieceKey } from "./piece.ts";
+import { VERSION } from "./names.ts";
+import { flowKey, isOwnMeter, type PieceBody, pieceKey } from "./piece.ts";
 import { CODEC, countsRecord, pieceRecord } from "./records.ts";
 import { addressSetting, DATAPATH_SETTING, integer, text, TLS_SETTINGS, whereOf } from "./settings.ts";
 import { askFlows, survey } from "./survey.ts";
@@ -32,9 +32,9 @@ import { Watchers } from "./watchers.ts";
 /** What a switch takes at once; its answers to a batch are few, so nothing piles up. */
 const BATCH = 256;
 const ENDED_MAX = 65_536;
-const KEEP_TICK_MS = 500;
-/** Of the idle timeout: a busy switch is late by a second, and then there is another try. */
-const KEEP_SHARE = 0.3;
+/** Entries are asked for their packets so often, but never for more than a tenth of the time. */
+const LOOK_MS = 1000;
+const LOOK_SHARE = 0.1;
 const OPEN_MS_MAX = 5000;
 
 const SETTINGS = {
@@ -51,10 +51,11 @@ const SETTINGS = {
   },
   timeouts: {
     type: "choice",
-    help: "keep: entries have the timeouts of their source, and those without traffic are kept alive. " +
-      "none: entries stay until their end is told.",
-    choices: ["keep", "none"],
-    default: "keep",
+    help:
+      "serving: an entry gets its idle timeout when the switch has counted a packet of it, and has none before. " +
+      "keep: from the beginning. none: entries stay until their end is told.",
+    choices: ["serving", "keep", "none"],
+    default: "serving",
   },
   clients: {
     type: "text",
@@ -74,11 +75,8 @@ const SETTINGS = {
 /** A piece that is in the switch because it was put. */
 interface Taken {
   readonly work: Work;
-  /** When it was last sent. */
-  sentMs: number;
-  packets: bigint;
-  /** The switch has counted packets of it: its timeouts are its own affair now. */
-  serving: boolean;
+  /** The switch has counted packets of it: its timeouts are the switch's own affair now. */
+  readonly serving: boolean;
 }
 
 class Insert implements StateDriver {
@@ -95,14 +93,16 @@ class Insert implements StateDriver {
   readonly #timers: ReturnType<typeof setInterval>[] = [];
   #turn: Promise<unknown> = Promise.resolve();
   #looking = false;
+  /** Not before this. */
+  #lookMs = 0;
   #polling = false;
   #watching = 0;
-  #counts = { put: 0, known: 0, refused: 0, ended: 0, refreshed: 0, put_again: 0, packet_ins: 0, lost: 0 };
+  #counts = { put: 0, known: 0, refused: 0, ended: 0, timed: 0, put_again: 0, packet_ins: 0, lost: 0 };
 
   constructor(readonly settings: Settings, readonly context: DriverContext) {
     this.#view = new Holdings({ piecesMax: integer(settings, "pieces_max"), leaseMs: Infinity });
     this.#clients = prefixList(text(settings, "clients") ?? "") ?? [];
-    this.#timeouts = text(settings, "timeouts") === "none" ? "none" : "keep";
+    this.#timeouts = (text(settings, "timeouts") ?? "serving") as Timeouts;
     const by = text(settings, "address") === null ? "listen" : "connect";
     this.#channel = new Channel({
       where: whereOf(settings, by === "listen" ? "listen" : "address"),
@@ -113,7 +113,7 @@ class Insert implements StateDriver {
         if (body.kind === "packet-in") this.#counts.packet_ins++;
       },
     });
-    this.#timers.push(setInterval(() => void this.#keep(), KEEP_TICK_MS));
+    this.#timers.push(setInterval(() => void this.#lookForPackets(), LOOK_MS));
     this.#timers.push(setInterval(() => void this.#poll(), integer(settings, "poll_ms")));
   }
 
@@ -200,9 +200,15 @@ class Insert implements StateDriver {
     return refusals;
   }
 
+  #orderOf(work: Work, there: boolean): PieceBody {
+    const serving = this.#taken.get(work.key)?.serving ?? false;
+    const timeouts = this.#timeouts === "serving" && serving ? "keep" : this.#timeouts;
+    return orderOf(work, there, timeouts);
+  }
+
   /** A group that is there is modified, and one that is not is added, whatever was believed. */
   async #send(batch: readonly Work[], there: (key: string) => boolean): Promise<(Refused | null)[]> {
-    const orders = batch.map((work) => orderOf(work, there(work.key), this.#timeouts));
+    const orders = batch.map((work) => this.#orderOf(work, there(work.key)));
     const answers = await this.#channel.order(orders);
     const again = batch.flatMap((work, index) => {
       const refused = answers[index] ?? null;
@@ -213,7 +219,7 @@ class Insert implements StateDriver {
     for (const { work, index } of again) if (work.record.ended) answers[index] = null;
     if (second.length === 0) return answers;
     const later = await this.#channel.order(
-      second.map(({ work, there }) => orderOf(work, there, this.#timeouts)),
+      second.map(({ work, there }) => this.#orderOf(work, there)),
     );
     for (const [at, { index }] of second.entries()) answers[index] = later[at] ?? null;
     return answers;
@@ -222,11 +228,11 @@ class Insert implements StateDriver {
   #took(work: Work): void {
     const { record: { ended, version }, key, origin } = work;
     const nowMs = this.context.nowMs();
-    const body = { ...orderOf(work, false, this.#timeouts), command: 0 };
+    const body = { ...this.#orderOf(work, false), command: 0 };
     this.#view.adopt({ key, body, origin, version, ended }, nowMs);
     if (!ended) {
       this.#ended.delete(key);
-      this.#taken.set(key, { work, sentMs: nowMs, packets: 0n, serving: false });
+      this.#taken.set(key, { work, serving: this.#taken.get(key)?.serving ?? false });
       return;
     }
     this.#counts.ended++;
@@ -241,12 +247,6 @@ class Insert implements StateDriver {
     const there = (key: string) => this.#taken.has(key);
     for (const step of stepsOf(taken.map(({ work }) => work))) {
       for (let at = 0; at < step.length; at += BATCH) await this.#send(step.slice(at, at + BATCH), there);
-    }
-    const nowMs = this.context.nowMs();
-    for (const one of taken) {
-      const { body } = one.work;
-      one.sentMs = nowMs;
-      if (body.kind === "flow-mod" && body.flags & FLOW_FLAG.resetCounts) one.packets = 0n;
     }
   }
 
@@ -264,37 +264,27 @@ class Insert implements StateDriver {
     });
   }
 
-  /** Entries that stand by are sent again long before their idle timeout has passed. */
-  async #keep(): Promise<void> {
-    if (this.#timeouts !== "keep" || this.#looking || !this.#channel.isReady) return;
+  /** An entry that carries packets is given its idle timeout; before, it would end for want of them. */
+  async #lookForPackets(): Promise<void> {
     const nowMs = this.context.nowMs();
-    if (this.#due(nowMs).length === 0) return;
+    if (this.#timeouts !== "serving" || this.#looking || !this.#channel.isReady || nowMs < this.#lookMs) {
+      return;
+    }
+    if (![...this.#taken.values()].some(waits)) return;
     this.#looking = true;
-    await this.#quietly(() =>
-      this.#inTurn(async () => {
-        this.#counted(await askFlows(this.#channel));
-        const due = this.#due(nowMs);
-        await this.#again(due);
-        this.#counts.refreshed += due.length;
-      })
-    );
+    await this.#quietly(() => this.#inTurn(() => this.#time()));
+    const tookMs = this.context.nowMs() - nowMs;
+    this.#lookMs = nowMs + tookMs / LOOK_SHARE;
     this.#looking = false;
   }
 
-  #due(nowMs: number): Taken[] {
-    return [...this.#taken.values()].filter(({ work: { body }, sentMs, serving }) =>
-      body.kind === "flow-mod" && body.idleS > 0 && !serving &&
-      nowMs - sentMs >= body.idleS * KEEP_SHARE * 1000
-    );
-  }
-
-  #counted(flows: readonly FlowDescription[]): void {
-    for (const flow of flows) {
-      const taken = this.#taken.get(flowKey(flow));
-      if (taken === undefined) continue;
-      if (flow.packets > taken.packets) taken.serving = true;
-      taken.packets = flow.packets;
-    }
+  async #time(): Promise<void> {
+    const busy = (await askFlows(this.#channel)).filter(({ packets }) => packets > 0n)
+      .flatMap((flow) => this.#taken.get(flowKey(flow)) ?? []).filter(waits);
+    for (const { work } of busy) this.#taken.set(work.key, { work, serving: true });
+    await this.#again(busy);
+    for (const { work } of busy) this.#took(work);
+    this.#counts.timed += busy.length;
   }
 
   async *get(role: StateRole, fields: HeaderFields, signal: AbortSignal): AsyncGenerator<StateRecord> {
@@ -373,6 +363,7 @@ class Insert implements StateDriver {
   }
 }
 
+const waits = ({ work: { body }, serving }: Taken) => body.kind === "flow-mod" && body.idleS > 0 && !serving;
 const isSwitchs = ({ body }: Work) => body.kind === "meter-mod" && isOwnMeter(body.meter);
 
 export const OPENFLOW: DriverKind = {

@@ -89,7 +89,8 @@ export function stepsOf(works: readonly Work[]): Work[][] {
   return [...steps].toSorted(([a], [b]) => a - b).map(([, step]) => step);
 }
 
-export type Timeouts = "keep" | "none";
+/** "serving": as long as an entry stands by, it has no idle timeout. */
+export type Timeouts = "serving" | "keep" | "none";
 
 /** The message for a piece. `there`: the switch has a group or meter of that number. */
 export function orderOf({ record, body }: Work, there: boolean, timeouts: Timeouts): PieceBody {
@@ -106,8 +107,9 @@ export function orderOf({ record, body }: Work, there: boolean, timeouts: Timeou
 
 function timed(body: FlowMod, ttlMs: number | null, timeouts: Timeouts): FlowMod {
   if (timeouts === "none") return { ...body, idleS: 0, hardS: 0 };
-  if (ttlMs === null || body.hardS === 0) return body;
-  return { ...body, hardS: Math.min(body.hardS, Math.max(1, Math.ceil(ttlMs / 1000))) };
+  const idleS = timeouts === "serving" ? 0 : body.idleS;
+  if (ttlMs === null || body.hardS === 0) return { ...body, idleS };
+  return { ...body, idleS, hardS: Math.min(body.hardS, Math.max(1, Math.ceil(ttlMs / 1000))) };
 }
 
 /** What a refusal means for the next try: the other command is the right one, or it is no failure at all. */

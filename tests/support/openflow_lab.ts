@@ -69,10 +69,10 @@ export function openSwitch(settings: Settings, said: string[] = []): Promise<Sta
   return OPENFLOW.open(filled(OPENFLOW, settings), context("switch", said));
 }
 
-const CHANGING = /(duration|n_packets|n_bytes|idle_age|hard_age|cookie_mask)=[^, ]*,? ?/g;
+const CHANGING = /(duration|idle_timeout|n_packets|n_bytes|idle_age|hard_age|cookie_mask)=[^, ]*,? ?/g;
 
 /**
- * A dump without what differs between two switches that do the same. check_overlap is about the message that brought an
+ * A dump without what differs between two switches that do the same; an entry that stands by has no idle timeout. check_overlap is about the message that brought an
  * entry, though Open vSwitch shows it.
  */
 export function normal(text: string): string[] {
