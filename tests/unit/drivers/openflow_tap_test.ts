@@ -7,11 +7,11 @@ import { Writer } from "../../../drivers/openflow/bytes.ts";
 import { Ear, type Hearing, TapCounters } from "../../../drivers/openflow/ear.ts";
 import { trafficOf } from "../../../drivers/openflow/flow_fields.ts";
 import { Holdings } from "../../../drivers/openflow/holdings.ts";
-import { pieceOfKey } from "../../../drivers/openflow/insert_plan.ts";
+import { orderOf, pieceOfKey, stepsOf, type Work, workOf } from "../../../drivers/openflow/insert_plan.ts";
 import { type Field, matchKey, parseMatchKey } from "../../../drivers/openflow/match.ts";
 import { type Body, encode, type FlowMod } from "../../../drivers/openflow/messages.ts";
 import { GROUP_ANY, NO_BUFFER, PORT } from "../../../drivers/openflow/names.ts";
-import { asAdd, bodyText, flowKey, pieceKey } from "../../../drivers/openflow/piece.ts";
+import { asAdd, bodyText, flowKey, type PieceBody, pieceKey } from "../../../drivers/openflow/piece.ts";
 import {
   decodeCounts,
   decodePiece,
@@ -210,6 +210,42 @@ Deno.test("a record gives back the piece, and its key names it", () => {
     bytes: 4n,
     livedMs: 4n,
   });
+});
+
+Deno.test("what others need comes first into a switch, and goes last", () => {
+  const group = (number: number, next: number | null) => {
+    const actions = next === null ? [output(1)] : [{ kind: "group" as const, group: next }];
+    const bucket = { weight: 0, watchPort: PORT.any, watchGroup: GROUP_ANY, actions };
+    return { kind: "group-mod" as const, command: 0, type: 0, group: number, buckets: [bucket] };
+  };
+  const meter = { kind: "meter-mod" as const, command: 0, flags: 1, meter: 1, bands: [] };
+  const all: readonly (readonly [PieceBody, boolean])[] = [
+    ...[[flow(), false], [group(3, 2), false], [group(2, 1), false]] as const,
+    ...[[meter, true], [group(1, null), false], [group(9, null), true]] as const,
+  ];
+  const works = all.map(([body, ended]) => {
+    const work = workOf(pieceRecord({ body, origin: 4, version: 2, ttlMs: null, ended }, []));
+    assert.ok(typeof work !== "string", String(work));
+    return work;
+  });
+  assert.deepEqual(stepsOf(works).map((step) => step.map(({ key }) => key)), [
+    ...[["group 1"], ["group 2"], ["group 3"]],
+    ...[[flowKey(flow())], ["group 9"], ["meter 1"]],
+  ]);
+  const circle = [group(1, 2), group(2, 1)].map((body) =>
+    workOf(pieceRecord({ body, origin: 4, version: 1, ttlMs: null, ended: false }, []))
+  );
+  assert.equal(stepsOf(circle.filter((one) => typeof one !== "string")).flat().length, 2, "a circle ends");
+  const timed = { ...works[0]!, body: flow({ idleS: 9, hardS: 60 }) };
+  const left = { ...timed, record: { ...timed.record, ttlMs: 4200 } };
+  const times = (timeouts: "serving" | "keep" | "none", work: Work = left) => {
+    const body = orderOf(work, false, timeouts) as FlowMod;
+    return [body.idleS, body.hardS];
+  };
+  assert.deepEqual([times("serving"), times("keep"), times("none"), times("keep", timed)], [[0, 5], [9, 5], [
+    0,
+    0,
+  ], [9, 60]]);
 });
 
 Deno.test("a refused message is as if it had never been, and so is all that came of it", () => {
