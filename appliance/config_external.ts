@@ -1,9 +1,10 @@
 /**
  * External switches in the configuration: keys against each other, and the settings that come of them. Pure.
  */
+import { parseAddress } from "../drivers/openflow/where.ts";
 import type { View } from "./config_checks.ts";
 import type { Values } from "./config_key.ts";
-import { parseAddress, portList, type SWITCH } from "./config_keys_external.ts";
+import { portList, type SWITCH } from "./config_keys_external.ts";
 import { GROUPS, PRIORITIES } from "./failover/external/plan.ts";
 import { BOXES_MAX, type SwitchSettings } from "./failover/external/settings.ts";
 

@@ -2,19 +2,9 @@
  * Keys of external switches: `[[switch]]`, one table for each switch that the node drives. Pure; a part of the one table,
  * config_keys.ts.
  */
+import { ADDRESS_FORM, parseAddress } from "../drivers/openflow/where.ts";
 import { type Keys, pathFault } from "./config_key.ts";
 import { BOXES_MAX } from "./failover/external/settings.ts";
-
-const ADDRESS_FORM = "tcp:HOST:PORT or tls:HOST:PORT (an IPv6 address in brackets)";
-
-/** "tls:[2001:db8::7]:6653" in its parts; null: it is none. */
-export function parseAddress(text: string) {
-  const parts = /^(tcp|tls):(?:\[([0-9A-Fa-f:.%a-z]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);
-  if (parts === null) return null;
-  const port = Number(parts[4]);
-  const host = parts[2] ?? parts[3] ?? "";
-  return port < 1 || port > 65535 ? null : { scheme: parts[1] as "tcp" | "tls", host, port };
-}
 
 /** "3, eth5" in its parts. */
 export function portList(text: string): string[] {

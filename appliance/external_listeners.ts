@@ -3,8 +3,9 @@
  *
  * Who comes by is told apart elsewhere (externals.ts); here only that somebody can come.
  */
-import type { LinkEvents, Listener, Network } from "./external_link.ts";
-import { addressText, listenKey, type SwitchSettings } from "./failover/external/settings.ts";
+import type { LinkEvents, Listener, Network } from "../drivers/openflow/link.ts";
+import { addressText } from "../drivers/openflow/where.ts";
+import { listenKey, type SwitchSettings } from "./failover/external/settings.ts";
 
 export interface ListenersOptions {
   readonly network: Network;

@@ -7,7 +7,7 @@
 import { OpenFlowError } from "../drivers/openflow/bytes.ts";
 import { Framer } from "../drivers/openflow/frames.ts";
 import { decode, encode } from "../drivers/openflow/messages.ts";
-import type { Link, LinkEvents, Network } from "./external_link.ts";
+import type { Link, LinkEvents, Network } from "../drivers/openflow/link.ts";
 import { Listeners } from "./external_listeners.ts";
 import { TELL, type Told, viewOf } from "./failover/external/describe.ts";
 import {

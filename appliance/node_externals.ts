@@ -5,7 +5,7 @@
  * for seconds gives its controller up.
  */
 import type { Config } from "./config.ts";
-import { NETWORK } from "./external_link.ts";
+import { NETWORK } from "../drivers/openflow/link.ts";
 import { Externals, type ExternalsConfig } from "./externals.ts";
 import { boxesOf } from "./failover/external/judge.ts";
 import type { Told } from "./failover/external/describe.ts";

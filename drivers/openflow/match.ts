@@ -169,7 +169,30 @@ export function matchKey(fields: readonly Field[]): string {
 }
 
 function fieldText({ name, value, mask }: Field): string {
-  const ones = (1n << BigInt(kindOf(name).bytes * 8)) - 1n;
+  const ones = fieldBits(name);
   const tail = mask === null || mask === ones ? "" : `/0x${mask.toString(16)}`;
   return `${name}=0x${(mask === null ? value : value & mask).toString(16)}${tail}`;
+}
+
+/** All bits of a field. */
+export function fieldBits(name: string): bigint {
+  return (1n << BigInt(kindOf(name).bytes * 8)) - 1n;
+}
+
+/** The fields behind a key of `matchKey()`; null: it is none. */
+export function parseMatchKey(key: string): Field[] | null {
+  if (key === "") return [];
+  const fields = key.split(",").map((part): Field | null => {
+    const [, name = "", value = "", mask] =
+      /^([a-z0-9_:]+)=(0x[0-9a-f]{1,64})(?:\/(0x[0-9a-f]{1,64}))?$/.exec(part) ??
+        [];
+    if (!BY_NAME.has(name) && !/^oxm(:[0-9a-f]{1,8}){3,4}$/.test(name)) return null;
+    return { name, value: BigInt(value), mask: mask === undefined ? null : BigInt(mask) };
+  });
+  return fields.every((one) => one !== null) ? inOrder(fields) : null;
+}
+
+/** A field comes after those that say which protocol it belongs to: all of them have lower numbers. */
+function inOrder(fields: readonly Field[]): Field[] {
+  return fields.toSorted((a, b) => kindOf(a.name).number - kindOf(b.name).number);
 }

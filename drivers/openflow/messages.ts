@@ -14,6 +14,7 @@ import {
   writeInstructions,
 } from "./actions.ts";
 import { Reader, Writer } from "./bytes.ts";
+import { type MeterMod, readMeterMod, writeMeterMod } from "./meters.ts";
 import { type Field, readMatch, writeMatch } from "./match.ts";
 import {
   type MultipartAnswer,
@@ -114,6 +115,7 @@ export type Body =
   | { readonly kind: "port-status"; readonly reason: number; readonly port: PortDescription }
   | FlowMod
   | GroupMod
+  | MeterMod
   | { readonly kind: "multipart-request"; readonly more: boolean; readonly query: MultipartQuery }
   | { readonly kind: "multipart-reply"; readonly more: boolean; readonly answer: MultipartAnswer }
   | { readonly kind: "role-request" | "role-reply"; readonly role: number; readonly generation: bigint }
@@ -142,6 +144,7 @@ const KIND_TYPE: Readonly<Record<Exclude<Body["kind"], "unknown">, number>> = {
   "packet-out": TYPE.packetOut,
   "flow-mod": TYPE.flowMod,
   "group-mod": TYPE.groupMod,
+  "meter-mod": TYPE.meterMod,
   "multipart-request": TYPE.multipartRequest,
   "multipart-reply": TYPE.multipartReply,
   "barrier-request": TYPE.barrierRequest,
@@ -241,6 +244,8 @@ function readLong(type: number, reader: Reader): Body {
         buckets: readBuckets(reader),
       };
     }
+    case TYPE.meterMod:
+      return readMeterMod(reader);
     case TYPE.multipartRequest:
     case TYPE.multipartReply: {
       const [part, flags] = [reader.u16(), reader.u16()];
@@ -364,6 +369,9 @@ function writeLong(writer: Writer, body: Body): void {
     case "group-mod":
       writer.u16(body.command).u8(body.type).zeros(1).u32(body.group);
       writeBuckets(writer, body.buckets);
+      break;
+    case "meter-mod":
+      writeMeterMod(writer, body);
       break;
     case "multipart-request":
       writer.u16(multipartType(body.query)).u16(body.more ? MULTIPART_MORE : 0).zeros(4);

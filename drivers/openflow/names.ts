@@ -31,6 +31,7 @@ export const TYPE = {
   barrierReply: 21,
   roleRequest: 24,
   roleReply: 25,
+  meterMod: 29,
 } as const;
 
 /** 7.2.1 */
@@ -61,6 +62,11 @@ export const GROUP_TYPE = { all: 0, select: 1, indirect: 2, fastFailover: 3 } as
 export const GROUP_ALL = 0xfffffffc;
 export const GROUP_ANY = 0xffffffff;
 
+/** 7.3.4.4 */
+export const METER_COMMAND = { add: 0, modify: 1, delete: 2 } as const;
+export const METER_MAX = 0xffff0000;
+export const METER_ALL = 0xffffffff;
+
 /** 7.3.5 */
 export const MULTIPART = {
   desc: 0,
@@ -68,6 +74,7 @@ export const MULTIPART = {
   group: 6,
   groupDesc: 7,
   groupFeatures: 8,
+  meterConfig: 10,
   portDesc: 13,
 } as const;
 export const MULTIPART_MORE = 1;
@@ -89,9 +96,11 @@ export const REMOVED_REASON = ["idle timeout", "hard timeout", "delete", "group 
 export const PACKET_IN_REASON = ["no match", "action", "invalid ttl"] as const;
 
 /** 7.4.4 */
-export const ERROR = { helloFailed: 0, badRequest: 1 } as const;
+export const ERROR = { helloFailed: 0, badRequest: 1, groupModFailed: 6, meterModFailed: 12 } as const;
 export const HELLO_INCOMPATIBLE = 0;
 export const BAD_REQUEST = { version: 0, type: 1, length: 6 } as const;
+export const GROUP_ERROR = { exists: 0, unknown: 8 } as const;
+export const METER_ERROR = { exists: 1, unknown: 3 } as const;
 
 type Codes = readonly (string | undefined)[];
 const ERRORS: readonly (readonly [type: string, codes: Codes])[] = [
@@ -206,6 +215,23 @@ const ERRORS: readonly (readonly [type: string, codes: Codes])[] = [
   ["queue operation failed", ["bad port", "bad queue", "no permission"]],
   ["switch config failed", ["bad flags", "bad length", "no permission"]],
   ["role request failed", ["stale", "unsupported", "bad role"]],
+  [
+    "meter mod failed",
+    [
+      "unknown",
+      "meter exists",
+      "invalid meter",
+      "unknown meter",
+      "bad command",
+      "bad flags",
+      "bad rate",
+      "bad burst",
+      "bad band",
+      "bad band value",
+      "out of meters",
+      "out of bands",
+    ],
+  ],
 ];
 
 /** "group mod failed, watch unsupported". */

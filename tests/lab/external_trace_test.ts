@@ -3,7 +3,7 @@
  * where the switch of the unit tests sends it. So what those prove holds for the real one.
  */
 import assert from "node:assert/strict";
-import { NETWORK } from "../../appliance/external_link.ts";
+import { NETWORK } from "../../drivers/openflow/link.ts";
 import { Externals } from "../../appliance/externals.ts";
 import { changesTo } from "../../appliance/failover/external/diff.ts";
 import { nodeCookie, planSwitch } from "../../appliance/failover/external/plan.ts";

@@ -13,6 +13,7 @@ const START_MS_MAX = 20_000;
 
 export class DummySwitch {
   readonly #children: Deno.ChildProcess[] = [];
+  #switch: Deno.ChildProcess | undefined;
   #open: Map<number, number> | undefined;
 
   private constructor(readonly directory: string, readonly port: number) {}
@@ -35,8 +36,7 @@ export class DummySwitch {
     await run(["ovsdb-tool", "create", `${at}/conf.db`, SCHEMA]);
     this.#spawn(["ovsdb-server", `${at}/conf.db`, `--remote=punix:${at}/db.sock`, `--unixctl=${at}/db.ctl`]);
     await this.configure(["--no-wait", "init"]);
-    const dummies = ["--enable-dummy=override", "--disable-system", "--disable-system-route"];
-    this.#spawn([SWITCH_PROGRAM.sockets, ...dummies, `unix:${at}/db.sock`, `--unixctl=${at}/switch.ctl`]);
+    this.#startSwitch();
     const bridge = ["datapath-type=dummy", "fail-mode=secure", "other-config:datapath-id=00000000000000aa"];
     const adds = ports.flatMap((name, index) => {
       const request = ["set", "interface", name, "type=dummy", `ofport_request=${index + 1}`];
@@ -46,13 +46,39 @@ export class DummySwitch {
     await this.configure(["set-controller", BRIDGE, `ptcp:${this.port}:127.0.0.1`]);
   }
 
-  #spawn(argv: readonly string[]): void {
+  #startSwitch(): void {
+    const at = this.directory;
+    const dummies = ["--enable-dummy=override", "--disable-system", "--disable-system-route"];
+    this.#switch = this.#spawn([
+      SWITCH_PROGRAM.sockets,
+      ...dummies,
+      `unix:${at}/db.sock`,
+      `--unixctl=${at}/switch.ctl`,
+    ]);
+  }
+
+  /** Kills the switch and starts it again: ports and controllers come back, flows do not. */
+  async restart(): Promise<void> {
+    const child = this.#switch!;
+    end(child, "SIGTERM");
+    await child.status;
+    this.#children.splice(this.#children.indexOf(child), 1);
+    this.#startSwitch();
+    const socket = `${this.directory}/${BRIDGE}.mgmt`;
+    for (let waited = 0; !await there(socket); waited += 20) {
+      if (waited > START_MS_MAX) throw new Error(`Cannot see ${socket} after a restart`);
+      await sleep(20);
+    }
+  }
+
+  #spawn(argv: readonly string[]): Deno.ChildProcess {
     const at = this.directory;
     const env = { OVS_RUNDIR: at, OVS_LOGDIR: at, OVS_DBDIR: at };
     const args = ["--kill-after=1", LIFE_S_MAX, ...argv];
-    this.#children.push(
-      new Deno.Command("timeout", { args, env, stdin: "null", stdout: "null", stderr: "null" }).spawn(),
-    );
+    const child = new Deno.Command("timeout", { args, env, stdin: "null", stdout: "null", stderr: "null" })
+      .spawn();
+    this.#children.push(child);
+    return child;
   }
 
   configure(argv: readonly string[]): Promise<string> {
@@ -71,6 +97,23 @@ export class DummySwitch {
 
   async link(port: string, state: "up" | "down"): Promise<void> {
     await this.#tell(["netdev-dummy/set-admin-state", port, state]);
+  }
+
+  /** A packet comes in at a port; `flow` as the datapath writes it. */
+  async receive(port: string, flow: string): Promise<void> {
+    await this.#tell(["netdev-dummy/receive", port, flow]);
+  }
+
+  /** What ovs-ofctl prints: "flows", "groups", "meters". */
+  dump(what: string): Promise<string> {
+    return this.openflow(`dump-${what}`);
+  }
+
+  /** Words of ovs-ofctl, in OpenFlow 1.3. */
+  openflow(command: string, ...words: string[]): Promise<string> {
+    const [options, rest] = [true, false].map((is) => words.filter((word) => word.startsWith("--") === is));
+    const socket = `unix:${this.directory}/${BRIDGE}.mgmt`;
+    return run(["ovs-ofctl", "-O", "OpenFlow13", ...options!, command, socket, ...rest!]);
   }
 
   /** OpenFlow's numbers of ports by those of the datapath, which has its own. */
@@ -98,5 +141,15 @@ export class DummySwitch {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.down();
+  }
+}
+
+/** A socket that somebody listens on. */
+async function there(path: string): Promise<boolean> {
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+    return true;
+  } catch {
+    return false;
   }
 }

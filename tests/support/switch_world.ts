@@ -2,10 +2,11 @@
  * Duty: a network of switches in memory under a clock that the test turns, with a node's side of them in the middle.
  */
 import assert from "node:assert/strict";
-import type { Link, LinkEvents, ListenEvents, Network, Where } from "../../appliance/external_link.ts";
+import type { Link, LinkEvents, ListenEvents, Network } from "../../drivers/openflow/link.ts";
+import { addressText, type Where } from "../../drivers/openflow/where.ts";
 import { Externals, type ExternalsConfig } from "../../appliance/externals.ts";
 import type { Told } from "../../appliance/failover/external/describe.ts";
-import { addressText, type SwitchSettings } from "../../appliance/failover/external/settings.ts";
+import type { SwitchSettings } from "../../appliance/failover/external/settings.ts";
 import { FakeSwitch, port } from "./fake_switch.ts";
 import { bothSides, DAMPING } from "./switch_settings.ts";
 

@@ -5,6 +5,7 @@
  * person knows them, by name or number; they become numbers when the switch has told its ports. Pure.
  */
 import type { PortDescription } from "../../../drivers/openflow/structures.ts";
+import { addressText, type Where } from "../../../drivers/openflow/where.ts";
 
 /** At most so many boxes: the primary and three redundant ones. */
 export const BOXES_MAX = 4;
@@ -17,12 +18,10 @@ export interface SideNames {
   readonly boxes: readonly string[];
 }
 
-export interface SwitchSettings {
+export interface SwitchSettings extends Where {
   readonly name: string;
   /** `connect`: the switch listens; `listen`: it connects to the node. */
   readonly by: "connect" | "listen";
-  readonly address: SocketAddress;
-  readonly tls: { readonly ca: string; readonly certificate: string; readonly key: string } | null;
   /** 16 hexadecimal digits; null: whichever answers. */
   readonly datapath: string | null;
   readonly client: SideNames | null;
@@ -35,17 +34,6 @@ export interface SwitchSettings {
   readonly priority: number;
   readonly groupFirst: number;
   readonly verifyMs: number;
-}
-
-export interface SocketAddress {
-  readonly scheme: "tcp" | "tls";
-  readonly host: string;
-  readonly port: number;
-}
-
-/** "tls:[2001:db8::7]:6653" */
-export function addressText({ scheme, host, port }: SocketAddress): string {
-  return `${scheme}:${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** "connect tcp:10.0.0.7:6653" */

@@ -248,6 +248,30 @@ const VECTORS: readonly (readonly [section: string, text: string, body: Body])[]
     `04 13 0050 0000002a | 000d 0000 00000000 | ${PORT_3_HEX}`,
     { kind: "multipart-reply", more: false, answer: { kind: "port-desc", ports: [PORT_3] } },
   ],
+  ["7.3.4.4 meter mod", "04 1d 0020 0000002a | 0000 0005 00000007 | 0001 0010 00000400 00000064 00000000", {
+    kind: "meter-mod",
+    command: 0,
+    flags: 5,
+    meter: 7,
+    bands: [{ type: 1, rate: 1024, burst: 100, data: hex("00000000") }],
+  }],
+  ["7.3.5.13 meter config request", "04 12 0018 0000002a | 000a 0000 00000000 | ffffffff 00000000", {
+    kind: "multipart-request",
+    more: false,
+    query: { kind: "meter-config" },
+  }],
+  [
+    "7.3.5.13 meter config reply",
+    "04 13 0028 0000002a | 000a 0000 00000000 | 0018 0001 00000007 | 0002 0010 00000400 00000000 01000000",
+    {
+      kind: "multipart-reply",
+      more: false,
+      answer: {
+        kind: "meter-config",
+        meters: [{ meter: 7, flags: 1, bands: [{ type: 2, rate: 1024, burst: 0, data: hex("01000000") }] }],
+      },
+    },
+  ],
 ];
 
 Deno.test("decode() and encode() agree with vectors of the specification", async (t) => {

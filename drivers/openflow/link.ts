@@ -1,5 +1,5 @@
 /**
- * Connections to external switches: TCP and TLS, dialled and listened for. The only file of theirs with sockets.
+ * Connections to switches: TCP and TLS, dialled and listened for.
  *
  * TLS proves both ends to each other by a certificate authority of the site: a switch without a certificate of it gets
  * nowhere. Certificates of switches name no host, so the name is not checked; which switch it is tells its datapath.
@@ -7,8 +7,8 @@
  */
 import { connect as connectPlain, createServer, type Server, type Socket } from "node:net";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
-import { addressText, type SwitchSettings } from "./failover/external/settings.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../reason.ts";
+import { addressText, type TlsFiles, type Where } from "./where.ts";
 
 export interface Link {
   /** "10.0.0.7:41822" */
@@ -40,8 +40,6 @@ export interface ListenEvents extends LinkEvents {
   /** Nobody is heard any more, or never was. */
   deaf(reason: string): void;
 }
-
-export type Where = Pick<SwitchSettings, "address" | "tls">;
 
 const CONNECT_MS_MAX = 5000;
 /** A switch that does not take this much has stopped reading. */
@@ -97,7 +95,8 @@ function readFile(path: string, what: string): string {
   }
 }
 
-function secrets({ ca, certificate, key }: NonNullable<Where["tls"]>) {
+/** Read anew each time. @throws Error that names the file */
+export function secrets({ ca, certificate, key }: TlsFiles) {
   return {
     ca: [readFile(ca, "certificate authority")],
     cert: readFile(certificate, "certificate"),

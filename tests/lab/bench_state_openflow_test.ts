@@ -1,0 +1,35 @@
+/** The bench of OpenFlow's state, small: a replica with the entries goes on where one without them breaks connections. */
+import assert from "node:assert/strict";
+import { dirname } from "node:path";
+import { SWITCH_PROGRAM } from "../../scripts/bench/ovs.ts";
+import { stateRun } from "../../scripts/bench/state_openflow.ts";
+import { Lifetime } from "../../scripts/lab/lifetime.ts";
+import { programs } from "../../scripts/lab/native.ts";
+import { sweep } from "../../scripts/lab/registry.ts";
+import { missingSwitch } from "../support/switch_lab.ts";
+
+const TOP = dirname(dirname(import.meta.dirname!));
+const missing = missingSwitch();
+
+for (const setup of ["simple", "remediate"] as const) {
+  Deno.test({
+    name: `20 connections through ${SWITCH_PROGRAM.sockets.split("/").at(-1)}, ${setup}${
+      missing && ` (needs ${missing})`
+    }`,
+    ignore: missing !== "",
+    fn: async () => {
+      using lifetime = new Lifetime(console.error);
+      await sweep();
+      const kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
+      const found = await stateRun(kit, { setup, connections: 20, seconds: 8 });
+      const text = JSON.stringify(found);
+      assert.ok(found.after > 0, text);
+      if (setup === "simple") {
+        assert.ok(found.asked >= 20 && found.resets + found.timeouts + found.ended > 0, text);
+      } else {
+        assert.deepEqual([found.asked, found.resets, found.ended], [0, 0, 0], text);
+        assert.ok((found.delay?.quiet.count ?? 0) >= 40 && (found.delay?.loaded.count ?? 0) >= 40, text);
+      }
+    },
+  });
+}
