@@ -1,0 +1,110 @@
+/**
+ * Duty: connections to Redis or Valkey: one server, what sentinels watch over, or a cluster.
+ *
+ * An edge. A command that cannot be sent now fails now: what waits, waits in the spool, which has a bound.
+ */
+import { Buffer } from "node:buffer";
+// @ts-types="./ioredis.d.ts"
+import { Cluster, Redis } from "ioredis";
+import { reasonOf } from "../reason.ts";
+import { APPEND, BEGIN, KEYS, TRIM } from "./redis_scripts.ts";
+import type { RedisAddress } from "./redis_address.ts";
+
+export interface RedisOptions {
+  readonly address: RedisAddress;
+  /** Of an access list (ACL); null: the default user. */
+  readonly user: string | null;
+  readonly password: string | null;
+  /** PEM; null: those of the system, and no certificate of its own. */
+  readonly ca: string | null;
+  readonly certificate: string | null;
+  readonly key: string | null;
+  /** A command that takes longer has failed. */
+  readonly commandMs: number;
+}
+
+/** What is asked of a server, and nothing more. */
+export interface RedisClient {
+  /** Buffers in place of texts. */
+  call(command: string, ...words: (string | Uint8Array | number)[]): Promise<unknown>;
+  script(name: "append" | "begin" | "trim", keys: readonly string[], words: ScriptWords): Promise<unknown>;
+  /** One of its own, for commands that wait, without a limit of time. */
+  duplicate(): RedisClient;
+  readonly ready: boolean;
+  close(): void;
+}
+
+type ScriptWords = readonly (string | Uint8Array | number)[];
+type Connection = Redis | Cluster;
+type Callable = Record<string, (...words: unknown[]) => Promise<unknown>>;
+
+const RETRY_MS_MAX = 2_000;
+const SCRIPTS = { append: APPEND, begin: BEGIN, trim: TRIM } as const;
+
+function connect(options: RedisOptions, waits: boolean): Connection {
+  const { address, user, password, ca, certificate, key, commandMs } = options;
+  const tls = address.tls
+    ? { ...(ca && { ca }), ...(certificate && { cert: certificate }), ...(key && { key }) }
+    : undefined;
+  const common = {
+    ...(user !== null && { username: user }),
+    ...(password !== null && { password }),
+    ...(tls && { tls }),
+    ...(!waits && { commandTimeout: commandMs }),
+    connectTimeout: commandMs,
+    enableOfflineQueue: waits,
+    maxRetriesPerRequest: waits ? 1 : 0,
+    enableReadyCheck: true,
+    // The older form of answers, which every server has.
+    protocol: 2,
+  };
+  const retry = (times: number) => Math.min(50 * 2 ** Math.min(times, 8), RETRY_MS_MAX);
+  const [first] = address.hosts;
+  switch (address.by) {
+    case "server":
+      return new Redis({ ...common, ...first, db: address.database, retryStrategy: retry });
+    case "sentinel":
+      return new Redis({
+        ...common,
+        sentinels: address.hosts.map((host) => ({ ...host })),
+        name: address.master,
+        retryStrategy: retry,
+        sentinelRetryStrategy: retry,
+        ...(tls && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
+      });
+    case "cluster":
+      return new Cluster(address.hosts.map((host) => ({ ...host })), {
+        redisOptions: common,
+        enableOfflineQueue: waits,
+        clusterRetryStrategy: retry,
+      });
+  }
+}
+
+/** Nothing is awaited: connecting goes on by itself, for as long as it takes. `complain` hears why it fails. */
+export function openRedis(options: RedisOptions, complain: (reason: string) => void): RedisClient {
+  return clientOf(options, complain, false);
+}
+
+function clientOf(options: RedisOptions, complain: (reason: string) => void, waits: boolean): RedisClient {
+  const connection = connect(options, waits);
+  connection.on("error", (error: Error) => complain(reasonOf(error)));
+  for (const [name, lua] of Object.entries(SCRIPTS)) {
+    connection.defineCommand(name + "State", { numberOfKeys: KEYS.length, lua });
+  }
+  const methods = connection as unknown as Callable;
+  return {
+    call: (command, ...words) => methods.callBuffer!(command, ...words.map(binary)),
+    script: (name, keys, words) => methods[name + "State"]!(...keys, ...words.map(binary)),
+    duplicate: () => clientOf(options, complain, true),
+    get ready() {
+      return connection.status === "ready";
+    },
+    close: () => connection.disconnect(),
+  };
+}
+
+/** The client knows bytes by the class of Node. */
+function binary(word: string | Uint8Array | number): unknown {
+  return word instanceof Uint8Array ? Buffer.from(word.buffer, word.byteOffset, word.byteLength) : word;
+}

@@ -1,0 +1,92 @@
+/**
+ * Duty: a Redis or Valkey of a test: on loopback, with a directory of its own, ended by its process.
+ */
+import { end, sleep } from "../../scripts/lab/process.ts";
+
+export interface ServerOptions {
+  /** @default "redis-server" */
+  readonly program?: string;
+  readonly settings?: readonly string[];
+}
+
+/** Whether the program is there. */
+export function hasServer(program = "redis-server"): boolean {
+  return (Deno.env.get("PATH") ?? "").split(":").some((directory) => {
+    try {
+      return Deno.statSync(`${directory}/${program}`).isFile;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+export class RedisServer {
+  readonly port = freePort();
+  readonly directory: string;
+  readonly #options: ServerOptions;
+  #child: Deno.ChildProcess | null = null;
+
+  private constructor(directory: string, options: ServerOptions) {
+    this.directory = directory;
+    this.#options = options;
+  }
+
+  /** It writes each command to its own log, so that it may be killed and come back. */
+  static async start(options: ServerOptions = {}): Promise<RedisServer> {
+    const server = new RedisServer(await Deno.makeTempDir({ prefix: "remediate-redis-" }), options);
+    await server.up();
+    return server;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  async up(): Promise<void> {
+    const { program = "redis-server", settings = [] } = this.#options;
+    const words = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.directory];
+    const keep = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--daemonize", "no"];
+    this.#child = new Deno.Command(program, {
+      args: [...words, ...keep, ...settings],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    for (let turn = 0; turn < 500; turn++) {
+      if (await this.#answers()) return;
+      await sleep(20);
+    }
+    throw new Error("Cannot start a Redis for a test: it does not answer");
+  }
+
+  async #answers(): Promise<boolean> {
+    try {
+      using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
+      await connection.write(new TextEncoder().encode("PING\r\n"));
+      const answer = new Uint8Array(64);
+      const read = await connection.read(answer);
+      return read !== null && /^(\+PONG|-NOAUTH)/.test(new TextDecoder().decode(answer));
+    } catch {
+      return false;
+    }
+  }
+
+  /** As if the machine lost it. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    if (child === null) return;
+    end(child, "SIGKILL");
+    await child.status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await Deno.remove(this.directory, { recursive: true });
+  }
+}
