@@ -11,6 +11,7 @@ import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rul
 import { crossCheck, flowSlots } from "./config_checks.ts";
 import { type BfdSession, bfdSession } from "./config_bfd.ts";
 import { switchSettings } from "./config_external.ts";
+import { type DriverConfig, driversOf, type RepositoryConfig, repositoryConfig } from "./config_state.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
 import {
   AGES,
@@ -29,6 +30,7 @@ import {
   PROBE,
   RECORDER,
   REDUNDANT,
+  REPOSITORY,
   RESTORE,
   RULE,
   SEED,
@@ -91,6 +93,9 @@ export interface Config {
   readonly drill: Values<typeof DRILL>;
   /** Names of the stages behind this one; stages.ts makes their configurations. */
   readonly stages: readonly string[];
+  /** In the order of the file. */
+  readonly drivers: readonly DriverConfig[];
+  readonly repository: RepositoryConfig;
   readonly api: { readonly socket: string };
   readonly log: Values<typeof LOG>;
 }
@@ -201,6 +206,8 @@ function build(shape: Shape): Config {
     recorder: recorderOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
     stages: elements(shape, "stage").map((path) => String(shape.values.get(`${path}.name`))),
+    drivers: driversOf(shape),
+    repository: repositoryConfig(section(shape, "repository", REPOSITORY), node.stateDirectory),
     api: { socket: socketOf(shape) },
     log: section(shape, "log", LOG),
   };

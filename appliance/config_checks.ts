@@ -11,6 +11,7 @@ import { drill } from "./config_checks_drill.ts";
 import { FAILOVER, PORTS, REDUNDANT_MAX, RULE, RULES_MAX, STAGES_MAX } from "./config_keys.ts";
 import { checks, match, silence, votes } from "./config_checks_failover.ts";
 import { switches } from "./config_external.ts";
+import { stateDrivers } from "./config_state.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
 import { probeChecks } from "./config_probes.ts";
 import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
@@ -41,6 +42,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
     drill,
     rules,
     switches,
+    stateDrivers,
     probeChecks,
   ];
   for (const check of all) {

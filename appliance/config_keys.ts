@@ -16,6 +16,7 @@ import { SWITCH } from "./config_keys_external.ts";
 import { SWITCHING } from "./config_keys_switching.ts";
 import { MATCH, RESTORE } from "./config_keys_match.ts";
 import { SEED } from "./config_keys_seed.ts";
+import { DRIVER, DRIVER_HELP, driverKeys, REPOSITORY } from "./config_keys_state.ts";
 import { GREY, PROBE } from "./config_keys_probe.ts";
 import { RECORDER } from "./config_keys_recorder.ts";
 import { KINDS, PORTS, REDUNDANT, STAGE } from "./config_keys_ports.ts";
@@ -24,6 +25,7 @@ import { SOCKET_BYTES_MAX } from "./config_ports.ts";
 import { parseWindow } from "./failover/window.ts";
 
 export { PLANE, PORTS, REDUNDANT, STAGE };
+export { DRIVER, REPOSITORY };
 export { REDUNDANT_MAX, STAGES_MAX } from "./config_keys_ports.ts";
 
 export const RULES_MAX = LIMIT.rules;
@@ -292,6 +294,8 @@ export interface Section {
   /** "filter.ages"; a list is an array of tables. */
   readonly path: string;
   readonly list: boolean;
+  /** Of tables that people name, [driver.NAME]: the keys of one. */
+  readonly named?: (table: Readonly<Record<string, unknown>>) => Keys;
   readonly help: string;
   readonly keys: Keys;
 }
@@ -349,6 +353,8 @@ export const SECTIONS: readonly Section[] = [
   section("drill", DRILL, "Canaries: connections of the node's own through the box that does not serve."),
   section("api", API, "The local API that the command line uses."),
   section("log", LOG, "What is written to standard error."),
+  { ...section("driver", DRIVER, DRIVER_HELP), named: driverKeys },
+  section("repository", REPOSITORY, "Where drivers' records are, sealed, between the boxes."),
   list(
     "switch",
     SWITCH,
