@@ -78,6 +78,10 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   const show = VIEWS[command.name];
   if (show !== undefined) return ask((node) => show(node, options, terminal));
   if (/^(recorder|replay)/.test(command.name)) return recorded(invocation, terminal);
+  if (/^(drivers$|state )/.test(command.name)) {
+    return ask(async (node) => (await import("./ui/state_run.ts")).stateOf(node, invocation, terminal));
+  }
+  if (/^capture/.test(command.name)) return captures(invocation, terminal);
   switch (command.name) {
     case "run":
       return run(invocation, terminal);
@@ -107,10 +111,6 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "mirror explain":
     case "mirror tune":
       return offline(invocation, terminal);
-    case "capture":
-    case "capture get":
-    case "capture list":
-      return captures(invocation, terminal);
     case "drill":
     case "drill list":
       return ask(async (node) =>

@@ -37,6 +37,7 @@ import { Recorder } from "./recorder.ts";
 import { stageText } from "./stages.ts";
 import { VERSION } from "./version.ts";
 import { NodeExternals } from "./node_externals.ts";
+import { NodeState } from "./node_state.ts";
 import type { Level, NodeOptions } from "./node_options.ts";
 import {
   absentStatus,
@@ -45,6 +46,7 @@ import {
   namesOf,
   ownEvent,
   specsOf,
+  stateEvent,
   withExternals,
 } from "./node_views.ts";
 import type {
@@ -75,6 +77,10 @@ export class Node implements NodeControl {
   readonly drills: Drills;
   readonly #orders: Orders;
   readonly externals: NodeExternals;
+  readonly state = new NodeState({
+    say: (level, text) => this.say(level, text),
+    tell: (told) => this.#journal.add(stateEvent(told, this.#boot(), this.#now())),
+  });
   #config: Config;
   #bfdKeys: BfdKeys;
   readonly #judgement: Judgement;
@@ -162,6 +168,7 @@ export class Node implements NodeControl {
   async begin(): Promise<void> {
     this.#accept(this.#keeper.lives());
     this.externals.configure(this.#config);
+    this.state.configure(this.#config);
     const how = await this.#keeper.begin();
     if (how === "attached") this.#tell("attached", "took over a running plane, which went on forwarding");
     else this.#tell("start", "the plane forwards");
@@ -350,18 +357,9 @@ export class Node implements NodeControl {
     return this.#orders.moveTo("primary", force);
   }
 
-  join({ box }: { box: string }): Promise<OrderResult> {
-    return this.#orders.member(box, true);
-  }
-
-  leave({ box }: { box: string }): Promise<OrderResult> {
-    return this.#orders.member(box, false);
-  }
-
-  maintain({ box, on }: { box: string; on: boolean }): Promise<OrderResult> {
-    return this.#orders.maintain(box, on);
-  }
-
+  join = ({ box }: { box: string }) => this.#orders.member(box, true);
+  leave = ({ box }: { box: string }) => this.#orders.member(box, false);
+  maintain = ({ box, on }: { box: string; on: boolean }) => this.#orders.maintain(box, on);
   resync = ({ box, stop }: { box: string | null; stop: boolean }) => this.#orders.resync(box, stop);
 
   async reload(): Promise<{ ok: boolean; text: string }> {
@@ -392,6 +390,7 @@ export class Node implements NodeControl {
     this.recorder.configure(config);
     this.#checks.configure(config.checks);
     this.externals.configure(config);
+    this.state.configure(config);
     if (await this.#orders.answers("live.rule_done", this.#command())) {
       return { ok: true, text: "the new configuration is in force" };
     }

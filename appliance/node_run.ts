@@ -47,6 +47,7 @@ export async function runNode(options: RunOptions): Promise<number> {
     await node.captures.close();
     await node.recorder.close();
     await node.externals.close(withPlane);
+    await node.state.close();
     await served.close();
   }
 }

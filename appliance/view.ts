@@ -8,6 +8,7 @@
 import { BOX, type Cause, type Detector, type EventKind, MATCH_CLASS, PATH, ROLE } from "../filter/names.ts";
 
 import type { RecorderControl } from "./view_recorder.ts";
+import type { StateControl } from "./view_state.ts";
 import type { SignedReport } from "./drill_report.ts";
 import type { FailbackView, MatchReport, MatchView, TwinView } from "./view_match.ts";
 import type {
@@ -25,6 +26,7 @@ export type { Detector };
 export type * from "./view_detectors.ts";
 export type * from "./view_match.ts";
 export type * from "./view_recorder.ts";
+export type * from "./view_state.ts";
 export type Role = (typeof ROLE)[number];
 /** The ports that every node has. */
 export const ROLES = [
@@ -216,7 +218,7 @@ export interface EventView {
   readonly boot: string;
   readonly wallMs: number;
   readonly monoUs: number;
-  readonly kind: EventKind | "plane" | "drill" | "external" | "match" | "seed";
+  readonly kind: EventKind | "plane" | "drill" | "external" | "match" | "seed" | "state";
   readonly cause:
     | Cause
     | "died"
@@ -383,4 +385,5 @@ export interface NodeControl {
   readonly captures: CaptureControl;
   readonly recorder: RecorderControl;
   readonly drills: DrillControl;
+  readonly state: StateControl;
 }

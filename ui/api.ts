@@ -15,6 +15,7 @@ import {
   type OrderResult,
   type Role,
 } from "../appliance/view.ts";
+import { addState, STATE_ROUTES } from "./api_state.ts";
 
 export const LIMIT_MAX = 10000;
 /** A status older than this is history: control has lost sight of the plane. */
@@ -53,6 +54,7 @@ const ROUTES: Readonly<Record<string, "GET" | "POST" | "GET, POST">> = {
   "/api/v1/reload": "POST",
   "/api/v1/drill": "POST",
   "/api/v1/drills": "GET",
+  ...STATE_ROUTES,
 };
 
 export function makeApi(control: NodeControl): Hono {
@@ -96,6 +98,8 @@ export function makeApi(control: NodeControl): Hono {
   addDrills(app, control);
   addOrders(app, control);
   addResync(app, control);
+  const refused = (title: string, detail: string) => new Refused(409, title, detail);
+  addState(app, control.state, { query, bodyOf, textOf: limitedText, bad, refused });
   app.post("/api/v1/reload", async (c) => {
     await bodyOf(c, []);
     const result = await control.reload();
@@ -358,13 +362,13 @@ async function bodyOf(c: Context, known: readonly string[]): Promise<Readonly<Re
 }
 
 /** The body as text; reading stops at the bound whatever its declared length. */
-async function limitedText(request: Request): Promise<string> {
+async function limitedText(request: Request, bytesMax = BODY_BYTES_MAX): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of request.body ?? []) {
     bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) {
-      throw new Refused(413, "Too large", `The body is larger than ${BODY_BYTES_MAX} bytes`);
+    if (bytes > bytesMax) {
+      throw new Refused(413, "Too large", `The body is larger than ${bytesMax} bytes`);
     }
     chunks.push(chunk);
   }

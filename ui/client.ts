@@ -18,6 +18,7 @@ import type {
   ProbeListing,
   RecorderStatus,
 } from "../appliance/view.ts";
+import { type RemoteState, remoteState } from "./client_state.ts";
 
 /** `NodeControl`, from afar. */
 export interface RemoteNode {
@@ -47,6 +48,7 @@ export interface RemoteNode {
     query: URLSearchParams,
     stop: AbortSignal,
   ): Promise<AsyncIterable<Uint8Array>>;
+  readonly state: RemoteState;
   close(): void;
 }
 
@@ -65,8 +67,13 @@ const CAPTURE_PATH = { live: "capture", kept: "capture/kept", recorded: "recorde
 /** A client of the node whose API is at `socket`. Nothing is connected before the first question. */
 export function connectNode(socket: string): RemoteNode {
   const client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket } });
-  const ask = (method: string, path: string, body?: object) =>
+  const ask = (method: string, path: string, body?: object | string) =>
     askNode({ client, socket, method, path, body });
+  const pieces = async (path: string, stop: AbortSignal) => {
+    const response = await reach({ client, socket, method: "GET", path, body: undefined }, stop);
+    if (!response.ok) told(await answerOf(response, socket), socket);
+    return piecesOf(response, socket, stop);
+  };
   return {
     status: async () => told(await ask("GET", "/api/v1/status"), socket) as unknown as NodeStatus,
     flows: async ({ limit, side, text, unlike }) => {
@@ -110,12 +117,11 @@ export function connectNode(socket: string): RemoteNode {
       if (answer.status === 409) return { ok: false, text: String(answer.body.detail) };
       return told(answer, socket) as unknown as { ok: boolean; text: string };
     },
-    capture: async (what, query, stop) => {
-      const path = `/api/v1/${CAPTURE_PATH[what]}?${query}`;
-      const response = await reach({ client, socket, method: "GET", path, body: undefined }, stop);
-      if (!response.ok) told(await answerOf(response, socket), socket);
-      return piecesOf(response, socket, stop);
-    },
+    capture: (what, query, stop) => pieces(`/api/v1/${CAPTURE_PATH[what]}?${query}`, stop),
+    state: remoteState({
+      ask: async (method, path, body) => told(await ask(method, path, body), socket),
+      pieces: (path) => pieces(path, new AbortController().signal),
+    }),
     close: () => client.close(),
   };
 }
@@ -125,7 +131,8 @@ interface Question {
   readonly socket: string;
   readonly method: string;
   readonly path: string;
-  readonly body: object | undefined;
+  /** JSON, or a text as it is. */
+  readonly body: object | string | undefined;
 }
 
 async function askNode(question: Question): Promise<Answer> {
@@ -142,7 +149,11 @@ async function reach(
       client,
       method,
       ...(signal && { signal }),
-      ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      ...(typeof body === "string" && { body, headers: { "content-type": "application/jsonl" } }),
+      ...(typeof body === "object" && {
+        body: JSON.stringify(body),
+        headers: { "content-type": "application/json" },
+      }),
     });
   } catch (error) {
     throw new NodeSilentError(`Cannot reach a node at ${socket}: ${await whyUnreachable(socket, error)}`);

@@ -13,6 +13,7 @@ import { matchCommand } from "./commands_match.ts";
 import { mirrorCommands } from "./commands_mirror.ts";
 import { probeCommand } from "./commands_probe.ts";
 import { recorderCommands, replayCommand } from "./commands_recorder.ts";
+import { stateCommands } from "./commands_state.ts";
 import { EXPORT_FORMATS } from "../filter/export.ts";
 
 export const EXIT = { ok: 0, failed: 1, input: 2, plane: 3, degraded: 4 } as const;
@@ -298,6 +299,7 @@ export const COMMANDS: readonly Command[] = [
   ...recorderCommands(SHARED),
   replayCommand(SHARED),
   ...drillCommands(SHARED),
+  ...stateCommands(SHARED),
   {
     name: "config example",
     summary: "Print a commented configuration with every key and its default",

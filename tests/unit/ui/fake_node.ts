@@ -18,6 +18,7 @@ import type {
   RecorderStatus,
   Role,
 } from "../../../appliance/view.ts";
+import { kindsReport } from "../../../appliance/state_drivers.ts";
 import { ROLES } from "../../../appliance/view.ts";
 
 export const NOW_MS = Date.UTC(2026, 0, 31, 12, 0, 0);
@@ -309,6 +310,12 @@ export function fakeNode(): FakeNode {
         set: (request: object) => (note("record", request), this.turned),
         save: (request: object) => (note("save", request), this.captured),
       };
+    },
+    state: {
+      report: kindsReport,
+      get: () => ({ ok: false, text: "no state driver is configured" }),
+      put: () => Promise.resolve({ ok: false, text: "no state driver is configured" }),
+      del: () => Promise.resolve({ ok: false, text: "no state driver is configured" }),
     },
     get captures() {
       return {
