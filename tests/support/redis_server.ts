@@ -7,6 +7,8 @@ export interface ServerOptions {
   /** @default "redis-server" */
   readonly program?: string;
   readonly settings?: readonly string[];
+  /** Lines of its access list. */
+  readonly users?: readonly string[];
 }
 
 /** Whether the program is there. */
@@ -39,7 +41,15 @@ export class RedisServer {
   /** It writes each command to its own log, so that it may be killed and come back. */
   static async start(options: ServerOptions = {}): Promise<RedisServer> {
     const server = new RedisServer(await Deno.makeTempDir({ prefix: "remediate-redis-" }), options);
-    await server.up();
+    if (options.users) {
+      await Deno.writeTextFile(`${server.directory}/users.acl`, `${options.users.join("\n")}\n`);
+    }
+    try {
+      await server.up();
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
     return server;
   }
 
@@ -51,8 +61,9 @@ export class RedisServer {
     const { program = "redis-server", settings = [] } = this.#options;
     const words = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.directory];
     const keep = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--daemonize", "no"];
+    const users = this.#options.users ? ["--aclfile", `${this.directory}/users.acl`] : [];
     this.#child = new Deno.Command(program, {
-      args: [...words, ...keep, ...settings],
+      args: [...words, ...keep, ...users, ...settings],
       stdin: "null",
       stdout: "null",
       stderr: "null",

@@ -37,8 +37,11 @@ Deno.test("help pages fit into 80 columns, but for words that are longer", () =>
 Deno.test("examples of the help are understood", () => {
   for (const { line } of COMMANDS.flatMap(({ examples }) => examples)) {
     for (const part of line.split("&&")) {
-      const words = part.split(/[|>]/)[0]!.trim().split(" ").slice(1);
-      assert.equal(parseArguments(words).kind, "command", part);
+      // What stands in quotes is one word, as to a shell.
+      const words = [...part.matchAll(/"([^"]*)"|[|>]|[^\s"|>]+/g)].map(([word, quoted]) => quoted ?? word);
+      const end = words.findIndex((word) => word === "|" || word === ">");
+      const command = words.slice(1, end < 0 ? undefined : end);
+      assert.equal(parseArguments(command).kind, "command", part);
     }
   }
 });
