@@ -55,6 +55,7 @@ function connect(options: RedisOptions, waits: boolean): Connection {
     enableOfflineQueue: waits,
     maxRetriesPerRequest: waits ? 1 : 0,
     enableReadyCheck: true,
+    lazyConnect: true,
     // The older form of answers, which every server has.
     protocol: 2,
   };
@@ -62,9 +63,9 @@ function connect(options: RedisOptions, waits: boolean): Connection {
   const [first] = address.hosts;
   switch (address.by) {
     case "server":
-      return new Redis({ ...common, ...first, db: address.database, retryStrategy: retry });
+      return hardened({ ...common, ...first, db: address.database, retryStrategy: retry });
     case "sentinel":
-      return new Redis({
+      return hardened({
         ...common,
         sentinels: address.hosts.map((host) => ({ ...host })),
         name: address.master,
@@ -72,13 +73,33 @@ function connect(options: RedisOptions, waits: boolean): Connection {
         sentinelRetryStrategy: retry,
         ...(tls && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
       });
-    case "cluster":
-      return new Cluster(address.hosts.map((host) => ({ ...host })), {
+    case "cluster": {
+      const cluster = new Cluster(address.hosts.map((host) => ({ ...host })), {
         redisOptions: common,
         enableOfflineQueue: waits,
         clusterRetryStrategy: retry,
+        lazyConnect: true,
       });
+      cluster.on("+node", harden);
+      return cluster;
+    }
   }
+}
+
+function hardened(options: Readonly<Record<string, unknown>>): Redis {
+  const redis = new Redis(options);
+  harden(redis);
+  return redis;
+}
+
+/** The package hears of the first error of a socket only; a second one, as TLS may have, would end the node. */
+function harden({ connector }: Redis): void {
+  const connect = connector.connect.bind(connector);
+  connector.connect = async (emitter) => {
+    const stream = await connect(emitter);
+    stream.on("error", () => {}); // The first one has been told.
+    return stream;
+  };
 }
 
 /** Nothing is awaited: connecting goes on by itself, for as long as it takes. `complain` hears why it fails. */
@@ -92,6 +113,7 @@ function clientOf(options: RedisOptions, complain: (reason: string) => void, wai
   for (const [name, lua] of Object.entries(SCRIPTS)) {
     connection.defineCommand(name + "State", { numberOfKeys: KEYS.length, lua });
   }
+  connection.connect().catch(() => {}); // It goes on trying, and "error" has told why.
   const methods = connection as unknown as Callable;
   return {
     call: (command, ...words) => methods.callBuffer!(command, ...words.map(binary)),

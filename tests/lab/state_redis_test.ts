@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { openRedis, type RedisOptions } from "../../appliance/repository/redis_client.ts";
 import { parseRedis } from "../../appliance/repository/redis_address.ts";
 import { RedisRepository } from "../../appliance/repository/redis.ts";
-import { hasServer, RedisServer } from "../support/redis_server.ts";
+import { hasServer, RedisServer } from "../../scripts/lab/redis_server.ts";
 import { type Opening, repositoryConformance } from "../support/repository_conformance.ts";
 import { EmbeddedRepository } from "../../appliance/repository/embedded.ts";
 import { type RepositoryEvent, SpooledRepository } from "../../appliance/repository/spooled.ts";
-import { sleep } from "../../scripts/lab/process.ts";
+import { sleep, tryRun } from "../../scripts/lab/process.ts";
 import { BOUNDS, entries, follow } from "../support/repository_conformance.ts";
 import { pause, until } from "../support/state_world.ts";
 
@@ -32,6 +32,24 @@ async function open(opening: Opening): Promise<RedisRepository> {
 }
 
 repositoryConformance("redis", { open, ignore });
+
+const VALKEY = "valkey-server", noValkey = !hasServer(VALKEY);
+
+Deno.test({
+  name: `valkey: what one reader needs works there too${noValkey ? " (needs valkey-server)" : ""}`,
+  ignore: noValkey,
+  fn: async () => {
+    await using own = await RedisServer.start({ program: VALKEY });
+    const { repository, remote } = await spooled(own, []);
+    await repository.append("s", entries(1, 50));
+    assert.equal((await remote.snapshot("s")).entries.length, 50);
+    const got = await follow(remote, { count: 50 });
+    assert.equal(got.length, 50);
+    await remote.acknowledge("s", { replica: "r", sequence: 20 });
+    assert.equal(await remote.trim("s"), 20);
+    await repository.close();
+  },
+});
 
 const ONE = ignore ? " (needs redis-server)" : "";
 
@@ -146,5 +164,90 @@ Deno.test({
     const bad = await opened("wrong");
     assert.match(bad.said[0]!, /WRONGPASS/);
     bad.client.close();
+  },
+});
+
+/** An authority, and a certificate of it for loopback. */
+async function certificates(directory: string): Promise<void> {
+  const openssl = async (...words: string[]) => {
+    const { code, stderr } = await tryRun(["openssl", ...words], { timeoutMs: 20_000 });
+    assert.equal(code, 0, stderr);
+  };
+  const at = (name: string) => `${directory}/${name}`;
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  await openssl("req", "-x509", ...key, "-keyout", at("ca.key"), "-out", at("ca.pem"), "-subj", "/CN=ca");
+  await openssl("req", ...key, "-keyout", at("tls.key"), "-out", at("tls.csr"), "-subj", "/CN=redis");
+  await Deno.writeTextFile(at("names"), "subjectAltName=IP:127.0.0.1\n");
+  const signed = ["-CA", at("ca.pem"), "-CAkey", at("ca.key"), "-CAcreateserial", "-extfile", at("names")];
+  await openssl("x509", "-req", "-in", at("tls.csr"), "-out", at("tls.pem"), ...signed);
+}
+
+Deno.test({
+  name: `redis: TLS with certificates of both ends; without them there is no connection${ONE}`,
+  ignore,
+  fn: async () => {
+    const directory = await Deno.makeTempDir({ prefix: "remediate-tls-" });
+    await certificates(directory);
+    const [ca, certificate, key] = await Promise.all(
+      ["ca.pem", "tls.pem", "tls.key"].map((name) => Deno.readTextFile(`${directory}/${name}`)),
+    );
+    const port = 20_000 + Deno.pid % 20_000;
+    const tls = ["--tls-port", String(port), "--tls-cert-file", `${directory}/tls.pem`];
+    const files = ["--tls-key-file", `${directory}/tls.key`, "--tls-ca-cert-file", `${directory}/ca.pem`];
+    await using _ = await RedisServer.start({ settings: [...tls, ...files] });
+    const secure = options(`rediss://127.0.0.1:${port}`);
+    const client = openRedis({ ...secure, ca: ca!, certificate: certificate!, key: key! }, () => {});
+    await until("a connection", () => client.ready);
+    const repository = new RedisRepository({ ...BOUNDS, nowMs: Date.now, client, prefix: "tls" });
+    await repository.append("s", entries(1, 3));
+    assert.equal((await follow(repository, { count: 3 })).length, 3);
+    await repository.close();
+    const said: string[] = [];
+    const bare = openRedis({ ...secure, ca: ca! }, (reason) => said.push(reason));
+    await until("a refusal", () => said.length > 0);
+    assert.ok(!bare.ready);
+    bare.close();
+    await Deno.remove(directory, { recursive: true });
+  },
+});
+
+Deno.test({
+  name: `redis: by a sentinel, to the server that it watches over${ONE}`,
+  ignore,
+  fn: async () => {
+    await using own = await RedisServer.start();
+    await using sentinel = await RedisServer.start({ sentinel: [`monitor mine 127.0.0.1 ${own.port} 1`] });
+    const address = parseRedis(`redis+sentinel://127.0.0.1:${sentinel.port}/mine`)!;
+    const client = openRedis({ ...options(own.url), address }, () => {});
+    await until("a connection", () => client.ready);
+    const repository = new RedisRepository({ ...BOUNDS, nowMs: Date.now, client, prefix: "sentinel" });
+    await repository.append("s", entries(1, 3));
+    assert.equal((await follow(repository, { count: 3 })).length, 3);
+    await repository.close();
+  },
+});
+
+Deno.test({
+  name: `redis: in a cluster, where a source's keys stay together${ONE}`,
+  ignore,
+  fn: async () => {
+    await using own = await RedisServer.start({ settings: ["--cluster-enabled", "yes"] });
+    const slots = await tryRun(
+      ["redis-cli", "-p", String(own.port), "cluster", "addslotsrange", "0", "16383"],
+      { timeoutMs: 10_000 },
+    );
+    assert.match(slots.stdout, /OK/);
+    const address = parseRedis(`redis+cluster://127.0.0.1:${own.port}`)!;
+    const client = openRedis({ ...options(own.url), address }, () => {});
+    await until("a connection", () => client.ready);
+    const repository = new RedisRepository({ ...BOUNDS, nowMs: Date.now, client, prefix: "cluster" });
+    await until(
+      "a cluster that is well",
+      () => repository.append("s", entries(1, 3)).then(({ ok }) => ok, () => false),
+    );
+    assert.equal((await follow(repository, { count: 3 })).length, 3);
+    await repository.acknowledge("s", { replica: "r", sequence: 3 });
+    assert.equal(await repository.trim("s"), 3);
+    await repository.close();
   },
 });

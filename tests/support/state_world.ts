@@ -10,6 +10,7 @@ import { Random } from "../../filter/random.ts";
 import { sleep } from "../../scripts/lab/process.ts";
 import { BOUNDS } from "./repository_conformance.ts";
 
+const UNTIL_MS_MAX = 30_000;
 const PORTS = ["upstream", "downstream", "primary_in", "primary_out", "redundant_in", "redundant_out"];
 
 /** Drivers of a configuration: `[driver.NAME]` tables. */
@@ -76,7 +77,8 @@ export async function stateWorld(
 
 /** Waits until something is so; bounded. */
 export async function until(what: string, is: () => boolean | Promise<boolean>): Promise<void> {
-  for (let turn = 0; turn < 2_000; turn++) {
+  const deadline = Date.now() + UNTIL_MS_MAX;
+  while (Date.now() < deadline) {
     if (await is()) return;
     await sleep(5);
   }

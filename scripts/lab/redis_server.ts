@@ -1,7 +1,7 @@
 /**
  * Duty: a Redis or Valkey of a test: on loopback, with a directory of its own, ended by its process.
  */
-import { end, sleep } from "../../scripts/lab/process.ts";
+import { end, sleep, tryRun } from "./process.ts";
 
 export interface ServerOptions {
   /** @default "redis-server" */
@@ -9,6 +9,10 @@ export interface ServerOptions {
   readonly settings?: readonly string[];
   /** Lines of its access list. */
   readonly users?: readonly string[];
+  /** It is a sentinel, with these lines. */
+  readonly sentinel?: readonly string[];
+  /** Into another network namespace. */
+  readonly within?: (argv: readonly string[]) => string[];
 }
 
 /** Whether the program is there. */
@@ -58,12 +62,25 @@ export class RedisServer {
   }
 
   async up(): Promise<void> {
-    const { program = "redis-server", settings = [] } = this.#options;
+    const { program = "redis-server", settings = [], sentinel } = this.#options;
+    if (sentinel) return await this.#upAs(["redis-sentinel", await this.#sentinelFile(sentinel)]);
     const words = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.directory];
     const keep = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--daemonize", "no"];
     const users = this.#options.users ? ["--aclfile", `${this.directory}/users.acl`] : [];
-    this.#child = new Deno.Command(program, {
-      args: [...words, ...keep, ...users, ...settings],
+    await this.#upAs([program, ...words, ...keep, ...users, ...settings]);
+  }
+
+  async #sentinelFile(lines: readonly string[]): Promise<string> {
+    const path = `${this.directory}/sentinel.conf`;
+    const own = [`port ${this.port}`, "bind 127.0.0.1", `dir ${this.directory}`];
+    await Deno.writeTextFile(path, [...own, ...lines.map((line) => `sentinel ${line}`), ""].join("\n"));
+    return path;
+  }
+
+  async #upAs(words: readonly string[]): Promise<void> {
+    const argv = this.#within(words);
+    this.#child = new Deno.Command(argv[0]!, {
+      args: argv.slice(1),
       stdin: "null",
       stdout: "null",
       stderr: "null",
@@ -75,16 +92,14 @@ export class RedisServer {
     throw new Error("Cannot start a Redis for a test: it does not answer");
   }
 
+  #within(argv: readonly string[]): string[] {
+    return this.#options.within?.(argv) ?? [...argv];
+  }
+
   async #answers(): Promise<boolean> {
-    try {
-      using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
-      await connection.write(new TextEncoder().encode("PING\r\n"));
-      const answer = new Uint8Array(64);
-      const read = await connection.read(answer);
-      return read !== null && /^(\+PONG|-NOAUTH)/.test(new TextDecoder().decode(answer));
-    } catch {
-      return false;
-    }
+    const ask = this.#within(["redis-cli", "-p", String(this.port), "ping"]);
+    const { stdout, stderr } = await tryRun(ask, { timeoutMs: 5_000 });
+    return /PONG|NOAUTH/.test(stdout + stderr);
   }
 
   /** As if the machine lost it. */
