@@ -75,7 +75,8 @@ function connect(options: RedisOptions, waits: boolean): Connection {
       });
     case "cluster": {
       const cluster = new Cluster(address.hosts.map((host) => ({ ...host })), {
-        redisOptions: common,
+        // What waits for a node of it waits here, not there.
+        redisOptions: { ...common, enableOfflineQueue: true },
         enableOfflineQueue: waits,
         clusterRetryStrategy: retry,
         lazyConnect: true,

@@ -231,7 +231,9 @@ Deno.test({
   name: `redis: in a cluster, where a source's keys stay together${ONE}`,
   ignore,
   fn: async () => {
-    await using own = await RedisServer.start({ settings: ["--cluster-enabled", "yes"] });
+    await using own = await RedisServer.start({
+      settings: ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"],
+    });
     const slots = await tryRun(
       ["redis-cli", "-p", String(own.port), "cluster", "addslotsrange", "0", "16383"],
       { timeoutMs: 10_000 },
