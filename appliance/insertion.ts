@@ -48,6 +48,9 @@ export class Insertion {
   readonly #reasons = new Set<string>();
   /** All up to this one was put; null: the snapshot has to be read. */
   #cursor: number | null = null;
+  /** The start of the source that was read last, and whether another one has begun since. */
+  #epoch = 0;
+  #isAnew = false;
   #lag = 0;
 
   constructor(options: InsertionOptions) {
@@ -108,6 +111,12 @@ export class Insertion {
       await this.#put(driver, batch.entries, { again: false, signal });
       if (signal.aborted) return;
       this.#cursor = batch.entries.at(-1)!.sequence;
+      // A source that began anew may have written other entries under numbers that were read already.
+      if (this.#isAnew) {
+        this.#isAnew = false;
+        this.#cursor = null;
+        return say("info", `${replica} reads all of ${source} anew: it was started`);
+      }
     }
   }
 
@@ -144,7 +153,9 @@ export class Insertion {
       this.#tell(opened.fault, `entry ${sequence} is refused (${opened.fault}): ${opened.reason}`);
       return null;
     }
-    const { record } = opened;
+    const { record, place } = opened;
+    if (!again && this.#epoch > 0 && place.epoch !== this.#epoch) this.#isAnew = true;
+    this.#epoch = Math.max(this.#epoch, place.epoch);
     if (!takes(driver.abilities, record.codec) || !driver.abilities.put.includes(record.role)) {
       this.#counts.foreign++;
       return null;

@@ -51,8 +51,6 @@ Deno.test({
   },
 });
 
-const ONE = ignore ? " (needs redis-server)" : "";
-
 /** A spool before a server of its own. */
 async function spooled(own: RedisServer, told: RepositoryEvent[], path = ":memory:") {
   const bounds = { ...BOUNDS, logMax: 100_000, nowMs: Date.now };
@@ -73,7 +71,9 @@ async function spooled(own: RedisServer, told: RepositoryEvent[], path = ":memor
 }
 
 Deno.test({
-  name: `redis: a kill in the middle of writes and an outage lose nothing, and change no order${ONE}`,
+  name: `redis: a kill in the middle of writes and an outage lose nothing, and change no order${
+    ignore ? " (needs redis-server)" : ""
+  }`,
   ignore,
   fn: async () => {
     await using own = await RedisServer.start();
@@ -106,7 +106,9 @@ Deno.test({
 });
 
 Deno.test({
-  name: `redis: a reader lives through an outage of its server, and has all in order${ONE}`,
+  name: `redis: a reader lives through an outage of its server, and has all in order${
+    ignore ? " (needs redis-server)" : ""
+  }`,
   ignore,
   fn: async () => {
     await using own = await RedisServer.start();
@@ -137,7 +139,9 @@ Deno.test({
 });
 
 Deno.test({
-  name: `redis: users of an access list get in with their password, others do not, and are told why${ONE}`,
+  name: `redis: users of an access list get in with their password, others do not, and are told why${
+    ignore ? " (needs redis-server)" : ""
+  }`,
   ignore,
   fn: async () => {
     await using own = await RedisServer.start({
@@ -183,7 +187,9 @@ async function certificates(directory: string): Promise<void> {
 }
 
 Deno.test({
-  name: `redis: TLS with certificates of both ends; without them there is no connection${ONE}`,
+  name: `redis: TLS with certificates of both ends; without them there is no connection${
+    ignore ? " (needs redis-server)" : ""
+  }`,
   ignore,
   fn: async () => {
     const directory = await Deno.makeTempDir({ prefix: "remediate-tls-" });
@@ -212,7 +218,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `redis: by a sentinel, to the server that it watches over${ONE}`,
+  name: `redis: by a sentinel, to the server that it watches over${ignore ? " (needs redis-server)" : ""}`,
   ignore,
   fn: async () => {
     await using own = await RedisServer.start();
@@ -228,7 +234,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `redis: in a cluster, where a source's keys stay together${ONE}`,
+  name: `redis: in a cluster, where a source's keys stay together${ignore ? " (needs redis-server)" : ""}`,
   ignore,
   fn: async () => {
     await using own = await RedisServer.start({

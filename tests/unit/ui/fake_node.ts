@@ -262,6 +262,15 @@ export function streamOf(...pieces: readonly Uint8Array[]): CaptureAnswer {
   return { ok: true, stream: ReadableStream.from(pieces) };
 }
 
+const NONE = { ok: false, text: "no state driver is configured" } as const;
+/** Drivers are tried with real ones, in state_test.ts. */
+const NO_STATE: NodeControl["state"] = {
+  report: kindsReport,
+  get: () => NONE,
+  put: () => Promise.resolve(NONE),
+  del: () => Promise.resolve(NONE),
+};
+
 const ORDERS = ["switchover", "failback", "join", "leave", "maintain", "resync"] as const;
 
 export function fakeNode(): FakeNode {
@@ -311,12 +320,7 @@ export function fakeNode(): FakeNode {
         save: (request: object) => (note("save", request), this.captured),
       };
     },
-    state: {
-      report: kindsReport,
-      get: () => ({ ok: false, text: "no state driver is configured" }),
-      put: () => Promise.resolve({ ok: false, text: "no state driver is configured" }),
-      del: () => Promise.resolve({ ok: false, text: "no state driver is configured" }),
-    },
+    state: NO_STATE,
     get captures() {
       return {
         live: (request: object) => (note("live", request), this.captured),
