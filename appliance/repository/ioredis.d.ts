@@ -13,6 +13,7 @@ interface Connection {
   readonly status: string;
   connect(): Promise<void>;
   on(event: "error", hear: (error: Error) => void): void;
+  on(event: "end", hear: () => void): void;
   defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
   disconnect(): void;
 }
@@ -25,6 +26,7 @@ export const Redis: new (options: Readonly<Record<string, unknown>>) => Redis;
 
 export interface Cluster extends Connection {
   on(event: "error", hear: (error: Error) => void): void;
+  on(event: "end", hear: () => void): void;
   on(event: "+node", hear: (node: Redis) => void): void;
 }
 

@@ -106,7 +106,7 @@ export class RedisRepository implements Repository {
   async *subscribe(source: string, after: number, signal: AbortSignal): AsyncGenerator<Batch> {
     const reader = this.#options.client.duplicate();
     this.#readers.add(reader);
-    const stop = () => reader.close();
+    const stop = () => void reader.close();
     signal.addEventListener("abort", stop);
     try {
       for (let cursor = after; !signal.aborted;) {
@@ -130,7 +130,7 @@ export class RedisRepository implements Repository {
     } finally {
       signal.removeEventListener("abort", stop);
       this.#readers.delete(reader);
-      reader.close();
+      await reader.close();
     }
   }
 
@@ -192,10 +192,8 @@ export class RedisRepository implements Repository {
     };
   }
 
-  close(): Promise<void> {
-    for (const reader of this.#readers) reader.close();
-    this.#options.client.close();
-    return Promise.resolve();
+  async close(): Promise<void> {
+    await Promise.all([...this.#readers, this.#options.client].map((client) => client.close()));
   }
 }
 

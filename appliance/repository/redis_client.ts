@@ -31,7 +31,8 @@ export interface RedisClient {
   /** One of its own, for commands that wait, without a limit of time. */
   duplicate(): RedisClient;
   readonly ready: boolean;
-  close(): void;
+  /** Ends what waits in it with an error. */
+  close(): Promise<void>;
 }
 
 type ScriptWords = readonly (string | Uint8Array | number)[];
@@ -39,6 +40,7 @@ type Connection = Redis | Cluster;
 type Callable = Record<string, (...words: unknown[]) => Promise<unknown>>;
 
 const RETRY_MS_MAX = 2_000;
+const CLOSE_MS_MAX = 1_000;
 const SCRIPTS = { append: APPEND, begin: BEGIN, trim: TRIM } as const;
 
 function connect(options: RedisOptions, waits: boolean): Connection {
@@ -56,6 +58,7 @@ function connect(options: RedisOptions, waits: boolean): Connection {
     maxRetriesPerRequest: waits ? 1 : 0,
     enableReadyCheck: true,
     lazyConnect: true,
+    disconnectTimeout: CLOSE_MS_MAX / 2,
     // The older form of answers, which every server has.
     protocol: 2,
   };
@@ -115,6 +118,7 @@ function clientOf(options: RedisOptions, complain: (reason: string) => void, wai
     connection.defineCommand(name + "State", { numberOfKeys: KEYS.length, lua });
   }
   connection.connect().catch(() => {}); // It goes on trying, and "error" has told why.
+  let closing: Promise<void> | null = null;
   const methods = connection as unknown as Callable;
   return {
     call: (command, ...words) => methods.callBuffer!(command, ...words.map(binary)),
@@ -123,8 +127,19 @@ function clientOf(options: RedisOptions, complain: (reason: string) => void, wai
     get ready() {
       return connection.status === "ready";
     },
-    close: () => connection.disconnect(),
+    close: () => closing ??= ended(connection),
   };
+}
+
+/** Whoever closes a second time waits for the first; the package would begin to wait for a socket that is gone. */
+async function ended(connection: Connection): Promise<void> {
+  let timer;
+  const end = new Promise<void>((resolve) => connection.on("end", resolve));
+  connection.disconnect();
+  if (connection.status !== "end") {
+    await Promise.race([end, new Promise((resolve) => timer = setTimeout(resolve, CLOSE_MS_MAX))]);
+  }
+  clearTimeout(timer);
 }
 
 /** The client knows bytes by the class of Node. */

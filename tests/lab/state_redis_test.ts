@@ -167,7 +167,7 @@ Deno.test({
     await repository.close();
     const bad = await opened("wrong");
     assert.match(bad.said[0]!, /WRONGPASS/);
-    bad.client.close();
+    await bad.client.close();
   },
 });
 
@@ -212,7 +212,7 @@ Deno.test({
     const bare = openRedis({ ...secure, ca: ca! }, (reason) => said.push(reason));
     await until("a refusal", () => said.length > 0);
     assert.ok(!bare.ready);
-    bare.close();
+    await bare.close();
     await Deno.remove(directory, { recursive: true });
   },
 });

@@ -63,8 +63,8 @@ Deno.test("LiveDriver: one that cannot be opened, or hangs while it is, has fail
   driver.start();
   await until("both failures", () => driver.failures === 2);
   assert.match(told[0]!, /no such socket/);
-  await until("that the late one is closed", () => closed > 0);
   await driver.stop();
+  await until("that the late ones are closed", () => closed > 0 && closed === opening - 1);
 });
 
 Deno.test("LiveDriver: work that ends by itself is a failure, and a stop is none", async () => {
