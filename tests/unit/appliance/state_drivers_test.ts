@@ -136,6 +136,50 @@ Deno.test("state: what was changed on the way is refused by name and counted, an
   await repository.close();
 });
 
+Deno.test("state: a repository that lost all is given all again, and late joiners have it", async () => {
+  const repository = new EmbeddedRepository({ ...BOUNDS, path: ":memory:", nowMs: Date.now });
+  const world = await stateWorld({ repository });
+  await world.drivers.configure(driversFrom(PAIR));
+  const source = await open(world, "a");
+  await source.put([1, 2, 3].map((number) => flowRecord(number)));
+  await alike(world, "a", ["b"]);
+  await repository.begin("node/a", 1);
+  await source.put([flowRecord(4)]);
+  await world.drivers.configure(driversFrom(PAIR + memoryDriver("c", "redundant", "replica")));
+  await alike(world, "a", ["b", "c"]);
+  assert.equal((await contents(world, "c")).length, 4);
+  assert.equal(world.drivers.report().drivers[0]!.counters.lost, 1);
+  await world.close();
+  await repository.close();
+});
+
+/** A repository that is out of reach until it is not. */
+class Away extends EmbeddedRepository {
+  isAway = true;
+
+  override last(source: string): Promise<number> {
+    return this.isAway ? Promise.reject(new Error("no route to host")) : super.last(source);
+  }
+}
+
+Deno.test("state: a source that starts while its repository is away waits, says so once, and sends all", async () => {
+  const repository = new Away({ ...BOUNDS, path: ":memory:", nowMs: Date.now });
+  const world = await stateWorld({ repository });
+  await world.drivers.configure(driversFrom(PAIR));
+  const source = await open(world, "a");
+  await source.put([flowRecord(1)]);
+  await until("that it waits", () => world.drivers.report().drivers[0]!.counters.waits! >= 2);
+  await source.put([flowRecord(2)]);
+  repository.isAway = false;
+  await alike(world, "a", ["b"]);
+  assert.equal((await contents(world, "b")).length, 2);
+  assert.deepEqual(world.said.filter((text) => text.startsWith("node/a waits")), [
+    "node/a waits for the repository: no route to host",
+  ]);
+  await world.close();
+  await repository.close();
+});
+
 Deno.test("state: what a box refuses is counted and told once, and the rest is taken", async () => {
   const world = await stateWorld();
   await world.drivers.configure(
