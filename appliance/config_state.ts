@@ -1,7 +1,7 @@
 /**
  * State drivers and their repository in the configuration: keys against each other, and what comes of them. Pure.
  */
-import type { Settings } from "../drivers/driver.ts";
+import type { DriverKind, Settings } from "../drivers/driver.ts";
 import { canBe, driverKind, takes } from "../drivers/registry.ts";
 import type { View } from "./config_checks.ts";
 import type { Values } from "./config_key.ts";
@@ -36,7 +36,6 @@ const at = (shape: Shape, name: string, key: string) => shape.values.get(`driver
 export function driversOf(shape: Shape): DriverConfig[] {
   return namesOf(shape).map((name) => {
     const kind = driverKind(String(at(shape, name, "kind")))!;
-    const given = Object.keys(kind.settings).map((key) => [key, at(shape, name, key)] as const);
     const from = at(shape, name, "from");
     return {
       name,
@@ -45,9 +44,15 @@ export function driversOf(shape: Shape): DriverConfig[] {
       role: at(shape, name, "role") as DriverConfig["role"],
       from: from === null ? sourcesFor(shape, name) : sourceList(String(from)),
       pollMs: Number(at(shape, name, "poll_ms")),
-      settings: Object.fromEntries(given.filter(([, value]) => value !== null)) as Settings,
+      settings: settingsOf(shape, name, kind),
     };
   });
+}
+
+/** Those of the kind; what is absent without a default is left out. */
+function settingsOf(shape: Shape, name: string, { settings }: DriverKind): Settings {
+  const given = Object.keys(settings).map((key) => [key, at(shape, name, key) ?? null] as const);
+  return Object.fromEntries(given.filter(([, value]) => value !== null)) as Settings;
 }
 
 /** Sources of this file on other boxes, with a codec in common. */
@@ -90,6 +95,10 @@ function driver(view: View, name: string): void {
     const why = role === "source" ? "cannot read its box" : "cannot write into its box";
     view.problem(`${path}.role`, `is ${role}, and kind ${kind.kind} ${why}`);
   }
+  // Of settings that are wrong each by itself that has been told.
+  const isGood = shape.problems.every(({ key }) => !key.startsWith(`${path}.`));
+  const fault = kind !== null && isGood ? kind.fault?.(settingsOf(shape, name, kind)) ?? null : null;
+  if (fault !== null) view.problem(`${path}.${fault.key}`, fault.reason);
   const from = view.text(`${path}.from`);
   if (role === "source" && from !== null) {
     view.problem(`${path}.from`, "has no effect: the driver is a source");

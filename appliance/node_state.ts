@@ -34,6 +34,14 @@ export interface NodeStateOptions {
   readonly hint?: (hint: Hint, driver: string) => void;
 }
 
+export interface DriverSet {
+  readonly names: readonly string[];
+  /** Null: there is none of this name, or it is not open. */
+  get(name: string): StateDriver | null;
+  /** The box that it talks to; null: there is none of this name. */
+  boxOf(name: string): string | null;
+}
+
 interface Open {
   readonly drivers: StateDrivers;
   /** The configuration that would need another one. */
@@ -119,10 +127,8 @@ export class NodeState implements StateControl {
     await open?.close();
   }
 
-  /** An open driver by its name, for those who move state between boxes; null: there is none. */
-  driver(name: string): StateDriver | null {
-    return this.#open?.drivers.driver(name) ?? null;
-  }
+  /** The drivers as they are now, for those who move state between boxes. */
+  readonly set = driverSet(() => this.#open?.drivers);
 
   report(): DriversReport {
     return this.#open?.drivers.report() ?? kindsReport();
@@ -150,3 +156,13 @@ const NONE = {
   ok: false,
   text: "no state driver is configured: [driver.NAME] in the configuration",
 } as const;
+
+function driverSet(open: () => StateDrivers | undefined): DriverSet {
+  return {
+    get names() {
+      return open()?.names ?? [];
+    },
+    get: (name) => open()?.driver(name) ?? null,
+    boxOf: (name) => open()?.boxOf(name) ?? null,
+  };
+}

@@ -89,6 +89,8 @@ export interface DriverKind {
   readonly summary: string;
   readonly abilities: Abilities;
   readonly settings: Readonly<Record<string, Setting>>;
+  /** What settings lack together, each of them good by itself: the key, and the end of a sentence. Null: nothing. */
+  readonly fault?: (settings: Settings) => { readonly key: string; readonly reason: string } | null;
   /** Throws an Error with a sentence where the box, file or socket cannot be reached. */
   open(settings: Settings, context: DriverContext): Promise<StateDriver>;
 }
