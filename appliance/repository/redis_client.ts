@@ -41,6 +41,7 @@ type Callable = Record<string, (...words: unknown[]) => Promise<unknown>>;
 
 const RETRY_MS_MAX = 2_000;
 const CLOSE_MS_MAX = 1_000;
+const NOT_CONNECTED = /isn't (writeable|ready)|max retries per request|all cluster nodes/i;
 const SCRIPTS = { append: APPEND, begin: BEGIN, trim: TRIM } as const;
 
 function connect(options: RedisOptions, waits: boolean): Connection {
@@ -113,7 +114,12 @@ export function openRedis(options: RedisOptions, complain: (reason: string) => v
 
 function clientOf(options: RedisOptions, complain: (reason: string) => void, waits: boolean): RedisClient {
   const connection = connect(options, waits);
-  connection.on("error", (error: Error) => complain(reasonOf(error)));
+  let why = "there is no connection";
+  connection.on("error", (error: Error) => complain(why = reasonOf(error)));
+  // That nothing can be sent now is the package's own affair; why there is no connection helps.
+  const told = (error: Error) => {
+    throw NOT_CONNECTED.test(error.message) ? new Error(why, { cause: error }) : error;
+  };
   for (const [name, lua] of Object.entries(SCRIPTS)) {
     connection.defineCommand(name + "State", { numberOfKeys: KEYS.length, lua });
   }
@@ -121,8 +127,8 @@ function clientOf(options: RedisOptions, complain: (reason: string) => void, wai
   let closing: Promise<void> | null = null;
   const methods = connection as unknown as Callable;
   return {
-    call: (command, ...words) => methods.callBuffer!(command, ...words.map(binary)),
-    script: (name, keys, words) => methods[name + "State"]!(...keys, ...words.map(binary)),
+    call: (command, ...words) => methods.callBuffer!(command, ...words.map(binary)).catch(told),
+    script: (name, keys, words) => methods[name + "State"]!(...keys, ...words.map(binary)).catch(told),
     duplicate: () => clientOf(options, complain, true),
     get ready() {
       return connection.status === "ready";

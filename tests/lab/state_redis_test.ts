@@ -101,6 +101,7 @@ Deno.test({
     assert.deepEqual(got.map(({ sequence }) => sequence), Array.from({ length: last }, (_, at) => at + 1));
     assert.ok(repository.counters().drained! > 0, "nothing had to wait");
     assert.deepEqual([...new Set(told.map(({ kind }) => kind))], ["down", "up"]);
+    for (const { text } of told) assert.doesNotMatch(text, /enableOfflineQueue/, "a reason that helps");
     await repository.close();
   },
 });
