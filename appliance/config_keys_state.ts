@@ -70,7 +70,7 @@ export const DRIVER = {
     fault: (text) => sourceList(text).every((name) => SOURCE.test(name)) ? null : "is no list of drivers",
     help: "Of a replica: the sources it reads.",
   },
-  poll_ms: count(
+  reread_ms: count(
     100,
     3_600_000,
     5_000,

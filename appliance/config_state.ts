@@ -43,7 +43,7 @@ export function driversOf(shape: Shape): DriverConfig[] {
       box: boxNamed(shape, String(at(shape, name, "box"))) ?? "",
       role: at(shape, name, "role") as DriverConfig["role"],
       from: from === null ? sourcesFor(shape, name) : sourceList(String(from)),
-      pollMs: Number(at(shape, name, "poll_ms")),
+      pollMs: Number(at(shape, name, "reread_ms")),
       settings: settingsOf(shape, name, kind),
     };
   });
@@ -64,7 +64,9 @@ function sourcesFor(shape: Shape, replica: string): string[] {
     const isOther = at(shape, name, "role") === "source" &&
       boxNamed(shape, String(at(shape, name, "box"))) !== boxNamed(shape, String(at(shape, replica, "box")));
     if (!isOther || kind === null || own === null) return false;
-    return kind.abilities.codecs.some((codec) => codec === "*" || takes(own.abilities, codec));
+    // One that only reads its box need not say what of others it would take.
+    return kind.abilities.codecs.length === 0 ||
+      kind.abilities.codecs.some((codec) => codec === "*" || takes(own.abilities, codec));
   });
 }
 

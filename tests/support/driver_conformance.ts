@@ -5,12 +5,14 @@
  */
 import assert from "node:assert/strict";
 import type { DriverContext, DriverEvent, DriverKind, StateDriver } from "../../drivers/driver.ts";
+import { DRIVER } from "../../appliance/config_keys_state.ts";
 import { ALL, fieldsText, holds } from "../../drivers/fields.ts";
 import { recordFault, type StateRecord } from "../../drivers/record.ts";
 import { takes } from "../../drivers/registry.ts";
 import { within } from "./child.ts";
 
 const WATCH_MS_MAX = 10_000;
+const RESERVED: readonly string[] = Object.keys(DRIVER);
 
 export interface Subject {
   readonly kind: DriverKind;
@@ -141,6 +143,7 @@ function settingsAreTold({ kind }: Subject): void {
   assert.ok(kind.summary.length > 10 && !kind.summary.endsWith("."), "a line without a full stop");
   for (const [name, setting] of Object.entries(kind.settings)) {
     assert.match(name, /^[a-z][a-z0-9_]*$/);
+    assert.ok(!RESERVED.includes(name), `${name} is a key of every driver`);
     assert.match(setting.help, /\.$/, `${name}: help is full sentences`);
     assert.ok(!(setting.required && setting.default !== undefined), `${name}: required, with a default`);
     if (setting.type === "choice") assert.ok(setting.choices?.length, `${name}: no choices`);
