@@ -85,6 +85,9 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     return manage(invocation, terminal);
   }
   if (/^drivers (try|formats)/.test(command.name)) return logFormats(invocation, terminal);
+  if (/^(drivers$|state )/.test(command.name)) {
+    return ask(async (node) => (await import("./ui/state_run.ts")).stateOf(node, invocation, terminal));
+  }
   if (/^capture/.test(command.name)) return captures(invocation, terminal);
   switch (command.name) {
     case "run":

@@ -11,6 +11,7 @@ import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rul
 import { crossCheck, flowSlots } from "./config_checks.ts";
 import { type BfdSession, bfdSession } from "./config_bfd.ts";
 import { switchSettings } from "./config_external.ts";
+import { type DriverConfig, driversOf, type RepositoryConfig, repositoryConfig } from "./config_state.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
 import {
   AGES,
@@ -30,6 +31,7 @@ import {
   PROBE,
   RECORDER,
   REDUNDANT,
+  REPOSITORY,
   RESTORE,
   RULE,
   SEED,
@@ -96,6 +98,9 @@ export interface Config {
   /** Boxes that the node starts itself. */
   readonly vnfs: readonly Values<typeof VNF>[];
   readonly api: Values<typeof API> & { readonly socket: string };
+  /** In the order of the file. */
+  readonly drivers: readonly DriverConfig[];
+  readonly repository: RepositoryConfig;
   readonly log: Values<typeof LOG>;
 }
 
@@ -207,6 +212,8 @@ function build(shape: Shape): Config {
     stages: elements(shape, "stage").map((path) => String(shape.values.get(`${path}.name`))),
     vnfs: elements(shape, "vnf").map((path) => section(shape, path, VNF)),
     api: { ...section(shape, "api", API), socket: socketOf(shape) },
+    drivers: driversOf(shape),
+    repository: repositoryConfig(section(shape, "repository", REPOSITORY), node.stateDirectory),
     log: section(shape, "log", LOG),
   };
 }

@@ -13,6 +13,7 @@ import { FAILOVER, PORTS, REDUNDANT_MAX, RULE, STAGES_MAX } from "./config_keys.
 import { checks, match, silence, votes } from "./config_checks_failover.ts";
 import { switches } from "./config_external.ts";
 import { vnfs } from "./config_checks_vnf.ts";
+import { stateDrivers } from "./config_state.ts";
 import { isPort, parsePort, type Port, SOCKET_BYTES_MAX } from "./config_ports.ts";
 import { probeChecks } from "./config_probes.ts";
 import { type Problem, problemAt, type Shape, showValue } from "./config_shape.ts";
@@ -45,6 +46,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
     rules,
     switches,
     vnfs,
+    stateDrivers,
     probeChecks,
   ];
   for (const check of all) {

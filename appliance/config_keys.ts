@@ -18,6 +18,7 @@ import { SWITCHING } from "./config_keys_switching.ts";
 import { MATCH, RESTORE } from "./config_keys_match.ts";
 import { SEED } from "./config_keys_seed.ts";
 import { VNF } from "./config_keys_vnf.ts";
+import { DRIVER, DRIVER_HELP, driverKeys, REPOSITORY } from "./config_keys_state.ts";
 import { GREY, PROBE } from "./config_keys_probe.ts";
 import { RECORDER } from "./config_keys_recorder.ts";
 import { KINDS, PORTS, REDUNDANT, STAGE } from "./config_keys_ports.ts";
@@ -25,6 +26,7 @@ import { PLANE } from "./config_plane.ts";
 import { parseWindow } from "./failover/window.ts";
 
 export { PLANE, PORTS, REDUNDANT, STAGE };
+export { DRIVER, REPOSITORY };
 export { REDUNDANT_MAX, STAGES_MAX } from "./config_keys_ports.ts";
 
 export const RULES_MAX = LIMIT.rules;
@@ -296,6 +298,8 @@ export interface Section {
   /** "filter.ages"; a list is an array of tables. */
   readonly path: string;
   readonly list: boolean;
+  /** Of tables that people name, [driver.NAME]: the keys of one. */
+  readonly named?: (table: Readonly<Record<string, unknown>>) => Keys;
   readonly help: string;
   readonly keys: Keys;
 }
@@ -359,6 +363,8 @@ export const SECTIONS: readonly Section[] = [
   section("drill", DRILL, "Canaries: connections of the node's own through the box that does not serve."),
   section("api", API, "How people and machines reach the node."),
   section("log", LOG, "What is written to standard error."),
+  { ...section("driver", DRIVER, DRIVER_HELP), named: driverKeys },
+  section("repository", REPOSITORY, "Where drivers' records are, sealed, between the boxes."),
   list(
     "switch",
     SWITCH,

@@ -5,7 +5,7 @@
  * path, with defaults filled in; everything else is a problem. What depends on two keys is the second pass's
  * (config_checks.ts).
  */
-import { acceptedForm, type Key } from "./config_key.ts";
+import { acceptedForm, type Key, type Keys } from "./config_key.ts";
 import { type Section, SECTIONS } from "./config_keys.ts";
 import { joinKey, type Place } from "./config_lines.ts";
 import { suggest } from "./suggest.ts";
@@ -36,6 +36,8 @@ export interface Shape {
   readonly given: ReadonlySet<string>;
   /** How many tables each list has, by its path. */
   readonly lists: ReadonlyMap<string, number>;
+  /** What tables with a name are called, by the path of their section, in the order of the text. */
+  readonly names: ReadonlyMap<string, readonly string[]>;
   readonly problems: Problem[];
   readonly places: ReadonlyMap<string, Place>;
   readonly file: string;
@@ -85,6 +87,7 @@ class Reader implements Shape {
   readonly given = new Set<string>();
   readonly problems: Problem[] = [];
   readonly lists = new Map<string, number>();
+  readonly names = new Map<string, string[]>();
 
   constructor(readonly places: ReadonlyMap<string, Place>, readonly file: string) {}
 
@@ -100,15 +103,51 @@ class Reader implements Shape {
     const keys = SECTIONS.find((section) => section.path === sectionPath)?.keys ?? {};
     const inner = SECTIONS.filter((section) => parentOf(section.path) === sectionPath);
     const known = [...Object.keys(keys), ...inner.map((section) => lastOf(section.path))];
+    this.#keys(sectionPath, path, { table, keys, known });
+    for (const section of inner) this.#section(section, table[lastOf(section.path)]);
+  }
+
+  #keys(
+    sectionPath: string,
+    path: string,
+    { table, keys, known }: { table: Table; keys: Keys; known: readonly string[] },
+  ): void {
     for (const [name, value] of Object.entries(table)) {
       if (!known.includes(name)) this.#unknown(sectionPath, joinKey(path, name), { name, value, known });
     }
     for (const [name, key] of Object.entries(keys)) this.#key(joinKey(path, name), key, table[name]);
-    for (const section of inner) this.#section(section, table[lastOf(section.path)]);
+  }
+
+  /** Tables that people name, each with keys that its own values decide. */
+  #named(section: Section, keysOf: (table: Table) => Keys, value: unknown): void {
+    const accepted = `tables, each headed [${section.path}.NAME]`;
+    if (value === undefined) return;
+    if (!isTable(value)) {
+      const reason = `is ${kindOf(value)}, not a table of tables`;
+      return this.#problem(section.path, { reason, found: showValue(value), accepted });
+    }
+    for (const [name, table] of Object.entries(value)) {
+      const path = joinKey(section.path, name);
+      if (!isTable(table)) {
+        this.#problem(path, {
+          reason: `is ${kindOf(table)}, not a table`,
+          found: showValue(table),
+          accepted,
+        });
+      } else if (!/^[a-z][a-z0-9-]{0,30}$/.test(name)) {
+        const form = "1 to 31 small letters, digits and dashes, a letter first";
+        this.#problem(path, { reason: "has a name that is none", found: showValue(name), accepted: form });
+      } else {
+        const keys = keysOf(table);
+        this.names.set(section.path, [...this.names.get(section.path) ?? [], name]);
+        this.#keys(section.path, path, { table, keys, known: Object.keys(keys) });
+      }
+    }
   }
 
   #section(section: Section, value: unknown): void {
     if (section.list) return this.#list(section, value);
+    if (section.named) return this.#named(section, section.named, value);
     if (value === undefined || isTable(value)) return this.members(section.path, section.path, value ?? {});
     this.#problem(section.path, {
       reason: `is ${kindOf(value)}, not a table`,

@@ -3,9 +3,10 @@
  *
  * Pure. Both are only another form of config_keys.ts, so neither can be out of date.
  */
-import { acceptedForm, type Key } from "./config_key.ts";
+import { acceptedForm, type Key, type Keys } from "./config_key.ts";
 import { type Section, SECTIONS } from "./config_keys.ts";
 import { PORT_FORM } from "./config_ports.ts";
+import { KIND_KEYS } from "./config_text_drivers.ts";
 import { wrap } from "../filter/lines.ts";
 
 const EXAMPLE_WIDTH = 98;
@@ -21,17 +22,26 @@ export function exampleConfig(): string {
   for (const section of SECTIONS) {
     const form = section.path === "ports" ? ` ${accepted(PORT_FORM)}` : "";
     lines.push("", ...comment(section.help + form));
-    lines.push(section.list ? `#[[${section.path}]]` : `[${section.path}]`);
+    lines.push(section.list || section.named ? `#${headOf(section)}` : headOf(section));
     for (const [name, key] of Object.entries(section.keys)) lines.push(...exampleKey(section, name, key));
+    for (const { kind, keys } of section.named ? KIND_KEYS : []) {
+      if (Object.keys(keys).length > 0) lines.push("", ...comment(`Of kind "${kind}":`));
+      for (const [name, key] of Object.entries(keys)) lines.push(...exampleKey(section, name, key));
+    }
   }
   return lines.join("\n").replaceAll("`", "") + "\n";
+}
+
+function headOf({ path, list, named }: Section): string {
+  if (named) return `[${path}.NAME]`;
+  return list ? `[[${path}]]` : `[${path}]`;
 }
 
 function exampleKey(section: Section, name: string, key: Key): string[] {
   const form = acceptedForm(key);
   const help = form === PORT_FORM ? key.help : `${key.help} ${accepted(form)}`;
   const absent = key.absent === undefined ? [] : comment(`Without it: ${key.absent}.`);
-  const off = section.list || !key.required;
+  const off = section.list || section.named || !key.required;
   return ["", ...comment(help), ...absent, `${off ? "#" : ""}${name} = ${exampleValue(key)}`];
 }
 
@@ -103,12 +113,31 @@ function smallest(): string[] {
 }
 
 function sectionPage(section: Section): string[] {
-  const head = section.list ? `[[${section.path}]]` : `[${section.path}]`;
-  const keys = Object.entries(section.keys).flatMap(([name, key]) => {
+  const kinds = section.named
+    ? KIND_KEYS.flatMap(({ kind, summary, keys }) => [
+      "",
+      `### \`kind = "${kind}"\``,
+      "",
+      ...prose(`${summary}.`),
+      "",
+      ...keyItems(keys),
+    ])
+    : [];
+  return [
+    `## \`${headOf(section)}\``,
+    "",
+    ...prose(section.help),
+    "",
+    ...keyItems(section.keys),
+    ...kinds,
+  ];
+}
+
+function keyItems(keys: Keys): string[] {
+  return Object.entries(keys).flatMap(([name, key]) => {
     const form = acceptedForm(key) === PORT_FORM ? "a port, as above" : acceptedForm(key);
     return item(`\`${name}\` (${defaultText(key)}): ${key.help} ${accepted(form)}`);
   });
-  return [`## \`${head}\``, "", ...prose(section.help), "", ...keys];
 }
 
 function defaultText(key: Key): string {

@@ -39,6 +39,7 @@ import { stageText } from "./stages.ts";
 import { Vnfs } from "./vnf/vnfs.ts";
 import { VERSION } from "./version.ts";
 import { NodeExternals } from "./node_externals.ts";
+import { NodeState } from "./node_state.ts";
 import type { Level, NodeOptions } from "./node_options.ts";
 import {
   absentStatus,
@@ -47,6 +48,7 @@ import {
   namesOf,
   ownEvent,
   specsOf,
+  stateEvent,
   withExternals,
 } from "./node_views.ts";
 import type {
@@ -84,6 +86,10 @@ export class Node implements NodeControl {
   readonly vnfs = new Vnfs({
     tell: (cause, text) => this.#tell(cause, text, "vnf"),
     complain: (text) => this.say("error", text),
+  });
+  readonly state = new NodeState({
+    say: (level, text) => this.say(level, text),
+    tell: (told) => this.#journal.add(stateEvent(told, this.#boot(), this.#now())),
   });
   #config: Config;
   #bfdKeys: BfdKeys;
@@ -150,6 +156,7 @@ export class Node implements NodeControl {
     this.layer = new NodeLayer(config, {
       serving: () => this.status().boxes.find((box) => box.serving)?.box ?? null,
       tell: (cause, text) => this.#tell(cause, text, "layer"),
+      drivers: this.state.set,
     });
   }
 
@@ -174,6 +181,7 @@ export class Node implements NodeControl {
     this.#accept(this.#keeper.lives());
     this.externals.configure(this.#config);
     this.vnfs.begin(this.#config.vnfs, vnfsPath(this.#config));
+    this.state.configure(this.#config);
     const how = await this.#keeper.begin();
     if (how === "attached") this.#tell("attached", "took over a running plane, which went on forwarding");
     else this.#tell("start", "the plane forwards");
@@ -383,6 +391,7 @@ export class Node implements NodeControl {
     this.#checks.configure(config.checks);
     this.externals.configure(config);
     this.vnfs.configure(config.vnfs);
+    this.state.configure(config);
     if (await this.#orders.answers("live.rule_done", this.#command())) {
       return { ok: true, text: "the new configuration is in force" };
     }

@@ -49,6 +49,7 @@ export async function runNode(options: RunOptions): Promise<number> {
     await node.externals.close(withPlane);
     await node.layer.close();
     await node.vnfs.close(withPlane);
+    await node.state.close();
     await served.close();
   }
 }

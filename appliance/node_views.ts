@@ -2,6 +2,7 @@
 import type { Now, Surroundings } from "./board_view.ts";
 import { type Config, configuredRoles } from "./config.ts";
 import type { Told } from "./failover/external/describe.ts";
+import type { StateTold } from "./node_state.ts";
 import type { Box, DampingView, EventView, NodeStatus, Role } from "./view.ts";
 
 /** What each role's port is called in the configuration. */
@@ -66,9 +67,18 @@ export function externalEvent(told: Told, boot: bigint, now: Now): EventView {
   };
 }
 
+/** An event of state drivers or of their repository. */
+export function stateEvent(told: StateTold, boot: bigint, now: Now): EventView {
+  return {
+    ...ownEvent({ kind: "plane", cause: told.cause, text: told.text, boot, now }),
+    ...told,
+    kind: "state",
+  };
+}
+
 /** How loud an event is in the log. */
 export function levelOf({ kind, cause }: EventView): "info" | "warn" {
-  const isTrouble = kind === "external" && cause !== "connected" && cause !== "start";
+  const isTrouble = (kind === "external" || kind === "state") && cause !== "connected" && cause !== "start";
   return kind === "switch" || isTrouble || cause === "back" || (kind === "vnf" && cause === "died") ||
       cause === "unlike" || cause === "overdue"
     ? "warn"

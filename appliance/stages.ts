@@ -44,7 +44,7 @@ function table(value: unknown): Table {
 }
 
 /** What is about certain boxes is about those of the first stage. */
-const FIRST_ONLY = ["redundant", "bfd", "probe", "check", "drill", "switch", "vnf"];
+const FIRST_ONLY = ["redundant", "bfd", "probe", "check", "drill", "switch", "vnf", "driver"];
 
 /** Stage `index`, 0 being the first. */
 function project(root: Table, stages: readonly Table[], index: number): Table {

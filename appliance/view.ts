@@ -10,6 +10,7 @@ import { BOX, type Cause, type Detector, type EventKind, MATCH_CLASS, PATH, ROLE
 import type { LayerControl } from "./layer/contract.ts";
 import type { VnfControl } from "./vnf/contract.ts";
 import type { RecorderControl } from "./view_recorder.ts";
+import type { StateControl } from "./view_state.ts";
 import type { SignedReport } from "./drill_report.ts";
 import type { FailbackView, MatchReport, MatchView, TwinView } from "./view_match.ts";
 import type {
@@ -27,6 +28,7 @@ export type { Detector };
 export type * from "./view_detectors.ts";
 export type * from "./view_match.ts";
 export type * from "./view_recorder.ts";
+export type * from "./view_state.ts";
 export type Role = (typeof ROLE)[number];
 /** The ports that every node has. */
 export const ROLES = [
@@ -218,7 +220,16 @@ export interface EventView {
   readonly boot: string;
   readonly wallMs: number;
   readonly monoUs: number;
-  readonly kind: EventKind | "plane" | "drill" | "external" | "match" | "seed" | "layer" | "vnf";
+  readonly kind:
+    | EventKind
+    | "plane"
+    | "drill"
+    | "external"
+    | "match"
+    | "seed"
+    | "layer"
+    | "vnf"
+    | "state";
   readonly cause:
     | Cause
     | "died"
@@ -394,4 +405,5 @@ export interface NodeControl {
   readonly drills: DrillControl;
   readonly layer: LayerControl;
   readonly vnfs: VnfControl;
+  readonly state: StateControl;
 }

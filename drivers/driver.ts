@@ -14,7 +14,7 @@ export interface Abilities {
   readonly del: readonly StateRole[];
   /** It tells of changes by itself. */
   readonly watch: boolean;
-  /** Codecs whose records it takes. */
+  /** Codecs whose records it takes; "*" takes all. */
   readonly codecs: readonly string[];
 }
 

@@ -20,6 +20,7 @@ import type {
   ProbeListing,
   RecorderStatus,
 } from "../appliance/view.ts";
+import { type RemoteState, remoteState } from "./client_state.ts";
 
 /** `NodeControl`, from afar. */
 export interface RemoteNode {
@@ -60,6 +61,7 @@ export interface RemoteNode {
     path: string,
     how?: { readonly body?: object; readonly headers?: Readonly<Record<string, string>> },
   ): Promise<Answer>;
+  readonly state: RemoteState;
   close(): void;
 }
 
@@ -79,6 +81,11 @@ const CAPTURE_PATH = { live: "capture", kept: "capture/kept", recorded: "recorde
 export function connectNode(socket: string): RemoteNode {
   const client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket } });
   const ask: Ask = (method, path, body) => askNode({ client, socket, method, path, body });
+  const pieces = async (path: string, stop: AbortSignal) => {
+    const response = await reach({ client, socket, method: "GET", path, body: undefined }, stop);
+    if (!response.ok) told(await answerOf(response, socket), socket);
+    return piecesOf(response, socket, stop);
+  };
   return {
     ...layerOf(ask, socket),
     status: async () => told(await ask("GET", "/api/v1/status"), socket) as unknown as NodeStatus,
@@ -123,19 +130,18 @@ export function connectNode(socket: string): RemoteNode {
       if (answer.status === 409) return { ok: false, text: String(answer.body.detail) };
       return told(answer, socket) as unknown as { ok: boolean; text: string };
     },
-    capture: async (what, query, stop) => {
-      const path = `/api/v1/${CAPTURE_PATH[what]}?${query}`;
-      const response = await reach({ client, socket, method: "GET", path, body: undefined }, stop);
-      if (!response.ok) told(await answerOf(response, socket), socket);
-      return piecesOf(response, socket, stop);
-    },
+    capture: (what, query, stop) => pieces(`/api/v1/${CAPTURE_PATH[what]}?${query}`, stop),
     ask: (method, path, { body, headers } = {}) =>
       askNode({ client, socket, method, path, body, ...(headers && { headers }) }),
+    state: remoteState({
+      ask: async (method, path, body) => told(await ask(method, path, body), socket),
+      pieces: (path) => pieces(path, new AbortController().signal),
+    }),
     close: () => client.close(),
   };
 }
 
-type Ask = (method: string, path: string, body?: object) => Promise<Answer>;
+type Ask = (method: string, path: string, body?: object | string) => Promise<Answer>;
 
 function layerOf(ask: Ask, socket: string): Pick<RemoteNode, "layer" | "moves" | "vnfs" | "vnf"> {
   return {
@@ -159,7 +165,8 @@ interface Question {
   readonly socket: string;
   readonly method: string;
   readonly path: string;
-  readonly body: object | undefined;
+  /** JSON, or a text as it is. */
+  readonly body: object | string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -177,8 +184,13 @@ async function reach(
       client,
       method,
       ...(signal && { signal }),
-      headers: { ...headers, ...(body && { "content-type": "application/json" }) },
-      ...(body && { body: JSON.stringify(body) }),
+      headers: {
+        ...headers,
+        ...(body !== undefined && {
+          "content-type": typeof body === "string" ? "application/jsonl" : "application/json",
+        }),
+      },
+      ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
   } catch (error) {
     throw new NodeSilentError(`Cannot reach a node at ${socket}: ${await whyUnreachable(socket, error)}`);

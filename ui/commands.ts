@@ -17,6 +17,7 @@ import { mirrorCommands } from "./commands_mirror.ts";
 import { probeCommand } from "./commands_probe.ts";
 import { recorderCommands, replayCommand } from "./commands_recorder.ts";
 import { vnfCommands } from "./commands_vnf.ts";
+import { stateCommands } from "./commands_state.ts";
 import { EXPORT_FORMATS } from "../filter/export.ts";
 
 export const EXIT = { ok: 0, failed: 1, input: 2, plane: 3, degraded: 4 } as const;
@@ -308,6 +309,7 @@ export const COMMANDS: readonly Command[] = [
   ...drillCommands(SHARED),
   ...layerCommands(SHARED),
   ...vnfCommands(SHARED),
+  ...stateCommands(SHARED),
   {
     name: "config example",
     summary: "Print a commented configuration with every key and its default",

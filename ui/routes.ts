@@ -14,6 +14,7 @@ import { CONFIG_ROUTES } from "./routes_config.ts";
 import { LAYER_ROUTES } from "./routes_layer.ts";
 import { HEALTH_ROUTES, VIEW_ROUTES } from "./routes_node.ts";
 import { ORDER_ROUTES } from "./routes_orders.ts";
+import { STATE_ROUTES } from "./routes_state.ts";
 import { STREAM_ROUTES } from "./routes_streams.ts";
 
 const DOCUMENT: Route = {
@@ -34,6 +35,7 @@ export const ROUTES: readonly Route[] = [
   ...CONFIG_ROUTES,
   ...LAYER_ROUTES,
   ...ACCESS_ROUTES,
+  ...STATE_ROUTES,
   ...STREAM_ROUTES,
   DOCUMENT,
 ];

@@ -10,11 +10,11 @@ function good(text: string) {
   return config!;
 }
 
-/** The example without its last part, the tables of external switches, and that part alone. */
-function parts(): [most: string, switches: string] {
+/** The example without its last parts, and these alone: state drivers with their repository, external switches. */
+function parts(): [most: string, switches: string, state: string] {
   const text = exampleConfig();
-  const at = text.indexOf("#[[switch]]");
-  return [text.slice(0, at), text.slice(at)];
+  const state = text.indexOf("#[driver.NAME]"), at = text.indexOf("#[[switch]]");
+  return [text.slice(0, state), text.slice(at), text.slice(state, at)];
 }
 
 Deno.test("exampleConfig() is a good configuration, with and without its comments taken away", () => {
@@ -48,11 +48,28 @@ Deno.test("exampleConfig() gives a switch whose every value is of its key's type
   assert.equal(problems.length, 5);
 });
 
+Deno.test("exampleConfig() gives a driver and a repository whose every value is of its key's type", () => {
+  const [most, , state] = parts();
+  const text = state.replace("#[driver.NAME]", "[driver.fw]").replace(/^#(?=[a-z_]+ = )/gm, "");
+  const { problems } = parseConfig(
+    most + text.replace('kind = "embedded"', 'kind = "redis"'),
+    "example.toml",
+  );
+  // It shows what only a replica has, and files of TLS for an address without it.
+  for (const { reason } of problems) assert.match(reason, /has no effect/);
+  assert.deepEqual(problems.map(({ key }) => key), [
+    "driver.fw.from",
+    "repository.ca",
+    "repository.certificate",
+    "repository.key",
+  ]);
+});
+
 Deno.test("exampleConfig() and configurationPage() tell every key and its help", () => {
   const example = exampleConfig().replace(/\n# /g, " ");
   const page = configurationPage().replace(/\s+/g, " ");
-  for (const { path, keys } of SECTIONS) {
-    assert.ok(page.includes(`${path}]`), path);
+  for (const { path, keys, named } of SECTIONS) {
+    assert.ok(page.includes(`${path}${named ? ".NAME" : ""}]`), path);
     for (const [name, key] of Object.entries(keys)) {
       assert.ok(example.includes(`${name} = `), name);
       assert.ok(example.includes(key.help.replaceAll("`", "")), key.help);

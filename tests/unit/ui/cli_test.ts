@@ -77,6 +77,7 @@ function remote(control: FakeNode): RemoteNode {
     capture: () => Promise.reject(new Error("not asked for")),
     recorder: () => Promise.resolve(control.recorder.status()),
     setRecorder: (on) => Promise.resolve(control.recorder.set({ on })),
+    state: {} as RemoteNode["state"], // Not asked here: state_test.ts.
     close: () => {},
   };
 }

@@ -20,6 +20,7 @@ import type {
   RecorderStatus,
   Role,
 } from "../../../appliance/view.ts";
+import { kindsReport } from "../../../appliance/state_drivers.ts";
 import { ROLES } from "../../../appliance/view.ts";
 
 export const NOW_MS = Date.UTC(2026, 0, 31, 12, 0, 0);
@@ -287,6 +288,15 @@ export function streamOf(...pieces: readonly Uint8Array[]): CaptureAnswer {
   return { ok: true, stream: ReadableStream.from(pieces) };
 }
 
+const NONE = { ok: false, text: "no state driver is configured" } as const;
+/** Drivers are tried with real ones, in state_test.ts. */
+const NO_STATE: NodeControl["state"] = {
+  report: kindsReport,
+  get: () => NONE,
+  put: () => Promise.resolve(NONE),
+  del: () => Promise.resolve(NONE),
+};
+
 const ORDERS = ["switchover", "failback", "join", "leave", "maintain", "resync"] as const;
 
 export const VNF_VIEW: VnfView = {
@@ -376,6 +386,7 @@ export function fakeNode(): FakeNode {
         save: (request: object) => (note("save", request), this.captured),
       };
     },
+    state: NO_STATE,
     get captures() {
       return {
         live: (request: object) => (note("live", request), this.captured),
