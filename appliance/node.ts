@@ -16,7 +16,7 @@ import { type FlowQuery, readFlows } from "./flow_view.ts";
 import { Captures } from "./captures.ts";
 import { Drills } from "./drills.ts";
 import { Checks } from "./checks.ts";
-import { type Config, describeProblem, parseConfig } from "./config.ts";
+import type { Config } from "./config.ts";
 import { matchFault } from "./config_match.ts";
 import { CpuShares } from "./cpu_shares.ts";
 import { NodeLayer } from "./layer_open.ts";
@@ -35,7 +35,7 @@ import { readProbeFrame } from "./probe_files.ts";
 import { readProbes } from "./probe_view.ts";
 import { reasonOf } from "./reason.ts";
 import { Recorder } from "./recorder.ts";
-import { stageText } from "./stages.ts";
+import { parseStage } from "./stage_configs.ts";
 import { Vnfs } from "./vnf/vnfs.ts";
 import { VERSION } from "./version.ts";
 import { NodeExternals } from "./node_externals.ts";
@@ -153,7 +153,11 @@ export class Node implements NodeControl {
       },
       tell: (text, ok) => this.#tell("order", ok ? text : `${text} (failed)`, "drill"),
     });
-    this.layer = new NodeLayer(config, {
+    this.layer = this.#makeLayer(config);
+  }
+
+  #makeLayer(config: Config): NodeLayer {
+    return new NodeLayer(config, {
       serving: () => this.status().boxes.find((box) => box.serving)?.box ?? null,
       tell: (cause, text) => this.#tell(cause, text, "layer"),
       drivers: this.state.set,
@@ -186,8 +190,7 @@ export class Node implements NodeControl {
     if (how === "attached") this.#tell("attached", "took over a running plane, which went on forwarding");
     else this.#tell("start", "the plane forwards");
     this.#command();
-    this.captures.attach();
-    this.recorder.attach();
+    this.captures.attach(), this.recorder.attach();
     this.#checks.configure(this.#config.checks);
     this.#takeEvents();
     await this.layer.begin();
@@ -367,11 +370,9 @@ export class Node implements NodeControl {
     const refusal = (text: string) => ({ ok: false, text });
     const whole = await Deno.readTextFile(configPath).catch((error: Error) => error);
     if (whole instanceof Error) return refusal(`${configPath} cannot be read: ${reasonOf(whole)}`);
-    const judged = parseConfig(whole, configPath, { matchFault });
-    const text = judged.config === undefined ? whole : stageText(whole, stage);
-    if (text === null) return refusal(`${configPath} has no stage "${stage}" any more`);
-    const { config, problems } = text === whole ? judged : parseConfig(text, configPath, { matchFault });
-    if (config === undefined) return refusal(problems.map(describeProblem).join("\n"));
+    const parsed = parseStage(whole, configPath, { stage, matchFault });
+    if (typeof parsed === "string") return refusal(parsed);
+    const { config, text } = parsed;
     const before = this.#config, added = addedRoles(before, config);
     const fault = reloadFault(before, config, added);
     if (fault !== null) return refusal(fault);
@@ -390,8 +391,7 @@ export class Node implements NodeControl {
     this.recorder.configure(config);
     this.#checks.configure(config.checks);
     this.externals.configure(config);
-    this.vnfs.configure(config.vnfs);
-    this.state.configure(config);
+    this.vnfs.configure(config.vnfs), this.state.configure(config);
     if (await this.#orders.answers("live.rule_done", this.#command())) {
       return { ok: true, text: "the new configuration is in force" };
     }

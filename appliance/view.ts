@@ -5,11 +5,12 @@
  * since the start of the plane. A view carries `freshMs`: older than a second means control has lost sight
  * of the plane, and whatever it shows is history, not state.
  */
-import { BOX, type Cause, type Detector, type EventKind, MATCH_CLASS, PATH, ROLE } from "../filter/names.ts";
+import { BOX, type Detector, MATCH_CLASS, PATH, ROLE } from "../filter/names.ts";
 
 import type { LayerControl } from "./layer/contract.ts";
 import type { VnfControl } from "./vnf/contract.ts";
 import type { RecorderControl } from "./view_recorder.ts";
+import type { EventView } from "./view_events.ts";
 import type { StateControl } from "./view_state.ts";
 import type { SignedReport } from "./drill_report.ts";
 import type { FailbackView, MatchReport, MatchView, TwinView } from "./view_match.ts";
@@ -25,6 +26,7 @@ import type {
 /** All there may be: a node has the first so many of them, with as many boxes. */
 export { BOX as BOXES, MATCH_CLASS as MATCH_CLASSES, PATH as PATHS, ROLE as ALL_ROLES };
 export type { Detector };
+export type { EventView } from "./view_events.ts";
 export type * from "./view_detectors.ts";
 export type * from "./view_match.ts";
 export type * from "./view_recorder.ts";
@@ -212,56 +214,6 @@ export interface NodeStatus {
   readonly failback: FailbackView | null;
   readonly lastDrill: DrillSummary | null;
   readonly external: readonly ExternalSwitchView[];
-}
-
-export interface EventView {
-  readonly sequence: number;
-  /** Random id of the plane that wrote it, hexadecimal. */
-  readonly boot: string;
-  readonly wallMs: number;
-  readonly monoUs: number;
-  readonly kind:
-    | EventKind
-    | "plane"
-    | "drill"
-    | "external"
-    | "match"
-    | "seed"
-    | "layer"
-    | "vnf"
-    | "state";
-  readonly cause:
-    | Cause
-    | "died"
-    | "attached"
-    | "damping"
-    | "unlike"
-    | "alike"
-    | "resync"
-    | "resynced"
-    | "waits"
-    | "overdue"
-    | "proof"
-    // Of the layer:
-    | "step"
-    | "moved"
-    | "back"
-    | "copied"
-    // Of VNFs, besides start and died:
-    | "stopped"
-    // Of external switches:
-    | "connected"
-    | "lost"
-    | "refused"
-    | "repaired";
-  readonly subject: string;
-  readonly before: string;
-  readonly after: string;
-  /** Time since the box was last seen working; null where it has no meaning. */
-  readonly silentUs: number | null;
-  /** Upper estimate of packets put into the box that did not come out. */
-  readonly lostPackets: number | null;
-  readonly text: string;
 }
 
 export interface FlowView {

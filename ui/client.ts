@@ -124,12 +124,7 @@ export function connectNode(socket: string): RemoteNode {
     drills: async () => told(await ask("GET", "/api/v1/drills"), socket).drills as DrillSummary[],
     captureFiles: async () =>
       told(await ask("GET", "/api/v1/capture/files"), socket) as unknown as CaptureListing,
-    recorder: async () => told(await ask("GET", "/api/v1/recorder"), socket) as unknown as RecorderStatus,
-    setRecorder: async (on) => {
-      const answer = await ask("POST", "/api/v1/recorder", { on });
-      if (answer.status === 409) return { ok: false, text: String(answer.body.detail) };
-      return told(answer, socket) as unknown as { ok: boolean; text: string };
-    },
+    ...recorderOf(ask, socket),
     capture: (what, query, stop) => pieces(`/api/v1/${CAPTURE_PATH[what]}?${query}`, stop),
     ask: (method, path, { body, headers } = {}) =>
       askNode({ client, socket, method, path, body, ...(headers && { headers }) }),
@@ -142,6 +137,17 @@ export function connectNode(socket: string): RemoteNode {
 }
 
 type Ask = (method: string, path: string, body?: object | string) => Promise<Answer>;
+
+function recorderOf(ask: Ask, socket: string): Pick<RemoteNode, "recorder" | "setRecorder"> {
+  return {
+    recorder: async () => told(await ask("GET", "/api/v1/recorder"), socket) as unknown as RecorderStatus,
+    setRecorder: async (on) => {
+      const answer = await ask("POST", "/api/v1/recorder", { on });
+      if (answer.status === 409) return { ok: false, text: String(answer.body.detail) };
+      return told(answer, socket) as unknown as { ok: boolean; text: string };
+    },
+  };
+}
 
 function layerOf(ask: Ask, socket: string): Pick<RemoteNode, "layer" | "moves" | "vnfs" | "vnf"> {
   return {

@@ -1,5 +1,6 @@
 /** State drivers and the repository in the configuration: every problem at once, and what comes of a good one. */
 import assert from "node:assert/strict";
+import { DRIVER_KINDS } from "../../../drivers/registry.ts";
 import { describeProblem, parseConfig } from "../../../appliance/config.ts";
 
 const PORTS = `[ports]
@@ -24,6 +25,8 @@ records_max = 5
 `;
 
 const told = (text: string) => parseConfig(text, "f").problems.map(describeProblem);
+
+const KINDS = DRIVER_KINDS.map(({ kind }) => `"${kind}"`).join(", ");
 
 Deno.test("parseConfig() knows drivers by name, with the settings of their kind", () => {
   const { config, problems, warnings } = parseConfig(GOOD, "f");
@@ -63,7 +66,7 @@ Deno.test("parseConfig() tells every problem with drivers at once, with line and
     'f:20: driver.fw-b.record_max is no key of [driver]: did you mean "records_max"?; found 5',
     'f:21: driver.Bad has a name that is none; found "Bad"; accepted: 1 to 31 small letters, digits and dashes, a letter first',
     "f:23: driver.c.box is missing; accepted: the name of a box of this file",
-    'f:24: driver.c.kind is no choice: did you mean "memory"?; found "memry"; accepted: one of "memory"',
+    `f:24: driver.c.kind is no choice: did you mean "memory"?; found "memry"; accepted: one of ${KINDS}`,
     'f:26: driver.c.from has no effect: the driver is a source; found "fw-a"',
     "f:28: driver.x is an integer, not a table; found 1; accepted: tables, each headed [driver.NAME]",
   ]);

@@ -48,9 +48,26 @@ Deno.test("exampleConfig() gives a switch whose every value is of its key's type
   assert.equal(problems.length, 5);
 });
 
+const uncomment = (text: string) =>
+  text.replace("#[driver.NAME]", "[driver.fw]").replace(/^#(?=[a-z_]+ = )/gm, "");
+
+Deno.test("exampleConfig() gives settings of each kind of driver, of the type they have", () => {
+  const [most, , state] = parts();
+  const [common = "", ...kinds] = state.replace(/^\S*\[repository\][^]*/gm, "").split(/^(?=# Of kind )/gm);
+  assert.ok(kinds.length > 3);
+  for (const text of kinds) {
+    const [, kind = ""] = /^# Of kind "(.*)":/.exec(text)!;
+    const own = uncomment(common + text).replace(/^kind = .*$/m, `kind = "${kind}"`);
+    const { problems } = parseConfig(most + own, "example.toml");
+    for (const { key, reason } of problems) {
+      assert.doesNotMatch(reason, /TOML|is no key|, not an? /, `${kind}: ${key}`);
+    }
+  }
+});
+
 Deno.test("exampleConfig() gives a driver and a repository whose every value is of its key's type", () => {
   const [most, , state] = parts();
-  const text = state.replace("#[driver.NAME]", "[driver.fw]").replace(/^#(?=[a-z_]+ = )/gm, "");
+  const text = uncomment(state.replace(/^# Of kind [^]*?(?=^\S*\[)/gm, ""));
   const { problems } = parseConfig(
     most + text.replace('kind = "embedded"', 'kind = "redis"'),
     "example.toml",
