@@ -37,7 +37,6 @@ import { DEFAULT_CONFIG, EXIT, type Exit } from "./ui/commands.ts";
 import { commandHelp, overview } from "./ui/help.ts";
 import { logLine } from "./ui/log.ts";
 import { painter } from "./ui/paint.ts";
-import { makeApi, serveApi } from "./ui/server.ts";
 import { standardStreams } from "./ui/terminal.ts";
 
 /** Run one command line. Returns the exit code. */
@@ -201,6 +200,7 @@ async function run(invocation: Invocation, terminal: Terminal): Promise<number> 
     return EXIT.plane;
   }
   const { runNode } = await import("./appliance/node_run.ts");
+  const { serveNode } = await import("./ui/page/node.ts");
   // Stages live and end together: who cannot go on lets the others' planes forward.
   const stop = new AbortController();
   const ends = await Promise.all(stages.map(async ({ stage, config, text }) => {
@@ -217,7 +217,7 @@ async function run(invocation: Invocation, terminal: Terminal): Promise<number> 
         );
         if (line !== null) terminal.err(line);
       },
-      serve: (control) => serveApi(makeApi(control), config.api.socket),
+      serve: (control) => serveNode(control, { path: loaded.path, config, stage }),
       stop: stop.signal,
     });
     if (code !== EXIT.ok) stop.abort();

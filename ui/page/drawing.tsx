@@ -1,0 +1,215 @@
+/**
+ * Duty: the node as a drawing: clients, a lane through each box, servers, and what each line carries now.
+ *
+ * Pure. Two drawings of the same thing, one for wide and one for narrow screens; style shows one of them. Traffic is a
+ * thick line, copies are a dashed one, nothing is a thin one, so that it reads without colours. All numbers and states
+ * are live values; geometry is fixed.
+ */
+import { type Child } from "hono/jsx";
+import type { BoxView, NodeStatus, Role } from "../../appliance/view.ts";
+import { type LiveValues, UNKNOWN } from "./live.ts";
+
+interface DrawingProps {
+  readonly status: NodeStatus;
+  readonly values: LiveValues;
+}
+
+export function Drawing({ status, values }: DrawingProps) {
+  const words = status.boxes.map(({ box, name }) =>
+    `${name}: ${values[`box.${box}.duty`]}, ${values[`box.${box}.light`]}`
+  ).join("; ");
+  const label = `Traffic between clients and servers. Serving: ${values.serving}. ${words}.`;
+  return (
+    <figure class="drawing">
+      <Wide status={status} values={values} label={label} />
+      <Tall status={status} values={values} label={label} />
+      <figcaption class="legend">
+        <span class="key traffic">traffic</span>
+        <span class="key copies">copies</span>
+        <span class="key none">nothing</span>
+      </figcaption>
+    </figure>
+  );
+}
+
+type View = DrawingProps & { readonly label: string };
+
+const LANE = 112;
+
+function Wide({ status, values, label }: View) {
+  const around = status.path === "wire";
+  const first = around ? 116 : 64, lanes = status.boxes.length;
+  const last = first + LANE * Math.max(0, lanes - 1);
+  const top = around ? 40 : first, middle = (first + last) / 2;
+  return (
+    <svg class="wide-drawing" viewBox={`0 0 960 ${last + 74}`} role="img" aria-label={label}>
+      <End x={70} y={middle} text="Clients" />
+      <End x={890} y={middle} text="Servers" />
+      <Line values={values} name="lane.outer" d={`M126 ${middle}H214`} />
+      <Line values={values} name="lane.outer" d={`M746 ${middle}H834`} />
+      <path class="bus" d={`M214 ${Math.min(top, middle)}V${last}M746 ${Math.min(top, middle)}V${last}`} />
+      <Rate values={values} role="upstream" x={170} y={middle} />
+      <Rate values={values} role="downstream" x={790} y={middle} />
+      <Port values={values} role="upstream" x={126} y={middle} />
+      <Port values={values} role="downstream" x={834} y={middle} />
+      {around ? <Line values={values} name="lane.wire" d="M214 40H746" /> : null}
+      {around ? <text class="caption" x={480} y={30} text-anchor="middle">around the boxes</text> : null}
+      {status.boxes.map((box, index) => <Lane box={box} values={values} y={first + LANE * index} />)}
+    </svg>
+  );
+}
+
+function Lane({ box, values, y }: { box: BoxView; values: LiveValues; y: number }) {
+  const name = `lane.${box.box}`;
+  return (
+    <g>
+      <Line values={values} name={name} d={`M214 ${y}H370`} />
+      <Line values={values} name={name} d={`M590 ${y}H746`} />
+      <Rate values={values} role={`${box.box}-in`} x={292} y={y} />
+      <Rate values={values} role={`${box.box}-out`} x={668} y={y} />
+      <BoxShape box={box} values={values} x={370} y={y - 40} width={220} height={80} />
+      <Port values={values} role={`${box.box}-in`} x={370} y={y} />
+      <Port values={values} role={`${box.box}-out`} x={590} y={y} />
+    </g>
+  );
+}
+
+const COLUMN = 172;
+
+function Tall({ status, values, label }: View) {
+  const columns = Math.max(1, status.boxes.length), width = Math.max(360, columns * COLUMN + 16);
+  const middle = width / 2, x = (index: number) => middle + COLUMN * (index - (columns - 1) / 2);
+  const [left, right] = [x(0), x(columns - 1)];
+  const around = status.path === "wire";
+  return (
+    <svg class="tall-drawing" viewBox={`0 0 ${width} 424`} role="img" aria-label={label}>
+      <End x={middle} y={26} text="Clients" />
+      <End x={middle} y={398} text="Servers" />
+      <Line values={values} name="lane.outer" d={`M${middle} 48V106`} />
+      <Line values={values} name="lane.outer" d={`M${middle} 318V376`} />
+      <path class="bus" d={`M${left} 106H${right}M${left} 318H${right}`} />
+      <Rate values={values} role="upstream" x={middle + 8} y={80} beside />
+      <Rate values={values} role="downstream" x={middle + 8} y={352} beside />
+      <Port values={values} role="upstream" x={middle} y={48} />
+      <Port values={values} role="downstream" x={middle} y={376} />
+      {around ? <Line values={values} name="lane.wire" d={`M${middle} 106V318`} /> : null}
+      {status.boxes.map((box, index) => (
+        <g>
+          <Line values={values} name={`lane.${box.box}`} d={`M${x(index)} 106V172`} />
+          <Line values={values} name={`lane.${box.box}`} d={`M${x(index)} 252V318`} />
+          <Rate values={values} role={`${box.box}-in`} x={x(index) + 8} y={141} beside />
+          <Rate values={values} role={`${box.box}-out`} x={x(index) + 8} y={287} beside />
+          <BoxShape box={box} values={values} x={x(index) - 80} y={172} width={160} height={80} />
+          <Port values={values} role={`${box.box}-in`} x={x(index)} y={172} />
+          <Port values={values} role={`${box.box}-out`} x={x(index)} y={252} />
+        </g>
+      ))}
+    </svg>
+  );
+}
+
+interface BoxShapeProps {
+  readonly box: BoxView;
+  readonly values: LiveValues;
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+function BoxShape({ box, values, x, y, width, height }: BoxShapeProps) {
+  const at = `box.${box.box}`, middle = x + width / 2;
+  return (
+    <g class="box" data-s={`${at}.duty`} data-state={values[`${at}.duty`]}>
+      <rect x={x} y={y} width={width} height={height} rx={8} />
+      <text class="box-name" x={middle} y={y + 27} text-anchor="middle">{short(box.name)}</text>
+      <Live values={values} name={`${at}.duty`} class="box-duty" x={middle} y={y + 46} />
+      <g class="mark" data-s={`${at}.light`} data-state={values[`${at}.light`]}>
+        <g transform={`translate(${middle - 26} ${y + 61})`}>
+          <circle class="green" r={5} />
+          <path class="yellow" d="M0 -6L6 5H-6Z" />
+          <rect class="red" x={-5} y={-5} width={10} height={10} />
+          <circle class="off" r={4} />
+        </g>
+        <text class="box-light" x={middle - 14} y={y + 65} data-t={`${at}.light`}>
+          {values[`${at}.light`]}
+        </text>
+      </g>
+    </g>
+  );
+}
+
+const NAME_MAX = 18;
+
+function short(name: string): string {
+  return name.length > NAME_MAX ? `${name.slice(0, NAME_MAX - 1)}…` : name;
+}
+
+function End({ x, y, text }: { x: number; y: number; text: string }) {
+  return (
+    <g class="end">
+      <rect x={x - 56} y={y - 22} width={112} height={44} rx={22} />
+      <text x={x} y={y + 5} text-anchor="middle">{text}</text>
+    </g>
+  );
+}
+
+function Line({ values, name, d }: { values: LiveValues; name: string; d: string }) {
+  return <path class="line" d={d} data-s={name} data-state={values[name] ?? "none-0"} />;
+}
+
+/** The port's end of a line: filled while its link is up. */
+function Port({ values, role, x, y }: { values: LiveValues; role: Role; x: number; y: number }) {
+  const name = `port.${role}.link`;
+  return (
+    <g class="port" data-s={name} data-state={values[name] ?? "down"}>
+      <circle cx={x} cy={y} r={6} />
+      <path class="cut" d={`M${x - 9} ${y - 9}l18 18m0 -18l-18 18`} />
+      <text class="port-down" x={x + 10} y={y - 12}>{`${role} down`}</text>
+    </g>
+  );
+}
+
+interface RateProps {
+  readonly values: LiveValues;
+  readonly role: Role;
+  readonly x: number;
+  readonly y: number;
+  /** Beside an upright line instead of above and below a level one. */
+  readonly beside?: boolean;
+}
+
+/**
+ * What goes towards the servers (above, or first) and towards the clients. A port of a box's client side and the
+ * downstream port send towards the servers; the others receive what goes there.
+ */
+function Rate({ values, role, x, y, beside = false }: RateProps) {
+  const sends = role === "downstream" || role.endsWith("-in");
+  const [there, back] = sends ? ["tx", "rx"] : ["rx", "tx"];
+  const [forth, away] = beside ? ["↓", "↑"] : ["→", "←"];
+  const anchor = beside ? "start" : "middle";
+  return (
+    <g class="rate">
+      <text x={x} y={beside ? y - 5 : y - 10} text-anchor={anchor}>
+        {forth} <Span values={values} name={`port.${role}.${there}`} />
+      </text>
+      <text x={x} y={beside ? y + 14 : y + 22} text-anchor={anchor}>
+        {away} <Span values={values} name={`port.${role}.${back}`} />
+      </text>
+    </g>
+  );
+}
+
+function Span({ values, name }: { values: LiveValues; name: string }): Child {
+  return <tspan data-t={name}>{values[name] ?? UNKNOWN}</tspan>;
+}
+
+function Live({ values, name, class: kind, x, y }: {
+  values: LiveValues;
+  name: string;
+  class: string;
+  x: number;
+  y: number;
+}) {
+  return <text class={kind} x={x} y={y} text-anchor="middle" data-t={name}>{values[name] ?? UNKNOWN}</text>;
+}
