@@ -145,6 +145,15 @@ function liveStatus({ nowMs, startMs, serving, dead, events }: Moment): NodeStat
     reason: dead
       ? "the redundant box serves without a spare"
       : "the primary serves, the redundant box stands by",
+    mirror: {
+      ...nodeStatus().mirror,
+      why: [{ name: "handshake", packets: Math.round(seconds * 40), bytes: Math.round(seconds * 2900) }],
+      rules: [{ name: "sip", packets: 214, bytes: 98_000 }, {
+        name: "nat",
+        packets: Math.round(seconds * 52),
+        bytes: Math.round(seconds * 4000),
+      }],
+    },
     plane: { ...nodeStatus().plane, startedMs: startMs - 10_800_000 },
   });
 }

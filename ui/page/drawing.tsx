@@ -40,36 +40,43 @@ function Wide({ status, values, label }: View) {
   const around = status.path === "wire";
   const first = around ? 116 : 64, lanes = status.boxes.length;
   const last = first + LANE * Math.max(0, lanes - 1);
-  const top = around ? 40 : first, middle = (first + last) / 2;
+  const middle = (first + last) / 2;
   return (
-    <svg class="wide-drawing" viewBox={`0 0 960 ${last + 74}`} role="img" aria-label={label}>
-      <End x={70} y={middle} text="Clients" />
-      <End x={890} y={middle} text="Servers" />
-      <Line values={values} name="lane.outer" d={`M126 ${middle}H214`} />
-      <Line values={values} name="lane.outer" d={`M746 ${middle}H834`} />
-      <path class="bus" d={`M214 ${Math.min(top, middle)}V${last}M746 ${Math.min(top, middle)}V${last}`} />
-      <Rate values={values} role="upstream" x={170} y={middle} />
-      <Rate values={values} role="downstream" x={790} y={middle} />
-      <Port values={values} role="upstream" x={126} y={middle} />
-      <Port values={values} role="downstream" x={834} y={middle} />
-      {around ? <Line values={values} name="lane.wire" d="M214 40H746" /> : null}
-      {around ? <text class="caption" x={480} y={30} text-anchor="middle">around the boxes</text> : null}
-      {status.boxes.map((box, index) => <Lane box={box} values={values} y={first + LANE * index} />)}
+    <svg class="wide-drawing" viewBox={`0 0 980 ${last + 74}`} role="img" aria-label={label}>
+      <End x={64} y={middle} text="Clients" />
+      <End x={916} y={middle} text="Servers" />
+      {status.boxes.map((box, index) => (
+        <Lane box={box} values={values} y={first + LANE * index} middle={middle} />
+      ))}
+      <Line values={values} name="lane.outer" d={`M120 ${middle}H240`} />
+      <Line values={values} name="lane.outer" d={`M740 ${middle}H860`} />
+      <Rate values={values} role="upstream" x={180} y={middle} />
+      <Rate values={values} role="downstream" x={800} y={middle} />
+      <Port values={values} role="upstream" x={120} y={middle} />
+      <Port values={values} role="downstream" x={860} y={middle} />
+      {around ? <Line values={values} name="lane.wire" d={`M240 ${middle}V40H740V${middle}`} /> : null}
+      {around ? <text class="caption" x={490} y={28} text-anchor="middle">around the boxes</text> : null}
     </svg>
   );
 }
 
-function Lane({ box, values, y }: { box: BoxView; values: LiveValues; y: number }) {
+/** From where clients' and servers' lines end, through the box. */
+function Lane({ box, values, y, middle }: {
+  box: BoxView;
+  values: LiveValues;
+  y: number;
+  middle: number;
+}) {
   const name = `lane.${box.box}`;
   return (
     <g>
-      <Line values={values} name={name} d={`M214 ${y}H370`} />
-      <Line values={values} name={name} d={`M590 ${y}H746`} />
-      <Rate values={values} role={`${box.box}-in`} x={292} y={y} />
-      <Rate values={values} role={`${box.box}-out`} x={668} y={y} />
-      <BoxShape box={box} values={values} x={370} y={y - 40} width={220} height={80} />
-      <Port values={values} role={`${box.box}-in`} x={370} y={y} />
-      <Port values={values} role={`${box.box}-out`} x={590} y={y} />
+      <Line values={values} name={name} d={`M240 ${middle}V${y}H380`} />
+      <Line values={values} name={name} d={`M600 ${y}H740V${middle}`} />
+      <Rate values={values} role={`${box.box}-in`} x={310} y={y} />
+      <Rate values={values} role={`${box.box}-out`} x={670} y={y} />
+      <BoxShape box={box} values={values} x={380} y={y - 40} width={220} height={80} />
+      <Port values={values} role={`${box.box}-in`} x={380} y={y} />
+      <Port values={values} role={`${box.box}-out`} x={600} y={y} />
     </g>
   );
 }
@@ -79,7 +86,6 @@ const COLUMN = 172;
 function Tall({ status, values, label }: View) {
   const columns = Math.max(1, status.boxes.length), width = Math.max(360, columns * COLUMN + 16);
   const middle = width / 2, x = (index: number) => middle + COLUMN * (index - (columns - 1) / 2);
-  const [left, right] = [x(0), x(columns - 1)];
   const around = status.path === "wire";
   return (
     <svg class="tall-drawing" viewBox={`0 0 ${width} 424`} role="img" aria-label={label}>
@@ -87,7 +93,6 @@ function Tall({ status, values, label }: View) {
       <End x={middle} y={398} text="Servers" />
       <Line values={values} name="lane.outer" d={`M${middle} 48V106`} />
       <Line values={values} name="lane.outer" d={`M${middle} 318V376`} />
-      <path class="bus" d={`M${left} 106H${right}M${left} 318H${right}`} />
       <Rate values={values} role="upstream" x={middle + 8} y={80} beside />
       <Rate values={values} role="downstream" x={middle + 8} y={352} beside />
       <Port values={values} role="upstream" x={middle} y={48} />
@@ -95,8 +100,8 @@ function Tall({ status, values, label }: View) {
       {around ? <Line values={values} name="lane.wire" d={`M${middle} 106V318`} /> : null}
       {status.boxes.map((box, index) => (
         <g>
-          <Line values={values} name={`lane.${box.box}`} d={`M${x(index)} 106V172`} />
-          <Line values={values} name={`lane.${box.box}`} d={`M${x(index)} 252V318`} />
+          <Line values={values} name={`lane.${box.box}`} d={`M${middle} 106H${x(index)}V172`} />
+          <Line values={values} name={`lane.${box.box}`} d={`M${x(index)} 252V318H${middle}`} />
           <Rate values={values} role={`${box.box}-in`} x={x(index) + 8} y={141} beside />
           <Rate values={values} role={`${box.box}-out`} x={x(index) + 8} y={287} beside />
           <BoxShape box={box} values={values} x={x(index) - 80} y={172} width={160} height={80} />

@@ -105,12 +105,20 @@ function Search({ query }: { query: FlowQuery }) {
   );
 }
 
+/** "tcp, closing, VLAN 12" */
+function kind({ protocol, vlan, age }: FlowView): string {
+  const stage = age.replace(`${protocol}-`, "");
+  return [protocol, ...(stage === protocol ? [] : [stage]), ...(vlan === 0 ? [] : [`VLAN ${vlan}`])].join(
+    ", ",
+  );
+}
+
 function row(flow: FlowView, rules: readonly FilterRule[]) {
-  const { protocol, vlan, outer, inner, age } = flow;
+  const { outer, inner } = flow;
   return [
     <span class="flow">
-      <span class="code">{outer}</span> <span class="code">{inner}</span>
-      <span class="note block">{vlan === 0 ? protocol : `${protocol}, VLAN ${vlan}`}, {age}</span>
+      <span class="code">{outer}</span> <span class="code">↔ {inner}</span>
+      <span class="note block">{kind(flow)}</span>
     </span>,
     flow.side,
     <Why flow={flow} rules={rules} />,

@@ -36,7 +36,7 @@ export function Logs({ captures, recorder, visitor, nowMs }: LogsProps) {
         )}
       </Card>
       {gets ? <Live /> : null}
-      <Card id="log" title="The log">
+      <Card id="log" title="The log" wide>
         <p>
           The node writes its log to standard error, which the service manager keeps:{" "}
           <span class="code">journalctl -u remediate</span>. Everything that changes traffic is under{" "}

@@ -298,7 +298,11 @@ function addMoreViews(app: Hono<Env>, pages: Pages): void {
     }));
   app.get("/logs", (c) =>
     show(c, pages, {
-      ...{ at: "/logs", title: "Captures", lead: "What was copied, what was decided, and where the log is." },
+      ...{
+        at: "/logs",
+        title: "Captures and logs",
+        lead: "What was copied, what was decided, and where the log is.",
+      },
       body: (visitor) => (
         <Logs
           captures={control.captures.list()}

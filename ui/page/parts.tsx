@@ -77,12 +77,20 @@ interface TableProps {
   readonly empty: string;
 }
 
-/** The first cell of a row names it. On a narrow screen a table scrolls in a frame of its own. */
+/** With more columns a row stands upright on a narrow screen. */
+const MANY = 4;
+
+/** The first cell of a row names it. What is too wide scrolls in a frame of its own. */
 export function Table({ name, columns, rows, empty }: TableProps) {
   if (rows.length === 0) return <p class="empty">{empty}</p>;
   const kind = (index: number) => columns[index]?.number ? "n" : undefined;
   return (
-    <div class="scroll" role="region" aria-label={name} tabindex={0}>
+    <div
+      class={columns.length > MANY ? "scroll many" : "scroll"}
+      role="region"
+      aria-label={name}
+      tabindex={0}
+    >
       <table>
         <thead>
           <tr>
@@ -93,7 +101,9 @@ export function Table({ name, columns, rows, empty }: TableProps) {
           {rows.map((row) => (
             <tr>
               {row.map((cell, index) =>
-                index === 0 ? <th scope="row">{cell}</th> : <td class={kind(index)}>{cell}</td>
+                index === 0
+                  ? <th scope="row">{cell}</th>
+                  : <td class={kind(index)} data-head={columns[index]?.head}>{cell}</td>
               )}
             </tr>
           ))}

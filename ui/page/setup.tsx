@@ -93,7 +93,7 @@ function wiringStep({ status, probes }: SetupGiven): Step {
   return { title, light: "green", text: `Packets come out of every box${proven}` };
 }
 
-function observeStep({ status }: SetupGiven): Step {
+function observeStep({ status, match }: SetupGiven): Step {
   const title = "Observe";
   const spare = sparesOf(status)[0];
   if (spare?.match === null || spare?.match === undefined) {
@@ -111,7 +111,11 @@ function observeStep({ status }: SetupGiven): Step {
     percent(wouldLive(spare.match) / known);
   return {
     title,
-    light: spare.match.alarm ? "red" : wouldLive(spare.match) === known ? "green" : "yellow",
+    light: spare.match.alarm
+      ? "red"
+      : 100 * wouldLive(spare.match) >= match.alarmBelow * known
+      ? "green"
+      : "yellow",
     text,
   };
 }
