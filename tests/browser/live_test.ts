@@ -1,8 +1,8 @@
 /** Pages in a browser: numbers that follow the node, marks where they do not, questions before actions, and use without script. */
 import assert from "node:assert/strict";
 import type { Browser, Page } from "playwright-core";
-import { ADMIN, look, openBrowser, servePages } from "../support/browser.ts";
-import { CONFIG_TEXT, pageMeans } from "../support/page_means.ts";
+import { look, openBrowser, servePages } from "../support/browser.ts";
+import { ADMIN_VISITOR, CONFIG_TEXT, pageMeans } from "../support/page_means.ts";
 import { pageNode } from "../support/page_node.ts";
 
 /** From a switch on the node to its sight on the page. */
@@ -144,7 +144,7 @@ Deno.test("a configuration is judged while it is written, applied, and kept by a
 Deno.test("a viewer is offered nothing that he may not do", async () => {
   const node = pageNode(Date.now);
   await using served = servePages(node, pageMeans({ control: node }));
-  served.visitor = { ...ADMIN, name: "vic", role: "viewer" };
+  served.visitor = { ...ADMIN_VISITOR, name: "vic", role: "viewer" };
   await withBrowser(async (browser) => {
     const { page } = await look(browser);
     for (const path of ["/", "/boxes", "/filter", "/logs", "/events"]) {

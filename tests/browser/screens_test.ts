@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import axe from "axe-core/axe.min.js" with { type: "text" };
 import type { Page } from "playwright-core";
-import { ADMIN, look, openBrowser, servePages } from "../support/browser.ts";
+import { look, openBrowser, servePages } from "../support/browser.ts";
 import { pageNode } from "../support/page_node.ts";
-import { pageMeans } from "../support/page_means.ts";
+import { ADMIN_VISITOR, pageMeans } from "../support/page_means.ts";
 import { TOP } from "../support/programs.ts";
 
 const PAGES = [
@@ -58,7 +58,7 @@ Deno.test("pages are free of serious faults for everybody, in light and dark, on
     for (const view of VIEWS) {
       const { page, complaints } = await look(browser, view);
       for (const path of [...PAGES, "/login"]) {
-        served.visitor = path === "/login" ? null : ADMIN;
+        served.visitor = path === "/login" ? null : ADMIN_VISITOR;
         await page.goto(served.url + path);
         await page.waitForTimeout(path === "/" ? SETTLE_MS : 300);
         const name = path === "/" ? "overview" : path.slice(1);

@@ -8,12 +8,11 @@ import type { NodeControl } from "../../appliance/view.ts";
 import { makeApi } from "../../ui/api.ts";
 import type { PageMeans } from "../../ui/page/means.ts";
 import { makePages, type PageServer } from "../../ui/page/pages.tsx";
+import { ADMIN_VISITOR } from "./page_means.ts";
 import { withPages } from "../../ui/page/serve.ts";
 import type { Visitor } from "../../ui/page/visitor.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
-
-export const ADMIN: Visitor = { name: "ada", role: "admin", csrf: "t0ken" };
 
 /** Every step of a page has to come to its end within so long. */
 const STEP_MS_MAX = 8000;
@@ -47,7 +46,7 @@ export function servePages(control: NodeControl, means: PageMeans): ServedPages 
   const served: ServedPages = {
     url: `http://127.0.0.1:${server.addr.port}`,
     pages,
-    visitor: ADMIN,
+    visitor: ADMIN_VISITOR,
     down: false,
     [Symbol.asyncDispose]: async () => {
       pages.close();

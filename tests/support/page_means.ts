@@ -5,6 +5,9 @@ import type { NodeControl } from "../../appliance/view.ts";
 import { tagOf } from "../../ui/page/assets.ts";
 import { diffText } from "../../ui/page/diff.ts";
 import type { ConfigDesk, PageMeans, PendingChange } from "../../ui/page/means.ts";
+import type { Visitor } from "../../ui/page/visitor.ts";
+
+export const ADMIN_VISITOR: Visitor = { name: "ada", role: "admin", csrf: "t0ken" };
 
 export const CONFIG_TEXT = `[node]
 name = "edge1"
