@@ -88,12 +88,10 @@ Deno.test("pages show hostile words as words", async () => {
   for (const path of [...PATHS, `/flows?search=${encodeURIComponent('"><script>alert(1)</script>')}`]) {
     const { status, text } = await ask(node, path);
     assert.equal(status, 200, `${path}: ${text.slice(0, 300)}`);
-    assert.doesNotMatch(
-      text,
-      /<script>|<img|onerror=alert\(1\)>[^&]*<\/(?!span|p|td|th|li|dd|text|tspan)/,
-      path,
-    );
-    assert.doesNotMatch(text, /<[^>]*\son\w+=/i, `${path} has a handler in its markup`);
+    assert.doesNotMatch(text, /<script>|<img/, path);
+    // What stands between quotes cannot leave them: they are all of ours.
+    assert.doesNotMatch(text.replace(/"[^"]*"/g, '""'), /<[^>]*\s(on\w+|src=x)/i, path);
+    assert.ok(text.includes("&lt;script&gt;alert(1)&lt;/script&gt;"), path);
   }
 });
 
