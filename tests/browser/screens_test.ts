@@ -19,10 +19,10 @@ const PAGES = [
   "/setup",
 ] as const;
 const VIEWS = [
-  { name: "desk-light", width: 1280, height: 900, dark: false },
-  { name: "desk-dark", width: 1280, height: 900, dark: true },
-  { name: "phone-light", width: 390, height: 844, dark: false },
-  { name: "phone-dark", width: 390, height: 844, dark: true },
+  { name: "desk-light", width: 1280, height: 900, dark: false, judged: true },
+  { name: "desk-dark", width: 1280, height: 900, dark: true, judged: false },
+  { name: "phone-light", width: 390, height: 844, dark: false, judged: false },
+  { name: "phone-dark", width: 390, height: 844, dark: true, judged: true },
 ] as const;
 const SCREENS = `${TOP}/.cache/test/screens`;
 /** Long enough for rates, and for a first line in the plot. */
@@ -63,7 +63,8 @@ Deno.test("pages are free of serious faults for everybody, in light and dark, on
         await page.waitForTimeout(path === "/" ? SETTLE_MS : 300);
         const name = path === "/" ? "overview" : path.slice(1);
         await page.screenshot({ path: `${SCREENS}/${name}-${view.name}.png`, fullPage: true });
-        assert.deepEqual(await faults(page), [], `${path} ${view.name}`);
+        // Both sets of colours and both layouts, once each: axe takes longer than all the rest.
+        if (view.judged) assert.deepEqual(await faults(page), [], `${path} ${view.name}`);
         const wide = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
         assert.ok(wide <= 0, `${path} is ${wide} px wider than the screen of ${view.name}`);
       }

@@ -103,7 +103,11 @@ export function Table({ name, columns, rows, empty }: TableProps) {
               {row.map((cell, index) =>
                 index === 0
                   ? <th scope="row">{cell}</th>
-                  : <td class={kind(index)} data-head={columns[index]?.head}>{cell}</td>
+                  : (
+                    <td class={kind(index)} data-head={columns[index]?.head}>
+                      <span class="cell">{cell}</span>
+                    </td>
+                  )
               )}
             </tr>
           ))}
