@@ -2,10 +2,9 @@
 import assert from "node:assert/strict";
 import axe from "axe-core/axe.min.js" with { type: "text" };
 import type { Page } from "playwright-core";
-import { look, openBrowser, servePages } from "../support/browser.ts";
+import { look, openBrowser, servePages, shot } from "../support/browser.ts";
 import { pageNode } from "../support/page_node.ts";
 import { ADMIN_VISITOR, pageMeans } from "../support/page_means.ts";
-import { TOP } from "../support/programs.ts";
 
 const PAGES = [
   "/",
@@ -24,7 +23,6 @@ const VIEWS = [
   { name: "phone-light", width: 390, height: 844, dark: false, judged: false },
   { name: "phone-dark", width: 390, height: 844, dark: true, judged: true },
 ] as const;
-const SCREENS = `${TOP}/.cache/test/screens`;
 /** Long enough for rates, and for a first line in the plot. */
 const SETTLE_MS = 2500;
 
@@ -50,7 +48,6 @@ interface AxeResult {
 }
 
 Deno.test("pages are free of serious faults for everybody, in light and dark, on desk and phone", async () => {
-  await Deno.mkdir(SCREENS, { recursive: true });
   const node = pageNode(() => Date.now());
   await using served = servePages(node, pageMeans({ control: node }));
   const browser = await openBrowser();
@@ -62,7 +59,7 @@ Deno.test("pages are free of serious faults for everybody, in light and dark, on
         await page.goto(served.url + path);
         await page.waitForTimeout(path === "/" ? SETTLE_MS : 300);
         const name = path === "/" ? "overview" : path.slice(1);
-        await page.screenshot({ path: `${SCREENS}/${name}-${view.name}.png`, fullPage: true });
+        await shot(page, `${name}-${view.name}`);
         // Both sets of colours and both layouts, once each: axe takes longer than all the rest.
         if (view.judged) assert.deepEqual(await faults(page), [], `${path} ${view.name}`);
         const wide = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");

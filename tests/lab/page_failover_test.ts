@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { sleep } from "../../scripts/lab/process.ts";
-import { look, openBrowser } from "../support/browser.ts";
+import { look, openBrowser, shot } from "../support/browser.ts";
 import { TestNode } from "../support/node.ts";
 import { Wire } from "../support/wire.ts";
 
@@ -78,8 +78,10 @@ Deno.test("a page shows a failover of a running node within a second of the swit
       /primary is not alive/,
     );
 
+    await shot(page, "node-overview");
     for (const path of ["/boxes", "/flows", "/events", "/filter", "/config", "/logs", "/doctor", "/setup"]) {
       const answer = await page.goto(served.url + path);
+      await shot(page, `node-${path.slice(1)}`);
       assert.equal(answer?.status(), 200, path);
     }
     await page.goto(`${served.url}/events`);

@@ -9,10 +9,13 @@ import { makeApi } from "../../ui/api.ts";
 import type { PageMeans } from "../../ui/page/means.ts";
 import { makePages, type PageServer } from "../../ui/page/pages.tsx";
 import { ADMIN_VISITOR } from "./page_means.ts";
+import { TOP } from "./programs.ts";
 import { withPages } from "../../ui/page/serve.ts";
 import type { Visitor } from "../../ui/page/visitor.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
+
+const SCREENS = `${TOP}/.cache/test/screens`;
 
 /** Every step of a page has to come to its end within so long. */
 const STEP_MS_MAX = 8000;
@@ -55,6 +58,12 @@ export function servePages(control: NodeControl, means: PageMeans): ServedPages 
     },
   };
   return served;
+}
+
+/** A picture of the whole page for people, in .cache/test/screens. */
+export async function shot(page: Page, name: string): Promise<void> {
+  await Deno.mkdir(SCREENS, { recursive: true });
+  await page.screenshot({ path: `${SCREENS}/${name}.png`, fullPage: true });
 }
 
 export interface Sight {

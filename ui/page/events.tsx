@@ -50,7 +50,7 @@ export function Events({ events, proof, nowMs, captures }: EventsProps) {
   ]);
   return (
     <>
-      <Card id="switches" title="Switches" note="Newest first." wide>
+      <Card id="switches" title="Switches" note="Newest first." everyMs={3000} wide>
         {turns.length === 0
           ? <p class="empty">The traffic has not been moved so far.</p>
           : (
@@ -61,7 +61,13 @@ export function Events({ events, proof, nowMs, captures }: EventsProps) {
             </ol>
           )}
       </Card>
-      <Card id="all-events" title="All events" note={`The last ${count(events.length)}, newest first.`} wide>
+      <Card
+        id="all-events"
+        title="All events"
+        note={`The last ${count(events.length)}, newest first.`}
+        everyMs={3000}
+        wide
+      >
         <Table name="Events" columns={columns} rows={rows} empty="Nothing has happened so far." />
       </Card>
     </>

@@ -61,11 +61,10 @@ export class LiveHub {
     return this.#viewers.size;
   }
 
-  /** The newest reading; taken now unless somebody looks anyway. */
+  /** The newest reading. However many ask, the node is not read more often than for viewers. */
   read(): Reading {
-    const fresh = this.#timer !== null && this.#last !== null &&
-      this.#now() - this.#last.atMs < 2 * this.#intervalMs;
-    return fresh ? this.#last! : this.#take();
+    const last = this.#last;
+    return last !== null && this.#now() - last.atMs < this.#intervalMs ? last : this.#take();
   }
 
   /** Server-sent events; null: there are as many viewers as there may be. */
