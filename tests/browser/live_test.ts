@@ -134,9 +134,11 @@ Deno.test("a configuration is judged while it is written, applied, and kept by a
     await shot(page, "change");
     await page.getByRole("button", { name: "Apply this change" }).click();
     assert.match(await text(page, ".result") ?? "", /in force/);
-    assert.match(await text(page, ".pending") ?? "", /undone in (90|8\d) s/);
-    await page.goto(`${served.url}/config`);
+    assert.match(await text(page, "#pending") ?? "", /comes back in (90|8\d) s/);
     await shot(page, "pending");
+    await page.goto(served.url);
+    assert.match(await text(page, ".pending") ?? "", /undone in (90|8\d) s/);
+    await page.getByRole("link", { name: "To the configuration" }).click();
     await page.getByRole("button", { name: "Keep it" }).click();
     assert.match(await text(page, ".result") ?? "", /it is kept/);
     assert.equal(means.config.text, CONFIG_TEXT.replace("silence_ms = 10", "silence_ms = 20"));

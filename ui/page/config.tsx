@@ -58,7 +58,7 @@ export function ConfigPage({ now, text, judgement, desk, visitor, nowMs }: Confi
   );
 }
 
-function Pending({ now, visitor, nowMs }: { now: ConfigNow; visitor: Visitor; nowMs: number }) {
+export function Pending({ now, visitor, nowMs }: { now: ConfigNow; visitor: Visitor; nowMs: number }) {
   const { who, untilMs } = now.pending!;
   return (
     <Card id="pending" title="Keep this change?" wide>
@@ -101,7 +101,7 @@ export function Judgement({ judgement, text, etag, desk, visitor }: JudgementPro
         {problems.length + warnings.length === 0
           ? (
             <p>
-              <FixedLight state="green" word="good" /> The node would take it over.
+              <FixedLight state="green" word="good" /> It can be read, and nothing in it contradicts.
             </p>
           )
           : (

@@ -20,7 +20,7 @@ export function Drawing({ status, values }: DrawingProps) {
   ).join("; ");
   const label = `Traffic between clients and servers. Serving: ${values.serving}. ${words}.`;
   return (
-    <figure class="drawing">
+    <figure class="drawing" tabindex={status.boxes.length > COLUMNS_MAX ? 0 : undefined}>
       <Wide status={status} values={values} label={label} />
       <Tall status={status} values={values} label={label} />
       <figcaption class="legend">
@@ -82,21 +82,29 @@ function Lane({ box, values, y, middle }: {
 }
 
 const COLUMN = 172;
+/** More than so many boxes scroll on a narrow screen. */
+const COLUMNS_MAX = 2;
 
 function Tall({ status, values, label }: View) {
   const columns = Math.max(1, status.boxes.length), width = Math.max(360, columns * COLUMN + 16);
   const middle = width / 2, x = (index: number) => middle + COLUMN * (index - (columns - 1) / 2);
   const around = status.path === "wire";
   return (
-    <svg class="tall-drawing" viewBox={`0 0 ${width} 424`} role="img" aria-label={label}>
+    <svg
+      class="tall-drawing"
+      width={columns > COLUMNS_MAX ? width : undefined}
+      viewBox={`0 0 ${width} 424`}
+      role="img"
+      aria-label={label}
+    >
       <End x={middle} y={26} text="Clients" />
       <End x={middle} y={398} text="Servers" />
       <Line values={values} name="lane.outer" d={`M${middle} 48V106`} />
       <Line values={values} name="lane.outer" d={`M${middle} 318V376`} />
       <Rate values={values} role="upstream" x={middle + 8} y={80} beside />
       <Rate values={values} role="downstream" x={middle + 8} y={352} beside />
-      <Port values={values} role="upstream" x={middle} y={48} />
-      <Port values={values} role="downstream" x={middle} y={376} />
+      <Port values={values} role="upstream" x={middle} y={48} beside />
+      <Port values={values} role="downstream" x={middle} y={376} beside />
       {around ? <Line values={values} name="lane.wire" d={`M${middle} 106V318`} /> : null}
       {status.boxes.map((box, index) => (
         <g>
@@ -105,8 +113,8 @@ function Tall({ status, values, label }: View) {
           <Rate values={values} role={`${box.box}-in`} x={x(index) + 8} y={141} beside />
           <Rate values={values} role={`${box.box}-out`} x={x(index) + 8} y={287} beside />
           <BoxShape box={box} values={values} x={x(index) - 80} y={172} width={160} height={80} />
-          <Port values={values} role={`${box.box}-in`} x={x(index)} y={172} />
-          <Port values={values} role={`${box.box}-out`} x={x(index)} y={252} />
+          <Port values={values} role={`${box.box}-in`} x={x(index)} y={172} beside />
+          <Port values={values} role={`${box.box}-out`} x={x(index)} y={252} beside />
         </g>
       ))}
     </svg>
@@ -127,7 +135,7 @@ function BoxShape({ box, values, x, y, width, height }: BoxShapeProps) {
   return (
     <g class="box" data-s={`${at}.duty`} data-state={values[`${at}.duty`]}>
       <rect x={x} y={y} width={width} height={height} rx={8} />
-      <text class="box-name" x={middle} y={y + 27} text-anchor="middle">{short(box.name)}</text>
+      <text class="box-name" x={middle} y={y + 27} text-anchor="middle">{short(box.name, width)}</text>
       <Live values={values} name={`${at}.duty`} class="box-duty" x={middle} y={y + 46} />
       <g class="mark" data-s={`${at}.light`} data-state={values[`${at}.light`]}>
         <g transform={`translate(${middle - 26} ${y + 61})`}>
@@ -144,10 +152,12 @@ function BoxShape({ box, values, x, y, width, height }: BoxShapeProps) {
   );
 }
 
-const NAME_MAX = 18;
+/** Of a letter of a box's name, about. */
+const LETTER = 11;
 
-function short(name: string): string {
-  return name.length > NAME_MAX ? `${name.slice(0, NAME_MAX - 1)}…` : name;
+function short(name: string, width: number): string {
+  const most = Math.floor(width / LETTER);
+  return name.length > most ? `${name.slice(0, most - 1)}…` : name;
 }
 
 function End({ x, y, text }: { x: number; y: number; text: string }) {
@@ -164,13 +174,17 @@ function Line({ values, name, d }: { values: LiveValues; name: string; d: string
 }
 
 /** The port's end of a line: filled while its link is up. */
-function Port({ values, role, x, y }: { values: LiveValues; role: Role; x: number; y: number }) {
+function Port({ values, role, x, y, beside = false }: RateProps) {
+  // Where no rate stands: over the box, or on the other side of an upright line.
+  const [dx, dy, anchor] = beside
+    ? [-12, role === "upstream" || role.endsWith("-out") ? 18 : -10, "end"]
+    : [0, role.includes("-") ? -48 : -30, "middle"];
   const name = `port.${role}.link`;
   return (
     <g class="port" data-s={name} data-state={values[name] ?? "down"}>
       <circle cx={x} cy={y} r={6} />
       <path class="cut" d={`M${x - 9} ${y - 9}l18 18m0 -18l-18 18`} />
-      <text class="port-down" x={x + 10} y={y - 12}>{`${role} down`}</text>
+      <text class="port-down" x={x + dx} y={y + dy} text-anchor={anchor}>down</text>
     </g>
   );
 }

@@ -96,7 +96,7 @@ function TurnItem({ turn: { event, evidence }, newest, proof, nowMs, captures }:
         rows={[
           ["Time to switch", event.silentUs === null ? UNKNOWN : duration(event.silentUs / 1000)],
           ["Packets lost, at most", event.lostPackets === null ? UNKNOWN : count(event.lostPackets)],
-          ["Flows", proven === null ? UNKNOWN : <Fate proof={proven} />],
+          ["Flows", proven === null ? "not counted" : <Fate proof={proven} />],
         ]}
       />
       {evidence.length === 0 ? null : (

@@ -90,7 +90,7 @@ export function Page({ frame, at, title, lead, plots = false, children }: PagePr
         </nav>
         <main id="main" tabindex={-1}>
           <p class="not-live" id="not-live" role="alert" hidden></p>
-          {frame.pendingMs === null ? null : (
+          {frame.pendingMs === null || at === "/config" ? null : (
             <p class="pending">
               A change of the configuration is undone in{" "}
               <strong data-until={frame.pendingMs}>{seconds(frame.pendingMs - nowMs)}</strong>{" "}

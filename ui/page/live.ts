@@ -192,7 +192,9 @@ function detectorValues(at: string, one: DetectorView): LiveValues {
 }
 
 export function ageText(ageMs: number | null): string {
-  return ageMs === null ? "not yet" : `${duration(ageMs)} ago`;
+  if (ageMs === null) return "not yet";
+  // Below a second it would only flicker.
+  return ageMs < STALE_MS ? "just now" : `${duration(ageMs)} ago`;
 }
 
 function portValues(port: PortView, rates: PortRates): LiveValues {

@@ -32,9 +32,8 @@ export function Overview(props: OverviewProps) {
             <Value of={values} name="state.reason" class="t" />
           </p>
           <p class="note">
-            <Value of={values} name="serving" class="strong" /> serves, for{" "}
-            <Value of={values} name="path.since" />. The plane was{" "}
-            <Value of={values} name="fresh.text" class="t" />.
+            Serving: <Value of={values} name="serving" class="strong" />, for{" "}
+            <Value of={values} name="path.since" />. Plane: <Value of={values} name="fresh.text" class="t" />.
           </p>
         </section>
         <section class="take" aria-label="If I failed over now">
@@ -49,9 +48,9 @@ export function Overview(props: OverviewProps) {
             <Value of={values} name="take.more" class="t" />
           </p>
           <p class="actions">
-            {status.path === "primary"
-              ? <Offer visitor={visitor} action="switchover" />
-              : <Offer visitor={visitor} action="failback" />}
+            {status.plane.state === "running"
+              ? <Offer visitor={visitor} action={status.path === "primary" ? "switchover" : "failback"} />
+              : null}
           </p>
         </section>
       </div>
@@ -81,12 +80,13 @@ function Plots({ samples, match, nowMs }: OverviewProps) {
         title="Last five minutes"
         note="Bits per second at the outside ports, and copied to standbys."
       >
-        <div class="plot" data-plot="traffic" data-points={JSON.stringify(samples)} data-unit="bit/s"></div>
+        <div class="plot" data-plot="traffic" data-points={JSON.stringify(samples)}></div>
         <p class="note" data-plot-words>{trafficWords(samples)}</p>
       </Card>
       <Card id="matched" title="Match" note="Share of live flows that a standby would carry on, by minute.">
-        <div class="plot" data-plot="match" data-points={JSON.stringify(matchPoints(history))} data-unit="%">
-        </div>
+        {history.length === 0
+          ? null
+          : <div class="plot" data-plot="match" data-points={JSON.stringify(matchPoints(history))}></div>}
         <p class="note">{matchWords(history, nowMs)}</p>
       </Card>
     </>

@@ -87,7 +87,7 @@ function Question({ name, action, given, text, visitor }: QuestionProps) {
         : null}
       <p class="actions">
         <button type="submit">{action.label}</button>
-        <a class="button quiet" href="/" data-close>Cancel</a>
+        <a class="button quiet" href="/" data-close autofocus>Cancel</a>
       </p>
     </form>
   );

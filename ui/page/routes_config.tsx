@@ -4,12 +4,12 @@
  * Every way to a change leads through the same page: what is wrong, or what would change, and the button that does it.
  */
 import type { Context, Hono } from "hono";
-import { ConfigPage, CONFIRM_S, Judgement } from "./config.tsx";
+import { ConfigPage, CONFIRM_S, Judgement, Pending } from "./config.tsx";
 import { Explained } from "./filter.tsx";
 import { presetOf, ruleOfForm, withoutRule, withPreset, withRule } from "./filter_edit.ts";
 import { type Form, FormError, readForm } from "./form.ts";
 import type { ConfigDesk, Outcome } from "./means.ts";
-import { type Env, type Pages, show, told, visitorOf } from "./pages.tsx";
+import { configNow, type Env, type Pages, show, told, visitorOf } from "./pages.tsx";
 import { Result } from "./parts.tsx";
 import { may, type VisitorRole } from "./visitor.ts";
 
@@ -79,11 +79,15 @@ function editor(
 }
 
 function came(c: Context<Env>, pages: Pages, { ok, text }: Outcome): Response | Promise<Response> {
+  const now = configNow(pages.means);
   return show(c, pages, {
     ...{ at: "/config", title: "Config" },
-    body: () => (
+    body: (visitor) => (
       <>
         <Result ok={ok} text={text} />
+        {now === null || now.pending === null
+          ? null
+          : <Pending now={now} visitor={visitor} nowMs={pages.means.now()} />}
         <p class="actions">
           <a class="button" href="/config">To the configuration</a>
         </p>

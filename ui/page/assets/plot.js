@@ -29,6 +29,12 @@ const text = {
   match: (value) => value === null || value === undefined ? "–" : `${value} %`,
 };
 
+/** Up to the last sample; up to now while there is none. */
+function lastMinutes(high) {
+  const end = high ?? Date.now() / 1000;
+  return [end - KEEP_S, end];
+}
+
 class Plot {
   constructor(element) {
     this.element = element;
@@ -62,7 +68,7 @@ class Plot {
         scales: {
           x: {
             range: (_, low, high) =>
-              this.kind === "traffic" ? [high - KEEP_S, high] : [low, Math.max(high, low + 600)],
+              this.kind === "traffic" ? lastMinutes(high) : [low, Math.max(high, low + 600)],
           },
           y: {
             range: (_, low, high) =>
