@@ -1,5 +1,6 @@
 /**
- * Serves a running node on its socket: the API, and the pages with its file, its doctor and its filter. An edge: the clock.
+ * Serves a running node on its socket: the API, and the pages with its configuration, its doctor and its filter. An edge:
+ * the clock.
  */
 import { readAccepted } from "../../appliance/accepted.ts";
 import type { Config } from "../../appliance/config.ts";
@@ -9,11 +10,37 @@ import type { NodeControl } from "../../appliance/view.ts";
 import { makeApi, serveApi, type Served } from "../server.ts";
 import { fileDesk } from "./desk.ts";
 import { explainCapture } from "./explain.ts";
+import type { Access, ConfigDesk } from "./means.ts";
 import { makePages, type PageServer } from "./pages.tsx";
 import { withPages } from "./serve.ts";
 import { LOCAL_VISITOR } from "./visitor.ts";
 
-export interface NodePagesOptions {
+/** What stands behind pages besides the node. */
+export interface Behind {
+  /** Null: the configuration is another stage's. */
+  readonly config: ConfigDesk | null;
+  /** Null: nobody can log in. */
+  readonly access: Access | null;
+  /** Where a request came from. */
+  readonly address: (request: Request) => string;
+}
+
+export function nodePages(control: NodeControl, config: Config, behind: Behind): PageServer {
+  const { config: desk, access, address } = behind;
+  return makePages(control, {
+    now: () => Date.now(),
+    address,
+    ...(desk &&
+      {
+        config: desk,
+        explain: (capture, preset) => explainCapture(capture, preset, () => desk.current().text),
+      }),
+    ...(access && { access }),
+    doctor: () => consult(readAccepted(config) ?? config),
+  });
+}
+
+export interface NodeServed {
   /** Of the configuration file. */
   readonly path: string;
   /** It began with. */
@@ -22,21 +49,12 @@ export interface NodePagesOptions {
   readonly stage: string | null;
 }
 
-export function nodePages(control: NodeControl, { path, config, stage }: NodePagesOptions): PageServer {
-  const desk = fileDesk({ path, control, matchFault });
-  return makePages(control, {
-    now: () => Date.now(),
-    ...(stage === null && { config: desk }),
-    doctor: () => consult(readAccepted(config) ?? config),
-    explain: (capture, preset) => explainCapture(capture, preset, () => desk.current().text),
-  });
-}
-
 /** API and pages on the node's socket. Who can open it is trusted, as the owner of the machine is. */
-export async function serveNode(control: NodeControl, options: NodePagesOptions): Promise<Served> {
-  const pages = nodePages(control, options);
+export async function serveNode(control: NodeControl, { path, config, stage }: NodeServed): Promise<Served> {
+  const desk = stage === null ? fileDesk({ path, control, matchFault }) : null;
+  const pages = nodePages(control, config, { config: desk, access: null, address: () => "" });
   const app = withPages(makeApi(control), pages.handle, () => LOCAL_VISITOR);
-  const served = await serveApi(app, options.config.api.socket);
+  const served = await serveApi(app, config.api.socket);
   return {
     close: async () => {
       pages.close();
