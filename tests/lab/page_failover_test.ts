@@ -106,7 +106,7 @@ Deno.test("a change on the page is taken over by a running node, and one that it
     await page.goto(`${served.url}/filter`);
     await page.getByRole("button", { name: "Take it: preset firewall" }).click();
     await page.getByRole("button", { name: "Apply this change" }).click();
-    await page.getByText("the new configuration is in force").waitFor();
+    await page.locator('.result[data-ok="true"]').waitFor();
     assert.match(node.accepted, /preset = "firewall"/);
     const before = await Deno.readTextFile(node.configPath);
     await page.goto(`${served.url}/config`);
@@ -114,7 +114,7 @@ Deno.test("a change on the page is taken over by a running node, and one that it
     await area.fill((await area.inputValue()).replace("memory_mib = 96", "memory_mib = 128"));
     await page.getByRole("button", { name: "Check" }).click();
     await page.getByRole("button", { name: "Apply this change" }).click();
-    await page.getByText("The old configuration stays in force").waitFor();
+    await page.locator('.result[data-ok="false"]').waitFor();
     assert.equal(await Deno.readTextFile(node.configPath), before);
   } finally {
     await browser.close();
