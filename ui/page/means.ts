@@ -90,6 +90,18 @@ export interface Access {
   logout(headers: Headers): string;
 }
 
+/** Something that was asked for, and what came of it. */
+export interface Audited {
+  readonly who: string;
+  /** Where it came from; "" for the unix socket. */
+  readonly from: string;
+  /** "POST /act/switchover" */
+  readonly what: string;
+  /** As an HTTP status. */
+  readonly result: number;
+  readonly detail?: string;
+}
+
 export interface PageMeans {
   /** Since the epoch. */
   readonly now: () => number;
@@ -100,6 +112,8 @@ export interface PageMeans {
   readonly access?: Access;
   /** Of who asks, for the bounds of logins. */
   readonly address?: (request: Request) => string;
+  /** Told of everything that was to change something. */
+  readonly audit?: (entry: Audited) => void;
   /** Between two updates. @default 200 */
   readonly intervalMs?: number;
 }

@@ -10,7 +10,7 @@ import type { NodeControl } from "../../appliance/view.ts";
 import { makeApi, serveApi, type Served } from "../server.ts";
 import { fileDesk } from "./desk.ts";
 import { explainCapture } from "./explain.ts";
-import type { Access, ConfigDesk } from "./means.ts";
+import type { Access, Audited, ConfigDesk } from "./means.ts";
 import { makePages, type PageServer } from "./pages.tsx";
 import { withPages } from "./serve.ts";
 import { LOCAL_VISITOR } from "./visitor.ts";
@@ -23,13 +23,15 @@ export interface Behind {
   readonly access: Access | null;
   /** Where a request came from. */
   readonly address: (request: Request) => string;
+  readonly audit: (entry: Audited) => void;
 }
 
 export function nodePages(control: NodeControl, config: Config, behind: Behind): PageServer {
-  const { config: desk, access, address } = behind;
+  const { config: desk, access, address, audit } = behind;
   return makePages(control, {
     now: () => Date.now(),
     address,
+    audit,
     ...(desk &&
       {
         config: desk,
@@ -52,7 +54,12 @@ export interface NodeServed {
 /** API and pages on the node's socket. Who can open it is trusted, as the owner of the machine is. */
 export async function serveNode(control: NodeControl, { path, config, stage }: NodeServed): Promise<Served> {
   const desk = stage === null ? fileDesk({ path, control, matchFault }) : null;
-  const pages = nodePages(control, config, { config: desk, access: null, address: () => "" });
+  const pages = nodePages(control, config, {
+    config: desk,
+    access: null,
+    address: () => "",
+    audit: () => {},
+  });
   const app = withPages(makeApi(control), pages.handle, () => LOCAL_VISITOR);
   const served = await serveApi(app, config.api.socket);
   return {

@@ -43,6 +43,8 @@ const HEADERS = {
 
 export interface Env {
   Bindings: { visitor: Visitor | null };
+  /** What the audit is told besides: the node has refused it; with which fields. */
+  Variables: { refused?: boolean; detail?: string };
 }
 
 /** What the routes share. */
@@ -69,6 +71,7 @@ export function makePages(control: NodeControl, means: PageMeans): PageServer {
       if (!c.res.headers.has(name)) c.res.headers.set(name, value);
     }
   });
+  addAudit(app, means);
   addAssets(app);
   addLogin(app, pages);
   app.use(async (c, next) => {
@@ -90,6 +93,28 @@ export function makePages(control: NodeControl, means: PageMeans): PageServer {
     close: () => hub.close(),
     handle: (request, visitor) => app.fetch(request, { visitor }),
   };
+}
+
+/** Orders and changes of the configuration; looking and judging change nothing. */
+const CHANGES = /^\/(act\/|config\/(apply|confirm|rollback)$)/;
+const REFUSED = 409;
+const WORDS_MAX = 256;
+
+function addAudit(app: Hono<Env>, { audit, address }: PageMeans): void {
+  if (audit === undefined) return;
+  app.use(async (c, next) => {
+    await next();
+    const { visitor } = c.env, { method, path } = c.req;
+    if (method !== "POST" || visitor === null || !CHANGES.test(path)) return;
+    const detail = c.get("detail");
+    audit({
+      who: visitor.name,
+      from: address?.(c.req.raw) ?? "",
+      what: `${method} ${path.slice(0, WORDS_MAX)}`,
+      result: c.get("refused") ? REFUSED : c.res.status,
+      ...(detail !== undefined && { detail: detail.slice(0, WORDS_MAX) }),
+    });
+  });
 }
 
 /** A page with one sentence on it. */

@@ -38,7 +38,9 @@ export function addActions(app: Hono<Env>, pages: Pages): void {
     const { fields: given } = await readForm(c.req.raw, visitorOf(c), BYTES_MAX);
     const fault = givenFault(action, given, pages.hub.read().status);
     if (fault !== null) return told(c, 400, `${fault}.`);
+    c.set("detail", JSON.stringify(given));
     const outcome = await action.run(pages.control, given);
+    c.set("refused", !outcome.ok);
     return part(c, pages, action.label, () => <Came outcome={outcome} />);
   });
 }

@@ -80,6 +80,7 @@ function editor(
 
 function came(c: Context<Env>, pages: Pages, { ok, text }: Outcome): Response | Promise<Response> {
   const now = configNow(pages.means);
+  c.set("refused", !ok);
   return show(c, pages, {
     ...{ at: "/config", title: "Config" },
     body: (visitor) => (

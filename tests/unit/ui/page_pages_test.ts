@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { ASSETS } from "../../../ui/page/assets.ts";
 import { ACTIONS } from "../../../ui/page/actions.ts";
-import type { PageMeans } from "../../../ui/page/means.ts";
+import type { Audited, PageMeans } from "../../../ui/page/means.ts";
 import { makePages } from "../../../ui/page/pages.tsx";
 import { type Visitor, VISITOR_ROLES } from "../../../ui/page/visitor.ts";
 import { ADMIN_VISITOR, CONFIG_TEXT, pageMeans } from "../../support/page_means.ts";
@@ -171,6 +171,26 @@ Deno.test("every action is refused to a role below its own, and offered to none 
       }
     }
   }
+});
+
+Deno.test("every attempt to change something is told, with what came of it", async () => {
+  const told: Audited[] = [];
+  const means = { audit: (entry: Audited) => void told.push(entry), address: () => "192.0.2.7" };
+  const node = fakeNode();
+  await ask(node, "/act/failback", { means });
+  await ask(node, "/act/failback", { means, form: { ...meant, force: "true" } });
+  node.result = { ok: false, path: "primary", text: "the primary is not alive", tookUs: null };
+  await ask(node, "/act/failback", { means, form: meant });
+  await ask(node, "/act/failback", { means, form: { csrf: "guess" } });
+  await ask(node, "/config/check", { means, form: { ...meant, text: CONFIG_TEXT } });
+  await ask(node, "/config/apply", { means, form: { ...meant, text: "secret = 1", etag: "old" } });
+  const common = { who: "ada", from: "192.0.2.7", what: "POST /act/failback" };
+  assert.deepEqual(told, [
+    { ...common, result: 200, detail: '{"force":"true"}' },
+    { ...common, result: 409, detail: "{}" },
+    { ...common, result: 403 },
+    { ...common, what: "POST /config/apply", result: 409 },
+  ]);
 });
 
 Deno.test("who is nobody sees the login and nothing else", async () => {
