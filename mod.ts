@@ -35,7 +35,6 @@ import { showBfd } from "./ui/bfd.ts";
 import { connectNode, type RemoteNode } from "./ui/client.ts";
 import { DEFAULT_CONFIG, EXIT, type Exit } from "./ui/commands.ts";
 import { commandHelp, overview } from "./ui/help.ts";
-import { logLine } from "./ui/log.ts";
 import { painter } from "./ui/paint.ts";
 import { standardStreams } from "./ui/terminal.ts";
 
@@ -77,6 +76,9 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   const show = VIEWS[command.name];
   if (show !== undefined) return ask((node) => show(node, options, terminal));
   if (/^(recorder|replay)/.test(command.name)) return recorded(invocation, terminal);
+  if (command.name !== "config example" && /^(config|user|token) /.test(command.name)) {
+    return manage(invocation, terminal);
+  }
   switch (command.name) {
     case "run":
       return run(invocation, terminal);
@@ -187,7 +189,12 @@ async function goodConfig(
 }
 
 async function run(invocation: Invocation, terminal: Terminal): Promise<number> {
-  const loaded = await goodConfig(invocation, terminal);
+  const found = await goodConfig(invocation, terminal);
+  if (found === null) return EXIT.input;
+  const { recoverConfig, runStages } = await import("./ui/run.ts");
+  const told = recoverConfig(found.config, found.path, terminal.now());
+  if (told !== null) terminal.err(`${told}\n`);
+  const loaded = told === null ? found : await goodConfig(invocation, terminal);
   if (loaded === null) return EXIT.input;
   const stages = await stagesOf(loaded);
   const { preflight } = await import("./appliance/doctor.ts");
@@ -199,31 +206,7 @@ async function run(invocation: Invocation, terminal: Terminal): Promise<number> 
     );
     return EXIT.plane;
   }
-  const { runNode } = await import("./appliance/node_run.ts");
-  const { serveNode } = await import("./ui/page/node.ts");
-  // Stages live and end together: who cannot go on lets the others' planes forward.
-  const stop = new AbortController();
-  const ends = await Promise.all(stages.map(async ({ stage, config, text }) => {
-    const code = await runNode({
-      config,
-      configText: text,
-      configPath: loaded.path,
-      stage,
-      log: (level, said, more, how) => {
-        const line = logLine(
-          { level, text: stage === null ? said : `${stage}: ${said}`, more },
-          how,
-          terminal.now(),
-        );
-        if (line !== null) terminal.err(line);
-      },
-      serve: (control) => serveNode(control, { path: loaded.path, config, stage }),
-      stop: stop.signal,
-    });
-    if (code !== EXIT.ok) stop.abort();
-    return code;
-  }));
-  return Math.max(...ends);
+  return await runStages(stages, loaded, terminal);
 }
 
 /** The configuration of each stage, the first one first. @throws Error with one sentence */
@@ -267,6 +250,19 @@ async function captures(invocation: Invocation, terminal: Terminal): Promise<num
   const means = { terminal, stop, compile: compileFilter, ...captureOutput };
   const work = command.name === "capture" ? commands.capture : commands.captureGet;
   return await withNode(invocation, terminal, (node) => work(node, options, means));
+}
+
+/** The commands on configuration, users and tokens. */
+async function manage(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const { MANAGE } = await import("./ui/manage.ts");
+  const { readPassword } = await import("./ui/terminal.ts");
+  const work = MANAGE[invocation.command.name]!;
+  const readFile = (path: string) =>
+    Deno.readTextFile(path).catch((cause) => {
+      throw new Error(`Cannot read ${path}: ${reasonOf(cause)}`, { cause });
+    });
+  const means = { terminal, readFile, readPassword };
+  return await withNode(invocation, terminal, (node) => work(node, invocation, means));
 }
 
 async function recorded(invocation: Invocation, terminal: Terminal): Promise<number> {

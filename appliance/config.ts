@@ -14,6 +14,7 @@ import { switchSettings } from "./config_external.ts";
 import type { Camel, Keys, Values } from "./config_key.ts";
 import {
   AGES,
+  API,
   BFD,
   CAPTURE,
   CHECK,
@@ -91,7 +92,7 @@ export interface Config {
   readonly drill: Values<typeof DRILL>;
   /** Names of the stages behind this one; stages.ts makes their configurations. */
   readonly stages: readonly string[];
-  readonly api: { readonly socket: string };
+  readonly api: Values<typeof API> & { readonly socket: string };
   readonly log: Values<typeof LOG>;
 }
 
@@ -201,7 +202,7 @@ function build(shape: Shape): Config {
     recorder: recorderOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
     stages: elements(shape, "stage").map((path) => String(shape.values.get(`${path}.name`))),
-    api: { socket: socketOf(shape) },
+    api: { ...section(shape, "api", API), socket: socketOf(shape) },
     log: section(shape, "log", LOG),
   };
 }

@@ -8,6 +8,7 @@ import { BOX, FLOW_BYTES } from "../filter/names.ts";
 import { type FilterRule, PRESETS } from "../filter/rule.ts";
 import { checkBfd } from "./config_bfd.ts";
 import { drill } from "./config_checks_drill.ts";
+import { api } from "./config_keys_api.ts";
 import { FAILOVER, PORTS, REDUNDANT_MAX, RULE, RULES_MAX, STAGES_MAX } from "./config_keys.ts";
 import { checks, match, silence, votes } from "./config_checks_failover.ts";
 import { switches } from "./config_external.ts";
@@ -39,6 +40,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
     memory,
     capture,
     drill,
+    api,
     rules,
     switches,
     probeChecks,

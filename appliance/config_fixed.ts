@@ -44,10 +44,12 @@ function changed<T extends object>(before: T, after: T): string[] {
 
 /** Keys that a running node cannot change: those of its plane, and where its own files and socket are. */
 export function nodeFixed(before: Config, after: Config): string[] {
-  const places: [string, string, string][] = [
+  const places: [string, unknown, unknown][] = [
     ["node.state_directory", before.node.stateDirectory, after.node.stateDirectory],
     ["node.runtime_directory", before.node.runtimeDirectory, after.node.runtimeDirectory],
-    ["api.socket", before.api.socket, after.api.socket],
+    ...(["socket", "listen", "tls", "certificate", "key"] as const).map((
+      key,
+    ): [string, unknown, unknown] => [`api.${key}`, before.api[key], after.api[key]]),
   ];
   return [...planeFixed(before, after), ...places.filter(([, a, b]) => a !== b).map(([key]) => key)];
 }

@@ -7,6 +7,7 @@
  */
 import { LIMIT } from "../filter/names.ts";
 import { type Keys, pathFault } from "./config_key.ts";
+import { API } from "./config_keys_api.ts";
 import { BFD } from "./config_keys_bfd.ts";
 import { CAPTURE } from "./config_keys_capture.ts";
 import { DRILL } from "./config_keys_drill.ts";
@@ -20,7 +21,6 @@ import { GREY, PROBE } from "./config_keys_probe.ts";
 import { RECORDER } from "./config_keys_recorder.ts";
 import { KINDS, PORTS, REDUNDANT, STAGE } from "./config_keys_ports.ts";
 import { PLANE } from "./config_plane.ts";
-import { SOCKET_BYTES_MAX } from "./config_ports.ts";
 import { parseWindow } from "./failover/window.ts";
 
 export { PLANE, PORTS, REDUNDANT, STAGE };
@@ -259,19 +259,22 @@ export const FAILOVER = {
   ...SWITCHING,
 } as const satisfies Keys;
 
-export { BFD, CAPTURE, CHECK, DAMPING, DRILL, GREY, MATCH, PROBE, RECORDER, RESTORE, SEED, SWITCH, VOTES };
-
-export const API = {
-  socket: {
-    type: "text",
-    default: null,
-    absent: "`control.sock` in `node.runtime_directory`",
-    example: "/run/remediate/control.sock",
-    form: `an absolute path of at most ${SOCKET_BYTES_MAX} bytes`,
-    fault: (text) => pathFault(text, SOCKET_BYTES_MAX),
-    help: "The unix socket of the local API. Only its owner can use it.",
-  },
-} as const satisfies Keys;
+export {
+  API,
+  BFD,
+  CAPTURE,
+  CHECK,
+  DAMPING,
+  DRILL,
+  GREY,
+  MATCH,
+  PROBE,
+  RECORDER,
+  RESTORE,
+  SEED,
+  SWITCH,
+  VOTES,
+};
 
 export const LOG = {
   level: {
@@ -347,7 +350,7 @@ export const SECTIONS: readonly Section[] = [
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
   section("recorder", RECORDER, "The flight recorder: decisions, with all they depended on."),
   section("drill", DRILL, "Canaries: connections of the node's own through the box that does not serve."),
-  section("api", API, "The local API that the command line uses."),
+  section("api", API, "How people and machines reach the node."),
   section("log", LOG, "What is written to standard error."),
   list(
     "switch",

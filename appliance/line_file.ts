@@ -9,6 +9,8 @@ export interface LineFileOptions {
   readonly path: string;
   /** Of one file; the one before is kept as well. */
   readonly bytesMax: number;
+  /** Of a fresh file. @default 0o640 */
+  readonly mode?: number;
   /** Called with one reason when the file cannot be read or written, once per run of failures. */
   readonly complain: (reason: string) => void;
 }
@@ -45,11 +47,11 @@ export class LineFile {
   }
 
   append(value: object): void {
-    const { path, bytesMax } = this.#options, line = `${JSON.stringify(value)}\n`;
+    const { path, bytesMax, mode = 0o640 } = this.#options, line = `${JSON.stringify(value)}\n`;
     try {
       const size = sizeOf(path);
       if (size + line.length > bytesMax) Deno.renameSync(path, `${path}.1`);
-      Deno.writeTextFileSync(path, this.#cut ? `\n${line}` : line, { append: true, mode: 0o640 });
+      Deno.writeTextFileSync(path, this.#cut ? `\n${line}` : line, { append: true, mode });
       this.#failing = this.#cut = false;
     } catch (error) {
       this.#cut = true; // of a full disk, some of it may have got there

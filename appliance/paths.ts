@@ -62,6 +62,31 @@ export function membersPath(config: Config): string {
   return `${config.node.stateDirectory}/boxes.json`;
 }
 
+/** Users and tokens. */
+export function accountsPath(config: Config): string {
+  return `${config.node.stateDirectory}/access.json`;
+}
+
+/** The device's own key and certificate. */
+export function identityPath(config: Config): string {
+  return `${config.node.stateDirectory}/api.pem`;
+}
+
+/** The one-time code for the first account. */
+export function firstCodePath(config: Config): string {
+  return `${config.node.runtimeDirectory}/first-code`;
+}
+
+/** Who changed what over the API, one JSON object a line. */
+export function auditPath(config: Config): string {
+  return `${config.node.stateDirectory}/audit.jsonl`;
+}
+
+/** Configurations that were in force. */
+export function historyPath(config: Config): string {
+  return `${config.node.stateDirectory}/config`;
+}
+
 function encodeDash(character: string): string {
   return character === "-" ? "%2d" : "%25";
 }

@@ -44,9 +44,16 @@ export async function showStatus(node: RemoteNode, options: Options, terminal: T
     const since = terminal.now();
     await terminal.sleep(RATE_WINDOW_MS);
     const later = await node.status();
-    terminal.out(statusText(status, later, terminal.now() - since, terminal));
+    terminal.out(statusText(status, later, terminal.now() - since, terminal) + await listenerText(node));
   }
   return status.light === "green" ? EXIT.ok : EXIT.degraded;
+}
+
+/** Where people of the network find the node, and how they know it. */
+async function listenerText(node: RemoteNode): Promise<string> {
+  const { status, body: { address, fingerprint } } = await node.ask("GET", "/api/v1/listener");
+  if (status !== 200 || typeof address !== "string") return "";
+  return `\nListens on ${address}, ${fingerprint ? `certificate SHA-256 ${fingerprint}` : "without TLS"}\n`;
 }
 
 async function watchStatus(node: RemoteNode, options: Options, terminal: Terminal): Promise<Exit> {

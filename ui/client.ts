@@ -47,6 +47,12 @@ export interface RemoteNode {
     query: URLSearchParams,
     stop: AbortSignal,
   ): Promise<AsyncIterable<Uint8Array>>;
+  /** Any request, and its answer whatever its status; an empty body of an answer is {}. */
+  ask(
+    method: string,
+    path: string,
+    how?: { readonly body?: object; readonly headers?: Readonly<Record<string, string>> },
+  ): Promise<Answer>;
   close(): void;
 }
 
@@ -55,7 +61,7 @@ export class NodeSilentError extends Error {
   override readonly name = "NodeSilentError";
 }
 
-interface Answer {
+export interface Answer {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>>;
 }
@@ -116,6 +122,8 @@ export function connectNode(socket: string): RemoteNode {
       if (!response.ok) told(await answerOf(response, socket), socket);
       return piecesOf(response, socket, stop);
     },
+    ask: (method, path, { body, headers } = {}) =>
+      askNode({ client, socket, method, path, body, ...(headers && { headers }) }),
     close: () => client.close(),
   };
 }
@@ -126,6 +134,7 @@ interface Question {
   readonly method: string;
   readonly path: string;
   readonly body: object | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 async function askNode(question: Question): Promise<Answer> {
@@ -133,7 +142,7 @@ async function askNode(question: Question): Promise<Answer> {
 }
 
 async function reach(
-  { client, socket, method, path, body }: Question,
+  { client, socket, method, path, body, headers }: Question,
   signal?: AbortSignal,
 ): Promise<Response> {
   try {
@@ -142,7 +151,8 @@ async function reach(
       client,
       method,
       ...(signal && { signal }),
-      ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      headers: { ...headers, ...(body && { "content-type": "application/json" }) },
+      ...(body && { body: JSON.stringify(body) }),
     });
   } catch (error) {
     throw new NodeSilentError(`Cannot reach a node at ${socket}: ${await whyUnreachable(socket, error)}`);

@@ -6,6 +6,7 @@
  */
 
 import { boxCommands } from "./commands_box.ts";
+import { accessCommands, configCommands } from "./commands_manage.ts";
 import { captureCommands } from "./commands_capture.ts";
 import { drillCommands } from "./commands_drill.ts";
 import { farCommand } from "./commands_far.ts";
@@ -94,6 +95,9 @@ const INPUT = { 2: "bad arguments" } as const;
 const UNREACHABLE = { 1: "no node answers, or it refuses", ...INPUT } as const;
 
 const SHARED = { remote: REMOTE, json: JSON_OPTION, exits: { 0: "done", ...UNREACHABLE } } as const;
+
+/** For what belongs to the whole chain. */
+const FIRST = { ...SHARED, remote: [CONFIG, SOCKET] } as const;
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -307,6 +311,8 @@ export const COMMANDS: readonly Command[] = [
     examples: [{ line: `remediate config example > ${DEFAULT_CONFIG}`, help: "Then fill in the ports." }],
     exits: { 0: "printed", ...INPUT },
   },
+  ...configCommands(FIRST),
+  ...accessCommands(FIRST),
   {
     name: "version",
     summary: "Print the version",

@@ -33,3 +33,37 @@ export function standardStreams(args: readonly string[]): Terminal {
     stop: stop.signal,
   };
 }
+
+const LINE_BYTES_MAX = 4096;
+
+/** A password: asked for twice where a person types, else the first line of standard input. Null: none, or two. */
+export async function readPassword(): Promise<string | null> {
+  if (!Deno.stdin.isTerminal()) return await readLine() || null;
+  const first = await askHidden("Password: "), again = await askHidden("Once more: ");
+  return first !== "" && first === again ? first : null;
+}
+
+async function askHidden(prompt: string): Promise<string> {
+  await Deno.stderr.write(new TextEncoder().encode(prompt));
+  Deno.stdin.setRaw(true);
+  try {
+    return await readLine();
+  } finally {
+    Deno.stdin.setRaw(false);
+    await Deno.stderr.write(new TextEncoder().encode("\n"));
+  }
+}
+
+/** Raw: Enter is a carriage return, and the keys that correct and end come as characters. */
+async function readLine(): Promise<string> {
+  const bytes: number[] = [], piece = new Uint8Array(1);
+  while (bytes.length < LINE_BYTES_MAX && await Deno.stdin.read(piece) !== null) {
+    const byte = piece[0]!;
+    if (byte === 0x0a || byte === 0x0d) break;
+    if (byte === 0x03) Deno.exit(EXIT.failed);
+    if (byte === 0x7f || byte === 0x08) {
+      while (bytes.length > 0 && (bytes.pop()! & 0xc0) === 0x80);
+    } else bytes.push(byte);
+  }
+  return new TextDecoder().decode(Uint8Array.from(bytes));
+}

@@ -18,7 +18,7 @@ const RIGHTS: Readonly<Record<string, string>> = {
   doctor: EVERYTHING,
   version: "--allow-env",
   check: OFFLINE,
-  config: OFFLINE,
+  config: `${OFFLINE} --allow-net`,
   filter: OFFLINE,
   replay: OFFLINE,
   capture: `${OFFLINE} --allow-net`,

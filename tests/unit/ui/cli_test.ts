@@ -14,6 +14,7 @@ import {
   showStatus,
   type Terminal,
 } from "../../../ui/cli.ts";
+import { makeApi } from "../../../ui/api.ts";
 import { NodeSilentError, type RemoteNode } from "../../../ui/client.ts";
 import { boxView, type FakeNode, fakeNode, nodeStatus, NOW_MS } from "./fake_node.ts";
 
@@ -61,6 +62,11 @@ function remote(control: FakeNode): RemoteNode {
     maintain: (box, on) => control.maintain({ box, on }),
     resync: ({ box, stop }) => control.resync({ box: box ?? null, stop }),
     reload: () => control.reload(),
+    ask: async (method, path, { body, headers } = {}) => {
+      const init = { method, headers: { ...headers }, ...(body && { body: JSON.stringify(body) }) };
+      const response = await makeApi(control).request(path, init);
+      return { status: response.status, body: await response.json() };
+    },
     drill: (box) => control.drills.run(box as "primary" | null),
     drills: () => Promise.resolve(control.drills.list()),
     captureFiles: () => Promise.resolve(control.captures.list()),

@@ -1,0 +1,113 @@
+/**
+ * A node's stages, run together: each with what people talk to it by, the first with the configuration of all.
+ *
+ * Stages live and end together: who cannot go on lets the others' planes forward.
+ */
+import type { Config } from "../appliance/config.ts";
+import { ConfigKeeper, recoverFile } from "../appliance/config_control.ts";
+import { matchFault } from "../appliance/config_match.ts";
+import { ConfigStore } from "../appliance/config_store.ts";
+import { runNode } from "../appliance/node_run.ts";
+import { historyPath } from "../appliance/paths.ts";
+import { reasonOf } from "../appliance/reason.ts";
+import type { NodeControl } from "../appliance/view.ts";
+import type { Terminal } from "./cli.ts";
+import { EXIT } from "./commands.ts";
+import { type Level, logLine } from "./log.ts";
+import { type Behind, nodePages } from "./page/node.ts";
+import { serveNode } from "./serve.ts";
+
+export interface Stage {
+  /** Null: the first. */
+  readonly stage: string | null;
+  readonly config: Config;
+  readonly text: string;
+}
+
+/** The file as it was read, whole. */
+export interface Source {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Puts the file back if what is in it was to be confirmed and was not. Returns a sentence if it did, or if it cannot. */
+export function recoverConfig(config: Config, path: string, nowMs: number): string | null {
+  let back: ReturnType<typeof recoverFile>;
+  try {
+    back = recoverFile(new ConfigStore(path, historyPath(config)), nowMs);
+  } catch (error) {
+    return reasonOf(error); // a node without a history forwards all the same
+  }
+  return back === null ? null : `nobody confirmed the configuration in time: ${back.id} is in ${path} again`;
+}
+
+/** Run all stages until a signal. @returns the exit code */
+export async function runStages(
+  stages: readonly Stage[],
+  source: Source,
+  terminal: Terminal,
+): Promise<number> {
+  const stop = new AbortController();
+  const controls: NodeControl[] = [];
+  const ends = await Promise.all(stages.map(async ({ stage, config, text }, index) => {
+    const how = (level: Level, said: string, more: Record<string, unknown>, log: Config["log"]) => {
+      const told = stage === null ? said : `${stage}: ${said}`;
+      const line = logLine({ level, text: told, more }, log, terminal.now());
+      if (line !== null) terminal.err(line);
+    };
+    const say = (level: Level, said: string) => how(level, said, {}, config.log);
+    const code = await runNode({
+      config,
+      configText: text,
+      configPath: source.path,
+      stage,
+      log: how,
+      serve: async (control) => {
+        controls[index] = control;
+        const around = { controls, say, terminal };
+        const configControl = () => openKeeper(config, source, around);
+        const pages = (behind: Behind) => nodePages(control, config, behind);
+        return await serveNode({ control, config, say, pages, ...(stage === null && { configControl }) });
+      },
+      stop: stop.signal,
+    });
+    if (code !== EXIT.ok) stop.abort();
+    return code;
+  }));
+  return Math.max(...ends);
+}
+
+interface Around {
+  readonly controls: readonly NodeControl[];
+  readonly say: (level: "info" | "warn" | "error", text: string) => void;
+  readonly terminal: Terminal;
+}
+
+function openKeeper(
+  config: Config,
+  { path, text }: Source,
+  { controls, say, terminal }: Around,
+): ConfigKeeper | null {
+  const options = {
+    store: new ConfigStore(path, historyPath(config)),
+    text,
+    matchFault,
+    // The last result tells of all: the first stage that refuses ends it.
+    reload: async () => {
+      let result = { ok: false, text: "no stage has started" };
+      for (const control of controls) {
+        result = await control.reload();
+        if (!result.ok) break;
+      }
+      return result;
+    },
+    say,
+    nowMs: () => terminal.now(),
+  };
+  try {
+    return new ConfigKeeper(options);
+  } catch (error) {
+    say("error", `${reasonOf(error)}; the configuration cannot be changed but by \`remediate reload\``);
+    return null;
+  }
+}
