@@ -62,17 +62,17 @@ async function answer(
   const told = { visitor, address, route, path: c.req.path };
   try {
     admit(route, visitor, request.headers);
-    const query = queryOf(c.req.url, route.query);
+    const query = queryOf(c.req.url, route);
     const text = route.method === "GET" ? "" : await limitedText(request, route.bytesMax);
-    const body = route.method === "GET" ? {} : bodyOf(text, route.body);
+    const body = route.method === "GET" || route.text !== undefined ? {} : bodyOf(text, route.body);
     const asked: Asked = {
       visitor,
       path: c.req.param() as Readonly<Record<string, string>>,
       query,
       body,
+      text,
       headers: request.headers,
       address,
-      signal: request.signal,
     };
     const work = async () => {
       const result = await route.work(asked, means);
@@ -145,7 +145,9 @@ interface Noted {
 /** Changes, done or refused, are noted. Strangers' attempts are the login's to note, which bounds them. */
 function note(means: ApiMeans, { visitor, address, route, path, status, text }: Noted): void {
   if (route.method === "GET" || visitor === null) return;
-  const detail = route.secret || text.trim() === "" ? {} : { detail: text.slice(0, 256) };
+  const detail = route.secret || route.text !== undefined || text.trim() === ""
+    ? {}
+    : { detail: text.slice(0, 256) };
   const what = `${route.method} ${path.slice(0, 200)}`;
   means.audit({ who: visitor.name, from: address, what, result: status, ...detail });
 }

@@ -9,8 +9,10 @@ import { accepted, faultIn, fromText, NOTHING } from "./schema.ts";
 
 export const BODY_BYTES_MAX = 4096;
 
+type Wanted = Pick<Route, "query" | "needs">;
+
 /** The query, with each parameter known and given once, and defaults. @throws Refused */
-export function queryOf(url: string, parameters: Route["query"] = {}): Asked["query"] {
+export function queryOf(url: string, { query: parameters = {}, needs = [] }: Wanted): Asked["query"] {
   const given: Record<string, string | number | boolean> = {};
   for (const [name, text] of new URL(url).searchParams) {
     const schema = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
@@ -26,6 +28,8 @@ export function queryOf(url: string, parameters: Route["query"] = {}): Asked["qu
     }
     given[name] = value;
   }
+  const missing = needs.find((name) => !Object.hasOwn(given, name));
+  if (missing !== undefined) throw bad(`The parameter "${missing}" is missing`);
   for (const [name, schema] of Object.entries(parameters)) {
     if (!(name in given) && schema.default !== undefined) given[name] = schema.default;
   }

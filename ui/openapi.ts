@@ -57,7 +57,12 @@ function operation(route: Route): object {
       required: true,
       schema: { type: "string" },
     })),
-    ...Object.entries(route.query ?? {}).map(([name, schema]) => ({ name, in: "query", schema })),
+    ...Object.entries(route.query ?? {}).map(([name, schema]) => ({
+      name,
+      in: "query",
+      ...(route.needs?.includes(name) && { required: true }),
+      schema,
+    })),
     ...Object.entries(headersOf(route)).map(([name, description]) => ({
       name,
       in: "header",
@@ -73,6 +78,7 @@ function operation(route: Route): object {
       : { security: [{ token: [] }, { session: [] }], "x-role": route.role }),
     ...(parameters.length > 0 && { parameters }),
     ...(route.body && { requestBody: { content: { "application/json": { schema: route.body } } } }),
+    ...(route.text && { requestBody: { content: { [route.text]: { schema: { type: "string" } } } } }),
     responses: {
       ...Object.fromEntries(Object.entries(route.answers).map(([status, answer]) => [status, told(answer)])),
       default: REFUSAL,

@@ -22,11 +22,11 @@ export interface Asked {
   /** Those given, and defaults. */
   readonly query: Readonly<Record<string, string | number | boolean>>;
   readonly body: Readonly<Record<string, unknown>>;
+  /** The body as it came; for routes that take a text. */
+  readonly text: string;
   readonly headers: Headers;
   /** Where it came from; "" for the unix socket. */
   readonly address: string;
-  /** Aborted when nobody waits for the answer any more. */
-  readonly signal: AbortSignal;
 }
 
 /** What the API stands on. Null: this listener has it not. */
@@ -71,8 +71,12 @@ export interface Route {
   /** Null: anybody. */
   readonly role: AccessRole | null;
   readonly query?: Readonly<Record<string, ParameterSchema>>;
+  /** Parameters of the query that must be given. */
+  readonly needs?: readonly string[];
   /** Absent: none is taken. */
   readonly body?: ObjectSchema;
+  /** The body is a text of this media type, which the work judges. */
+  readonly text?: string;
   /** Of a body; 4 KiB unless told. */
   readonly bytesMax?: number;
   /** The body is nothing for the audit log. */

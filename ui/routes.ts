@@ -2,7 +2,8 @@
  * The one table of routes.
  *
  * Dispatch (api.ts), validation, the OpenAPI document and the tests of security are derived from it: a route stands
- * here once, or it does not exist.
+ * here once, or it does not exist. To add one, write it into a file of its own kind (routes_*.ts) as a value; nothing else
+ * has to know of it.
  */
 import { VERSION } from "../appliance/version.ts";
 import { openApi } from "./openapi.ts";

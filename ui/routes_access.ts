@@ -22,7 +22,8 @@ const SESSION = gives("The session; its cookie is in the header.", {
   csrf: nullable(TEXT),
 });
 
-const access = (means: ApiMeans) => have(means.access, "users");
+const access = (means: ApiMeans) =>
+  have(means.access, "users: the file of users or the certificate cannot be read, see the log");
 const roleOf = (value: unknown): AccessRole => ACCESS_ROLES.find((role) => role === value) ?? "viewer";
 
 const TITLES = {

@@ -48,7 +48,7 @@ export async function runStages(
   terminal: Terminal,
 ): Promise<number> {
   const stop = new AbortController();
-  const controls: NodeControl[] = [];
+  const controls = new Map<number, NodeControl>();
   const ends = await Promise.all(stages.map(async ({ stage, config, text }, index) => {
     const how = (level: Level, said: string, more: Record<string, unknown>, log: Config["log"]) => {
       const told = stage === null ? said : `${stage}: ${said}`;
@@ -63,8 +63,9 @@ export async function runStages(
       stage,
       log: how,
       serve: async (control) => {
-        controls[index] = control;
-        const around = { controls, say, terminal };
+        controls.set(index, control);
+        const all = () => controls.size === stages.length ? [...controls.values()] : [];
+        const around = { all, say, terminal };
         const configControl = () => openKeeper(config, source, around);
         const pages = (behind: Behind) => nodePages(control, config, behind);
         return await serveNode({ control, config, say, pages, ...(stage === null && { configControl }) });
@@ -78,7 +79,8 @@ export async function runStages(
 }
 
 interface Around {
-  readonly controls: readonly NodeControl[];
+  /** Of every stage; none while one has not started. */
+  readonly all: () => readonly NodeControl[];
   readonly say: (level: "info" | "warn" | "error", text: string) => void;
   readonly terminal: Terminal;
 }
@@ -86,7 +88,7 @@ interface Around {
 function openKeeper(
   config: Config,
   { path, text }: Source,
-  { controls, say, terminal }: Around,
+  { all, say, terminal }: Around,
 ): ConfigKeeper | null {
   const options = {
     store: new ConfigStore(path, historyPath(config)),
@@ -94,8 +96,8 @@ function openKeeper(
     matchFault,
     // The last result tells of all: the first stage that refuses ends it.
     reload: async () => {
-      let result = { ok: false, text: "no stage has started" };
-      for (const control of controls) {
+      let result = { ok: false, text: "not all stages have started yet" };
+      for (const control of all()) {
         result = await control.reload();
         if (!result.ok) break;
       }

@@ -68,7 +68,10 @@ export function nullable(schema: Schema): NullableSchema {
 
 /** What is wrong with `value`, in one sentence; null: nothing. `name`: the place, "" for the whole. */
 export function faultIn(schema: Schema, value: unknown, name = ""): string | null {
-  if ("anyOf" in schema) return value === null ? null : faultIn(schema.anyOf[0], value, name);
+  if ("anyOf" in schema) {
+    const fault = value === null ? null : faultIn(schema.anyOf[0], value, name);
+    return fault === null ? null : `${fault}, or null`;
+  }
   switch (schema.type) {
     case "string":
       return fits(schema, value) ? null : refusal(schema, value, name);

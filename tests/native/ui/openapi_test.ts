@@ -16,7 +16,7 @@ interface Operation {
   readonly "x-role"?: string;
   readonly security: readonly object[];
   readonly parameters?: readonly { name: string; in: string; required?: boolean; schema: Schema }[];
-  readonly requestBody?: { content: { "application/json": { schema: ObjectSchema } } };
+  readonly requestBody?: { content: { "application/json"?: { schema: ObjectSchema } } };
   readonly responses: Readonly<Record<string, { content: Readonly<Record<string, { schema?: Schema }>> }>>;
 }
 interface Document {
@@ -53,7 +53,8 @@ Deno.test("what routes answer is what the document says they answer", async () =
   const api = makeApi(site.node, { access: site.access, streams: site.streams });
   let compared = 0;
   for (const { path, operation } of OPERATIONS.filter(({ method }) => method === "get")) {
-    if (path.startsWith("/api/v1/config") || path.includes("{")) continue;
+    const wants = operation.parameters?.some(({ required }) => required) ?? false;
+    if (path.startsWith("/api/v1/config") || wants) continue;
     site.node.captured = streamOf(Uint8Array.of(1)); // a stream is read once
     const response = await api.request(path);
     assert.equal(response.status, 200, path);
@@ -135,7 +136,7 @@ function requestFor(pick: (below: number) => number): Made {
     if (place === "query" && pick(2) === 0) url.searchParams.append(name, texted(valueFor(schema, pick)));
   }
   if (pick(10) === 0) url.searchParams.append(texted(odd()), "x");
-  const { properties = {} } = operation.requestBody?.content["application/json"].schema ?? {};
+  const { properties = {} } = operation.requestBody?.content["application/json"]?.schema ?? {};
   const members = Object.entries(properties).filter(() => pick(4) > 0);
   const body = JSON.stringify(Object.fromEntries(members.map(([name, one]) => [name, valueFor(one, pick)])));
   const cut = pick(20) === 0 ? body.slice(0, pick(body.length + 1)) : body;
@@ -159,7 +160,7 @@ async function judged(response: Response, { path }: Made): Promise<number> {
 function heardOf(calls: readonly string[]): void {
   // Searches are texts of any kind; whatever else the node heard of is of its kind.
   for (const call of calls.filter((call) => !call.startsWith("flows") && !call.includes("filter"))) {
-    assert.match(call, /^\w+( \{("\w+":(true|false|null|\d+|"[\w.-]*"),?)*\})?$/, call);
+    assert.match(call, /^[\w ]+?( \{("\w+":(true|false|null|\d+|"[\w.-]*"),?)*\})?$/, call);
   }
 }
 
