@@ -72,12 +72,9 @@ Deno.test("a page shows a failover of a running node within a second of the swit
     const sightMs = seenMs - move!.wallMs;
     console.log(`seen ${Math.round(sightMs)} ms after the switch`);
     assert.ok(sightMs < SIGHT_MS_MAX, `seen ${sightMs} ms after the switch`);
-    assert.equal(await page.locator(".word").getAttribute("data-state"), "unprotected");
-    assert.match(
-      await page.locator('[data-t="state.reason"]').first().textContent() ?? "",
-      /primary is not alive/,
-    );
-
+    // The verdict on the box may be a reading later than the path.
+    await page.locator('.word[data-state="unprotected"]').waitFor();
+    await page.getByText(/primary is not alive/).first().waitFor();
     await shot(page, "node-overview");
     for (const path of ["/boxes", "/flows", "/events", "/filter", "/config", "/logs", "/doctor", "/setup"]) {
       const answer = await page.goto(served.url + path);
