@@ -14,6 +14,7 @@ import type { NodeControl } from "../appliance/view.ts";
 import type { Terminal } from "./cli.ts";
 import { EXIT } from "./commands.ts";
 import { type Level, logLine } from "./log.ts";
+import { type Behind, nodePages } from "./page/node.ts";
 import { serveNode } from "./serve.ts";
 
 export interface Stage {
@@ -66,7 +67,8 @@ export async function runStages(
         const all = () => controls.size === stages.length ? [...controls.values()] : [];
         const around = { all, say, terminal };
         const configControl = () => openKeeper(config, source, around);
-        return await serveNode({ control, config, say, ...(stage === null && { configControl }) });
+        const pages = (behind: Behind) => nodePages(control, config, behind);
+        return await serveNode({ control, config, say, pages, ...(stage === null && { configControl }) });
       },
       stop: stop.signal,
     });

@@ -46,6 +46,8 @@ export interface PageGiven {
   readonly access: AccessControl | null;
   /** Where a request came from, for the bounds of logins; "" for the unix socket. */
   readonly address: (request: Request) => string;
+  /** Told of everything that a page was to change. */
+  readonly audit: (entry: AuditEntry) => void;
 }
 
 /**

@@ -54,7 +54,7 @@ export function groups(temporary: string): readonly Group[] {
     { name: "native", rights: EVERYTHING, limitS: 900, root: false },
     { name: "sim", rights: EVERYTHING, limitS: 300, root: false },
     { name: "lab", rights: EVERYTHING, limitS: 2000, root: true, timed: true },
-    { name: "browser", rights: EVERYTHING, limitS: 300, root: false },
+    { name: "browser", rights: EVERYTHING, limitS: 600, root: false },
     { name: "image", rights: EVERYTHING, limitS: 1800, root: true },
   ];
 }

@@ -1,0 +1,165 @@
+/** Pages in a browser: numbers that follow the node, marks where they do not, questions before actions, and use without script. */
+import assert from "node:assert/strict";
+import type { Browser, Page } from "playwright-core";
+import { look, openBrowser, servePages, shot } from "../support/browser.ts";
+import { ADMIN_VISITOR, CONFIG_TEXT, pageMeans } from "../support/page_means.ts";
+import { pageNode } from "../support/page_node.ts";
+
+async function withBrowser(work: (browser: Browser) => Promise<void>): Promise<void> {
+  const browser = await openBrowser();
+  try {
+    await work(browser);
+  } finally {
+    await browser.close();
+  }
+}
+
+const text = (page: Page, selector: string) => page.locator(selector).first().textContent();
+
+async function until(what: string, there: () => Promise<boolean>, msMax = 8000): Promise<number> {
+  const sinceMs = performance.now();
+  while (!await there()) {
+    if (performance.now() - sinceMs > msMax) assert.fail(`${what} is not seen after ${msMax} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return performance.now() - sinceMs;
+}
+
+Deno.test("a page shows a failover, and what has come of it", async () => {
+  const node = pageNode(Date.now);
+  await using served = servePages(node, pageMeans({ control: node }));
+  await withBrowser(async (browser) => {
+    const { page, complaints } = await look(browser);
+    await page.goto(served.url);
+    assert.equal(await text(page, "h1"), "Overview");
+    await until("live", async () => (await text(page, "#live")) === "live");
+    assert.equal(await text(page, ".big"), "Protected");
+    node.fail();
+    const sightMs = await until("the failover", async () => (await text(page, ".big")) === "Unprotected");
+    console.log(`seen after ${sightMs.toFixed(0)} ms`);
+    await until("who serves", async () => (await text(page, '[data-t="serving"]')) === "fw-b");
+    assert.match(
+      await text(page, '[data-t="state.reason"]') ?? "",
+      /^No box would take over: fw-a is not alive/,
+    );
+    await until("the way back", async () => await page.getByRole("link", { name: "Fail back" }).count() > 0);
+    assert.equal(await page.locator('.wide-drawing .line[data-state^="traffic"]').count(), 4);
+    await shot(page, "failed-over");
+    assert.deepEqual(complaints, []);
+  });
+});
+
+Deno.test("a page says that it is not live, asks by itself, and is live again", async () => {
+  const node = pageNode(Date.now);
+  await using served = servePages(node, pageMeans({ control: node }));
+  await withBrowser(async (browser) => {
+    const { page } = await look(browser);
+    // The stream is cut off for good; the page can only ask.
+    await page.route("**/live", (route) => route.fulfill({ status: 503, body: "" }));
+    await page.goto(served.url);
+    await until("asked", async () => /^not live: asked/.test(await text(page, "#live") ?? ""));
+    node.fail();
+    await until("the failover", async () => (await text(page, ".big")) === "Unprotected");
+    served.down = true;
+    await until("silence", async () => /^not live: heard \d+ s ago/.test(await text(page, "#live") ?? ""));
+    assert.equal(await page.locator("html").getAttribute("data-mode"), "late");
+    await until("the warning", () => page.locator("#not-live").isVisible(), 10_000);
+    await shot(page, "not-live");
+    served.down = false;
+    await page.unroute("**/live");
+    await until("live", async () => (await text(page, "#live")) === "live", 10_000);
+    assert.equal(await page.locator("#not-live").isVisible(), false);
+  });
+});
+
+Deno.test("a page asks once in a dialog, by keyboard alone, and says what came of it", async () => {
+  const node = pageNode(Date.now);
+  await using served = servePages(node, pageMeans({ control: node }));
+  await withBrowser(async (browser) => {
+    const { page, complaints } = await look(browser);
+    await page.goto(`${served.url}/boxes`);
+    await page.getByRole("link", { name: "Switch over to it" }).focus();
+    await page.keyboard.press("Enter");
+    const dialog = page.getByRole("dialog");
+    await dialog.waitFor();
+    assert.match(await dialog.textContent() ?? "", /All traffic moves to fw-b at once/);
+    await shot(page, "question");
+    await page.keyboard.press("Escape");
+    await until("no dialog", async () => await page.getByRole("dialog").count() === 0);
+    assert.deepEqual(node.calls.filter((call) => call.startsWith("switchover")), []);
+    await page.getByRole("link", { name: "Switch over to it" }).press("Enter");
+    await dialog.getByRole("button", { name: "Switch over" }).press("Enter");
+    await dialog.getByText("traffic goes by the redundant box").waitFor();
+    assert.deepEqual(node.calls.filter((call) => call.startsWith("switchover")), [
+      'switchover {"force":false,"box":"redundant"}',
+    ]);
+    assert.deepEqual(complaints, []);
+  });
+});
+
+Deno.test("pages work without script: they are read, and an action asks on a page of its own", async () => {
+  const node = pageNode(Date.now);
+  await using served = servePages(node, pageMeans({ control: node }));
+  await withBrowser(async (browser) => {
+    const { page } = await look(browser, { script: false });
+    await page.goto(served.url);
+    assert.equal(await text(page, ".big"), "Protected");
+    assert.match(await text(page, "#live") ?? "", /^\s*as of \d\d:\d\d:\d\d UTC/);
+    await page.getByRole("link", { name: "Switch over" }).click();
+    await page.getByRole("button", { name: "Switch over" }).click();
+    assert.match(await text(page, ".result") ?? "", /Done traffic goes by the redundant box/);
+    await page.goto(`${served.url}/config`);
+    await page.locator("textarea").first().fill(
+      CONFIG_TEXT.replace("silence_ms = 10", 'silence_ms = "soon"'),
+    );
+    await page.getByRole("button", { name: "Check" }).click();
+    assert.match(await text(page, ".problems") ?? "", /line 21 failover\.silence_ms/);
+  });
+});
+
+Deno.test("a configuration is judged while it is written, applied, and kept by a word", async () => {
+  const node = pageNode(Date.now), means = pageMeans({ control: node });
+  await using served = servePages(node, means);
+  await withBrowser(async (browser) => {
+    const { page, complaints } = await look(browser);
+    await page.goto(`${served.url}/config`);
+    const area = page.locator("textarea").first();
+    await area.fill(CONFIG_TEXT.replace("silence_ms = 10", "silence_ms = -5"));
+    await page.getByText("1 problem").waitFor();
+    await shot(page, "problem");
+    await page.getByRole("button", { name: "line 21" }).click();
+    assert.equal(await page.evaluate("getSelection().toString()"), "silence_ms = -5");
+    await area.fill(CONFIG_TEXT.replace("silence_ms = 10", "silence_ms = 20"));
+    await page.locator(".diff-in").filter({ hasText: "silence_ms = 20" }).waitFor();
+    await shot(page, "change");
+    await page.getByRole("button", { name: "Apply this change" }).click();
+    assert.match(await text(page, ".result") ?? "", /in force/);
+    assert.match(await text(page, "#pending") ?? "", /comes back in (90|8\d) s/);
+    await shot(page, "pending");
+    await page.goto(served.url);
+    assert.match(await text(page, ".pending") ?? "", /undone in (90|8\d) s/);
+    await page.getByRole("link", { name: "To the configuration" }).click();
+    await page.getByRole("button", { name: "Keep it" }).click();
+    assert.match(await text(page, ".result") ?? "", /it is kept/);
+    assert.equal(means.config.text, CONFIG_TEXT.replace("silence_ms = 10", "silence_ms = 20"));
+    assert.deepEqual(complaints, []);
+  });
+});
+
+Deno.test("a viewer is offered nothing that he may not do", async () => {
+  const node = pageNode(Date.now);
+  await using served = servePages(node, pageMeans({ control: node }));
+  served.visitor = { ...ADMIN_VISITOR, name: "vic", role: "viewer" };
+  await withBrowser(async (browser) => {
+    const { page } = await look(browser);
+    for (const path of ["/", "/boxes", "/filter", "/logs", "/events"]) {
+      await page.goto(served.url + path);
+      assert.equal(
+        await page.locator("a[data-dialog], form[method=post]:not([action='/logout'])").count(),
+        0,
+        path,
+      );
+      assert.equal(await page.locator("nav a[href='/config'], nav a[href='/doctor']").count(), 0);
+    }
+  });
+});

@@ -1,0 +1,140 @@
+/**
+ * Routes that change the configuration: check, apply, keep, undo; and changes to the filter, which are changes of its text.
+ *
+ * Every way to a change leads through the same page: what is wrong, or what would change, and the button that does it.
+ */
+import type { Context, Hono } from "hono";
+import { ConfigPage, CONFIRM_S, Judgement, Pending } from "./config.tsx";
+import { Explained } from "./filter.tsx";
+import { presetOf, ruleOfForm, withoutRule, withPreset, withRule } from "./filter_edit.ts";
+import { type Form, FormError, readForm } from "./form.ts";
+import type { ConfigDesk, Outcome } from "./means.ts";
+import { configNow, type Env, type Pages, show, told, visitorOf } from "./pages.tsx";
+import { Result } from "./parts.tsx";
+import { may, type VisitorRole } from "./visitor.ts";
+
+/** Twice the text at most, for the form's own encoding. */
+const CONFIG_BYTES_MAX = 512 * 1024;
+const FORM_BYTES_MAX = 16 * 1024;
+const CAPTURE_BYTES_MAX = 8 * 1024 * 1024;
+
+/** @throws FormError unless the visitor may, and means it */
+async function formOf(c: Context<Env>, role: VisitorRole, bytesMax: number): Promise<Form> {
+  const visitor = visitorOf(c);
+  if (!may(visitor, role)) throw new FormError(403, `${visitor.name} is ${visitor.role}; this needs ${role}`);
+  return await readForm(c.req.raw, visitor, bytesMax);
+}
+
+export function addConfig(app: Hono<Env>, pages: Pages): void {
+  const { means } = pages, desk = means.config;
+  if (desk === undefined) return;
+  app.get("/config", (c) => {
+    if (!may(visitorOf(c), "admin")) return told(c, 403, "This is for admins.");
+    return editor(c, pages, desk, null);
+  });
+  app.post("/config/check", async (c) => {
+    const { fields: { text = "", etag } } = await formOf(c, "admin", CONFIG_BYTES_MAX);
+    if (c.req.header("x-part") !== "1") return editor(c, pages, desk, text);
+    const judged = { judgement: desk.check(text), text, etag: etag ?? desk.current().etag };
+    return c.html(<Judgement {...judged} desk={desk} visitor={visitorOf(c)} />);
+  });
+  app.post("/config/apply", async (c) => {
+    const { fields: { text, etag } } = await formOf(c, "admin", CONFIG_BYTES_MAX);
+    if (text === undefined || etag === undefined) throw new FormError(400, "There is no text to apply");
+    const change = { text, etag, who: visitorOf(c).name, note: "by the page", confirmS: CONFIRM_S };
+    return await came(c, pages, await desk.apply(change));
+  });
+  app.post("/config/confirm", async (c) => {
+    await formOf(c, "admin", FORM_BYTES_MAX);
+    return await came(c, pages, desk.confirm(visitorOf(c).name));
+  });
+  app.post("/config/rollback", async (c) => {
+    await formOf(c, "admin", FORM_BYTES_MAX);
+    return await came(c, pages, await desk.rollback({ id: null, who: visitorOf(c).name, confirmS: 0 }));
+  });
+}
+
+/** The editor with the text in force, or with another one and what is to be said of it. */
+function editor(
+  c: Context<Env>,
+  pages: Pages,
+  desk: ConfigDesk,
+  text: string | null,
+): Response | Promise<Response> {
+  const now = desk.current();
+  return show(c, pages, {
+    ...{
+      at: "/config",
+      title: "Config",
+      lead: "Checked as a whole; nothing happens before you apply a change.",
+    },
+    body: (visitor) => (
+      <ConfigPage
+        {...{ now, text, desk, visitor }}
+        judgement={text === null ? null : desk.check(text)}
+        nowMs={pages.means.now()}
+      />
+    ),
+  });
+}
+
+function came(c: Context<Env>, pages: Pages, { ok, text }: Outcome): Response | Promise<Response> {
+  const now = configNow(pages.means);
+  c.set("refused", !ok);
+  return show(c, pages, {
+    ...{ at: "/config", title: "Config" },
+    body: (visitor) => (
+      <>
+        <Result ok={ok} text={text} />
+        {now === null || now.pending === null
+          ? null
+          : <Pending now={now} visitor={visitor} nowMs={pages.means.now()} />}
+        <p class="actions">
+          <a class="button" href="/config">To the configuration</a>
+        </p>
+      </>
+    ),
+  });
+}
+
+export function addFilterChanges(app: Hono<Env>, pages: Pages): void {
+  addExplain(app, pages);
+  const desk = pages.means.config;
+  if (desk === undefined) return;
+  app.post("/filter/add", async (c) => {
+    const rule = ruleOfForm((await formOf(c, "admin", FORM_BYTES_MAX)).fields);
+    if (typeof rule === "string") throw new FormError(400, rule);
+    return editor(c, pages, desk, withRule(desk.current().text, rule));
+  });
+  app.post("/filter/remove", async (c) => {
+    const { fields: { index = "" } } = await formOf(c, "admin", FORM_BYTES_MAX);
+    if (!/^\d{1,3}$/.test(index)) throw new FormError(400, `There is no rule "${index}"`);
+    return editor(c, pages, desk, withoutRule(desk.current().text, Number(index)));
+  });
+  app.post("/filter/preset", async (c) => {
+    const { fields } = await formOf(c, "admin", FORM_BYTES_MAX), preset = presetOf(fields.preset);
+    if (preset === null) throw new FormError(400, `There is no preset "${fields.preset ?? ""}"`);
+    return editor(c, pages, desk, withPreset(desk.current().text, preset));
+  });
+}
+
+function addExplain(app: Hono<Env>, pages: Pages): void {
+  const { explain } = pages.means;
+  if (explain === undefined) return;
+  app.post("/filter/explain", async (c) => {
+    const { fields, files } = await formOf(c, "operator", CAPTURE_BYTES_MAX + FORM_BYTES_MAX);
+    const { capture } = files;
+    if (capture === undefined || capture.size === 0) {
+      throw new FormError(400, "There is no capture in the form");
+    }
+    const preset = fields.preset ? presetOf(fields.preset) : null;
+    if (fields.preset && preset === null) throw new FormError(400, `There is no preset "${fields.preset}"`);
+    const bytes = new Uint8Array(await capture.arrayBuffer());
+    const found = await explain(bytes, preset).catch((error: Error) => error);
+    if (found instanceof Error) return told(c, 400, `${found.message}.`);
+    return show(c, pages, {
+      ...{ at: "/filter", title: "Why it would be copied" },
+      body: () => <Explained explanation={found} file={capture.name} />,
+    });
+  });
+}
