@@ -282,7 +282,9 @@ void announce_tick(struct plane *p);
 /* The places of SYNs with this sequence number, seen on `side`: far memory, to be asked for in time. */
 struct pending *pair_set(struct plane *p, uint32_t side, uint32_t seq);
 void pair_offer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, const struct rm_flow *flow);
-void pair_match(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, struct rm_flow *flow);
+void pair_match(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, struct rm_flow *flow);
+/* A SYN came out on `side` with a number with which none went in. */
+bool pair_is_stranger(struct plane *p, uint32_t side, const struct rm_packet *packet);
 /* Does a packet that is known by `key` wait to come out, of a flow that begins? `from`: the side where it went in. */
 bool pair_waits(struct plane *p, uint32_t from, uint64_t key);
 void pair_close(struct plane *p, uint32_t side, const struct rm_flow *flow); /* its other half passes no more */
@@ -312,7 +314,9 @@ enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t s
 /* The same, or unknown if the box has been without a link since the flow began: it may have begun anew. */
 enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
 /* A box has opened this flow anew by `packet`, which came out by `role`. Returns whether as the network knows it. */
-enum seed_heard match_learn(struct plane *p, uint32_t role, uint32_t slot, const struct rm_packet *packet);
+enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found);
+/* Some box renumbers: SYNs and SYN-ACKs are to be told apart by their ends. */
+bool match_by_ends(const struct plane *p);
 void match_tick(struct plane *p);
 /* A frame of this flow came from outside, or out of the box that serves: after a switch its first one each way takes the whole way. */
 void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which);

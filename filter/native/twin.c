@@ -47,6 +47,18 @@ uint64_t twin_evidence(uint64_t secret, const uint8_t *frame, const struct rm_pa
   return h | 1;
 }
 
+uint64_t twin_evidence_ends(uint64_t secret, const struct rm_packet *p) {
+  struct twin_tuple ends = twin_tuple(p);
+  uint64_t word[4], h = mix(mix(~secret, p->tcp_flags & RM_TCP_ACK), (uint64_t)ends.port[0] << 16 | ends.port[1]);
+  memcpy(word, ends.addr, sizeof word);
+  for (uint32_t i = 0; i < 4; i++) h = mix(h, word[i]);
+  return h | 1;
+}
+
+uint64_t twin_evidence_clock(uint64_t secret, const struct rm_packet *p, uint32_t clock) {
+  return mix(mix(mix(~secret, p->tcp_flags & RM_TCP_ACK), (uint64_t)p->scale << 16 | p->window), clock) | 1;
+}
+
 static struct twin *place(struct twins *t, uint64_t what, uint64_t now) {
   struct twin *set = &t->twin[(what >> 32) % SETS * RM_TWIN_WAYS], *best = set;
   for (struct twin *o = set; o < set + RM_TWIN_WAYS; o++) {
@@ -89,7 +101,7 @@ static uint32_t judge(struct twins *t, struct twin *o) {
   uint32_t differ = 0;
   for (uint32_t left = twin_judged(o); left; left &= left - 1) {
     uint32_t box = (uint32_t)__builtin_ctz(left);
-    bool equal = twin_same(&o->made[box], &o->made[o->master]);
+    bool equal = twin_same(&o->made[box], &o->made[o->master]) && o->seq[box] == o->seq[o->master];
     bool was = twin_verdict(twins_word(t, o->slot), box) == TWIN_DIFFERENT;
     set_verdict(t, o, box, equal ? TWIN_EQUAL : TWIN_DIFFERENT);
     differ |= (uint32_t)(!equal && !was) << box;
@@ -98,23 +110,26 @@ static uint32_t judge(struct twins *t, struct twin *o) {
 }
 
 const struct twin *twins_note(struct twins *t, const struct twin_sight *s, uint32_t *differ) {
-  uint64_t what = twin_evidence(t->secret, s->frame, s->packet);
+  uint64_t what = s->evidence ? s->evidence : twin_evidence(t->secret, s->frame, s->packet);
   if (what == 0) return NULL;
   const struct rm_packet *p = s->packet;
   struct twin *o = place(t, what, s->now);
   struct twin_tuple made = twin_tuple(p);
   /* The same opening twice is a repetition; in another guise there are two, and nobody knows whose the standby's is. */
-  if ((o->seen >> s->box & 1) && !twin_same(&made, &o->made[s->box])) o->vague = 1;
+  uint32_t seq = p->proto == IPPROTO_TCP ? p->seq : 0;
+  if ((o->seen >> s->box & 1) && (!twin_same(&made, &o->made[s->box]) || seq != o->seq[s->box])) o->vague = 1;
   o->made[s->box] = made;
+  o->seq[s->box] = seq;
   o->seen |= (uint8_t)(1u << s->box);
   o->proto = p->proto;
+  o->answer = p->proto == IPPROTO_TCP && (p->tcp_flags & RM_TCP_ACK);
   if (s->flow) {
     o->slot = (uint32_t)(s->flow - t->entries);
     o->word = twin_word(s->flow);
     o->master = (uint8_t)s->box;
   }
   if (o->vague || o->slot == RM_NO_FLOW) return NULL;
-  *differ = judge(t, o);
+  *differ = o->answer ? 0 : judge(t, o);
   return o;
 }
 
@@ -123,7 +138,7 @@ uint32_t twins_walk(struct twins *t, uint32_t n, uint64_t now, twin_expected *ex
   for (; n > 0; n--) {
     struct twin *o = &t->twin[t->walked++ % RM_TWINS];
     if (o->evidence == 0 || now - o->ns <= RM_TWIN_NS) continue;
-    if (!o->vague && o->slot != RM_NO_FLOW && twin_word(&t->entries[o->slot]) == o->word) {
+    if (!o->vague && !o->answer && o->slot != RM_NO_FLOW && twin_word(&t->entries[o->slot]) == o->word) {
       uint32_t missing = expected(context, o) & ~(uint32_t)o->seen;
       for (; missing; missing &= missing - 1, dropped++)
         set_verdict(t, o, (uint32_t)__builtin_ctz(missing), TWIN_DROPPED);
