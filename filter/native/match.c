@@ -147,6 +147,8 @@ static uint32_t expected(void *context, const struct twin *o) {
   const struct plane *p = at->p;
   uint32_t side = at->side;
   if (o->proto != IPPROTO_TCP) return 0;
+  /* What came before it was known that a box renumbers was compared by its numbers. */
+  if (match_by_ends(p) && o->ns < __atomic_load_n(&p->crew->renumbers_ns, __ATOMIC_RELAXED) + RM_TWIN_NS) return 0;
   const struct rm_flow *flow = &p->entries[side][o->slot];
   if (flow->peer == RM_NO_FLOW) return 0;
   const struct rm_flow *peer = &p->entries[1 - side][flow->peer];

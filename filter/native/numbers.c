@@ -68,5 +68,7 @@ bool numbers_change(const struct plane *p, uint32_t box) {
 }
 
 void numbers_changed(struct plane *p, uint32_t box) {
-  if (!numbers_change(p, box)) __atomic_or_fetch(&p->crew->renumbers, 1u << box, __ATOMIC_RELAXED);
+  if (numbers_change(p, box)) return;
+  __atomic_store_n(&p->crew->renumbers_ns, p->now, __ATOMIC_RELAXED);
+  __atomic_or_fetch(&p->crew->renumbers, 1u << box, __ATOMIC_RELAXED);
 }

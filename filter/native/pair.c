@@ -7,12 +7,14 @@
  */
 #include <netinet/in.h>
 #include <string.h>
+#include "burst.h"
 #include "plane.h"
 #include "translate.h"
 #include "twin.h"
 
 #define PAIR_NS (2 * RM_S) /* a box that holds a SYN longer than its retransmission has lost it */
 #define STRANGE_NS (60 * RM_S) /* SYNs are noted by their timestamps for so long after one could not be paired otherwise */
+#define PLAIN_PAIRS 64u /* ... and until so many were paired by their numbers */
 #define VAGUE 2            /* `used`: more than one flow was opened by something like this */
 
 #define SETS (RM_PENDING / RM_PENDING_WAYS)
@@ -60,18 +62,21 @@ static bool mark_of(const struct plane *p, const uint8_t *frame, const struct rm
   return evidence != 0;
 }
 
-/* The timestamp of a SYN in place of its number. False: it has none. */
-static bool clock_of(const struct plane *p, const uint8_t *frame, const struct rm_packet *packet, struct pending *mark) {
-  uint32_t clock;
+/* The timestamp of a SYN in place of its number, with its ports where the box leaves these alone: a busy client sends many in a tick.
+ * False: it has none. */
+static bool clock_of(const struct plane *p, const uint8_t *frame, const struct rm_packet *packet, bool ports, struct pending *mark) {
+  uint32_t clock, both = (uint32_t)packet->port[packet->dir] << 16 | packet->port[1 - packet->dir];
   *mark = (struct pending){.window = packet->window, .scale = packet->scale};
   if (packet->proto != IPPROTO_TCP || !translate_clock(frame, packet, &clock)) return false;
-  mark->seq = clock * 2654435761u ^ (uint32_t)p->crew->trace_secret;
+  mark->seq = (clock ^ (ports ? (both | 1) * 0x9e3779b1u : 0)) * 2654435761u ^ (uint32_t)p->crew->trace_secret;
   return true;
 }
 
+/* Are there SYNs that numbers and ends do not pair, or has nobody seen so far that there are none? */
 static bool are_strange(const struct plane *p) {
   uint64_t last = __atomic_load_n(&p->crew->stranger_ns, __ATOMIC_RELAXED);
-  return __builtin_expect(last != 0, 0) && p->now < last + STRANGE_NS;
+  if (__builtin_expect(last != 0, 0) && p->now < last + STRANGE_NS) return true;
+  return __builtin_expect(__atomic_load_n(&p->crew->plain_pairs, __ATOMIC_RELAXED) < PLAIN_PAIRS, 0);
 }
 
 /* Another worker may see it leave the box: then all who could are told, before it goes in. */
@@ -86,7 +91,9 @@ static void offer(struct plane *p, uint32_t side, struct pending *mark, const st
 void pair_offer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, const struct rm_flow *flow) {
   struct pending mark;
   if (mark_of(p, frame, packet, &mark)) offer(p, side, &mark, flow);
-  if (are_strange(p) && clock_of(p, frame, packet, &mark)) offer(p, side, &mark, flow);
+  if (!burst_opens(packet) || !are_strange(p)) return;
+  if (clock_of(p, frame, packet, true, &mark)) offer(p, side, &mark, flow);
+  if (clock_of(p, frame, packet, false, &mark)) offer(p, side, &mark, flow);
 }
 
 static void join(struct plane *p, uint32_t side, struct rm_flow *flow, uint32_t peer) {
@@ -114,6 +121,16 @@ static uint32_t namesake(struct plane *p, uint32_t side, const struct rm_packet 
   return p->now > f->first_ns + PAIR_NS ? RM_NO_FLOW : slot_of(p, from, f);
 }
 
+/* The flow that waits for a SYN with this timestamp; one that has its other half is none. */
+static uint32_t by_clock(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet) {
+  struct pending mark;
+  for (uint32_t ports = 2; ports-- > 0;) {
+    uint32_t slot = clock_of(p, frame, packet, ports, &mark) ? waiting(p, 1 - side, &mark) : RM_NO_FLOW;
+    if (slot != RM_NO_FLOW && p->entries[1 - side][slot].peer == RM_NO_FLOW) return slot;
+  }
+  return RM_NO_FLOW;
+}
+
 bool pair_is_stranger(struct plane *p, uint32_t side, const struct rm_packet *packet) {
   const struct pending *o = place(p, 1 - side, packet->seq);
   return o->seq != packet->seq || !is_young(p, o);
@@ -124,12 +141,15 @@ void pair_match(struct plane *p, uint32_t role, const uint8_t *frame, const stru
   struct pending mark;
   if (!mark_of(p, frame, packet, &mark)) return;
   peer = waiting(p, 1 - side, &mark);
-  if (peer != RM_NO_FLOW) return join(p, side, flow, peer);
+  if (peer != RM_NO_FLOW) {
+    if (__builtin_expect(p->crew->plain_pairs < PLAIN_PAIRS, 0)) __atomic_fetch_add(&p->crew->plain_pairs, 1, __ATOMIC_RELAXED);
+    return join(p, side, flow, peer);
+  }
   if (packet->proto != IPPROTO_TCP || flow->peer != RM_NO_FLOW) return;
   peer = namesake(p, side, packet);
   if (peer == RM_NO_FLOW) {
     __atomic_store_n(&p->crew->stranger_ns, p->now, __ATOMIC_RELAXED);
-    if (clock_of(p, frame, packet, &mark)) peer = waiting(p, 1 - side, &mark);
+    peer = by_clock(p, side, frame, packet);
   }
   if (peer == RM_NO_FLOW) return;
   numbers_changed(p, role_of_box(role));
