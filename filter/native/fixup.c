@@ -155,7 +155,7 @@ static struct rm_flow *namesake(struct plane *p, uint32_t role, const struct rm_
 static bool change_namesake(struct plane *p, uint32_t role, const struct twin_tuple *ends, struct change *c) {
   uint32_t side = role_side(role);
   struct rm_flows *flows = &p->table[side];
-  if (c->packet.proto == IPPROTO_SCTP || !namesake(p, role, &c->packet)) return false;
+  if (!namesake(p, role, &c->packet)) return false;
   c->to = *ends;
   if (!free_name(p, role, &c->packet, &c->to)) return count(p, RM_COUNT_FIXUP_FULL, 1, 0), false;
   struct rm_packet renamed = c->packet;

@@ -11,8 +11,8 @@
 /* The ends of the same packet on its way back. */
 struct twin_tuple translate_turned(const struct twin_tuple *of);
 
-/* Can translate_frame() give this packet these ends? Not a packet in a tunnel, another family of addresses, or other ports
- * of SCTP, whose checksum is not a sum. */
+/* Can translate_frame() give this packet these ends? Not a packet in a tunnel, another family of addresses, or other ports of an SCTP
+ * packet that is not all there: its checksum goes over all of it. */
 bool translate_can(const struct rm_packet *p, const struct twin_tuple *to);
 /* Give a frame the ends `to`. `p`: rm_parse() of it, verdict FLOW or FRAGMENT, translate_can() holds. Of fragments all have addresses, and
  * only a FIRST one ports and a checksum. */

@@ -4,6 +4,8 @@
 #include "twin.h"
 
 #define SETS (RM_TWINS / RM_TWIN_WAYS)
+#define INIT 1u
+#define INIT_BYTES 20u
 #define LOOKED_AT 64u /* bytes of payload that tell one datagram from another */
 
 static bool is_echo(const struct rm_packet *p, const uint8_t *icmp) {
@@ -13,7 +15,7 @@ static bool is_echo(const struct rm_packet *p, const uint8_t *icmp) {
 bool twin_tells(const struct rm_packet *p) {
   if (p->verdict != RM_PARSE_FLOW || p->inner || p->fragment) return false;
   if (p->proto == IPPROTO_TCP) return (p->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK)) == RM_TCP_SYN;
-  return p->proto == IPPROTO_UDP || p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6;
+  return p->proto == IPPROTO_UDP || p->proto == IPPROTO_SCTP || p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6;
 }
 
 static uint64_t mix(uint64_t h, uint64_t with) {
@@ -27,9 +29,21 @@ static uint64_t segment_evidence(uint64_t h, const struct rm_packet *p) {
   return mix(mix(h, p->seq), opens ? (uint64_t)p->scale << 16 | p->window : (uint64_t)p->ack << 32 | p->payload_bytes) | 1;
 }
 
+/* RFC 9260 3.3.2: of an INIT the tag that the answers are to have, and the first number; both are drawn at random. */
+static uint64_t association_evidence(uint64_t h, const uint8_t *frame, const struct rm_packet *p) {
+  if (p->payload_bytes < INIT_BYTES || p->payload_offset + INIT_BYTES > p->frame_bytes) return 0;
+  const uint8_t *chunk = frame + p->payload_offset;
+  uint32_t tag, first;
+  memcpy(&tag, chunk + 4, 4);
+  memcpy(&first, chunk + 16, 4);
+  return chunk[0] == INIT ? mix(h, (uint64_t)tag << 32 | first) | 1 : 0;
+}
+
 uint64_t twin_evidence(uint64_t secret, const uint8_t *frame, const struct rm_packet *p) {
-  uint64_t h = mix(secret, p->proto);
+  /* A box between IPv6 and IPv4 makes one echo of the other (RFC 7915). */
+  uint64_t h = mix(secret, p->proto == IPPROTO_ICMPV6 ? IPPROTO_ICMP : p->proto);
   if (p->proto == IPPROTO_TCP) return segment_evidence(h, p);
+  if (p->proto == IPPROTO_SCTP) return association_evidence(h, frame, p);
   const uint8_t *transport = frame + p->transport_offset;
   if (p->proto != IPPROTO_UDP) {
     if (p->proto != IPPROTO_ICMP && p->proto != IPPROTO_ICMPV6) return 0;

@@ -1,7 +1,7 @@
 /* Twins: what the serving box and its standbys made of the same opening packet.
  *
  * Two frames that came out of two boxes on the same side are known to stem from one packet by what a box leaves alone:
- * the numbers of a SYN, the payload of a first datagram, payload and sequence of an echo request. That they
+ * the numbers of a SYN or of an SCTP INIT, the payload of a first datagram, payload and sequence of an echo request. That they
  * have the same addresses and ports then means that both boxes hold the same binding. No DPDK and no clock in here.
  */
 #ifndef RM_TWIN_H
