@@ -31,6 +31,7 @@ import {
   REDUNDANT,
   RESTORE,
   RULE,
+  CAPACITY,
   SEED,
   SWITCH,
   VOTES,
@@ -85,6 +86,7 @@ export interface Config {
   readonly grey: Values<typeof GREY>;
   readonly match: Values<typeof MATCH>;
   readonly seed: Values<typeof SEED>;
+  readonly capacity: Values<typeof CAPACITY>;
   readonly restore: Values<typeof RESTORE>;
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly recorder: Values<typeof RECORDER> & { readonly directory: string };
@@ -196,6 +198,7 @@ function build(shape: Shape): Config {
     grey: section(shape, "grey", GREY),
     match: section(shape, "match", MATCH),
     seed: section(shape, "seed", SEED),
+    capacity: section(shape, "seed.capacity", CAPACITY),
     restore: section(shape, "restore", RESTORE),
     capture: captureOf(shape, node.stateDirectory),
     recorder: recorderOf(shape, node.stateDirectory),
@@ -287,5 +290,5 @@ function ruleAt(shape: Shape, path: string): FilterRule {
 }
 
 function camel<K extends string>(key: K): Camel<K> {
-  return key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()) as Camel<K>;
+  return key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()) as Camel<K>;
 }

@@ -207,16 +207,21 @@ static void copy_to(struct plane *p, uint32_t role, struct rte_mbuf *m, struct r
   port_queue(p, role, fixup_into(p, role, m), true);
 }
 
-/* Every standby gets the same, but what the old box is still drained of it must not be given twice. */
-static void copy_to_standbys(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v) {
+/* Every standby gets the same, but what the old box is still drained of it must not be given twice. `not`: bit of each that has no
+ * room for the flow. */
+static void copy_to_standbys(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v, uint32_t not) {
   uint32_t boxes = p->members & ~(1u << serving(p));
+  if (__builtin_expect(boxes & not, 0)) count(p, RM_COUNT_VALUE_REFUSED, (uint32_t)__builtin_popcount(boxes & not), m->pkt_len);
+  boxes &= ~not;
   if (p->now < p->reflex.drain_until) boxes &= ~(1u << p->reflex.previous);
   for (; boxes; boxes &= boxes - 1) copy_to(p, role_box((uint32_t)__builtin_ctz(boxes), side), m, v);
 }
 
-/* A frame from outside with something to do. *waiting: the flow whose seed it has to wait for. */
-static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batch *b, uint16_t i,
-                                     struct rm_flow **waiting) {
+/* What becomes of a frame beside its verdict: the flow whose seed it has to wait for, and bit of each box that is to get no copy. */
+struct fate { struct rm_flow *waiting; uint32_t refused; };
+
+/* A frame from outside with something to do. */
+static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batch *b, uint16_t i, struct fate *fate) {
   struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
   struct rm_flows *table = &p->table[side];
   const uint8_t *frame = rte_pktmbuf_mtod(b->frame[i], uint8_t *);
@@ -227,8 +232,9 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
     v = rm_decide(table, &p->rules, &packet, hash, frame, p->now, false, &flow);
     if (__builtin_expect(may_end(&packet), 0)) guard_note(p, side, frame, &packet);
     /* A box cannot be silent about a frame that waits. */
-    if (follow_outer(p, side, frame, &packet, flow)) *waiting = flow;
+    if (follow_outer(p, side, frame, &packet, flow)) fate->waiting = flow;
     else if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
+    if (value_full(p) && v.why != RM_WHY_NONE) fate->refused = value_refused(p, side, flow);
     match_carried(p, side, flow, RM_CARRIED_IN);
   } else if (packet.verdict == RM_PARSE_NEIGHBOUR) {
     neighbour_learn(p, side, frame, &packet);
@@ -249,17 +255,17 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   struct rm_peek k = rm_look_peek(&b->look, i);
   struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
   uint32_t state = b->look.again >> i & 1 ? rm_quiet(&p->table[side], &k, b->look.frame[i], m->pkt_len, p->now, false) : 0;
-  struct rm_flow *waiting = NULL;
+  struct fate fate = {NULL, 0};
   uint32_t passing = b->passing.frames;
-  if (state == 0) v = judge_outer(p, side, b, i, &waiting);
+  if (state == 0) v = judge_outer(p, side, b, i, &fate);
   else if (state & RM_HOT_PASSES) note_passing(b, k.slot);
   b->passed |= (uint64_t)(b->passing.frames != passing) << i;
   if (serving(p) < 0) return;
   b->copied |= (uint64_t)(v.why != RM_WHY_NONE) << i;
-  if (v.why != RM_WHY_NONE) copy_to_standbys(p, side, m, v);
-  if (!waiting) return;
+  if (v.why != RM_WHY_NONE) copy_to_standbys(p, side, m, v, fate.refused);
+  if (!fate.waiting) return;
   batch_take_out(b, i);
-  hold_frame(p, side, m, seed_claim(side, slot_of(p, side, waiting), waiting));
+  hold_frame(p, side, m, seed_claim(side, slot_of(p, side, fate.waiting), fate.waiting));
 }
 
 /* What is kept and measured of frames on their way into a box. */

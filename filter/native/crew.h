@@ -65,6 +65,7 @@ struct crew {
   uint32_t emptied[RM_WORKERS];   /* number of the order for which a worker saw that its sides put nothing more in the old box */
   struct numbers *numbers[RM_SIDES]; /* by slot */
   uint32_t renumbers;             /* bit of each box that was seen to */
+  uint32_t full[RM_WORKERS / 2 + 1]; /* by queue: bit of each box that holds all it can (value.c) */
   uint32_t plain_pairs;           /* SYNs that were paired by their numbers, up to a bound */
   uint64_t renumbers_ns;          /* when the last of them was first seen to */
   uint64_t stranger_ns;           /* when a SYN came out of the serving box last that could not be paired by its numbers or its ends */

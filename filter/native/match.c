@@ -133,6 +133,10 @@ enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame
   return fixup_follows(p, side, box, f) ? SEED_FOLLOWED : SEED_OTHER;
 }
 
+void match_forget(struct plane *p, uint32_t role, uint32_t slot) {
+  twins_learn(&p->matching[role_side(role)]->twins, slot, role_of_box(role), TWIN_DROPPED);
+}
+
 /* Its rule wants openings copied and has no seeds: a copy that was not made is a connection that no standby knows. */
 static bool missed(const struct plane *p, const struct rm_flow *flow) {
   const struct rm_rule *rule = flow->rule == 0xff ? NULL : &p->rules.rule[flow->rule];

@@ -66,7 +66,7 @@ static void finish(struct plane *p, struct seed *s) { end_with(p, s, s->done); }
  * another. */
 static void give_up(struct plane *p, struct seed *s, enum rm_counter why) {
   count(p, why, 1, 0);
-  if (s->eager) tally_of(p, s)->failed++;
+  if (s->walked) tally_of(p, s)->failed++;
   end_with(p, s, s->done - 2);
 }
 
@@ -123,6 +123,7 @@ static struct rte_mbuf *make_frame(struct plane *p, const struct seed *s, uint32
   struct seed_segment step[RM_SEED_STEPS];
   struct seed_numbers out[RM_SEED_STEPS];
   seed_handshake(opener, other, s->gap, step, out);
+  if (s->removes && n == RM_SEED_REMOVAL - 1) step[n].flags = RM_TCP_RST | RM_TCP_ACK;
   uint32_t side = role_side(what->role);
   struct alias_guise guise = fixup_guise(p, side, s->box, &p->entries[side][s->slot[side]]);
   what->ends = guise.ends;
@@ -138,7 +139,7 @@ static bool play(struct plane *p, struct seed *s) {
   struct swallowing what = {.role = role_box(s->box, 1 - side), .first = {.seed = RM_SEED_NONE}};
   struct rte_mbuf *m = make_frame(p, s, n, &what);
   if (!m) return false;
-  if (n == 0 || (n == 1 && s->steps.answers))
+  if (n == 0 || (n == 1 && s->steps.answers) || (s->removes && n == RM_SEED_REMOVAL - 1))
     what.first = (struct seed_found){REF(p->index, place_of(p, s), s->serial), s->slot[1 - side], twin_word(&s->flow[1 - side]), what.first.seq};
   if (!swallow_expect(p, &what)) return rte_pktmbuf_free(m), false;
   m = fixup_into(p, role, m);
@@ -185,6 +186,7 @@ static void count_outcome(struct plane *p, const struct seed *s) {
                                                     RM_COUNT_SEED_UNLIKE, RM_COUNT_SEED_UNHEARD};
   enum seed_outcome how = seed_outcome(&s->steps);
   if (OF[how] != RM_COUNTERS) count(p, OF[how], 1, 0);
+  if (s->eager && !s->walked) return;
   if (how != SEED_UNLIKE) count(p, s->eager ? RM_COUNT_RESYNCED : RM_COUNT_SEEDED, 1, 0);
   if (!s->eager) return;
   struct rm_resync *r = tally_of(p, s);
@@ -231,7 +233,7 @@ static void begin(struct plane *p, struct seed *s) {
   s->begun = 1;
   /* An answer may follow a datagram only when the box has dealt with that. */
   bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP, answers = tcp && measure(p, s);
-  s->steps = (struct seed_steps){.steps = tcp ? RM_SEED_STEPS : 1, .waits = answers || !tcp || !is_known_alike(p, s), .answers = answers,
+  s->steps = (struct seed_steps){.steps = s->removes ? RM_SEED_REMOVAL : tcp ? RM_SEED_STEPS : 1, .waits = answers || !tcp || !is_known_alike(p, s), .answers = answers,
                                  .paced = s->eager, .wait_ns = p->board->command.seed_wait_ns};
   go_on(p, s);
 }
@@ -265,18 +267,25 @@ bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow) {
   return is == taken || hold_has(p, claim);
 }
 
-bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box) {
+enum errand { WALKED, VALUED, REMOVED };
+static bool begin_eagerly(struct plane *p, uint32_t slot, uint32_t box, enum errand why) {
   const struct rm_flow *flow = &p->entries[RM_SIDE_UP][slot];
   struct seed *s = p->seeding->eager < EAGER_MAX ? take_place(p) : NULL;
   if (!s) return false;
   note_flow(p, s, RM_SIDE_UP, flow);
   s->box = (uint8_t)box;
   s->eager = true;
+  s->removes = why == REMOVED;
+  s->walked = why == WALKED;
   p->seeding->eager++;
   if (copy_entry(&p->entries[RM_SIDE_DOWN][flow->peer], &s->flow[RM_SIDE_DOWN])) begin(p, s);
   else give_up(p, s, RM_COUNT_SEED_FULL);
   return true;
 }
+
+bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, slot, box, WALKED); }
+bool seed_value(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, slot, box, VALUED); }
+bool seed_removal(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, slot, box, REMOVED); }
 
 void seed_turn(struct plane *p) {
   struct seeding *all = p->seeding;
@@ -316,6 +325,7 @@ void seed_found(struct plane *p, uint32_t role, const uint8_t *frame, const stru
   uint32_t side = role_side(role), owner = found->seed >> 24;
   const struct rm_flow *f = &p->entries[side][found->slot];
   if (twin_word(f) != found->word) return; /* another flow has its place now */
+  if (packet->tcp_flags & RM_TCP_RST) return match_forget(p, role, found->slot);
   bool answer = packet->proto == IPPROTO_TCP && (packet->tcp_flags & RM_TCP_ACK);
   enum seed_heard how = match_learn(p, role, frame, packet, found);
   if (owner == p->index) return heard(p, found->seed, how, answer);

@@ -19,6 +19,7 @@
 #define RM_SEEDS 512       /* under way; a seed waits for its box twice seed_wait_ns at most */
 #define RM_SEED_AWAY_NS 5000000ull /* a worker that plays a frame later stands still */
 #define RM_SEED_STEPS 4    /* SYN, SYN-ACK, ACK, ACK */
+#define RM_SEED_REMOVAL 3  /* SYN, SYN-ACK, RST */
 #define RM_SEED_RANKS 256u /* of flows by their bytes, four to each doubling */
 
 struct plane;
@@ -37,6 +38,8 @@ struct seed {
   uint8_t serial;        /* of those that had this place */
   uint8_t begun;         /* how often: what a drained box hands over meanwhile has to be told as well */
   bool claimed, eager, busy;
+  bool walked;           /* by resync or refresh, which count what became of it */
+  bool removes;          /* it ends in a reset: the box is to forget the flow */
   uint32_t done;         /* what the crew's word for this flow says at the end, if it was claimed */
   uint32_t at;           /* in the list of those under way */
 };
@@ -82,6 +85,10 @@ bool seed_usable(const struct rm_flow *f);
 bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow);
 /* The same into a box of choice, for a flow of the client side. False: it was not begun, because nothing is free now. */
 bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box);
+/* Likewise, because the flow is worth its place in the box. */
+bool seed_value(struct plane *p, uint32_t slot, uint32_t box);
+/* Likewise, so that the box forgets the flow: in step with it first, or it would not believe the reset. */
+bool seed_removal(struct plane *p, uint32_t slot, uint32_t box);
 /* Who may play into both sides? False: a flow that cannot be seeded, of which enough is not known. */
 bool seed_pair(const struct plane *p, uint32_t side, const struct rm_flow *flow, struct rm_flow *peer);
 /* Once a turn while some are under way. */
