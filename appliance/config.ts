@@ -15,6 +15,7 @@ import type { Camel, Keys, Values } from "./config_key.ts";
 import {
   AGES,
   BFD,
+  CAPACITY,
   CAPTURE,
   CHECK,
   DAMPING,
@@ -31,7 +32,6 @@ import {
   REDUNDANT,
   RESTORE,
   RULE,
-  CAPACITY,
   SEED,
   SWITCH,
   VOTES,

@@ -259,7 +259,22 @@ export const FAILOVER = {
   ...SWITCHING,
 } as const satisfies Keys;
 
-export { BFD, CAPACITY, CAPTURE, CHECK, DAMPING, DRILL, GREY, MATCH, PROBE, RECORDER, RESTORE, SEED, SWITCH, VOTES };
+export {
+  BFD,
+  CAPACITY,
+  CAPTURE,
+  CHECK,
+  DAMPING,
+  DRILL,
+  GREY,
+  MATCH,
+  PROBE,
+  RECORDER,
+  RESTORE,
+  SEED,
+  SWITCH,
+  VOTES,
+};
 
 export const API = {
   socket: {

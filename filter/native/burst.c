@@ -278,13 +278,24 @@ static void watch_outer(struct plane *p, uint32_t side, struct batch *b) {
   }
 }
 
+/* A quick frame's flow was found when it was looked at: of most it is known there that they have no alias. */
+static void translate_batch(struct plane *p, uint32_t side, uint32_t box, struct batch *b) {
+  bool whole = b->held == 0; /* the look's places are the frames' */
+  for (uint16_t i = 0; i < b->n; i++) {
+    uint32_t slot = b->look.slot[i];
+    bool known = whole && (b->look.facts[i] & RM_LOOK_PLAIN) && slot != RM_NO_FLOW;
+    if (known && !fixup_has(p, side, slot)) continue;
+    b->frame[i] = fixup_into(p, role_box(box, side), b->frame[i]);
+  }
+}
+
 /* All leave together, in the order in which they came. */
 static void outer_leave(struct plane *p, uint32_t side, struct batch *b) {
   if (__builtin_expect(b->held, 0)) batch_close_ranks(b);
   int box = serving(p);
   if (box >= 0) {
     uint32_t role = role_box((uint32_t)box, side);
-    for (uint16_t i = 0; fixup_any(p, side, (uint32_t)box) && i < b->n; i++) b->frame[i] = fixup_into(p, role, b->frame[i]);
+    if (fixup_any(p, side, (uint32_t)box)) translate_batch(p, side, (uint32_t)box, b);
     port_queue_all(p, role, b->frame, b->n, b->bytes);
   } else if (p->reflex.path == RM_PATH_WIRE) {
     port_queue_all(p, role_outer(1 - side), b->frame, b->n, b->bytes);

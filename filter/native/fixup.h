@@ -24,6 +24,9 @@ void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, 
 /* Now and then. */
 void fixup_tick(struct plane *p);
 
+/* Has the flow at this place of the side's table, or the one before it there, an alias for any box? */
+static inline bool fixup_has(const struct plane *p, uint32_t side, uint32_t slot) { return p->aliases[side]->first[slot] != 0; }
+
 static inline bool fixup_any(const struct plane *p, uint32_t side, uint32_t box) {
   return __builtin_expect(p->aliases[side] != NULL && p->aliases[side]->count[box] != 0, 0);
 }

@@ -13,6 +13,7 @@
 
 #define LOOKS 8          /* at an entry that another worker is writing to, until two are alike */
 #define BEGUN_MAX 3      /* a drained box that hands over more each time is left behind */
+#define PATIENCE 5u      /* times as long as others one is waited for that renumbers: without its numbers the rest is worth nothing */
 #define LOOK_NS RM_MS    /* for those that wait for nothing but time */
 #define EAGER_MAX (RM_SEEDS / 2) /* the rest is kept for connections whose frames wait */
 #define REF(worker, place, serial) ((uint32_t)(worker) << 24 | (uint32_t)(place) << 8 | (serial))
@@ -160,6 +161,8 @@ static bool has_moved(const struct plane *p, const struct seed *s) {
   return false;
 }
 
+static uint64_t patience(const struct plane *p, bool answers) { return p->board->command.seed_wait_ns * (answers ? PATIENCE : 1); }
+
 /* What the box that opened it made of its numbers. True: the next one may make something else of them. */
 static bool measure(const struct plane *p, struct seed *s) {
   struct rm_flow *from = &s->flow[s->opener], *to = &s->flow[1 - s->opener];
@@ -175,7 +178,7 @@ static bool begin_again(struct plane *p, struct seed *s) {
   s->flow[RM_SIDE_UP] = up;
   s->flow[RM_SIDE_DOWN] = down;
   bool answers = measure(p, s);
-  s->steps = (struct seed_steps){.steps = RM_SEED_STEPS, .waits = answers, .answers = answers, .wait_ns = p->board->command.seed_wait_ns};
+  s->steps = (struct seed_steps){.steps = RM_SEED_STEPS, .waits = answers, .answers = answers, .wait_ns = patience(p, answers)};
   s->begun++;
   return true;
 }
@@ -234,7 +237,7 @@ static void begin(struct plane *p, struct seed *s) {
   /* An answer may follow a datagram only when the box has dealt with that. */
   bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP, answers = tcp && measure(p, s);
   s->steps = (struct seed_steps){.steps = s->removes ? RM_SEED_REMOVAL : tcp ? RM_SEED_STEPS : 1, .waits = answers || !tcp || !is_known_alike(p, s), .answers = answers,
-                                 .paced = s->eager, .wait_ns = p->board->command.seed_wait_ns};
+                                 .paced = s->eager, .wait_ns = patience(p, answers)};
   go_on(p, s);
 }
 
@@ -317,7 +320,10 @@ static void heard(struct plane *p, uint32_t ref, enum seed_heard how, bool answe
   if (!s || (answer ? s->steps.answered : s->steps.heard != SEED_NOTHING)) return;
   s->steps.answered |= answer;
   if (!answer || how != SEED_SAME) s->steps.heard = (uint8_t)how;
-  s->steps.answers |= !answer && s->flow[0].proto == IPPROTO_TCP && numbers_change(p, s->box);
+  if (!answer && s->flow[0].proto == IPPROTO_TCP && numbers_change(p, s->box)) {
+    s->steps.answers = true;
+    s->steps.wait_ns = patience(p, true);
+  }
   if (!s->steps.paced) go_on(p, s);
 }
 
@@ -328,7 +334,12 @@ void seed_found(struct plane *p, uint32_t role, const uint8_t *frame, const stru
   if (packet->tcp_flags & RM_TCP_RST) return match_forget(p, role, found->slot);
   bool answer = packet->proto == IPPROTO_TCP && (packet->tcp_flags & RM_TCP_ACK);
   enum seed_heard how = match_learn(p, role, frame, packet, found);
-  if (owner == p->index) return heard(p, found->seed, how, answer);
+  if (owner == p->index) {
+    /* Too late: what was played since had other numbers. */
+    bool over = !named(p, found->seed >> 8 & 0xffff, found->seed & 0xff);
+    if (over && how == SEED_FOLLOWED) seed_rearm(p, side, &p->entries[side][found->slot]);
+    return heard(p, found->seed, how, answer);
+  }
   crew_send(p, owner, &(struct message){.kind = MESSAGE_SEED_HEARD, .how = (uint8_t)how, .window = answer, .slot = found->seed});
   crew_wake(p->crew, owner);
 }

@@ -13,6 +13,8 @@ export interface Box {
   readonly inside: string;
   readonly outside: string;
   readonly ports: "preserve" | "random" | "fully-random";
+  /** Ports that a NAT has to choose from. @default all */
+  readonly portRange?: readonly [first: number, last: number];
   /** What a packet addressed to the box itself gets: silence, or a TCP reset as many products answer. */
   readonly input: "drop" | "reset";
   /** Interfaces between which `renumber` moves frames, before the box itself: towards the node, towards `inside`. */
@@ -73,6 +75,9 @@ export function boxRules(box: Box): string {
       "table ip nat {",
       "  chain postrouting {",
       "    type nat hook postrouting priority srcnat;",
+      ...(box.portRange
+        ? [`    oifname "${box.outside}" meta l4proto tcp masquerade to :${box.portRange.join("-")}${flag}`]
+        : []),
       `    oifname "${box.outside}" masquerade${flag}`,
       "  }",
       "}",

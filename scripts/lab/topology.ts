@@ -92,6 +92,8 @@ export interface HotReplicaOptions {
   /** From 2 to 4: the primary and redundant ones. @default 2 */
   readonly boxes?: number;
   readonly kind?: Box["kind"];
+  /** Ports that a NAT has to choose from. @default all */
+  readonly portRange?: readonly [first: number, last: number];
   /** What the others are. @default that of the primary */
   readonly redundant?: Box["kind"];
   /** Boxes, by their namespaces, that change sequence numbers; `startServers` starts what does it. @default none */
@@ -183,6 +185,7 @@ export function hotReplica(options: HotReplicaOptions = {}): Topology {
     outside: "out",
     ports,
     input,
+    ...(options.portRange && { portRange: options.portRange }),
     ...(renumber.includes(name) && { renumbers: ["wire", "patch"] as const }),
   });
   // A namespace has no hyphen in its name.
@@ -220,6 +223,7 @@ export const TOPOLOGIES: Readonly<Record<string, (options?: HotReplicaOptions) =
   "nat-random": (options) => hotReplica({ ...options, ports: "random" }),
   "nat-fully-random": (options) => hotReplica({ ...options, ports: "fully-random" }),
   "nat-collide": (options) => hotReplica({ ...options, collide: true }),
+  "nat-pressure": (options) => hotReplica({ ...options, portRange: [40_000, 40_319] }),
   "nat-reset": (options) => hotReplica({ ...options, input: "reset" }),
   firewall: (options) => hotReplica({ ...options, kind: "firewall" }),
   "firewall-renumber": (options) =>

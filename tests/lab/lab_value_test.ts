@@ -25,7 +25,10 @@ async function aliveAfter(more: readonly string[]) {
   });
   const { lab, built } = it;
   await waitForPath(lab, built, "c1", "s1");
-  await lab.exec("redundant", ["nft", `insert rule inet box forward ct state new ct count over ${ROOM} drop`]);
+  await lab.exec("redundant", [
+    "nft",
+    `insert rule inet box forward ct state new ct count over ${ROOM} drop`,
+  ]);
   const began = performance.now();
   const open = (rate: number) => {
     const words = ["10.2.0.11", LONG_PORT, EACH, rate, MS - Math.round(performance.now() - began)];
@@ -44,7 +47,10 @@ async function aliveAfter(more: readonly string[]) {
 }
 
 Deno.test("of more connections than the redundant box can hold those live that move most", async () => {
-  const { quietAlive, busyAlive, counted, table } = await aliveAfter(["[seed.capacity]", `redundant = ${ROOM - 4}`]);
+  const { quietAlive, busyAlive, counted, table } = await aliveAfter([
+    "[seed.capacity]",
+    `redundant = ${ROOM - 4}`,
+  ]);
   const told = JSON.stringify({ quietAlive, busyAlive, table });
   console.log(told);
   assert.ok(busyAlive! >= EACH - 1, told);

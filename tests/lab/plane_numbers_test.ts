@@ -32,7 +32,13 @@ function plain(it: Scene): Scene {
 }
 
 /** Numbers are those of the client's side. */
-function numbered(it: Scene, [place, by]: Place, added: Added, fields: TcpFields, payload = new Uint8Array(0)) {
+function numbered(
+  it: Scene,
+  [place, by]: Place,
+  added: Added,
+  fields: TcpFields,
+  payload = new Uint8Array(0),
+) {
   const own = by === "client" ? added.client : added.server;
   const others = by === "client" ? added.server : added.client;
   if (place === "in") return segment(it, [place, by], fields, payload);
@@ -66,7 +72,9 @@ function opening(it: Scene, box: "primary" | "redundant", added: Added): Step[] 
 function at(bench: Bench, roles: readonly Role[]): Record<string, string[]> {
   const arrivals = bench.taken();
   return Object.fromEntries(
-    roles.map((role) => [role, arrivals.filter((one) => one.role === role).map(({ bytes }) => bytes.toHex())]),
+    roles.map((
+      role,
+    ) => [role, arrivals.filter((one) => one.role === role).map(({ bytes }) => bytes.toHex())]),
   );
 }
 
@@ -95,10 +103,19 @@ async function seeded(bench: Bench, it: Scene, first: Added, second: Added): Pro
   const opens = client({ seq: 1100, flags: syn, options: CLIENT_OPTIONS });
   assert.deepEqual(await into(1), { "redundant-in": hex([opens]), "redundant-out": [] });
 
-  const out = segment(it, ["out", "client"], { seq: c - 1, flags: syn, window: 65_535, options: CLIENT_OPTIONS });
+  const out = segment(it, ["out", "client"], {
+    seq: c - 1,
+    flags: syn,
+    window: 65_535,
+    options: CLIENT_OPTIONS,
+  });
   await bench.send("redundant-out", out);
   const answers = server({ seq: s - 1, ack: c, flags: syn | ack, options: SERVER_OPTIONS });
-  assert.deepEqual(await into(1), { "redundant-in": [], "redundant-out": hex([answers]) }, "by its own number");
+  assert.deepEqual(
+    await into(1),
+    { "redundant-in": [], "redundant-out": hex([answers]) },
+    "by its own number",
+  );
 
   const answered = { seq: wrap(9500 + back), ack: 1101, flags: syn | ack, options: SERVER_OPTIONS };
   await bench.send("redundant-in", segment(it, ["in", "server"], { window: 65_535, ...answered }));
@@ -111,14 +128,22 @@ async function seeded(bench: Bench, it: Scene, first: Added, second: Added): Pro
     "redundant-out": hex([server({ seq: s, ack: c, flags: ack, window: 600 })]),
   }, "and what waited");
 
-  await bench.send("redundant-out", segment(it, ["out", "client"], { seq: c, ack: s, flags: ack, window: 502 }));
-  await bench.send("redundant-in", segment(it, ["in", "server"], { seq: moved, ack: 1101, flags: ack, window: 600 }));
+  await bench.send(
+    "redundant-out",
+    segment(it, ["out", "client"], { seq: c, ack: s, flags: ack, window: 502 }),
+  );
+  await bench.send(
+    "redundant-in",
+    segment(it, ["in", "server"], { seq: moved, ack: 1101, flags: ack, window: 600 }),
+  );
 }
 
 /** Both directions after it. */
 async function goesOn(bench: Bench, it: Scene, first: Added, second: Added): Promise<void> {
   const back = first.server - second.server;
-  const up = { seq: 1101, ack: 9501, flags: ack, window: 502 }, seven = new Uint8Array(7), nine = new Uint8Array(9);
+  const up = { seq: 1101, ack: 9501, flags: ack, window: 502 },
+    seven = new Uint8Array(7),
+    nine = new Uint8Array(9);
   await awake(bench, "redundant");
   bench.taken();
   const steps: Step[] = [
@@ -132,7 +157,11 @@ async function goesOn(bench: Bench, it: Scene, first: Added, second: Added): Pro
     upstream: hex([segment(it, ["in", "server"], { seq: 9501, ack: 1108, flags: ack }, nine)]),
     downstream: hex([numbered(it, ["out", "client"], first, up, seven)]),
     "redundant-out": hex([
-      segment(it, ["out", "server"], { seq: wrap(9501 + first.server), ack: wrap(1108 + second.client), flags: ack }, nine),
+      segment(it, ["out", "server"], {
+        seq: wrap(9501 + first.server),
+        ack: wrap(1108 + second.client),
+        flags: ack,
+      }, nine),
     ]),
   });
 }
@@ -163,7 +192,11 @@ for (
         bench.taken();
         await seeded(bench, it, first, second);
         await node.until("all swallowed", (status) => counted(status, "seed_swallowed") === 4);
-        assert.deepEqual(at(bench, ["upstream", "downstream"]), { upstream: [], downstream: [] }, "nothing of it gets out");
+        assert.deepEqual(
+          at(bench, ["upstream", "downstream"]),
+          { upstream: [], downstream: [] },
+          "nothing of it gets out",
+        );
         await goesOn(bench, it, first, second);
         const now = await node.status();
         const names = ["seeded", "seed_translated", "seed_unpaired", "seed_repeated"];

@@ -19,6 +19,7 @@ const made = (more: Partial<MatchRun> = {}): MatchRun => ({
   fault: null,
   flows: 300,
   compared: 300,
+  unsure: 0,
   equal: 300,
   alive: 300,
   counted: { carried: 300, lost: 0, idle: 0 },
