@@ -15,7 +15,7 @@ import { DAMPING, SILENCE, VOTES } from "./config_keys_votes.ts";
 import { SWITCH } from "./config_keys_external.ts";
 import { SWITCHING } from "./config_keys_switching.ts";
 import { MATCH, RESTORE } from "./config_keys_match.ts";
-import { CAPACITY, SEED } from "./config_keys_seed.ts";
+import { CAPACITY, CAPACITY_HELP, SEED } from "./config_keys_seed.ts";
 import { GREY, PROBE } from "./config_keys_probe.ts";
 import { RECORDER } from "./config_keys_recorder.ts";
 import { KINDS, PORTS, REDUNDANT, STAGE } from "./config_keys_ports.ts";
@@ -358,13 +358,7 @@ export const SECTIONS: readonly Section[] = [
   section("grey", GREY, "Loss, delay and repetition of real traffic through the serving box."),
   section("match", MATCH, "How many of the live connections each standby would carry on."),
   section("seed", SEED, "Connections that the node plays into boxes, for rules that say `seed`."),
-  section(
-    "seed.capacity",
-    CAPACITY,
-    "Boxes whose table holds fewer flows than there are. While such a box stands by it gets those that are worth most: " +
-      "busy and young before old and idle. Others are not copied to it once it is full, and are taken out of it for " +
-      "better ones, for rules that say `seed`.",
-  ),
+  section("seed.capacity", CAPACITY, CAPACITY_HELP),
   section("restore", RESTORE, "What has to be so before traffic goes back by itself, besides `[failover]`."),
   section("capture", CAPTURE, "Frames of the mirror for people to look at."),
   section("recorder", RECORDER, "The flight recorder: decisions, with all they depended on."),

@@ -54,3 +54,8 @@ export const CAPACITY = {
   redundant_2: room,
   redundant_3: room,
 } as const satisfies Keys;
+
+export const CAPACITY_HELP =
+  "Boxes whose table holds fewer flows than there are. While such a box stands by it gets those that are worth most: " +
+  "busy and young before old and idle. Others are not copied to it once it is full, and are taken out of it for " +
+  "better ones, for rules that say `seed`.";

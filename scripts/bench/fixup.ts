@@ -66,7 +66,9 @@ function measureIn(directory: string, { slices }: Options) {
   }
   const slice = (packets = SLICE_PACKETS) => {
     const out = new BigUint64Array(4);
-    if (bench.rm_bench_slice(PLANE_MODE, packets, out) !== 0) throw new Error("Cannot measure: no frames come");
+    if (bench.rm_bench_slice(PLANE_MODE, packets, out) !== 0) {
+      throw new Error("Cannot measure: no frames come");
+    }
     return Number(out[1]) / Number(out[0]);
   };
   slice(BigInt(one.warmPackets));
@@ -103,7 +105,13 @@ function found({ rows, placeBytes, aliasBytes }: ReturnType<typeof measureIn>, l
     format: 1,
     results: { case: CASE, rows, placeBytes, aliasBytes },
     table: [`${CASE}; ${load}`, table, memory].join("\n"),
-    bars: [{ what: `fix-up of ${PERCENT[0]} % of the flows`, unit: "of the plane without", value, bar: 0.8, goal: 0.9 }],
+    bars: [{
+      what: `fix-up of ${PERCENT[0]} % of the flows`,
+      unit: "of the plane without",
+      value,
+      bar: 0.8,
+      goal: 0.9,
+    }],
   };
 }
 

@@ -34,8 +34,7 @@ function plain(it: Scene): Scene {
 /** Numbers are those of the client's side. */
 function numbered(
   it: Scene,
-  [place, by]: Place,
-  added: Added,
+  [place, by, added]: readonly [...Place, Added],
   fields: TcpFields,
   payload = new Uint8Array(0),
 ) {
@@ -52,12 +51,12 @@ const CLIENT_OPTIONS = synOptions(7), SERVER_OPTIONS = synOptions(5);
 /** Opened through a box that adds so much; 100 bytes up, 500 down. */
 function opening(it: Scene, box: "primary" | "redundant", added: Added): Step[] {
   const up = (fields: TcpFields, bytes = 0): Step[] => [
-    ["upstream", numbered(it, ["in", "client"], added, fields, new Uint8Array(bytes))],
-    [`${box}-out`, numbered(it, ["out", "client"], added, fields, new Uint8Array(bytes))],
+    ["upstream", numbered(it, ["in", "client", added], fields, new Uint8Array(bytes))],
+    [`${box}-out`, numbered(it, ["out", "client", added], fields, new Uint8Array(bytes))],
   ];
   const down = (fields: TcpFields, bytes = 0): Step[] => [
-    ["downstream", numbered(it, ["out", "server"], added, fields, new Uint8Array(bytes))],
-    [`${box}-in`, numbered(it, ["in", "server"], added, fields, new Uint8Array(bytes))],
+    ["downstream", numbered(it, ["out", "server", added], fields, new Uint8Array(bytes))],
+    [`${box}-in`, numbered(it, ["in", "server", added], fields, new Uint8Array(bytes))],
   ];
   return [
     ...up({ seq: 1000, flags: syn, window: 64_000, options: CLIENT_OPTIONS }),
@@ -147,15 +146,15 @@ async function goesOn(bench: Bench, it: Scene, first: Added, second: Added): Pro
   await awake(bench, "redundant");
   bench.taken();
   const steps: Step[] = [
-    ["redundant-out", numbered(it, ["out", "client"], { ...first, client: second.client }, up, seven)],
-    ["downstream", numbered(it, ["out", "server"], first, { seq: 9501, ack: 1108, flags: ack }, nine)],
+    ["redundant-out", numbered(it, ["out", "client", { ...first, client: second.client }], up, seven)],
+    ["downstream", numbered(it, ["out", "server", first], { seq: 9501, ack: 1108, flags: ack }, nine)],
     ["redundant-in", segment(it, ["in", "server"], { seq: wrap(9501 + back), ack: 1108, flags: ack }, nine)],
   ];
   for (const [role, frame] of steps) await bench.send(role, frame);
   await awake(bench, "redundant");
   assert.deepEqual(at(bench, ["upstream", "downstream", "redundant-out"]), {
     upstream: hex([segment(it, ["in", "server"], { seq: 9501, ack: 1108, flags: ack }, nine)]),
-    downstream: hex([numbered(it, ["out", "client"], first, up, seven)]),
+    downstream: hex([numbered(it, ["out", "client", first], up, seven)]),
     "redundant-out": hex([
       segment(it, ["out", "server"], {
         seq: wrap(9501 + first.server),
