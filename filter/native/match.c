@@ -156,6 +156,8 @@ static uint32_t expected(void *context, const struct twin *o) {
   const struct rm_flow *flow = &p->entries[side][o->slot];
   if (flow->peer == RM_NO_FLOW) return 0;
   const struct rm_flow *peer = &p->entries[1 - side][flow->peer];
+  /* A standby that chose another port would not have been known again. */
+  if (match_by_ends(p) && memcmp(flow->addr, peer->addr, sizeof flow->addr) != 0) return 0;
   if (peer->half[0].mirrored + peer->half[1].mirrored == 0 && !missed(p, peer)) return 0;
   uint32_t boxes = p->members & ~(1u << o->master);
   for (uint32_t box = 0; box < role_of_box(p->roles); box++)

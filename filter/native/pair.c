@@ -62,13 +62,13 @@ static bool mark_of(const struct plane *p, const uint8_t *frame, const struct rm
   return evidence != 0;
 }
 
-/* The timestamp of a SYN in place of its number, with its ports where the box leaves these alone: a busy client sends many in a tick.
- * False: it has none. */
-static bool clock_of(const struct plane *p, const uint8_t *frame, const struct rm_packet *packet, bool ports, struct pending *mark) {
-  uint32_t clock, both = (uint32_t)packet->port[packet->dir] << 16 | packet->port[1 - packet->dir];
+/* The timestamp of a SYN in place of its number, and its ports: a busy client sends many in a tick, and one that was taken for
+ * another would be heard by a stranger. False: it has none. */
+static bool clock_of(const struct plane *p, const uint8_t *frame, const struct rm_packet *packet, struct pending *mark) {
+  uint32_t clock, ports = (uint32_t)packet->port[packet->dir] << 16 | packet->port[1 - packet->dir];
   *mark = (struct pending){.window = packet->window, .scale = packet->scale};
   if (packet->proto != IPPROTO_TCP || !translate_clock(frame, packet, &clock)) return false;
-  mark->seq = (clock ^ (ports ? (both | 1) * 0x9e3779b1u : 0)) * 2654435761u ^ (uint32_t)p->crew->trace_secret;
+  mark->seq = (clock ^ (ports | 1) * 0x9e3779b1u) * 2654435761u ^ (uint32_t)p->crew->trace_secret;
   return true;
 }
 
@@ -92,8 +92,7 @@ void pair_offer(struct plane *p, uint32_t side, const uint8_t *frame, const stru
   struct pending mark;
   if (mark_of(p, frame, packet, &mark)) offer(p, side, &mark, flow);
   if (!burst_opens(packet) || !are_strange(p)) return;
-  if (clock_of(p, frame, packet, true, &mark)) offer(p, side, &mark, flow);
-  if (clock_of(p, frame, packet, false, &mark)) offer(p, side, &mark, flow);
+  if (clock_of(p, frame, packet, &mark)) offer(p, side, &mark, flow);
 }
 
 static void join(struct plane *p, uint32_t side, struct rm_flow *flow, uint32_t peer) {
@@ -124,11 +123,8 @@ static uint32_t namesake(struct plane *p, uint32_t side, const struct rm_packet 
 /* The flow that waits for a SYN with this timestamp; one that has its other half is none. */
 static uint32_t by_clock(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet) {
   struct pending mark;
-  for (uint32_t ports = 2; ports-- > 0;) {
-    uint32_t slot = clock_of(p, frame, packet, ports, &mark) ? waiting(p, 1 - side, &mark) : RM_NO_FLOW;
-    if (slot != RM_NO_FLOW && p->entries[1 - side][slot].peer == RM_NO_FLOW) return slot;
-  }
-  return RM_NO_FLOW;
+  uint32_t slot = clock_of(p, frame, packet, &mark) ? waiting(p, 1 - side, &mark) : RM_NO_FLOW;
+  return slot != RM_NO_FLOW && p->entries[1 - side][slot].peer == RM_NO_FLOW ? slot : RM_NO_FLOW;
 }
 
 bool pair_is_stranger(struct plane *p, uint32_t side, const struct rm_packet *packet) {

@@ -70,7 +70,8 @@ uint64_t twin_evidence_ends(uint64_t secret, const struct rm_packet *p) {
 }
 
 uint64_t twin_evidence_clock(uint64_t secret, const struct rm_packet *p, uint32_t clock) {
-  return mix(mix(mix(~secret, p->tcp_flags & RM_TCP_ACK), (uint64_t)p->scale << 16 | p->window), clock) | 1;
+  uint64_t ports = (uint64_t)p->port[p->dir] << 16 | p->port[1 - p->dir];
+  return mix(mix(mix(~secret, ports), (uint64_t)p->scale << 16 | p->window), clock) | 1;
 }
 
 static struct twin *place(struct twins *t, uint64_t what, uint64_t now) {

@@ -56,7 +56,7 @@ struct twin_sight {
 /* What a box leaves alone of a packet with verdict FLOW, as a number that nobody outside can aim at: of TCP its numbers, of UDP and of
  * echo requests the payload. 0: it tells nothing. */
 uint64_t twin_evidence(uint64_t secret, const uint8_t *frame, const struct rm_packet *packet);
-/* The same of a SYN or SYN-ACK where boxes renumber: by its ends, or by a timestamp. */
+/* The same of a SYN or SYN-ACK where boxes renumber: by its ends, or by a timestamp and its ports, for many go in a tick. */
 uint64_t twin_evidence_ends(uint64_t secret, const struct rm_packet *packet);
 uint64_t twin_evidence_clock(uint64_t secret, const struct rm_packet *packet, uint32_t clock);
 /* Can anything be told by this packet? One that opens a connection, or may be the first of a flow. */

@@ -31,6 +31,7 @@ const SERVER = "10.2.0.11";
 const STRAINS = ["idle", "10MB", "haproxy"] as const;
 type Strain = (typeof STRAINS)[number];
 const BULK_BYTES = 10_000_000;
+const PATIENT_MS = 1_000;
 
 /** "nat+idle": a topology and a strain. */
 export function partsOf(kind: string): { readonly topology: string; readonly strain: Strain | null } {
@@ -181,7 +182,9 @@ export async function matchRun(kit: Kit, kind: string, way: Way, plan: MatchPlan
     });
     await using lab = await Lab.up(topology, (early) => forget = kit.lifetime.add(() => early.down()));
     const rules = ["[[filter.rules]]", 'name = "bench"', ...RULES[way]];
-    const node = await LabNode.start(lab, { top: kit.top, preset: "none", rules });
+    // What renumbers is a process beside others: when it waits for a processor its box is silent, and not dead.
+    const patient = topology.boxes.some(({ renumbers }) => renumbers) ? { silenceMs: PATIENT_MS } : {};
+    const node = await LabNode.start(lab, { top: kit.top, preset: "none", rules, ...patient });
     const api = node.connect();
     try {
       await startServers(lab, kit.programs);

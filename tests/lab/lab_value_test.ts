@@ -52,7 +52,6 @@ Deno.test("of more connections than the redundant box can hold those live that m
     `redundant = ${ROOM - 4}`,
   ]);
   const told = JSON.stringify({ quietAlive, busyAlive, table });
-  console.log(told);
   assert.ok(busyAlive! >= EACH - 1, told);
   assert.equal(table?.room, ROOM - 4);
   assert.ok(table.held >= EACH && table.held <= ROOM, told);
@@ -61,7 +60,6 @@ Deno.test("of more connections than the redundant box can hold those live that m
 
 Deno.test("without a bound those live that came first", async () => {
   const { quietAlive, busyAlive, counted, table } = await aliveAfter([]);
-  console.log(JSON.stringify({ quietAlive, busyAlive }));
   assert.equal(table, undefined);
   assert.ok(quietAlive! > busyAlive!, JSON.stringify({ quietAlive, busyAlive }));
   assert.equal(counted("value_refused") + counted("value_seeded") + counted("value_removed"), 0);
