@@ -60,6 +60,7 @@ export function writeReflexes(board: Board, config: Config): void {
   writeVotes(board, failover);
   writeSwitching(board, config);
   writeSeed(board, config.seed);
+  writeCapacity(board, config.capacity);
   for (const { box, rank } of config.boxes) board.setNumber("command.rank", rank, BOXES.indexOf(box));
 }
 
@@ -78,6 +79,13 @@ function writeSeed(board: Board, seed: Config["seed"]): void {
   board.setNumber("command.seed_rate", seed.rate);
   board.setNumber("command.seed_wait_ns", seed.waitMs * NS_PER_MS);
   board.setNumber("command.refresh_ns", seed.refreshS * NS_PER_S);
+}
+
+function writeCapacity(board: Board, capacity: Config["capacity"]): void {
+  const { primary, redundant, redundant2, redundant3 } = capacity;
+  for (const [box, flows] of [primary, redundant, redundant2, redundant3].entries()) {
+    board.setNumber("command.capacity", flows, box);
+  }
 }
 
 /** Have all live connections seeded into a box, anew if that goes on already. Returns the number of the order. */

@@ -17,6 +17,7 @@ import {
   AGES,
   API,
   BFD,
+  CAPACITY,
   CAPTURE,
   CHECK,
   DAMPING,
@@ -89,6 +90,7 @@ export interface Config {
   readonly grey: Values<typeof GREY>;
   readonly match: Values<typeof MATCH>;
   readonly seed: Values<typeof SEED>;
+  readonly capacity: Values<typeof CAPACITY>;
   readonly restore: Values<typeof RESTORE>;
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly recorder: Values<typeof RECORDER> & { readonly directory: string };
@@ -205,6 +207,7 @@ function build(shape: Shape): Config {
     grey: section(shape, "grey", GREY),
     match: section(shape, "match", MATCH),
     seed: section(shape, "seed", SEED),
+    capacity: section(shape, "seed.capacity", CAPACITY),
     restore: section(shape, "restore", RESTORE),
     capture: captureOf(shape, node.stateDirectory),
     recorder: recorderOf(shape, node.stateDirectory),
@@ -299,5 +302,5 @@ function ruleAt(shape: Shape, path: string): FilterRule {
 }
 
 function camel<K extends string>(key: K): Camel<K> {
-  return key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()) as Camel<K>;
+  return key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()) as Camel<K>;
 }

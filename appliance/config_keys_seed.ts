@@ -37,3 +37,25 @@ export const SEED = {
       "frames of the connection wait. Then the rest is played all the same.",
   },
 } as const satisfies Keys;
+
+const room = {
+  type: "integer",
+  min: 1,
+  max: 100_000_000,
+  zero: "more than there are",
+  default: 0,
+  help: "Flows that this box's table holds.",
+} as const;
+
+/** The keys of [seed.capacity]. */
+export const CAPACITY = {
+  primary: room,
+  redundant: room,
+  redundant_2: room,
+  redundant_3: room,
+} as const satisfies Keys;
+
+export const CAPACITY_HELP =
+  "Boxes whose table holds fewer flows than there are. While such a box stands by it gets those that are worth most: " +
+  "busy and young before old and idle. Others are not copied to it once it is full, and are taken out of it for " +
+  "better ones, for rules that say `seed`.";

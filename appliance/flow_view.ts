@@ -18,6 +18,22 @@ function standbysOf(board: Board, at: Place, peer: Place | null): readonly TwinV
   return own.length > 0 || peer === null ? own : readTwins(board, peer);
 }
 
+/** A box that holds an opening for longer than it is repeated has lost it; as in pair.c. */
+const PAIR_NS = 2e9;
+/** Of these the first packet tells which flow it belongs to on the other side; as in twin.c. */
+const TELLING: readonly string[] = ["tcp", "udp", "icmp", "icmpv6", "sctp"];
+const INNER = 64;
+
+/** Why a flow has no other half, and nobody may guess at one. */
+function unsureText(board: Board, base: number, now: Now): string {
+  const is = (member: string) => board.number(`flow.${member}`, 0, base);
+  if ((is("flags") & INNER) !== 0) return "it lies in a tunnel";
+  if (!TELLING.includes(flowProtocol(board, base))) return "nothing in this protocol tells flows apart";
+  if (is("opener") === 0) return "its opening was not seen";
+  if (now.monoNs - is("first_ns") < PAIR_NS) return "";
+  return "no one opening on the other side is like its own";
+}
+
 function readFlow(board: Board, at: Place, now: Now): FlowView {
   const base = placeBase(board, at);
   const { outer, inner, dir } = flowEnds(board, base);
@@ -38,6 +54,7 @@ function readFlow(board: Board, at: Place, now: Now): FlowView {
     mirrored: half("mirrored", 0) + half("mirrored", 1),
     rule: flowRule(board, base),
     binding: binding === null ? "" : `${binding.inner} - ${binding.outer}`,
+    unsure: binding === null ? unsureText(board, base, now) : "",
     standbys: standbysOf(board, at, peer),
   };
 }

@@ -13,6 +13,7 @@ import {
   type MatchClass,
   type MatchCounts,
   type MatchView,
+  type TableView,
   type TwinView,
 } from "./view.ts";
 
@@ -48,7 +49,14 @@ export function readMatch(board: Board, box: number): CountedMatch {
     unknown: Math.max(0, flows - known),
     share: known === 0 ? null : wouldLive(counts) / known,
     classes: Object.fromEntries(each) as Record<MatchClass, MatchCounts>,
+    ...tableOf(board, box),
   };
+}
+
+function tableOf(board: Board, box: number): { table?: TableView } {
+  const room = board.number("command.capacity", box);
+  const is = (of: string) => board.number(`live.${of}`, box);
+  return room === 0 ? {} : { table: { room, held: is("held"), missing: is("missing") } };
 }
 
 function endpoint(board: Board, entry: number, end: 0 | 1): string {

@@ -231,6 +231,8 @@ export interface FlowView {
   readonly rule: string;
   /** The same connection seen on the other side of the box: the binding. Empty: not inferred. */
   readonly binding: string;
+  /** Why the binding cannot be inferred; empty: it is there, or may come yet. */
+  readonly unsure: string;
   /** What standbys made of it; those not compared are left out. */
   readonly standbys: readonly TwinView[];
 }

@@ -27,6 +27,17 @@ export interface MatchView extends MatchCounts {
   /** It has been so bad that it was told (`[match]`). */
   readonly alarm: boolean;
   readonly classes: Readonly<Record<MatchClass, MatchCounts>>;
+  /** How full its table is; absent where nobody has said how much it holds (`[seed.capacity]`). */
+  readonly table?: TableView;
+}
+
+/** The table of a standby that holds fewer flows than there may be. */
+export interface TableView {
+  readonly room: number;
+  /** Live flows that it is known to hold. */
+  readonly held: number;
+  /** Flows that it does not hold and that are worth more than others. */
+  readonly missing: number;
 }
 
 /** What one standby made of one connection. */

@@ -125,6 +125,9 @@ export const COUNTER = [
   "resynced",
   "recorded",
   "record_shed",
+  "value_refused",
+  "value_seeded",
+  "value_removed",
 ] as const;
 /** Of a BFD session, as on the wire (RFC 5880, 4.1). */
 export const BFD_STATE = ["admin_down", "down", "init", "up"] as const;
@@ -238,7 +241,7 @@ export const LIMIT = {
 } as const;
 /** Beginning of the capture file, "RMXC". */
 export const CAPTURE_MAGIC = 0x43584d52;
-export const ABI_VERSION = 8;
+export const ABI_VERSION = 9;
 /** Of one entry of a flow table. */
 export const FLOW_BYTES = 192;
 /** "No flow" in `peer`, and "no rule" in `rule`. */

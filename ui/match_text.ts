@@ -11,6 +11,7 @@ import {
   type MatchProof,
   type MatchReport,
   type StandbyMatch,
+  type TableView,
 } from "../appliance/view.ts";
 import { count, duration, percent, table, wallTime } from "./paint.ts";
 
@@ -34,6 +35,12 @@ function worstText(minute: MatchMinute | null, nowMs: number): string {
   return `${shareText(minute.worst)}, ${duration(Math.max(0, nowMs - minute.startMs))} ago`;
 }
 
+/** "1,000 of 1,000 flows held, 12 better ones without a place" */
+export function tableText({ held, room, missing }: TableView): string {
+  const without = missing === 0 ? "" : `, ${count(missing)} better ones without a place`;
+  return `${count(held)} of ${count(room)} flows held${without}`;
+}
+
 function standbyLines({ box, now, worstHour, worstDay, causes }: StandbyMatch, nowMs: number): string[] {
   const classes = MATCH_CLASSES.filter((name) => compared(now.classes[name]) > 0);
   const rows: string[][] = [
@@ -41,6 +48,7 @@ function standbyLines({ box, now, worstHour, worstDay, causes }: StandbyMatch, n
     ["", `${count(now.different)} with another binding, ${count(now.followed)} of them translated`],
     ["", `${count(now.dropped)} dropped, ${count(now.unknown)} not compared`],
     ...classes.map((name) => [CLASS_TEXT[name], shareText(now.classes[name])]),
+    ...(now.table ? [["table", tableText(now.table)]] : []),
     ["worst of the hour", worstText(worstHour, nowMs)],
     ["worst of the day", worstText(worstDay, nowMs)],
     ...causes.map(({ text }, i) => [i === 0 ? "likely" : "", text]),

@@ -20,7 +20,7 @@ import type {
   WorkerView,
 } from "../appliance/view.ts";
 import { resyncText } from "../appliance/resync_view.ts";
-import { failbackText } from "./match_text.ts";
+import { failbackText, tableText } from "./match_text.ts";
 import { compared, wouldLive } from "../appliance/failover/match.ts";
 import { bitRate, byteSize, count, duration, type Painter, percent, table, wallTime } from "./paint.ts";
 import { externalFacts } from "./text_external.ts";
@@ -114,6 +114,7 @@ function facts(status: NodeStatus, nowMs: number): string[] {
     const checks = status.checks.filter((check) => check.box === box.box);
     if (checks.length > 0) rows.push(["", `checks: ${checks.map(checkFacts).join(", ")}`]);
     if (box.match !== null && box.match.share !== null) rows.push(["", matchFacts(box.match)]);
+    if (box.match?.table) rows.push(["", `table: ${tableText(box.match.table)}`]);
     if (box.resync !== null) rows.push(["", resyncFacts(box.resync)]);
     if (box.damping !== null) rows.push(["", dampingFacts(box.damping, nowMs)]);
   }

@@ -10,6 +10,11 @@ function standbysText(standbys: FlowView["standbys"]): string {
   return standbys.length === 0 ? "-" : standbys.map(one).join("; ");
 }
 
+function bindingText({ binding, unsure }: FlowView): string {
+  if (binding !== "") return binding;
+  return unsure === "" ? "-" : `cannot be inferred: ${unsure}`;
+}
+
 export function renderFlows(flows: readonly FlowView[]): string {
   if (flows.length === 0) return "No flows.\n";
   const compared = flows.some(({ standbys }) => standbys.length > 0);
@@ -38,7 +43,7 @@ export function renderFlows(flows: readonly FlowView[]): string {
     byteSize(flow.bytes[0] + flow.bytes[1]),
     count(flow.mirrored),
     flow.rule === "" ? "-" : flow.rule,
-    flow.binding === "" ? "-" : flow.binding,
+    bindingText(flow),
     ...(compared ? [standbysText(flow.standbys)] : []),
   ]);
   return table([head, ...rows], [5, 6, 7, 8]).join("\n") + "\n";

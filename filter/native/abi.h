@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RM_MAGIC 0x42584d52u /* "RMXB" */
-#define RM_ABI_VERSION 8u
+#define RM_ABI_VERSION 9u
 #define RM_CACHE_LINE 64
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
@@ -153,6 +153,7 @@ struct rm_command {
   uint64_t seed_rate;           /* of them, flows per second and box */
   uint64_t seed_wait_ns;        /* for the first frame of a seed to come out, twice */
   uint64_t refresh_ns;          /* standbys get them again so often; 0: never */
+  uint64_t capacity[RM_BOXES];  /* flows that a box's table holds; 0: more than there are. Of more it gets those worth most */
   uint32_t recorder_rate;       /* decisions per second that are recorded at most; 0: none */
 } RM_ALIGNED;
 
@@ -295,6 +296,8 @@ struct rm_live {
   struct rm_grey_view grey[RM_SIDES];
   struct rm_channel channel[RM_ROLES];
   struct rm_match match[RM_BOXES * RM_MATCH_CLASSES]; /* by box, then class */
+  uint64_t held[RM_BOXES];     /* of a standby with a bound: live flows that it is known to hold, */
+  uint64_t missing[RM_BOXES];  /* and those that it does not and that are worth more than the rest */
   uint64_t unlike_sequence;             /* last written */
   uint64_t step_sequence;               /* last written */
   struct rm_unlike unlike[RM_UNLIKES];

@@ -173,6 +173,9 @@ enum rm_counter {
   RM_COUNT_RESYNCED,         /* flows made known to a box by resync or refresh */
   RM_COUNT_RECORDED,         /* decisions told to the flight recorder */
   RM_COUNT_RECORD_SHED,      /* ... not told: there were more than its rate allows */
+  RM_COUNT_VALUE_REFUSED,    /* copies not made for a box whose table is full, of flows that it does not hold */
+  RM_COUNT_VALUE_SEEDED,     /* flows seeded into such a box because they are worth more than others */
+  RM_COUNT_VALUE_REMOVED,    /* flows taken out of such a box for them */
   RM_COUNTERS
 };
 

@@ -53,7 +53,7 @@ static uint32_t seek(const struct aliases *t, uint64_t h, const struct twin_tupl
     uint32_t at = bucket(t, h, which);
     for (uint32_t i = at; i < at + RM_ALIAS_WAYS; i++) {
       const struct alias *a = &t->alias[i];
-      if (t->signature[i] == signature && whose(a->box, a->proto, a->vlan) == of && twin_same(&a->made, name)) return i;
+      if (t->signature[i] == signature && whose(a->box, a->proto, a->vlan) == of && twin_same(&a->made.ends, name)) return i;
     }
   }
   return RM_NO_FLOW;
@@ -101,16 +101,20 @@ static void clear(struct aliases *t, const struct rm_flow *f, uint32_t box) {
   }
 }
 
-enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *f, uint32_t box, const struct twin_tuple *made) {
+static bool same_guise(const struct alias_guise *a, const struct alias_guise *b) {
+  return a->shift == b->shift && a->clock == b->clock && twin_same(&a->ends, &b->ends);
+}
+
+enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *f, uint32_t box, const struct alias_guise *made) {
   uint32_t slot = (uint32_t)(f - t->entries), known = place_for(t, f, box);
-  struct twin_tuple own = alias_own(f);
-  if (known != RM_NO_FLOW && twin_same(&t->alias[known].made, made)) return ALIAS_KNOWN;
+  struct alias_guise own = {.ends = alias_own(f)};
+  if (known != RM_NO_FLOW && same_guise(&t->alias[known].made, made)) return ALIAS_KNOWN;
   clear(t, f, box);
-  if (twin_same(&own, made)) return ALIAS_NONE;
+  if (same_guise(&own, made)) return ALIAS_NONE;
   uint32_t of = whose(box, f->proto, f->vlan);
-  uint64_t h = hash_of(t, made, of);
+  uint64_t h = hash_of(t, &made->ends, of);
   /* The box means another flow by this name now. */
-  uint32_t at = seek(t, h, made, of);
+  uint32_t at = seek(t, h, &made->ends, of);
   if (at != RM_NO_FLOW) drop(t, at);
   else at = room(t, h);
   if (at == RM_NO_FLOW) return ALIAS_FULL;

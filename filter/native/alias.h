@@ -1,8 +1,8 @@
 /* Aliases: by which other name a box knows a flow.
  *
  * A flow's entry has the name that the network knows: what the ends say and hear. A box that would have, or has, chosen
- * another binding has another one for it, of the side on which its choice is seen. It is found from the flow, on the way in,
- * and from the box's name, on the way out. An alias lives as long as its flow. No DPDK and no clock in here.
+ * another binding has another one for it, of the side on which its choice is seen. One that renumbers TCP connections has its own
+ * numbers as well, of what it sends on that side. It is found from the flow, on the way in, and from the box's name, on the way out. An alias lives as long as its flow. No DPDK and no clock in here.
  */
 #ifndef RM_ALIAS_H
 #define RM_ALIAS_H
@@ -12,8 +12,12 @@
 #define RM_ALIAS_WAYS 8u
 #define RM_ALIAS_FRAGMENTS 256u /* packets in pieces that are being translated */
 
+/* What a box makes of a flow: the ends of a frame that it sends, and what has to be added to its sequence numbers and to its
+ * timestamps to have those of the network. */
+struct alias_guise { struct twin_tuple ends; uint32_t shift, clock; };
+
 struct alias {
-  struct twin_tuple made; /* of a frame out of the box: who sends, who it is for */
+  struct alias_guise made;
   uint32_t slot, word;    /* the flow, and which of all flows at this place (twin_word) */
   uint32_t next;          /* place plus one of the same flow's alias for another box; 0: none */
   uint16_t vlan;
@@ -41,9 +45,9 @@ void aliases_open(struct aliases *t, const struct rm_flow *entries, struct alias
 struct twin_tuple alias_own(const struct rm_flow *f);
 
 enum alias_learnt { ALIAS_NONE, ALIAS_KNOWN, ALIAS_NEW, ALIAS_FULL };
-/* `box` knows the flow as `made`. The flow's own name: it has no alias (NONE). FULL: nothing is kept; none of its sixteen
+/* `box` knows the flow as `made`. The flow's own name and numbers: it has no alias (NONE). FULL: nothing is kept; none of its sixteen
  * places is free. */
-enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *flow, uint32_t box, const struct twin_tuple *made);
+enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *flow, uint32_t box, const struct alias_guise *made);
 /* The alias of a flow for a box, or null. */
 const struct alias *aliases_of(const struct aliases *t, const struct rm_flow *flow, uint32_t box);
 /* The alias by which a frame out of `box` goes; `ends`: of it. Null: none. */

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <time.h>
 #include "board.h"
+#include "fixup.h"
 #include "plane.h"
 
 #define STALL_WINDOW_NS RM_MS
@@ -157,3 +158,29 @@ RM_EXPORT int32_t rm_bench_recorder(const char *path, uint32_t rate) {
 /* Bytes of the part of a place that every packet of its flow needs. */
 RM_EXPORT uint32_t rm_bench_flow_bytes(void);
 RM_EXPORT uint32_t rm_bench_flow_bytes(void) { return (uint32_t)(sizeof(struct rm_flow_bucket) / RM_WAYS); }
+
+/* Let both boxes know `percent` of the client side's flows by other numbers; 0: none. Returns how many that are. */
+RM_EXPORT uint32_t rm_bench_aliases(uint32_t percent);
+RM_EXPORT uint32_t rm_bench_aliases(uint32_t percent) {
+  struct rm_flows *t = &bench->table[RM_SIDE_UP];
+  uint32_t known = 0;
+  bench->board->command.fixup = 1;
+  for (uint32_t slot = 0; slot < t->slots; slot++) {
+    if (!t->buckets[slot / RM_WAYS].signature[slot % RM_WAYS]) continue;
+    const struct rm_flow *f = &t->entries[slot];
+    bool is = (uint32_t)((slot * 2654435761ull >> 8) % 100) < percent;
+    known += is;
+    for (uint32_t box = 0; box < 2; box++)
+      fixup_learn(bench, RM_SIDE_UP, box, f, &(struct alias_guise){.ends = alias_own(f), .shift = is ? 77 : 0});
+  }
+  return known;
+}
+
+/* Bytes of memory for each place of one side's table, whatever it is for; and for a flow that is translated, on top. */
+RM_EXPORT uint32_t rm_bench_place_bytes(void);
+RM_EXPORT uint32_t rm_bench_place_bytes(void) {
+  uint32_t words = 7; /* twin, carried, half a claim and a list of resync, two of aliases, and what was tried, rounded up */
+  return (uint32_t)(sizeof(struct rm_flow) + sizeof(struct rm_flow_bucket) / RM_WAYS + sizeof(struct numbers)) + 4 * words;
+}
+RM_EXPORT uint32_t rm_bench_alias_bytes(void);
+RM_EXPORT uint32_t rm_bench_alias_bytes(void) { return sizeof(struct alias); }

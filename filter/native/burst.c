@@ -180,6 +180,7 @@ static bool follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
   if (is_seeded(p, flow)) keep_head(flow, frame, packet);
   /* Whoever sent the frame is not who sent the packet in a tunnel. */
   if (flow->half[packet->dir].packets == 1 && !packet->inner) neighbour_learn(p, side, frame, packet);
+  if (burst_greets(packet)) numbers_note(p, side, frame, packet, flow);
   if (burst_opens(packet)) {
     flow->opener = (uint8_t)(packet->dir + 1);
     pair_offer(p, side, frame, packet, flow);
@@ -206,16 +207,21 @@ static void copy_to(struct plane *p, uint32_t role, struct rte_mbuf *m, struct r
   port_queue(p, role, fixup_into(p, role, m), true);
 }
 
-/* Every standby gets the same, but what the old box is still drained of it must not be given twice. */
-static void copy_to_standbys(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v) {
+/* Every standby gets the same, but what the old box is still drained of it must not be given twice. `not`: bit of each that has no
+ * room for the flow. */
+static void copy_to_standbys(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v, uint32_t not) {
   uint32_t boxes = p->members & ~(1u << serving(p));
+  if (__builtin_expect(boxes & not, 0)) count(p, RM_COUNT_VALUE_REFUSED, (uint32_t)__builtin_popcount(boxes & not), m->pkt_len);
+  boxes &= ~not;
   if (p->now < p->reflex.drain_until) boxes &= ~(1u << p->reflex.previous);
   for (; boxes; boxes &= boxes - 1) copy_to(p, role_box((uint32_t)__builtin_ctz(boxes), side), m, v);
 }
 
-/* A frame from outside with something to do. *waiting: the flow whose seed it has to wait for. */
-static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batch *b, uint16_t i,
-                                     struct rm_flow **waiting) {
+/* What becomes of a frame beside its verdict: the flow whose seed it has to wait for, and bit of each box that is to get no copy. */
+struct fate { struct rm_flow *waiting; uint32_t refused; };
+
+/* A frame from outside with something to do. */
+static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batch *b, uint16_t i, struct fate *fate) {
   struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
   struct rm_flows *table = &p->table[side];
   const uint8_t *frame = rte_pktmbuf_mtod(b->frame[i], uint8_t *);
@@ -226,8 +232,9 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
     v = rm_decide(table, &p->rules, &packet, hash, frame, p->now, false, &flow);
     if (__builtin_expect(may_end(&packet), 0)) guard_note(p, side, frame, &packet);
     /* A box cannot be silent about a frame that waits. */
-    if (follow_outer(p, side, frame, &packet, flow)) *waiting = flow;
+    if (follow_outer(p, side, frame, &packet, flow)) fate->waiting = flow;
     else if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
+    if (value_full(p) && v.why != RM_WHY_NONE) fate->refused = value_refused(p, side, flow);
     match_carried(p, side, flow, RM_CARRIED_IN);
   } else if (packet.verdict == RM_PARSE_NEIGHBOUR) {
     neighbour_learn(p, side, frame, &packet);
@@ -248,17 +255,17 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   struct rm_peek k = rm_look_peek(&b->look, i);
   struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
   uint32_t state = b->look.again >> i & 1 ? rm_quiet(&p->table[side], &k, b->look.frame[i], m->pkt_len, p->now, false) : 0;
-  struct rm_flow *waiting = NULL;
+  struct fate fate = {NULL, 0};
   uint32_t passing = b->passing.frames;
-  if (state == 0) v = judge_outer(p, side, b, i, &waiting);
+  if (state == 0) v = judge_outer(p, side, b, i, &fate);
   else if (state & RM_HOT_PASSES) note_passing(b, k.slot);
   b->passed |= (uint64_t)(b->passing.frames != passing) << i;
   if (serving(p) < 0) return;
   b->copied |= (uint64_t)(v.why != RM_WHY_NONE) << i;
-  if (v.why != RM_WHY_NONE) copy_to_standbys(p, side, m, v);
-  if (!waiting) return;
+  if (v.why != RM_WHY_NONE) copy_to_standbys(p, side, m, v, fate.refused);
+  if (!fate.waiting) return;
   batch_take_out(b, i);
-  hold_frame(p, side, m, seed_claim(side, slot_of(p, side, waiting), waiting));
+  hold_frame(p, side, m, seed_claim(side, slot_of(p, side, fate.waiting), fate.waiting));
 }
 
 /* What is kept and measured of frames on their way into a box. */
@@ -271,13 +278,24 @@ static void watch_outer(struct plane *p, uint32_t side, struct batch *b) {
   }
 }
 
+/* A quick frame's flow was found when it was looked at: of most it is known there that they have no alias. */
+static void translate_batch(struct plane *p, uint32_t side, uint32_t box, struct batch *b) {
+  bool whole = b->held == 0; /* the look's places are the frames' */
+  for (uint16_t i = 0; i < b->n; i++) {
+    uint32_t slot = b->look.slot[i];
+    bool known = whole && (b->look.facts[i] & RM_LOOK_PLAIN) && slot != RM_NO_FLOW;
+    if (known && !fixup_has(p, side, slot)) continue;
+    b->frame[i] = fixup_into(p, role_box(box, side), b->frame[i]);
+  }
+}
+
 /* All leave together, in the order in which they came. */
 static void outer_leave(struct plane *p, uint32_t side, struct batch *b) {
   if (__builtin_expect(b->held, 0)) batch_close_ranks(b);
   int box = serving(p);
   if (box >= 0) {
     uint32_t role = role_box((uint32_t)box, side);
-    for (uint16_t i = 0; fixup_any(p, side, (uint32_t)box) && i < b->n; i++) b->frame[i] = fixup_into(p, role, b->frame[i]);
+    if (fixup_any(p, side, (uint32_t)box)) translate_batch(p, side, (uint32_t)box, b);
     port_queue_all(p, role, b->frame, b->n, b->bytes);
   } else if (p->reflex.path == RM_PATH_WIRE) {
     port_queue_all(p, role_outer(1 - side), b->frame, b->n, b->bytes);

@@ -30,6 +30,8 @@ void batch_close_ranks(struct batch *b);
 uint64_t batch_parse(struct plane *p, const struct rm_flows *table, struct batch *b, uint16_t i, struct rm_packet *packet);
 /* A SYN that opens. */
 bool burst_opens(const struct rm_packet *packet);
+/* A SYN or SYN-ACK. */
+static inline bool burst_greets(const struct rm_packet *packet) { return packet->proto == 6 && !packet->inner && (packet->tcp_flags & RM_TCP_SYN); }
 /* The first packet of a flow of another protocol, by which the flow can be known again. */
 bool burst_begins(const struct rm_packet *packet, const struct rm_flow *flow);
 /* Keep in mind whether a box that works would let the flow's next frame out. */

@@ -49,13 +49,14 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     if (__builtin_expect(p->recorder.on, 0)) recorder_note(p, role, b->frame[i], &packet);
     if (burst_opens(&packet)) {
       flow->opener = (uint8_t)(packet.dir + 1);
-      pair_match(p, side, frame, &packet, flow);
+      pair_match(p, role, frame, &packet, flow);
     } else if (burst_begins(&packet, flow)) {
       flow->opener = (uint8_t)(packet.dir + 1);
-      pair_match(p, side, frame, &packet, flow);
+      pair_match(p, role, frame, &packet, flow);
     }
+    if (burst_greets(&packet)) numbers_note(p, side, frame, &packet, flow);
     if ((int)role_of_box(role) == serving(p)) {
-      if (twin_tells(&packet)) match_passed(p, role, frame, &packet, flow);
+      if (twin_tells(&packet) || (burst_greets(&packet) && match_by_ends(p))) match_passed(p, role, frame, &packet, flow);
       match_carried(p, side, flow, RM_CARRIED_OUT);
     } else {
       rm_flow_wake(table, flow); /* the first one out of the box that serves now is not to pass unseen */

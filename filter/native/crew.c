@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -70,6 +71,11 @@ static int add_crossings(struct crew *crew, struct plane *first) {
   return 0;
 }
 
+void *crew_reserve(size_t bytes) {
+  void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return memory == MAP_FAILED ? NULL : memory;
+}
+
 int crew_open(struct plane *first) {
   const struct rm_setup *s = &first->board->setup;
   uint32_t cores = s->cores ? s->cores : 1;
@@ -80,6 +86,10 @@ int crew_open(struct plane *first) {
   crew->workers = first->board->live.workers = cores;
   crew->queues = cores == 1 ? 1 : cores / 2;
   crew->claim = claim;
+  for (uint32_t side = 0; side < RM_SIDES; side++) {
+    crew->numbers[side] = crew_reserve((size_t)s->flow_slots * sizeof *crew->numbers[side]);
+    if (!crew->numbers[side]) return plane_fail(first, "Cannot make the plane's workers: no memory");
+  }
   crew->roles = ports_count(s);
   if (getrandom(&crew->trace_secret, sizeof crew->trace_secret, 0) < 0)
     return plane_fail(first, "Cannot read random numbers");

@@ -12,13 +12,14 @@
 #ifndef RM_CREW_H
 #define RM_CREW_H
 #include "crossing.h"
+#include "numbers.h"
 #include "once.h"
 #include "grey_core.h"
 #include "probe.h"
 #include "reflex.h"
 #include "seed.h"
 
-#define RM_SWALLOWS 32768u /* seed frames expected to come out of a box, in sets of RM_SWALLOW_WAYS */
+#define RM_SWALLOWS 65536u /* seed frames expected to come out of a box, in sets of RM_SWALLOW_WAYS */
 #define RM_SWALLOW_WAYS 4u
 #define RM_ENDINGS 4096u   /* in the two seconds that one counts */
 
@@ -45,7 +46,7 @@ _Static_assert(sizeof(struct report) == RM_CACHE_LINE, "one line");
 struct bed { uint32_t asleep; int fd; } RM_ALIGNED;
 
 /* A seed frame to be held back when it comes out. `what` is 0 when free. */
-struct swallow { uint64_t numbers, what; struct seed_found first; uint32_t pad; };
+struct swallow { uint64_t numbers, what; struct seed_found first; };
 _Static_assert(sizeof(struct swallow) == 32, "two to a cache line");
 
 struct crew {
@@ -62,6 +63,12 @@ struct crew {
   uint32_t roles RM_ALIGNED;      /* ports that all may use, of enum rm_role the first so many */
   bool opening;                   /* worker 0: a thread opens more of them */
   uint32_t emptied[RM_WORKERS];   /* number of the order for which a worker saw that its sides put nothing more in the old box */
+  struct numbers *numbers[RM_SIDES]; /* by slot */
+  uint32_t renumbers;             /* bit of each box that was seen to */
+  uint32_t full[RM_WORKERS / 2 + 1]; /* by queue: bit of each box that holds all it can (value.c) */
+  uint32_t plain_pairs;           /* SYNs that were paired by their numbers, up to a bound */
+  uint64_t renumbers_ns;          /* when the last of them was first seen to */
+  uint64_t stranger_ns;           /* when a SYN came out of the serving box last that could not be paired by its numbers or its ends */
   uint32_t *claim;                /* by slot of the client side's entry: number of the switch * 2, + 1 when done */
   struct swallow swallow[RM_SWALLOWS];
   uint64_t trace_secret;          /* nobody outside can aim at a chain of the hold ring */
@@ -86,6 +93,8 @@ struct tally {
 int crew_open(struct plane *first);
 /* Zeroed and aligned, for the life of the plane; null: there is none. */
 void *crew_memory(size_t bytes);
+/* Zeroed, and costs nothing until it is used; null: there is none. */
+void *crew_reserve(size_t bytes);
 int crew_launch(struct plane *first, void (*loop)(struct plane *p));
 void crew_join(struct plane *first);
 /* Wake a worker that sleeps. */

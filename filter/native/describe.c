@@ -248,14 +248,14 @@ static void describe_flow(struct describe *d) {
   FLOW_EACH(addr, 2);
   FLOW_EACH(port, 2);
   FLOW(vlan), FLOW(proto), FLOW(age), FLOW(outer_dir), FLOW(rule), FLOW(flags), FLOW(rule_generation);
-  FLOW(first_ns), FLOW(last_ns), FLOW(peer), FLOW(seed_switch), FLOW(nature), FLOW(turn_left), FLOW(turn_spent);
+  FLOW(first_ns), FLOW(last_ns), FLOW(peer), FLOW(seed_switch), FLOW(nature), FLOW(turn_left), FLOW(turn_spent), FLOW(opener);
   HALF(bytes), HALF(payload_bytes), HALF(mirrored_ns), HALF(packets), HALF(payload_packets), HALF(mirrored);
   HALF(copied), HALF(next), HALF(ack), HALF(window), HALF(scale), HALF(flags);
 }
 
 static void describe_resync(struct describe *d) {
   MANY(command, resync_order, RM_BOXES), MANY(command, resync_stop, RM_BOXES);
-  ONE(command, seed_rate), ONE(command, seed_wait_ns), ONE(command, refresh_ns);
+  MANY(command, capacity, RM_BOXES), ONE(command, seed_rate), ONE(command, seed_wait_ns), ONE(command, refresh_ns);
   EACH("resync", live.resync, order, RM_BOXES);
   EACH("resync", live.resync, running, RM_BOXES);
   EACH("resync", live.resync, refreshes, RM_BOXES);
@@ -270,6 +270,7 @@ static void describe_resync(struct describe *d) {
 }
 
 static void describe_match(struct describe *d) {
+  MANY(live, held, RM_BOXES), MANY(live, missing, RM_BOXES);
   EACH("match", live.match, equal, RM_BOXES * RM_MATCH_CLASSES);
   EACH("match", live.match, different, RM_BOXES * RM_MATCH_CLASSES);
   EACH("match", live.match, followed, RM_BOXES * RM_MATCH_CLASSES);
@@ -298,7 +299,8 @@ static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "flow_evicted_live", "handover_full", "crossing_full", "seed_held", "paused", "injected", "inject_refused",
     "replayed", "replay_seen", "replay_dropped", "replay_unknown", "guarded", "announced", "probe_taken",
     "probe_stray", "probe_unsent", "fixed_up", "fixup_collision", "fixup_full", "seed_alike", "seed_translated",
-    "seed_unlike", "seed_unheard", "seed_repeated", "seed_hurried", "seed_left", "resynced", "recorded", "record_shed"};
+    "seed_unlike", "seed_unheard", "seed_repeated", "seed_hurried", "seed_left", "resynced", "recorded", "record_shed",
+    "value_refused", "value_seeded", "value_removed"};
 static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "keepalive", "first",
                                               "payload", "ack", "fragment", "bytes", "turn", "sample", "all"};
 static const char *const PARSE_NAME[RM_PARSES] = {

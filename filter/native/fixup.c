@@ -5,7 +5,6 @@
  */
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "burst.h"
 #include "fixup.h"
 #include "quote.h"
@@ -15,20 +14,14 @@
 #define NAMES_TRIED 64u
 #define PORT_FIRST 1024u
 
-/* Memory that costs nothing until it is used. */
-static void *reserve(size_t bytes) {
-  void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return memory == MAP_FAILED ? NULL : memory;
-}
-
 /* By several queues of one side a box's frames reach another worker than the network's of the same flow: not translated. */
 int fixup_open(struct plane *p) {
   uint32_t slots = p->board->setup.flow_slots;
   for (uint32_t s = 0; s < RM_SIDES; s++) {
     if (!p->has[s] || p->crew->queues > 1) continue;
     struct aliases *t = crew_memory(sizeof *t);
-    struct alias *alias = reserve(slots * sizeof *alias);
-    uint32_t *words = reserve(2 * (size_t)slots * sizeof *words);
+    struct alias *alias = crew_reserve(slots * sizeof *alias);
+    uint32_t *words = crew_reserve(2 * (size_t)slots * sizeof *words);
     if (!t || !alias || !words) return plane_fail(p, "Cannot make a table of aliases for %u flows: no memory", slots);
     aliases_open(t, p->entries[s], alias, words, words + slots, slots);
     t->secret = p->crew->trace_secret;
@@ -37,7 +30,7 @@ int fixup_open(struct plane *p) {
   return 0;
 }
 
-void fixup_learn(struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow, const struct twin_tuple *made) {
+void fixup_learn(struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow, const struct alias_guise *made) {
   struct aliases *t = p->aliases[side];
   if (t && p->board->command.fixup && aliases_learn(t, flow, box, made) == ALIAS_FULL) count(p, RM_COUNT_FIXUP_FULL, 1, 0);
 }
@@ -47,11 +40,17 @@ bool fixup_follows(const struct plane *p, uint32_t side, uint32_t box, const str
 }
 
 /* A frame, and what it is to become. */
-struct change { struct rm_packet packet, quoted; struct twin_tuple to; bool error; };
+struct change { struct rm_packet packet, quoted; struct twin_tuple to; struct translate_numbers by; bool error; };
 
 /* The worker that has the side's tables; a seed is played by either. */
 static struct plane *keeper(struct plane *p, uint32_t side) {
   return p->has[side] ? p : p->crew->worker[crew_worker(p->crew, side, 0)];
+}
+
+struct alias_guise fixup_guise(struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow) {
+  struct plane *k = keeper(p, side);
+  const struct alias *a = fixup_any(k, side, box) ? aliases_of(k->aliases[side], flow, box) : NULL;
+  return a ? a->made : (struct alias_guise){.ends = alias_own(flow)};
 }
 
 static const struct alias *alias_into(struct plane *k, uint32_t role, const struct rm_packet *packet, bool quoted) {
@@ -66,22 +65,28 @@ static bool change_into(struct plane *k, uint32_t role, const uint8_t *frame, st
   struct aliases *t = k->aliases[role_side(role)];
   const struct rm_packet *packet = &c->packet;
   c->error = false;
+  c->by = (struct translate_numbers){.seq = 0};
   if (packet->fragment == RM_FRAGMENT_LATER) return aliases_find_fragment(t, role_of_box(role), packet, k->now, &c->to);
   if (packet->verdict != RM_PARSE_FLOW && packet->fragment != RM_FRAGMENT_FIRST) return false;
   c->error = packet->verdict == RM_PARSE_FLOW && rm_quote(frame, packet, &c->quoted);
   const struct alias *a = alias_into(k, role, c->error ? &c->quoted : packet, c->error);
   if (!a) return false;
-  c->to = c->error ? a->made : translate_turned(&a->made);
+  uint32_t shift = 0u - a->made.shift, clock = 0u - a->made.clock;
+  c->to = c->error ? a->made.ends : translate_turned(&a->made.ends);
+  if (c->error) c->by = (struct translate_numbers){.seq = shift, .clock = clock};
+  else c->by = (struct translate_numbers){.ack = shift, .echo = clock};
   return true;
 }
 
 static void apply(struct plane *p, struct aliases *t, uint32_t box, uint8_t *frame, struct change *c) {
   if (c->error) {
     if (!translate_error(frame, &c->packet, &c->quoted, &c->to)) return;
+    translate_numbers(frame, &c->quoted, &c->by, &c->packet);
   } else {
     if (!translate_can(&c->packet, &c->to)) return;
     if (c->packet.fragment == RM_FRAGMENT_FIRST) aliases_keep_fragment(t, box, &c->packet, &c->to, p->now);
     translate_frame(frame, &c->packet, &c->to);
+    translate_numbers(frame, &c->packet, &c->by, NULL);
   }
   count(p, RM_COUNT_FIXED_UP, 1, c->packet.frame_bytes);
 }
@@ -142,8 +147,7 @@ static struct rm_flow *namesake(struct plane *p, uint32_t role, const struct rm_
   if (!f || f->age == RM_AGE_TCP_CLOSING || !aliases_of(p->aliases[side], f, box)) return NULL;
   if (packet->proto != IPPROTO_TCP || burst_opens(packet)) return f;
   /* In the middle of a connection: the box has taken up its own name for it again. */
-  struct twin_tuple own = alias_own(f);
-  fixup_learn(p, side, box, f, &own);
+  fixup_learn(p, side, box, f, &(struct alias_guise){.ends = alias_own(f)});
   return NULL;
 }
 
@@ -151,7 +155,7 @@ static struct rm_flow *namesake(struct plane *p, uint32_t role, const struct rm_
 static bool change_namesake(struct plane *p, uint32_t role, const struct twin_tuple *ends, struct change *c) {
   uint32_t side = role_side(role);
   struct rm_flows *flows = &p->table[side];
-  if (c->packet.proto == IPPROTO_SCTP || !namesake(p, role, &c->packet)) return false;
+  if (!namesake(p, role, &c->packet)) return false;
   c->to = *ends;
   if (!free_name(p, role, &c->packet, &c->to)) return count(p, RM_COUNT_FIXUP_FULL, 1, 0), false;
   struct rm_packet renamed = c->packet;
@@ -159,7 +163,7 @@ static bool change_namesake(struct plane *p, uint32_t role, const struct twin_tu
   bool fresh;
   struct rm_flow *f = rm_flows_get(flows, &renamed, rm_flows_hash(flows, &renamed), &p->rules, p->now, &fresh);
   f->outer_dir = 1 - renamed.dir;
-  fixup_learn(p, side, role_of_box(role), f, ends);
+  fixup_learn(p, side, role_of_box(role), f, &(struct alias_guise){.ends = *ends});
   count(p, RM_COUNT_FIXUP_COLLISION, 1, 0);
   return true;
 }
@@ -169,7 +173,7 @@ static const struct alias *infer(struct plane *p, uint32_t role, const uint8_t *
                                  const struct twin_tuple *ends) {
   const struct rm_flow *f = infer_find(p, role, frame, packet);
   if (!f) return NULL;
-  fixup_learn(p, role_side(role), role_of_box(role), f, ends);
+  fixup_learn(p, role_side(role), role_of_box(role), f, &(struct alias_guise){.ends = *ends});
   return aliases_of(p->aliases[role_side(role)], f, role_of_box(role));
 }
 
@@ -178,6 +182,7 @@ static bool change_from(struct plane *p, uint32_t role, const uint8_t *frame, st
   struct aliases *t = p->aliases[side];
   const struct rm_packet *packet = &c->packet;
   c->error = false;
+  c->by = (struct translate_numbers){.seq = 0};
   if (packet->fragment == RM_FRAGMENT_LATER) return aliases_find_fragment(t, box, packet, p->now, &c->to);
   if (packet->verdict != RM_PARSE_FLOW && packet->fragment != RM_FRAGMENT_FIRST) return false;
   c->error = packet->verdict == RM_PARSE_FLOW && rm_quote(frame, packet, &c->quoted);
@@ -187,7 +192,11 @@ static bool change_from(struct plane *p, uint32_t role, const uint8_t *frame, st
   if (!a && !c->error && infer_expects(p, side)) a = infer(p, role, frame, packet, &ends);
   if (!a) return !c->error && change_namesake(p, role, &ends, c);
   c->to = alias_own(&p->entries[side][a->slot]);
+  /* A connection that is opened anew under the name of an older one has numbers that everybody is to know. */
+  if (!c->error && burst_opens(packet) && twin_same(&c->to, &ends)) return false;
   if (c->error) c->to = translate_turned(&c->to);
+  if (c->error) c->by = (struct translate_numbers){.ack = a->made.shift, .echo = a->made.clock};
+  else c->by = (struct translate_numbers){.seq = a->made.shift, .clock = a->made.clock};
   return true;
 }
 

@@ -1,4 +1,4 @@
-/* Fix-up: where a box knows a flow by another name than the network does, its packets are translated at the box's ports.
+/* Fix-up: where a box knows a flow by another name or other numbers than the network does, its packets are translated at the box's ports.
  *
  * Tables, rules and everything else in the plane know the network's name alone: what comes out of a box is translated before it is
  * looked at, what goes in after everything else, so a standby with another binding gets copies that it understands.
@@ -9,9 +9,11 @@
 #include "plane.h"
 
 int fixup_open(struct plane *p);
-/* `box` knows this flow of `side` by the ends of a frame that it sent out there. The flow's own ends: forget what was
+/* `box` makes this of a flow of `side`, as a frame that it sent out there shows. The flow's own ends and numbers: forget what was
  * known. By a worker that has the side. */
-void fixup_learn(struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow, const struct twin_tuple *made);
+void fixup_learn(struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow, const struct alias_guise *made);
+/* The last it is known to make of it, by any worker. */
+struct alias_guise fixup_guise(struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow);
 /* Is this flow translated for the box? */
 bool fixup_follows(const struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow);
 /* A frame that is about to be queued into a box by `role`: it or, if others hold it too, a copy of it; translated if need be.
@@ -21,6 +23,9 @@ struct rte_mbuf *fixup_into(struct plane *p, uint32_t role, struct rte_mbuf *m);
 void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, uint16_t n);
 /* Now and then. */
 void fixup_tick(struct plane *p);
+
+/* Has the flow at this place of the side's table, or the one before it there, an alias for any box? */
+static inline bool fixup_has(const struct plane *p, uint32_t side, uint32_t slot) { return p->aliases[side]->first[slot] != 0; }
 
 static inline bool fixup_any(const struct plane *p, uint32_t side, uint32_t box) {
   return __builtin_expect(p->aliases[side] != NULL && p->aliases[side]->count[box] != 0, 0);

@@ -62,8 +62,13 @@ bool guard_stops(struct plane *p, uint32_t role, const uint8_t *frame, const str
   if (!r->switch_number || p->now >= r->path_since + p->board->command.guard_ns) return false;
   if ((int)role_of_box(role) != serving(p) || !read_ending(frame, packet, &e)) return false;
   struct rm_flow *f = rm_flows_find(&p->table[side], &e.flow, rm_flows_hash(&p->table[side], &e.flow));
+  if (!f) return false;
+  /* The number under which it went in on the other side. */
+  struct numbers_gap gap[2];
+  numbers_of(p, side, f, gap);
+  if (e.flow.proto == 6) e.number += gap[e.flow.dir != f->outer_dir].seq;
   /* From before the switch, answered, and closed by neither end. */
-  if (!f || !(f->flags & RM_FLOW_PASSES) || f->first_ns >= r->path_since || was_sent(p, 1 - side, e.number)) return false;
+  if (!(f->flags & RM_FLOW_PASSES) || f->first_ns >= r->path_since || was_sent(p, 1 - side, e.number)) return false;
   count(p, RM_COUNT_GUARDED, 1, packet->frame_bytes);
   seed_rearm(p, side, f);
   return true;

@@ -5,8 +5,10 @@
  */
 #include <netinet/in.h>
 #include <string.h>
+#include "burst.h"
 #include "fixup.h"
 #include "plane.h"
+#include "translate.h"
 #include "twin.h"
 
 #define OPENINGS 64 /* looked at in one go, a thousand times a second */
@@ -60,19 +62,45 @@ static void note(struct plane *p, uint32_t role, const struct twin_sight *seen) 
   }
   for (uint32_t left = twin_judged(o); left; left &= left - 1) {
     uint32_t box = (uint32_t)__builtin_ctz(left);
-    fixup_learn(p, side, box, &p->entries[side][o->slot], &o->made[box]);
+    fixup_learn(p, side, box, &p->entries[side][o->slot], &(struct alias_guise){.ends = o->made[box], .shift = o->seq[o->master] - o->seq[box]});
   }
+}
+
+bool match_by_ends(const struct plane *p) {
+  return __builtin_expect(__atomic_load_n(&p->crew->renumbers, __ATOMIC_RELAXED) != 0, 0);
+}
+
+/* Does the box that serves leave the ends alone? The client's side has them as well then. */
+static bool keeps_ends(const struct plane *p, uint32_t side, const struct rm_packet *packet) {
+  uint32_t from = 1 - side;
+  const struct plane *k = p->has[from] ? p : p->crew->worker[crew_worker(p->crew, from, p->queue)];
+  struct rm_flows *t = (struct rm_flows *)&k->table[from];
+  return rm_flows_find(t, packet, rm_flows_hash(t, packet)) != NULL;
+}
+
+/* By what twins are known where a box renumbers; 0: by their numbers. */
+static uint64_t evidence_of(const struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet) {
+  uint32_t clock;
+  uint64_t secret = p->crew->trace_secret;
+  if (packet->proto != IPPROTO_TCP || !match_by_ends(p)) return 0;
+  if ((packet->tcp_flags & RM_TCP_ACK) || keeps_ends(p, side, packet)) return twin_evidence_ends(secret, packet);
+  return translate_clock(frame, packet, &clock) ? twin_evidence_clock(secret, packet, clock) : 0;
 }
 
 void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet,
                   const struct rm_flow *flow) {
   bool first = flow->half[packet->dir].packets == 1 && flow->half[1 - packet->dir].packets == 0;
   if (packet->proto != IPPROTO_TCP && !first) return;
-  note(p, role, &(struct twin_sight){frame, packet, flow, role_of_box(role), p->now});
+  note(p, role, &(struct twin_sight){frame, packet, flow, role_of_box(role), p->now, evidence_of(p, role_side(role), frame, packet)});
 }
 
 void match_shadow(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet) {
-  if (twin_tells(packet)) note(p, role, &(struct twin_sight){frame, packet, NULL, role_of_box(role), p->now});
+  uint32_t side = role_side(role);
+  bool tells = twin_tells(packet);
+  if (tells && packet->proto == IPPROTO_TCP && pair_is_stranger(p, side, packet) && keeps_ends(p, side, packet))
+    numbers_changed(p, role_of_box(role));
+  if (tells || (burst_greets(packet) && match_by_ends(p)))
+    note(p, role, &(struct twin_sight){frame, packet, NULL, role_of_box(role), p->now, evidence_of(p, side, frame, packet)});
 }
 
 enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box) {
@@ -85,16 +113,28 @@ enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slo
   return stayed ? match_verdict(p, side, slot, box) : TWIN_UNKNOWN;
 }
 
-enum seed_heard match_learn(struct plane *p, uint32_t role, uint32_t slot, const struct rm_packet *packet) {
-  uint32_t side = role_side(role), box = role_of_box(role);
+enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found) {
+  uint32_t side = role_side(role), box = role_of_box(role), slot = found->slot, clock;
   const struct rm_flow *f = &p->entries[side][slot];
-  struct twin_tuple made = twin_tuple(packet), own = alias_own(f);
-  bool alike = twin_same(&made, &own), known = match_verdict(p, side, slot, box) == TWIN_DIFFERENT;
+  struct alias_guise made = {.ends = twin_tuple(packet)};
+  struct twin_tuple own = alias_own(f);
+  struct numbers_gap gap[2] = {{0, 0}, {0, 0}};
+  numbers_of(p, side, f, gap);
+  if (packet->proto == IPPROTO_TCP) made.shift = found->seq - packet->seq;
+  /* Seeds have no timestamps: a box that does not make its own here leaves those of the other side alone. */
+  if (!translate_clock(frame, packet, &clock)) made.clock = 0u - gap[1].clock;
+  if (made.shift) numbers_changed(p, box);
+  bool alike = twin_same(&made.ends, &own) && !(made.shift | made.clock), known = match_verdict(p, side, slot, box) == TWIN_DIFFERENT;
+  bool answer = packet->proto == IPPROTO_TCP && (packet->tcp_flags & RM_TCP_ACK);
   fixup_learn(p, side, box, f, &made);
-  twins_learn(&p->matching[side]->twins, slot, box, alike ? TWIN_EQUAL : TWIN_DIFFERENT);
-  if (!alike && !known) tell_unlike(p, role, slot, &made);
+  if (!answer) twins_learn(&p->matching[side]->twins, slot, box, alike ? TWIN_EQUAL : TWIN_DIFFERENT);
+  if (!answer && !alike && !known) tell_unlike(p, role, slot, &made.ends);
   if (alike) return SEED_SAME;
   return fixup_follows(p, side, box, f) ? SEED_FOLLOWED : SEED_OTHER;
+}
+
+void match_forget(struct plane *p, uint32_t role, uint32_t slot) {
+  twins_learn(&p->matching[role_side(role)]->twins, slot, role_of_box(role), TWIN_DROPPED);
 }
 
 /* Its rule wants openings copied and has no seeds: a copy that was not made is a connection that no standby knows. */
@@ -111,9 +151,13 @@ static uint32_t expected(void *context, const struct twin *o) {
   const struct plane *p = at->p;
   uint32_t side = at->side;
   if (o->proto != IPPROTO_TCP) return 0;
+  /* What came before it was known that a box renumbers was compared by its numbers. */
+  if (match_by_ends(p) && o->ns < __atomic_load_n(&p->crew->renumbers_ns, __ATOMIC_RELAXED) + RM_TWIN_NS) return 0;
   const struct rm_flow *flow = &p->entries[side][o->slot];
   if (flow->peer == RM_NO_FLOW) return 0;
   const struct rm_flow *peer = &p->entries[1 - side][flow->peer];
+  /* A standby that chose another port would not have been known again. */
+  if (match_by_ends(p) && memcmp(flow->addr, peer->addr, sizeof flow->addr) != 0) return 0;
   if (peer->half[0].mirrored + peer->half[1].mirrored == 0 && !missed(p, peer)) return 0;
   uint32_t boxes = p->members & ~(1u << o->master);
   for (uint32_t box = 0; box < role_of_box(p->roles); box++)

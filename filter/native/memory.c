@@ -68,5 +68,5 @@ int memory_tables(struct plane *p) {
     rm_flows_open(&p->table[s], p->entries[s] + p->queue * slots, buckets, slots, secret);
     p->table[s].budget = &p->budget;
   }
-  return match_open(p) < 0 || fixup_open(p) < 0 || infer_open(p) < 0 ? -1 : walk_open(p);
+  return match_open(p) < 0 || fixup_open(p) < 0 || infer_open(p) < 0 || value_open(p) < 0 ? -1 : walk_open(p);
 }

@@ -132,6 +132,7 @@ static void housekeep(struct plane *p) {
       if (p->has[s]) rm_flows_sweep(&p->table[s], &p->rules, p->now, SWEEP_BUCKETS);
     replay_tick(p);
     match_tick(p);
+    value_tick(p);
     fixup_tick(p);
     announce_tick(p);
   }

@@ -18,6 +18,7 @@
 #include "grey.h"
 #include "reflex.h"
 #include "seed.h"
+#include "value_rank.h"
 
 #define RM_BURST 64
 #define RM_QUEUE 256       /* frames queued per port within a turn: every port may aim at one */
@@ -91,6 +92,18 @@ struct recorder {
   bool on;
 };
 
+/* value.c: a round over the flows of a worker's part of the client side. */
+struct valuing {
+  uint32_t at, boxes;                 /* the next place; the boxes that are counted for */
+  uint32_t count[RM_VALUES];          /* of this round */
+  uint32_t held[RM_BOXES], missing[RM_BOXES];
+  uint32_t surplus[RM_BOXES];         /* that may still be taken away in this round */
+  uint8_t bar[RM_BOXES];              /* rank above which all fit, by the round before */
+  bool sure;                          /* there was such a round */
+  uint8_t *tried;                     /* by slot: second in which it was seeded or taken away, 1 to 255; 0: not */
+  uint64_t credit, earned_ns, began_ns; /* credit: 1e-9 flows */
+};
+
 struct plane {
   struct rm_board *board;
   struct rm_live *live;     /* what this worker counts; the board's own if it is alone */
@@ -120,6 +133,7 @@ struct plane {
   uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns;
   RM_ALIGNED struct pending pending[RM_SIDES][RM_PENDING];
   struct seeding *seeding;
+  struct valuing valuing;   /* likewise */
   struct walking walking;   /* of a worker that has the client side */
   struct held held[RM_HELD]; /* in the order in which they came */
   struct replay *replay[RM_SIDES]; /* of the sides it has */
@@ -282,7 +296,9 @@ void announce_tick(struct plane *p);
 /* The places of SYNs with this sequence number, seen on `side`: far memory, to be asked for in time. */
 struct pending *pair_set(struct plane *p, uint32_t side, uint32_t seq);
 void pair_offer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, const struct rm_flow *flow);
-void pair_match(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, struct rm_flow *flow);
+void pair_match(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, struct rm_flow *flow);
+/* A SYN came out on `side` with a number with which none went in. */
+bool pair_is_stranger(struct plane *p, uint32_t side, const struct rm_packet *packet);
 /* Does a packet that is known by `key` wait to come out, of a flow that begins? `from`: the side where it went in. */
 bool pair_waits(struct plane *p, uint32_t from, uint64_t key);
 void pair_close(struct plane *p, uint32_t side, const struct rm_flow *flow); /* its other half passes no more */
@@ -312,10 +328,25 @@ enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t s
 /* The same, or unknown if the box has been without a link since the flow began: it may have begun anew. */
 enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
 /* A box has opened this flow anew by `packet`, which came out by `role`. Returns whether as the network knows it. */
-enum seed_heard match_learn(struct plane *p, uint32_t role, uint32_t slot, const struct rm_packet *packet);
+enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found);
+/* A box was made to forget this flow, as the reset shows that came out by `role`. */
+void match_forget(struct plane *p, uint32_t role, uint32_t slot);
+/* Some box renumbers: SYNs and SYN-ACKs are to be told apart by their ends. */
+bool match_by_ends(const struct plane *p);
 void match_tick(struct plane *p);
 /* A frame of this flow came from outside, or out of the box that serves: after a switch its first one each way takes the whole way. */
 void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which);
+
+/* value.c */
+int value_open(struct plane *p);
+void value_tick(struct plane *p);
+/* Is it known that a box holds this flow of `side`? */
+bool value_holds(const struct plane *p, uint32_t side, const struct rm_flow *f, uint32_t box);
+/* Bit of each box that is full and does not hold this flow: it gets no copies. Asked only while value_full(). */
+uint32_t value_refused(const struct plane *p, uint32_t side, const struct rm_flow *f);
+static inline uint32_t value_full(const struct plane *p) {
+  return __builtin_expect(__atomic_load_n(&p->crew->full[p->queue], __ATOMIC_RELAXED), 0);
+}
 
 /* hold.c: frames that wait for a seed, in their order. */
 void hold_frame(struct plane *p, uint32_t side, struct rte_mbuf *frame, uint32_t claim);

@@ -13,6 +13,7 @@
 
 #define LOOKS 8          /* at an entry that another worker is writing to, until two are alike */
 #define BEGUN_MAX 3      /* a drained box that hands over more each time is left behind */
+#define PATIENCE 5u      /* times as long as others one is waited for that renumbers: without its numbers the rest is worth nothing */
 #define LOOK_NS RM_MS    /* for those that wait for nothing but time */
 #define EAGER_MAX (RM_SEEDS / 2) /* the rest is kept for connections whose frames wait */
 #define REF(worker, place, serial) ((uint32_t)(worker) << 24 | (uint32_t)(place) << 8 | (serial))
@@ -66,7 +67,7 @@ static void finish(struct plane *p, struct seed *s) { end_with(p, s, s->done); }
  * another. */
 static void give_up(struct plane *p, struct seed *s, enum rm_counter why) {
   count(p, why, 1, 0);
-  if (s->eager) tally_of(p, s)->failed++;
+  if (s->walked) tally_of(p, s)->failed++;
   end_with(p, s, s->done - 2);
 }
 
@@ -82,10 +83,16 @@ static bool copy_entry(const struct rm_flow *from, struct rm_flow *to) {
   return false;
 }
 
+/* A box that renumbers is followed only where it is known by how much. */
+static bool is_numbered(const struct plane *p, uint32_t side, const struct rm_flow *flow, const struct rm_flow *peer) {
+  struct numbers_gap gap[2];
+  return flow->proto != IPPROTO_TCP || numbers_between(p, side, flow, peer, gap);
+}
+
 /* The other entry may have been evicted and reused since. */
 bool seed_pair(const struct plane *p, uint32_t side, const struct rm_flow *flow, struct rm_flow *peer) {
   return flow->peer != RM_NO_FLOW && copy_entry(&p->entries[1 - side][flow->peer], peer) &&
-         peer->peer == slot_of(p, side, flow) && seed_usable(peer) && (flow->opener | peer->opener);
+         peer->peer == slot_of(p, side, flow) && seed_usable(peer) && (flow->opener | peer->opener) && is_numbered(p, side, flow, peer);
 }
 
 /* Take down how a connection stands, `flow` being its entry on `side`. */
@@ -115,8 +122,14 @@ static struct rte_mbuf *make_frame(struct plane *p, const struct seed *s, uint32
     return seed_datagram(p, opener, token);
   }
   struct seed_segment step[RM_SEED_STEPS];
-  seed_handshake(opener, other, step);
-  what->seq = step[n].seq, what->ack = step[n].ack, what->flags = step[n].flags;
+  struct seed_numbers out[RM_SEED_STEPS];
+  seed_handshake(opener, other, s->gap, step, out);
+  if (s->removes && n == RM_SEED_REMOVAL - 1) step[n].flags = RM_TCP_RST | RM_TCP_ACK;
+  uint32_t side = role_side(what->role);
+  struct alias_guise guise = fixup_guise(p, side, s->box, &p->entries[side][s->slot[side]]);
+  what->ends = guise.ends;
+  what->first.seq = out[n].seq;
+  what->seq = out[n].seq - guise.shift, what->ack = out[n].ack, what->flags = step[n].flags;
   return seed_segment(p, n % 2 == 0 ? opener : other, &step[n]);
 }
 
@@ -127,8 +140,8 @@ static bool play(struct plane *p, struct seed *s) {
   struct swallowing what = {.role = role_box(s->box, 1 - side), .first = {.seed = RM_SEED_NONE}};
   struct rte_mbuf *m = make_frame(p, s, n, &what);
   if (!m) return false;
-  if (n == 0)
-    what.first = (struct seed_found){REF(p->index, place_of(p, s), s->serial), s->slot[1 - side], twin_word(&s->flow[1 - side])};
+  if (n == 0 || (n == 1 && s->steps.answers) || (s->removes && n == RM_SEED_REMOVAL - 1))
+    what.first = (struct seed_found){REF(p->index, place_of(p, s), s->serial), s->slot[1 - side], twin_word(&s->flow[1 - side]), what.first.seq};
   if (!swallow_expect(p, &what)) return rte_pktmbuf_free(m), false;
   m = fixup_into(p, role, m);
   if (p->port[role].sender != p->index) return play_away(p, s, role, m);
@@ -148,6 +161,15 @@ static bool has_moved(const struct plane *p, const struct seed *s) {
   return false;
 }
 
+static uint64_t patience(const struct plane *p, bool answers) { return p->board->command.seed_wait_ns * (answers ? PATIENCE : 1); }
+
+/* What the box that opened it made of its numbers. True: the next one may make something else of them. */
+static bool measure(const struct plane *p, struct seed *s) {
+  struct rm_flow *from = &s->flow[s->opener], *to = &s->flow[1 - s->opener];
+  if (!numbers_between(p, s->opener, from, to, s->gap)) memset(s->gap, 0, sizeof s->gap);
+  return (s->gap[0].seq | s->gap[1].seq) || numbers_change(p, s->box);
+}
+
 static bool begin_again(struct plane *p, struct seed *s) {
   struct rm_flow up, down;
   if (!s->claimed || s->begun == BEGUN_MAX || p->now >= p->reflex.drain_until || !has_moved(p, s)) return false;
@@ -155,7 +177,8 @@ static bool begin_again(struct plane *p, struct seed *s) {
   if (!copy_entry(&p->entries[RM_SIDE_DOWN][s->slot[RM_SIDE_DOWN]], &down) || !seed_usable(&down)) return false;
   s->flow[RM_SIDE_UP] = up;
   s->flow[RM_SIDE_DOWN] = down;
-  s->steps = (struct seed_steps){.steps = RM_SEED_STEPS};
+  bool answers = measure(p, s);
+  s->steps = (struct seed_steps){.steps = RM_SEED_STEPS, .waits = answers, .answers = answers, .wait_ns = patience(p, answers)};
   s->begun++;
   return true;
 }
@@ -166,6 +189,7 @@ static void count_outcome(struct plane *p, const struct seed *s) {
                                                     RM_COUNT_SEED_UNLIKE, RM_COUNT_SEED_UNHEARD};
   enum seed_outcome how = seed_outcome(&s->steps);
   if (OF[how] != RM_COUNTERS) count(p, OF[how], 1, 0);
+  if (s->eager && !s->walked) return;
   if (how != SEED_UNLIKE) count(p, s->eager ? RM_COUNT_RESYNCED : RM_COUNT_SEEDED, 1, 0);
   if (!s->eager) return;
   struct rm_resync *r = tally_of(p, s);
@@ -211,9 +235,9 @@ static void begin(struct plane *p, struct seed *s) {
   if (s->claimed) s->done = p->reflex.switch_number * 2 + 1;
   s->begun = 1;
   /* An answer may follow a datagram only when the box has dealt with that. */
-  bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP;
-  s->steps = (struct seed_steps){.steps = tcp ? RM_SEED_STEPS : 1, .waits = !tcp || !is_known_alike(p, s), .paced = s->eager,
-                                 .wait_ns = p->board->command.seed_wait_ns};
+  bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP, answers = tcp && measure(p, s);
+  s->steps = (struct seed_steps){.steps = s->removes ? RM_SEED_REMOVAL : tcp ? RM_SEED_STEPS : 1, .waits = answers || !tcp || !is_known_alike(p, s), .answers = answers,
+                                 .paced = s->eager, .wait_ns = patience(p, answers)};
   go_on(p, s);
 }
 
@@ -246,18 +270,25 @@ bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow) {
   return is == taken || hold_has(p, claim);
 }
 
-bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box) {
+enum errand { WALKED, VALUED, REMOVED };
+static bool begin_eagerly(struct plane *p, uint32_t slot, uint32_t box, enum errand why) {
   const struct rm_flow *flow = &p->entries[RM_SIDE_UP][slot];
   struct seed *s = p->seeding->eager < EAGER_MAX ? take_place(p) : NULL;
   if (!s) return false;
   note_flow(p, s, RM_SIDE_UP, flow);
   s->box = (uint8_t)box;
   s->eager = true;
+  s->removes = why == REMOVED;
+  s->walked = why == WALKED;
   p->seeding->eager++;
   if (copy_entry(&p->entries[RM_SIDE_DOWN][flow->peer], &s->flow[RM_SIDE_DOWN])) begin(p, s);
   else give_up(p, s, RM_COUNT_SEED_FULL);
   return true;
 }
+
+bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, slot, box, WALKED); }
+bool seed_value(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, slot, box, VALUED); }
+bool seed_removal(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, slot, box, REMOVED); }
 
 void seed_turn(struct plane *p) {
   struct seeding *all = p->seeding;
@@ -284,25 +315,37 @@ void seed_hurry_up(struct plane *p, uint32_t claim) {
   }
 }
 
-static void heard(struct plane *p, uint32_t ref, enum seed_heard how) {
+static void heard(struct plane *p, uint32_t ref, enum seed_heard how, bool answer) {
   struct seed *s = named(p, ref >> 8 & 0xffff, ref & 0xff);
-  if (!s || s->steps.heard) return;
-  s->steps.heard = (uint8_t)how;
+  if (!s || (answer ? s->steps.answered : s->steps.heard != SEED_NOTHING)) return;
+  s->steps.answered |= answer;
+  if (!answer || how != SEED_SAME) s->steps.heard = (uint8_t)how;
+  if (!answer && s->flow[0].proto == IPPROTO_TCP && numbers_change(p, s->box)) {
+    s->steps.answers = true;
+    s->steps.wait_ns = patience(p, true);
+  }
   if (!s->steps.paced) go_on(p, s);
 }
 
-void seed_found(struct plane *p, uint32_t role, const struct rm_packet *packet, const struct seed_found *found) {
+void seed_found(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found) {
   uint32_t side = role_side(role), owner = found->seed >> 24;
   const struct rm_flow *f = &p->entries[side][found->slot];
   if (twin_word(f) != found->word) return; /* another flow has its place now */
-  enum seed_heard how = match_learn(p, role, found->slot, packet);
-  if (owner == p->index) return heard(p, found->seed, how);
-  crew_send(p, owner, &(struct message){.kind = MESSAGE_SEED_HEARD, .how = (uint8_t)how, .slot = found->seed});
+  if (packet->tcp_flags & RM_TCP_RST) return match_forget(p, role, found->slot);
+  bool answer = packet->proto == IPPROTO_TCP && (packet->tcp_flags & RM_TCP_ACK);
+  enum seed_heard how = match_learn(p, role, frame, packet, found);
+  if (owner == p->index) {
+    /* Too late: what was played since had other numbers. */
+    bool over = !named(p, found->seed >> 8 & 0xffff, found->seed & 0xff);
+    if (over && how == SEED_FOLLOWED) seed_rearm(p, side, &p->entries[side][found->slot]);
+    return heard(p, found->seed, how, answer);
+  }
+  crew_send(p, owner, &(struct message){.kind = MESSAGE_SEED_HEARD, .how = (uint8_t)how, .window = answer, .slot = found->seed});
   crew_wake(p->crew, owner);
 }
 
 void seed_take(struct plane *p, uint32_t from, const struct message *said) {
-  if (said->kind == MESSAGE_SEED_HEARD) return heard(p, said->slot, said->how);
+  if (said->kind == MESSAGE_SEED_HEARD) return heard(p, said->slot, said->how, said->window != 0);
   if (said->kind == MESSAGE_SEED) {
     port_queue(p, said->slot, said->pointer, true);
     port_flush(p, &p->port[said->slot]);

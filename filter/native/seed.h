@@ -12,12 +12,14 @@
 #ifndef RM_SEED_H
 #define RM_SEED_H
 #include "filter.h"
+#include "numbers.h"
 #include "seed_steps.h"
 #include "twin.h"
 
 #define RM_SEEDS 512       /* under way; a seed waits for its box twice seed_wait_ns at most */
 #define RM_SEED_AWAY_NS 5000000ull /* a worker that plays a frame later stands still */
 #define RM_SEED_STEPS 4    /* SYN, SYN-ACK, ACK, ACK */
+#define RM_SEED_REMOVAL 3  /* SYN, SYN-ACK, RST */
 #define RM_SEED_RANKS 256u /* of flows by their bytes, four to each doubling */
 
 struct plane;
@@ -25,15 +27,19 @@ struct rte_mbuf;
 
 /* Of a handshake that goes on: the numbers are those of now. */
 struct seed_segment { uint32_t seq, ack; uint16_t window; uint8_t flags, scale; bool sack; };
+struct seed_numbers { uint32_t seq, ack; };
 
 struct seed {
   struct rm_flow flow[RM_SIDES]; /* as they stood when it began */
   uint32_t slot[RM_SIDES];
   struct seed_steps steps;
+  struct numbers_gap gap[2]; /* from the opener's side to the other */
   uint8_t opener, box;   /* opener: the side that opened the flow */
   uint8_t serial;        /* of those that had this place */
   uint8_t begun;         /* how often: what a drained box hands over meanwhile has to be told as well */
   bool claimed, eager, busy;
+  bool walked;           /* by resync or refresh, which count what became of it */
+  bool removes;          /* it ends in a reset: the box is to forget the flow */
   uint32_t done;         /* what the crew's word for this flow says at the end, if it was claimed */
   uint32_t at;           /* in the list of those under way */
 };
@@ -63,8 +69,9 @@ struct walking {
 
 /* seed_frame.c. A frame of the end outside on `side` of a flow; null: no buffer. */
 struct rte_mbuf *seed_segment(struct plane *p, const struct rm_flow *f, const struct seed_segment *s);
-/* All four of them. */
-void seed_handshake(const struct rm_flow *opener, const struct rm_flow *other, struct seed_segment step[RM_SEED_STEPS]);
+/* All four of them, and the numbers under which the network would have them come out on the other side. */
+void seed_handshake(const struct rm_flow *opener, const struct rm_flow *other, const struct numbers_gap gap[2],
+                    struct seed_segment step[RM_SEED_STEPS], struct seed_numbers out[RM_SEED_STEPS]);
 /* Of datagrams the opener's: it carries `token` and its proof, and nothing of anybody's. */
 struct rte_mbuf *seed_datagram(struct plane *p, const struct rm_flow *f, uint64_t token);
 uint64_t seed_proof(const struct plane *p, uint64_t token);
@@ -78,6 +85,10 @@ bool seed_usable(const struct rm_flow *f);
 bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow);
 /* The same into a box of choice, for a flow of the client side. False: it was not begun, because nothing is free now. */
 bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box);
+/* Likewise, because the flow is worth its place in the box. */
+bool seed_value(struct plane *p, uint32_t slot, uint32_t box);
+/* Likewise, so that the box forgets the flow: in step with it first, or it would not believe the reset. */
+bool seed_removal(struct plane *p, uint32_t slot, uint32_t box);
 /* Who may play into both sides? False: a flow that cannot be seeded, of which enough is not known. */
 bool seed_pair(const struct plane *p, uint32_t side, const struct rm_flow *flow, struct rm_flow *peer);
 /* Once a turn while some are under way. */
@@ -87,9 +98,10 @@ void seed_hurry_up(struct plane *p, uint32_t claim);
 /* What other workers said. */
 struct message;
 void seed_take(struct plane *p, uint32_t from, const struct message *said);
-/* The first frame of `seed` came out by `role`: of the flow at `slot`, if `word` (twin_word) still tells that. */
-struct seed_found { uint32_t seed, slot, word; };
-void seed_found(struct plane *p, uint32_t role, const struct rm_packet *packet, const struct seed_found *found);
+/* The first frame of `seed`, or the answer to it, came out by `role`: of the flow at `slot`, if `word` (twin_word) still tells that.
+ * The network would have numbered it `seq`. */
+struct seed_found { uint32_t seed, slot, word, seq; };
+void seed_found(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found);
 /* A frame that the old box hands over after the connection was seeded. */
 void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet);
 /* Once more, with its next frame from this side. */
@@ -102,7 +114,7 @@ void walk_turn(struct plane *p);
 bool walk_goes(const struct plane *p);
 
 /* swallow.c. A frame that goes in is to be known again when it comes out by `role`. False: no room to remember it. */
-struct swallowing { uint32_t role, seq, ack; uint8_t flags; struct seed_found first; }; /* first.seed may be RM_SEED_NONE */
+struct swallowing { uint32_t role, seq, ack; uint8_t flags; struct seed_found first; struct twin_tuple ends; }; /* first.seed may be RM_SEED_NONE */
 bool swallow_expect(struct plane *p, const struct swallowing *what);
 /* A frame came out of a box by `role`. True: it is part of a seed. */
 bool seed_swallows(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);

@@ -125,16 +125,21 @@ struct rte_mbuf *seed_datagram(struct plane *p, const struct rm_flow *f, uint64_
 static uint32_t emerged(const struct rm_flow *f) { return f->half[1 - f->outer_dir].next; }
 static const struct rm_half *sent(const struct rm_flow *f) { return &f->half[f->outer_dir]; }
 
-void seed_handshake(const struct rm_flow *opener, const struct rm_flow *other, struct seed_segment step[RM_SEED_STEPS]) {
-  uint32_t c = emerged(other), s = emerged(opener);
+void seed_handshake(const struct rm_flow *opener, const struct rm_flow *other, const struct numbers_gap gap[2],
+                    struct seed_segment step[RM_SEED_STEPS], struct seed_numbers out[RM_SEED_STEPS]) {
+  uint32_t there = emerged(other), c = there - gap[0].seq, s = emerged(opener), back_there = s + gap[1].seq;
   const struct rm_half *from = sent(opener), *back = sent(other);
   bool sack = from->flags & back->flags & RM_HALF_SACK;
   /* RFC 7323: scaling counts only when both sides offered it. */
   bool scaled = from->scale != 0xff && back->scale != 0xff;
   step[0] = (struct seed_segment){c - 1, 0, 65535, RM_TCP_SYN, scaled ? from->scale : 0xff, sack};
-  step[1] = (struct seed_segment){s - 1, c, 65535, RM_TCP_SYN | RM_TCP_ACK, scaled ? back->scale : 0xff, sack};
+  step[1] = (struct seed_segment){back_there - 1, there, 65535, RM_TCP_SYN | RM_TCP_ACK, scaled ? back->scale : 0xff, sack};
   step[2] = (struct seed_segment){c, s, from->window, RM_TCP_ACK, 0, false};
-  step[3] = (struct seed_segment){s, c, back->window, RM_TCP_ACK, 0, false};
+  step[3] = (struct seed_segment){back_there, there, back->window, RM_TCP_ACK, 0, false};
+  out[0] = (struct seed_numbers){there - 1, 0};
+  out[1] = (struct seed_numbers){s - 1, c};
+  out[2] = (struct seed_numbers){there, back_there};
+  out[3] = (struct seed_numbers){s, c};
 }
 
 /* Was the head of a frame from outside kept? It is where a rule says `seed`. */

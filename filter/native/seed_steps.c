@@ -22,6 +22,14 @@ static enum seed_action wait_for_it(struct seed_steps *s, uint64_t now) {
   return s->step < s->steps ? play(s, now) : SEED_OVER;
 }
 
+#define ANSWERED 2 /* frames were played */
+
+static bool waits_for_answer(struct seed_steps *s, uint64_t now) {
+  if (!s->answers || s->answered || s->step != ANSWERED) return false;
+  s->answers = !is_late(s, now);
+  return s->answers;
+}
+
 enum seed_action seed_next(struct seed_steps *s, uint64_t now) {
   if (s->away) return SEED_WAIT;
   if (s->step == 0) {
@@ -31,11 +39,12 @@ enum seed_action seed_next(struct seed_steps *s, uint64_t now) {
   if (s->heard == SEED_OTHER) return SEED_OVER;
   if (s->waits && s->heard == SEED_NOTHING) return wait_for_it(s, now);
   if (s->step == s->steps) return SEED_OVER;
+  if (waits_for_answer(s, now)) return SEED_WAIT;
   if (s->paced && now <= s->played_ns) return SEED_WAIT;
   return play(s, now);
 }
 
-void seed_hurry(struct seed_steps *s) { s->waits = s->paced = false; }
+void seed_hurry(struct seed_steps *s) { s->waits = s->paced = s->answers = false; }
 
 enum seed_outcome seed_outcome(const struct seed_steps *s) {
   if (s->heard == SEED_SAME) return SEED_ALIKE;

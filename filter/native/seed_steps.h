@@ -5,7 +5,8 @@
  *               |   |----> late ----> once more
  *               +---+                  then play 2 ... n: better a box that may not follow than a flow that waits
  *
- * A box that is known to choose the same tuple is not waited for. A paced seed plays one frame in a turn.
+ * A box that is known to choose the same tuple is not waited for. One that renumbers is waited for once more, after the second
+ * frame, whose number on the other side is its choice as well. A paced seed plays one frame in a turn.
  */
 #ifndef RM_SEED_STEPS_H
 #define RM_SEED_STEPS_H
@@ -33,6 +34,8 @@ struct seed_steps {
   uint8_t tries;       /* how often the first one was played */
   uint8_t heard;       /* enum seed_heard */
   bool waits;          /* for the first frame to come out */
+  bool answers;        /* and for the second */
+  bool answered;       /* which it did */
   bool paced;          /* one frame in a turn */
   bool away;           /* another worker is playing a frame */
   uint64_t wait_ns;    /* for the first frame, each time */

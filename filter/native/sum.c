@@ -48,6 +48,7 @@ static void sum_words(const struct crew *crew, struct rm_live *board) {
   for (uint32_t s = 0; s < RM_SIDES; s++) SUM(flows[s]);
   for (uint32_t i = 0; i < RM_BOXES * RM_MATCH_CLASSES; i++)
     SUM(match[i].equal), SUM(match[i].different), SUM(match[i].followed), SUM(match[i].dropped);
+  for (uint32_t b = 0; b < RM_BOXES; b++) SUM(held[b]), SUM(missing[b]);
   SUM(turns), SUM(cpu_ns);
 }
 

@@ -5,6 +5,7 @@
  */
 #include <netinet/in.h>
 #include <string.h>
+#include "hot.h"
 #include "plane.h"
 
 #define SWALLOW_NS RM_S
@@ -26,8 +27,15 @@ static struct swallow *set_of(struct plane *p, uint64_t numbers, uint32_t role) 
   return &p->crew->swallow[(h >> 32) % SETS * RM_SWALLOW_WAYS];
 }
 
-bool swallow_expect(struct plane *p, const struct swallowing *w) {
-  uint64_t numbers = (uint64_t)w->seq << 32 | w->ack;
+/* A box that renumbers lets an opening out under a number of its own, but under ends that are known. */
+static uint64_t ends_of(const struct plane *p, const struct twin_tuple *ends) {
+  uint64_t w[4], h = p->crew->trace_secret ^ ((uint64_t)ends->port[0] << 16 | ends->port[1]);
+  memcpy(w, ends->addr, sizeof w);
+  for (uint32_t i = 0; i < 4; i++) h = fold(h ^ w[i], 0x9e3779b97f4a7c15ull ^ rotate(p->crew->trace_secret, 31));
+  return h;
+}
+
+static bool expect(struct plane *p, const struct swallowing *w, uint64_t numbers) {
   struct swallow *set = set_of(p, numbers, w->role);
   /* Nothing but the node knows a datagram for what it is: a box that is slow must not let it out unseen. */
   uint64_t until = w->flags ? p->now : p->now + DATAGRAM_NS, *last = &p->crew->last_seed_ns[role_of_box(w->role)];
@@ -44,23 +52,26 @@ bool swallow_expect(struct plane *p, const struct swallowing *w) {
   return false;
 }
 
+bool swallow_expect(struct plane *p, const struct swallowing *w) {
+  if ((w->flags & RM_TCP_SYN) && !expect(p, w, ends_of(p, &w->ends))) return false;
+  return expect(p, w, (uint64_t)w->seq << 32 | w->ack);
+}
+
 bool seed_expected(const struct plane *p, uint32_t box) {
   uint64_t last = __atomic_load_n(&p->crew->last_seed_ns[box], __ATOMIC_RELAXED);
   return last != 0 && (p->now <= last || p->now - last <= SWALLOW_NS);
 }
 
-/* Take it out of the table; false: it is not there. */
-static bool take(struct plane *p, uint32_t role, const struct rm_packet *packet, uint64_t numbers) {
+/* Take it out of the table; false: it is not there. *first: what is known of it. */
+static bool take(struct plane *p, uint32_t role, const struct rm_packet *packet, uint64_t numbers, struct seed_found *first) {
   uint8_t flags = packet->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK | RM_TCP_FIN | RM_TCP_RST);
   struct swallow *set = set_of(p, numbers, role);
   for (struct swallow *s = set; s < set + RM_SWALLOW_WAYS; s++) {
     uint64_t what = __atomic_load_n(&s->what, __ATOMIC_ACQUIRE);
     if (what == BUSY || (what & 0xffff) != (role << 8 | flags) || is_over(what, p->now)) continue;
     if (__atomic_load_n(&s->numbers, __ATOMIC_RELAXED) != numbers) continue;
-    struct seed_found first = s->first;
-    if (!__atomic_compare_exchange_n(&s->what, &what, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) continue;
-    if (first.seed != RM_SEED_NONE) seed_found(p, role, packet, &first);
-    return true;
+    *first = s->first;
+    if (__atomic_compare_exchange_n(&s->what, &what, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return true;
   }
   return false;
 }
@@ -79,7 +90,15 @@ bool seed_swallows(struct plane *p, uint32_t role, const uint8_t *frame, const s
   uint64_t numbers = (uint64_t)packet->seq << 32 | ((packet->tcp_flags & RM_TCP_ACK) ? packet->ack : 0);
   bool tcp = packet->proto == IPPROTO_TCP;
   if (tcp ? packet->payload_bytes != 0 : !has_token(p, frame, packet, &numbers)) return false;
-  if (!take(p, role, packet, numbers) && tcp) return false;
+  struct seed_found first, same;
+  bool known = take(p, role, packet, numbers, &first);
+  if (tcp && (packet->tcp_flags & RM_TCP_SYN)) {
+    struct twin_tuple ends = twin_tuple(packet);
+    bool named = take(p, role, packet, ends_of(p, &ends), &same);
+    if (named && !known) known = true, first = same;
+  }
+  if (!known && tcp) return false;
+  if (known && first.seed != RM_SEED_NONE) seed_found(p, role, frame, packet, &first);
   count(p, RM_COUNT_SEED_SWALLOWED, 1, packet->frame_bytes);
   return true;
 }

@@ -4,6 +4,7 @@
 #include "translate.h"
 
 enum { ICMP = 1, TCP = 6, UDP = 17, ICMPV6 = 58, SCTP = 132 };
+enum { SACK = 5, TIMESTAMPS = 8 };
 #define SUMS 3u
 
 /* Checksums that cover what is about to change; one of UDP that is 0 was not made and stays so (RFC 768). */
@@ -51,7 +52,33 @@ static bool same_family(const struct rm_packet *p, const struct twin_tuple *to) 
 bool translate_can(const struct rm_packet *p, const struct twin_tuple *to) {
   struct twin_tuple is = twin_tuple(p);
   bool ports = is.port[0] != to->port[0] || is.port[1] != to->port[1];
-  return !p->inner && same_family(p, to) && !(p->proto == SCTP && ports);
+  bool whole = p->fragment == RM_FRAGMENT_NONE && p->payload_offset + p->payload_bytes <= p->frame_bytes;
+  return !p->inner && same_family(p, to) && !(p->proto == SCTP && ports && !whole);
+}
+
+/* CRC32c (RFC 9260 appendix A), four bits at a time: few packets need it. */
+static uint32_t crc_of(const uint8_t *at, uint32_t n) {
+  static const uint32_t OF[16] = {0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
+                                  0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
+  uint32_t crc = UINT32_MAX;
+  for (uint32_t i = 0; i < n; i++) {
+    crc ^= at[i];
+    crc = crc >> 4 ^ OF[crc & 15];
+    crc = crc >> 4 ^ OF[crc & 15];
+  }
+  return ~crc;
+}
+
+/* Other ports of SCTP. What the checksum was wrong by it stays wrong by; one that is 0 was not made (RFC 9653). */
+static void put_association(uint8_t *transport, const struct rm_packet *p, const struct twin_tuple *to) {
+  uint32_t sum, none = 0, n = p->payload_offset + p->payload_bytes - p->transport_offset;
+  memcpy(&sum, transport + 8, 4);
+  memcpy(transport + 8, &none, 4);
+  uint32_t wrong = sum ^ crc_of(transport, n);
+  write16(transport, to->port[0]);
+  write16(transport + 2, to->port[1]);
+  if (sum) sum = wrong ^ crc_of(transport, n);
+  memcpy(transport + 8, &sum, 4);
 }
 
 /* Where the transport's checksum lies; null: it has none, or that is not there. */
@@ -95,6 +122,9 @@ static void put_ends(uint8_t *frame, const struct rm_packet *p, const struct twi
 
 void translate_frame(uint8_t *frame, const struct rm_packet *p, const struct twin_tuple *to) {
   put_ends(frame, p, to, NULL, p->fragment == RM_FRAGMENT_NONE || p->fragment == RM_FRAGMENT_FIRST);
+  struct twin_tuple is = twin_tuple(p);
+  bool ports = is.port[0] != to->port[0] || is.port[1] != to->port[1];
+  if (p->proto == SCTP && ports) put_association(frame + p->transport_offset, p, to);
 }
 
 /* Whose address this is in the quoted packet, as it is to be. */
@@ -112,4 +142,72 @@ bool translate_error(uint8_t *frame, const struct rm_packet *error, const struct
   memcpy(ends.addr[1], renamed(outer.addr[1], &before, to), 16);
   translate_frame(frame, error, &ends);
   return true;
+}
+
+/* Bytes of a segment's header that are there; 0: no whole number is. */
+static uint32_t header_bytes(const uint8_t *t, const struct rm_packet *p, bool quoted) {
+  uint32_t whole = p->payload_offset + p->payload_bytes, there = (whole < p->frame_bytes ? whole : p->frame_bytes) - p->transport_offset;
+  if (p->proto != TCP || p->inner || p->fragment == RM_FRAGMENT_LATER || there < (quoted ? 8u : 20u)) return 0;
+  uint32_t header = there > 12 ? (t[12] >> 4) * 4u : there;
+  return header < there ? header : there;
+}
+
+/* Add to a number at any offset of a header; checksums go by words at even ones. */
+static void add_number(uint8_t *header, uint32_t at, uint32_t by, const struct sums *s) {
+  uint32_t v = read32(header + at) + by;
+  if (by == 0) return;
+  if (at % 2 == 0) {
+    put_word(header + at, (uint16_t)(v >> 16), s);
+    put_word(header + at + 2, (uint16_t)v, s);
+    return;
+  }
+  put_word(header + at - 1, (uint16_t)(header[at - 1] << 8 | v >> 24), s);
+  put_word(header + at + 1, (uint16_t)(v >> 8), s);
+  put_word(header + at + 3, (uint16_t)(v << 8 | header[at + 4]), s);
+}
+
+/* The next option behind `at`, or one that ends the walk: kind 0. */
+struct option { uint32_t at, end; uint8_t kind; };
+static struct option next_option(const uint8_t *t, uint32_t at, uint32_t end) {
+  while (at < end && t[at] == 1) at++;
+  if (end < at + 2 || t[at] == 0 || t[at + 1] < 2 || t[at + 1] > end - at) return (struct option){.kind = 0};
+  return (struct option){at, at + t[at + 1], t[at]};
+}
+
+static void add_options(uint8_t *t, uint32_t end, const struct translate_numbers *by, const struct sums *s) {
+  bool acks = t[13] & RM_TCP_ACK;
+  for (struct option o = next_option(t, 20, end); o.kind; o = next_option(t, o.end, end)) {
+    if (o.kind == SACK)
+      for (uint32_t at = o.at + 2; at + 4 <= o.end; at += 4) add_number(t, at, by->ack, s);
+    if (o.kind != TIMESTAMPS || o.end - o.at != 10) continue;
+    add_number(t, o.at + 2, by->clock, s);
+    if (acks) add_number(t, o.at + 6, by->echo, s);
+  }
+}
+
+void translate_numbers(uint8_t *frame, const struct rm_packet *p, const struct translate_numbers *by, const struct rm_packet *error) {
+  uint8_t *t = frame + p->transport_offset, *above = error ? frame + error->transport_offset + 2 : NULL;
+  uint32_t bytes = header_bytes(t, p, error != NULL);
+  if (bytes == 0) return;
+  uint8_t *sum = bytes >= 18 ? t + 16 : NULL;
+  uint16_t before = sum ? read16(sum) : 0;
+  struct sums s = {.n = 0};
+  if (sum) add_sum(&s, sum);
+  if (above) add_sum(&s, above);
+  add_number(t, 4, by->seq, &s);
+  if (bytes >= 14 && (t[13] & RM_TCP_ACK)) add_number(t, 8, by->ack, &s);
+  /* A header that is cut may end within a word. */
+  if (bytes > 20 && bytes == (t[12] >> 4) * 4u) add_options(t, bytes, by, &s);
+  if (above && sum) move_sum(above, before, read16(sum));
+}
+
+bool translate_clock(const uint8_t *frame, const struct rm_packet *p, uint32_t *clock) {
+  const uint8_t *t = frame + p->transport_offset;
+  uint32_t bytes = header_bytes(t, p, false);
+  for (struct option o = next_option(t, 20, bytes); bytes && o.kind; o = next_option(t, o.end, bytes)) {
+    if (o.kind != TIMESTAMPS || o.end - o.at != 10) continue;
+    *clock = read32(t + o.at + 2);
+    return true;
+  }
+  return false;
 }

@@ -1,6 +1,6 @@
-/* Translation: give a packet other ends.
+/* Translation: give a packet other ends, or a TCP segment other numbers.
  *
- * Addresses and ports are replaced, and every checksum that covers them is moved on by what changed (RFC 1624): one that was
+ * Addresses, ports and numbers are replaced, and every checksum that covers them is moved on by what changed (RFC 1624): one that was
  * right stays right, one that was wrong stays wrong, so damage is not hidden. No DPDK and no clock in here.
  */
 #ifndef RM_TRANSLATE_H
@@ -11,8 +11,8 @@
 /* The ends of the same packet on its way back. */
 struct twin_tuple translate_turned(const struct twin_tuple *of);
 
-/* Can translate_frame() give this packet these ends? Not a packet in a tunnel, another family of addresses, or other ports
- * of SCTP, whose checksum is not a sum. */
+/* Can translate_frame() give this packet these ends? Not a packet in a tunnel, another family of addresses, or other ports of an SCTP
+ * packet that is not all there: its checksum goes over all of it. */
 bool translate_can(const struct rm_packet *p, const struct twin_tuple *to);
 /* Give a frame the ends `to`. `p`: rm_parse() of it, verdict FLOW or FRAGMENT, translate_can() holds. Of fragments all have addresses, and
  * only a FIRST one ports and a checksum. */
@@ -20,4 +20,13 @@ void translate_frame(uint8_t *frame, const struct rm_packet *p, const struct twi
 /* Give the packet that an ICMP error quotes the ends `to`, and the error itself the same addresses where it has those of the quoted
  * packet. `quoted`: rm_quote() of it. False, and nothing is changed: another family of addresses. */
 bool translate_error(uint8_t *frame, const struct rm_packet *error, const struct rm_packet *quoted, const struct twin_tuple *to);
+
+/* What is added to the numbers of a TCP segment: sequence, acknowledgment with the edges of SACK (RFC 2018), and both timestamps
+ * (RFC 7323). */
+struct translate_numbers { uint32_t seq, ack, clock, echo; };
+/* Renumber a segment, or what is there of the one that `error` quotes; null: it is none. Other protocols, and packets in
+ * a tunnel, are left alone. */
+void translate_numbers(uint8_t *frame, const struct rm_packet *p, const struct translate_numbers *by, const struct rm_packet *error);
+/* Its timestamp, if it has one. */
+bool translate_clock(const uint8_t *frame, const struct rm_packet *p, uint32_t *clock);
 #endif

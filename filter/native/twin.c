@@ -4,6 +4,8 @@
 #include "twin.h"
 
 #define SETS (RM_TWINS / RM_TWIN_WAYS)
+#define INIT 1u
+#define INIT_BYTES 20u
 #define LOOKED_AT 64u /* bytes of payload that tell one datagram from another */
 
 static bool is_echo(const struct rm_packet *p, const uint8_t *icmp) {
@@ -13,7 +15,7 @@ static bool is_echo(const struct rm_packet *p, const uint8_t *icmp) {
 bool twin_tells(const struct rm_packet *p) {
   if (p->verdict != RM_PARSE_FLOW || p->inner || p->fragment) return false;
   if (p->proto == IPPROTO_TCP) return (p->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK)) == RM_TCP_SYN;
-  return p->proto == IPPROTO_UDP || p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6;
+  return p->proto == IPPROTO_UDP || p->proto == IPPROTO_SCTP || p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6;
 }
 
 static uint64_t mix(uint64_t h, uint64_t with) {
@@ -27,9 +29,21 @@ static uint64_t segment_evidence(uint64_t h, const struct rm_packet *p) {
   return mix(mix(h, p->seq), opens ? (uint64_t)p->scale << 16 | p->window : (uint64_t)p->ack << 32 | p->payload_bytes) | 1;
 }
 
+/* RFC 9260 3.3.2: of an INIT the tag that the answers are to have, and the first number; both are drawn at random. */
+static uint64_t association_evidence(uint64_t h, const uint8_t *frame, const struct rm_packet *p) {
+  if (p->payload_bytes < INIT_BYTES || p->payload_offset + INIT_BYTES > p->frame_bytes) return 0;
+  const uint8_t *chunk = frame + p->payload_offset;
+  uint32_t tag, first;
+  memcpy(&tag, chunk + 4, 4);
+  memcpy(&first, chunk + 16, 4);
+  return chunk[0] == INIT ? mix(h, (uint64_t)tag << 32 | first) | 1 : 0;
+}
+
 uint64_t twin_evidence(uint64_t secret, const uint8_t *frame, const struct rm_packet *p) {
-  uint64_t h = mix(secret, p->proto);
+  /* A box between IPv6 and IPv4 makes one echo of the other (RFC 7915). */
+  uint64_t h = mix(secret, p->proto == IPPROTO_ICMPV6 ? IPPROTO_ICMP : p->proto);
   if (p->proto == IPPROTO_TCP) return segment_evidence(h, p);
+  if (p->proto == IPPROTO_SCTP) return association_evidence(h, frame, p);
   const uint8_t *transport = frame + p->transport_offset;
   if (p->proto != IPPROTO_UDP) {
     if (p->proto != IPPROTO_ICMP && p->proto != IPPROTO_ICMPV6) return 0;
@@ -45,6 +59,19 @@ uint64_t twin_evidence(uint64_t secret, const uint8_t *frame, const struct rm_pa
     h = mix(h, word);
   }
   return h | 1;
+}
+
+uint64_t twin_evidence_ends(uint64_t secret, const struct rm_packet *p) {
+  struct twin_tuple ends = twin_tuple(p);
+  uint64_t word[4], h = mix(mix(~secret, p->tcp_flags & RM_TCP_ACK), (uint64_t)ends.port[0] << 16 | ends.port[1]);
+  memcpy(word, ends.addr, sizeof word);
+  for (uint32_t i = 0; i < 4; i++) h = mix(h, word[i]);
+  return h | 1;
+}
+
+uint64_t twin_evidence_clock(uint64_t secret, const struct rm_packet *p, uint32_t clock) {
+  uint64_t ports = (uint64_t)p->port[p->dir] << 16 | p->port[1 - p->dir];
+  return mix(mix(mix(~secret, ports), (uint64_t)p->scale << 16 | p->window), clock) | 1;
 }
 
 static struct twin *place(struct twins *t, uint64_t what, uint64_t now) {
@@ -89,7 +116,7 @@ static uint32_t judge(struct twins *t, struct twin *o) {
   uint32_t differ = 0;
   for (uint32_t left = twin_judged(o); left; left &= left - 1) {
     uint32_t box = (uint32_t)__builtin_ctz(left);
-    bool equal = twin_same(&o->made[box], &o->made[o->master]);
+    bool equal = twin_same(&o->made[box], &o->made[o->master]) && o->seq[box] == o->seq[o->master];
     bool was = twin_verdict(twins_word(t, o->slot), box) == TWIN_DIFFERENT;
     set_verdict(t, o, box, equal ? TWIN_EQUAL : TWIN_DIFFERENT);
     differ |= (uint32_t)(!equal && !was) << box;
@@ -98,23 +125,26 @@ static uint32_t judge(struct twins *t, struct twin *o) {
 }
 
 const struct twin *twins_note(struct twins *t, const struct twin_sight *s, uint32_t *differ) {
-  uint64_t what = twin_evidence(t->secret, s->frame, s->packet);
+  uint64_t what = s->evidence ? s->evidence : twin_evidence(t->secret, s->frame, s->packet);
   if (what == 0) return NULL;
   const struct rm_packet *p = s->packet;
   struct twin *o = place(t, what, s->now);
   struct twin_tuple made = twin_tuple(p);
   /* The same opening twice is a repetition; in another guise there are two, and nobody knows whose the standby's is. */
-  if ((o->seen >> s->box & 1) && !twin_same(&made, &o->made[s->box])) o->vague = 1;
+  uint32_t seq = p->proto == IPPROTO_TCP ? p->seq : 0;
+  if ((o->seen >> s->box & 1) && (!twin_same(&made, &o->made[s->box]) || seq != o->seq[s->box])) o->vague = 1;
   o->made[s->box] = made;
+  o->seq[s->box] = seq;
   o->seen |= (uint8_t)(1u << s->box);
   o->proto = p->proto;
+  o->answer = p->proto == IPPROTO_TCP && (p->tcp_flags & RM_TCP_ACK);
   if (s->flow) {
     o->slot = (uint32_t)(s->flow - t->entries);
     o->word = twin_word(s->flow);
     o->master = (uint8_t)s->box;
   }
   if (o->vague || o->slot == RM_NO_FLOW) return NULL;
-  *differ = judge(t, o);
+  *differ = o->answer ? 0 : judge(t, o);
   return o;
 }
 
@@ -123,7 +153,7 @@ uint32_t twins_walk(struct twins *t, uint32_t n, uint64_t now, twin_expected *ex
   for (; n > 0; n--) {
     struct twin *o = &t->twin[t->walked++ % RM_TWINS];
     if (o->evidence == 0 || now - o->ns <= RM_TWIN_NS) continue;
-    if (!o->vague && o->slot != RM_NO_FLOW && twin_word(&t->entries[o->slot]) == o->word) {
+    if (!o->vague && !o->answer && o->slot != RM_NO_FLOW && twin_word(&t->entries[o->slot]) == o->word) {
       uint32_t missing = expected(context, o) & ~(uint32_t)o->seen;
       for (; missing; missing &= missing - 1, dropped++)
         set_verdict(t, o, (uint32_t)__builtin_ctz(missing), TWIN_DROPPED);

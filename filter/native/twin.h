@@ -1,7 +1,7 @@
 /* Twins: what the serving box and its standbys made of the same opening packet.
  *
  * Two frames that came out of two boxes on the same side are known to stem from one packet by what a box leaves alone:
- * the numbers of a SYN, the payload of a first datagram, payload and sequence of an echo request. That they
+ * the numbers of a SYN or of an SCTP INIT, the payload of a first datagram, payload and sequence of an echo request. That they
  * have the same addresses and ports then means that both boxes hold the same binding. No DPDK and no clock in here.
  */
 #ifndef RM_TWIN_H
@@ -24,7 +24,9 @@ struct twin {
   uint8_t master;    /* the box that served then */
   uint8_t vague;     /* more than one packet looks like this: nothing can be told */
   uint8_t proto;
+  uint8_t answer;    /* a SYN-ACK: it says how a box numbers, and nothing of its binding */
   struct twin_tuple made[RM_BOXES];
+  uint32_t seq[RM_BOXES]; /* of a SYN or SYN-ACK */
 };
 
 /* What a flow's word says: a verdict of two bits for each box, and above them which of all flows at this place is meant. */
@@ -48,11 +50,15 @@ struct twin_sight {
   const struct rm_flow *flow;
   uint32_t box;
   uint64_t now;
+  uint64_t evidence;      /* in place of twin_evidence(); 0: that */
 };
 
 /* What a box leaves alone of a packet with verdict FLOW, as a number that nobody outside can aim at: of TCP its numbers, of UDP and of
  * echo requests the payload. 0: it tells nothing. */
 uint64_t twin_evidence(uint64_t secret, const uint8_t *frame, const struct rm_packet *packet);
+/* The same of a SYN or SYN-ACK where boxes renumber: by its ends, or by a timestamp and its ports, for many go in a tick. */
+uint64_t twin_evidence_ends(uint64_t secret, const struct rm_packet *packet);
+uint64_t twin_evidence_clock(uint64_t secret, const struct rm_packet *packet, uint32_t clock);
 /* Can anything be told by this packet? One that opens a connection, or may be the first of a flow. */
 bool twin_tells(const struct rm_packet *packet);
 /* Note one of which twin_tells() holds, and judge. Returns the twin, or null while nothing can be told; *differ gets the bit of each box

@@ -49,7 +49,8 @@ const WINDOWED = [
 const RETURN_MS = 300;
 const ANSWER_TRIES = 100;
 
-async function startBox(lab: Lab, name: string, balancer: Balancer): Promise<void> {
+/** Makes a box of a lab a load balancer. */
+export async function becomeBalancer(lab: Lab, name: string, balancer: Balancer): Promise<void> {
   switch (balancer) {
     case "nft-hash":
     case "nft-turns":
@@ -103,7 +104,7 @@ export async function withBalancers<T>(
   try {
     const topology = hotReplica({ clients: 3, servers: 3, kind: "firewall", serverMbit: mbit });
     await using lab = await Lab.up(topology, (early) => forget = kit.lifetime.add(() => early.down()));
-    for (const { name } of lab.topology.boxes) await startBox(lab, name, balancer);
+    for (const { name } of lab.topology.boxes) await becomeBalancer(lab, name, balancer);
     const preset = setup === "simple" ? "none" : "lb";
     const rules = balancer === "ovs" && setup !== "simple" ? WINDOWED : [];
     const node = await LabNode.start(lab, { top: kit.top, preset, rules, ...kit.node });

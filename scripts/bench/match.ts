@@ -24,6 +24,18 @@ import {
 } from "./match_report.ts";
 
 const KINDS = ["nat", "nat-collide", "nat-random", "nat-fully-random", "firewall"] as const;
+/** TCP with copies and seeds: what is more than other ports, and what is less than that. */
+const MORE_KINDS = [
+  "firewall-renumber",
+  "nat-renumber",
+  "synproxy",
+  "nat-pressure",
+  "nat+idle",
+  "nat+10MB",
+  "nat+haproxy",
+] as const;
+/** Each of them moves 10 MB. */
+const BULK_FLOWS = 10;
 const USAGE =
   `Usage: deno task bench:match [--flows N] [--seconds N] [--faults N] [--alarms N] [--soak S] [--seed N]
                              [--only TEXT] [--json] [--check]
@@ -31,7 +43,8 @@ const USAGE =
 Long connections and UDP sessions through pairs of strict nftables boxes: ports kept, colliding, random, fully random, and a firewall. The node
 predicts how many the redundant box would carry on, the primary loses its links, and what lives is counted. The
 redundant box gets copies, seeds, or both. Then the same with redundant boxes that were made to differ for some of the
-connections, and the time from a divergence to its alarm.
+connections, boxes that renumber, a NAT that has hardly a port to spare, a redundant box that has forgotten, connections that have moved
+10 MB, HAProxy, and the time from a divergence to its alarm.
 
   --flows N     connections of a run (1 to 1000); default 300
   --seconds N   length of a run, the failure in the middle (4 to 600); default 12
@@ -103,7 +116,8 @@ type Options = ReturnType<typeof parseOptions>;
 async function predict(kit: Kit, rows: readonly Row[], options: Options): Promise<MatchRun[]> {
   const runs: MatchRun[] = [];
   for (const { kind, way, proto, fault } of rows) {
-    const { flows, seconds } = options;
+    const { seconds } = options,
+      flows = kind === "nat+10MB" ? Math.min(BULK_FLOWS, options.flows) : options.flows;
     const plan: MatchPlan = { flows, seconds, proto, ...(fault && { fault }) };
     const found = await matchRun(kit, kind, way, plan);
     runs.push(found);
@@ -119,7 +133,8 @@ async function measure(options: Options, kit: Kit): Promise<Found> {
   const clean = PROTOS.flatMap((proto) =>
     KINDS.flatMap((kind) => WAYS.map((way): Row => ({ kind, way, proto, fault: null })))
   );
-  const rows = [...clean, ...faultyRows(options.faults, options.seed)]
+  const more = MORE_KINDS.map((kind): Row => ({ kind, way: "both", proto: "tcp", fault: null }));
+  const rows = [...clean, ...more, ...faultyRows(options.faults, options.seed)]
     .filter((row) => runName(row).includes(options.only));
   const faults = (["lost", "rule", "full", "random"] as const)
     .filter((fault) => `alarm after ${FAULT_TEXT[fault]}`.includes(options.only));

@@ -6,6 +6,7 @@ import { compared, wouldLive } from "../../appliance/failover/match.ts";
 import { fatesOf } from "../../appliance/match_proofs.ts";
 import type { MatchReport } from "../../appliance/view.ts";
 import type { RemoteNode } from "../../ui/client.ts";
+import { SERVICE } from "../lab/balancers.ts";
 import { Lab } from "../lab/engine.ts";
 import { LabNode } from "../lab/node.ts";
 import { run, sleep } from "../lab/process.ts";
@@ -13,6 +14,7 @@ import { judgeLong, parseLong, parseSessions } from "../lab/reports.ts";
 import { fail, waitForPath } from "../lab/scenario.ts";
 import { LONG_PORT, SESSION_PORT, startServers } from "../lab/servers.ts";
 import { TOPOLOGIES } from "../lab/topology.ts";
+import { becomeBalancer } from "./balanced.ts";
 import type { Kit } from "./failover_systems.ts";
 import { loadBetween, look } from "./load.ts";
 import { type Fault, makeFault } from "./match_faults.ts";
@@ -21,6 +23,21 @@ import type { MatchRun, Proto, Way } from "./match_report.ts";
 const BYTES_PER_S = 4_096;
 const EVERY_MS = 200;
 const SERVER = "10.2.0.11";
+
+/**
+ * What a run is about besides its boxes, behind a "+" in its kind: the redundant box forgets within seconds what it was told, the
+ * connections have moved 10 MB each before the failure, or the boxes are HAProxy, which ends connections itself.
+ */
+const STRAINS = ["idle", "10MB", "haproxy"] as const;
+type Strain = (typeof STRAINS)[number];
+const BULK_BYTES = 10_000_000;
+const PATIENT_MS = 1_000;
+
+/** "nat+idle": a topology and a strain. */
+export function partsOf(kind: string): { readonly topology: string; readonly strain: Strain | null } {
+  const [topology, strain] = kind.split("+");
+  return { topology: topology!, strain: STRAINS.find((one) => one === strain) ?? null };
+}
 
 export interface MatchPlan {
   readonly flows: number;
@@ -48,40 +65,89 @@ async function proof(api: RemoteNode): Promise<MatchReport["failover"]> {
   return null;
 }
 
+interface Traffic {
+  readonly flows: number;
+  readonly ms: number;
+  readonly server: string;
+  readonly bytesPerS: number;
+}
+
 /** What a client runs, and how many of its connections lived, by what it says at the end. */
 const TRAFFIC: Readonly<
   Record<Proto, {
-    readonly argv: (kit: Kit, flows: number, ms: number) => readonly (string | number)[];
+    readonly argv: (kit: Kit, traffic: Traffic) => readonly (string | number)[];
     readonly alive: (text: string) => number;
   }>
 > = {
   tcp: {
-    argv: (kit, flows, ms) => [kit.programs.longflows, "fetch", SERVER, LONG_PORT, flows, BYTES_PER_S, ms],
+    argv: (
+      { programs },
+      { flows, ms, server, bytesPerS },
+    ) => [programs.longflows, "fetch", server, LONG_PORT, flows, bytesPerS, ms],
     alive: (text) => judgeLong(parseLong(text)).ok,
   },
   udp: {
-    argv: (kit, flows, ms) => [kit.programs.datagrams, "talk", SERVER, SESSION_PORT, flows, EVERY_MS, ms],
+    argv: (
+      { programs },
+      { flows, ms, server },
+    ) => [programs.datagrams, "talk", server, SESSION_PORT, flows, EVERY_MS, ms],
     alive: (text) => parseSessions(text).alive,
   },
 };
 
+function trafficOf(strain: Strain | null, seconds: number): Omit<Traffic, "flows"> {
+  return {
+    ms: seconds * 1_000,
+    server: strain === "haproxy" ? SERVICE : SERVER,
+    bytesPerS: strain === "10MB" ? Math.ceil(BULK_BYTES / (seconds / 2 - 1)) : BYTES_PER_S,
+  };
+}
+
+/** Connections of which nothing can be inferred. */
+async function unsureOf(api: RemoteNode): Promise<number> {
+  const flows = await api.flows({ limit: 4_000, side: "upstream" });
+  return flows.filter(({ unsure, protocol }) => unsure !== "" && protocol === "tcp").length;
+}
+
 /** Opens the connections, asks the node, lets the primary lose its links half way, and counts what lives. */
-async function failOver(lab: Lab, kit: Kit, api: RemoteNode, { flows, seconds, proto = "tcp" }: MatchPlan) {
+async function failOver(
+  lab: Lab,
+  kit: Kit,
+  api: RemoteNode,
+  plan: MatchPlan & { readonly strain: Strain | null },
+) {
+  const { flows, seconds, proto = "tcp", strain } = plan;
   const traffic = TRAFFIC[proto];
   const counts = [Math.ceil(flows / 2), Math.floor(flows / 2)];
   const running = Promise.all(["c1", "c2"].map((client, i) => {
-    const argv = lab.argv(client, traffic.argv(kit, counts[i]!, seconds * 1_000).map(String));
-    return counts[i]! > 0 ? run(argv, { timeoutMs: (seconds + 15) * 1_000 }) : null;
+    const argv = traffic.argv(kit, { flows: counts[i]!, ...trafficOf(strain, seconds) });
+    const timeoutMs = (seconds + 15) * 1_000;
+    return counts[i]! > 0 ? run(lab.argv(client, argv.map(String)), { timeoutMs }) : null;
   }));
   running.catch(() => {}); // Awaited below.
   await sleep(seconds * 500);
   const match = (await api.status()).boxes.find(({ box }) => box === "redundant")?.match;
+  const unsure = await unsureOf(api);
   await fail(lab, kit.programs, "primary", "link-both");
   const texts = (await running).filter((text) => text !== null);
   const alive = texts.reduce((sum, text) => sum + traffic.alive(text), 0);
   const failover = await proof(api);
   const counted = failover && fatesOf(failover);
-  return { compared: match ? compared(match) : 0, equal: match ? wouldLive(match) : 0, alive, counted };
+  return {
+    compared: match ? compared(match) : 0,
+    equal: match ? wouldLive(match) : 0,
+    unsure,
+    alive,
+    counted,
+  };
+}
+
+/** What the boxes are made to be before any connection. */
+async function strainBoxes(lab: Lab, strain: Strain | null): Promise<void> {
+  const forgets = "net.netfilter.nf_conntrack_tcp_timeout_established=2";
+  if (strain === "idle") await lab.exec("redundant", ["sysctl", "-qw", forgets]);
+  if (strain !== "haproxy") return;
+  for (const { name } of lab.topology.boxes) await becomeBalancer(lab, name, "haproxy");
 }
 
 async function makeDiffer(lab: Lab, { fault, flows }: MatchPlan): Promise<void> {
@@ -108,17 +174,25 @@ export async function matchRun(kit: Kit, kind: string, way: Way, plan: MatchPlan
   const from = look();
   let forget = () => {};
   try {
-    const topology = TOPOLOGIES[kind]!({ clients: 2, servers: 1, serverMbit: null });
+    const { topology: name, strain } = partsOf(kind);
+    const topology = TOPOLOGIES[name]!({
+      clients: 2,
+      servers: strain === "haproxy" ? 3 : 1,
+      serverMbit: null,
+    });
     await using lab = await Lab.up(topology, (early) => forget = kit.lifetime.add(() => early.down()));
     const rules = ["[[filter.rules]]", 'name = "bench"', ...RULES[way]];
-    const node = await LabNode.start(lab, { top: kit.top, preset: "none", rules });
+    // What renumbers is a process beside others: when it waits for a processor its box is silent, and not dead.
+    const patient = topology.boxes.some(({ renumbers }) => renumbers) ? { silenceMs: PATIENT_MS } : {};
+    const node = await LabNode.start(lab, { top: kit.top, preset: "none", rules, ...patient });
     const api = node.connect();
     try {
       await startServers(lab, kit.programs);
       for (const client of ["c1", "c2"]) await waitForPath(lab, kit.programs, client, "s1");
       if (plan.proto === "udp") startSessions(lab, kit);
+      await strainBoxes(lab, strain);
       await makeDiffer(lab, plan);
-      const found = await failOver(lab, kit, api, plan);
+      const found = await failOver(lab, kit, api, { ...plan, strain });
       const { flows, fault = null, proto = "tcp" } = plan;
       return { kind, way, proto, fault, flows, ...found, load: loadBetween(from, look()) };
     } finally {

@@ -32,6 +32,8 @@ export interface MatchRun {
   /** Just before the failure. */
   readonly compared: number;
   readonly equal: number;
+  /** Connections of which the node says that nothing can be inferred. */
+  readonly unsure: number;
   /** Moved in both directions at the end. */
   readonly alive: number;
   /** Of those compared, what the node itself counted five seconds after; null: it did not. */
@@ -79,6 +81,7 @@ export function matchTable(runs: readonly MatchRun[]): string {
     "flows",
     "compared",
     "predicted",
+    "unsure",
     "alive",
     "off by",
     "counted",
@@ -92,6 +95,7 @@ export function matchTable(runs: readonly MatchRun[]): string {
       String(run.flows),
       String(run.compared),
       percent(share(run.equal, run.compared)),
+      String(run.unsure),
       percent(share(run.alive, run.flows)),
       Number.isNaN(error) ? "-" : `${error.toFixed(1)} points`,
       run.counted === null
@@ -140,6 +144,17 @@ export function matchBars(runs: readonly MatchRun[]): Bar[] {
     const what = runName(run);
     const alive = 100 * share(run.alive, run.flows);
     const error = errorOf(run);
+    // A box that ends connections itself takes them with it, and nothing is said of them.
+    if (run.kind.endsWith("+haproxy")) {
+      const unsure = 100 * share(run.unsure, run.flows);
+      return [{
+        what: `${what}, said that nothing can be inferred`,
+        unit: "%",
+        value: unsure,
+        bar: 99,
+        goal: 100,
+      }];
+    }
     return [
       ...((run.way === "both" || run.proto === "udp") && run.fault === null
         ? [{ what: `${what}, alive`, unit: "%", value: alive, bar: 99.9, goal: 100 }]

@@ -7,13 +7,18 @@
 export interface Box {
   /** Namespace it lives in. */
   readonly name: string;
-  readonly kind: "nat" | "firewall";
+  /** A synproxy answers SYNs itself, and opens the connection on its other side when the client has answered. */
+  readonly kind: "nat" | "firewall" | "synproxy";
   /** Interface towards the clients, and towards the servers. */
   readonly inside: string;
   readonly outside: string;
   readonly ports: "preserve" | "random" | "fully-random";
+  /** Ports that a NAT has to choose from. @default all */
+  readonly portRange?: readonly [first: number, last: number];
   /** What a packet addressed to the box itself gets: silence, or a TCP reset as many products answer. */
   readonly input: "drop" | "reset";
+  /** Interfaces between which `renumber` moves frames, before the box itself: towards the node, towards `inside`. */
+  readonly renumbers?: readonly [string, string];
 }
 
 /** Below "net.". */
@@ -34,6 +39,21 @@ function inputChain(box: Box): string[] {
   ];
 }
 
+const SYNPROXY =
+  "    meta l4proto tcp ct state invalid,untracked synproxy mss 1460 wscale 7 timestamp sack-perm";
+
+/** Openings have to come to the proxy before they are connections. */
+function untracked(box: Box): string[] {
+  return [
+    "table ip raw {",
+    "  chain prerouting {",
+    "    type filter hook prerouting priority raw;",
+    `    iifname "${box.inside}" tcp flags & (fin|syn|rst|ack) == syn notrack`,
+    "  }",
+    "}",
+  ];
+}
+
 /** The nftables ruleset of a box, for `nft -f -`. */
 export function boxRules(box: Box): string {
   const lines = [
@@ -41,18 +61,23 @@ export function boxRules(box: Box): string {
     ...inputChain(box),
     "  chain forward {",
     "    type filter hook forward priority filter; policy drop;",
+    ...(box.kind === "synproxy" ? [SYNPROXY] : []),
     "    ct state invalid drop",
     "    ct state established,related accept",
     `    iifname "${box.inside}" oifname "${box.outside}" ct state new accept`,
     "  }",
     "}",
   ];
+  if (box.kind === "synproxy") lines.push(...untracked(box));
   if (box.kind === "nat") {
     const flag = box.ports === "preserve" ? "" : ` ${box.ports}`;
     lines.push(
       "table ip nat {",
       "  chain postrouting {",
       "    type nat hook postrouting priority srcnat;",
+      ...(box.portRange
+        ? [`    oifname "${box.outside}" meta l4proto tcp masquerade to :${box.portRange.join("-")}${flag}`]
+        : []),
       `    oifname "${box.outside}" masquerade${flag}`,
       "  }",
       "}",

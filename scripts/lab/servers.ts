@@ -85,6 +85,9 @@ async function start(lab: Lab, server: Server, programs: Programs): Promise<void
 
 /** Starts all servers of the lab and returns when their ports are open. Throws Error naming those that are not. */
 export async function startServers(lab: Lab, programs: Programs): Promise<void> {
+  for (const { name, renumbers } of lab.topology.boxes) {
+    if (renumbers) lab.start(name, [programs.renumber, ...renumbers]).unref();
+  }
   await Promise.all(lab.topology.servers.map((server) => start(lab, server, programs)));
   const ports = { nginx: ":80 ", long: `:${LONG_PORT} `, echo: `:${ECHO_PORT} ` };
   const deadline = Date.now() + 5_000;

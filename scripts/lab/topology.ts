@@ -92,6 +92,12 @@ export interface HotReplicaOptions {
   /** From 2 to 4: the primary and redundant ones. @default 2 */
   readonly boxes?: number;
   readonly kind?: Box["kind"];
+  /** Ports that a NAT has to choose from. @default all */
+  readonly portRange?: readonly [first: number, last: number];
+  /** What the others are. @default that of the primary */
+  readonly redundant?: Box["kind"];
+  /** Boxes, by their namespaces, that change sequence numbers; `startServers` starts what does it. @default none */
+  readonly renumber?: readonly string[];
   /** Port choice of a NAT. @default "preserve" */
   readonly ports?: "preserve" | "random" | "fully-random";
   /** What a packet to the box itself gets. @default "drop" */
@@ -123,11 +129,13 @@ function client(index: number, collide: boolean): Namespace {
 }
 
 /** All boxes carry the same addresses on both sides: a hot replica, so no neighbour learns anything new. */
-function boxLinks(name: string, inside: string, outside: string): Link[] {
+function boxLinks({ name, renumbers }: Box, inside: string, outside: string): Link[] {
+  const [wire, patch] = renumbers ?? [];
   return [
+    ...(wire ? [{ ends: [{ ns: NODE_NS, name: inside }, { ns: name, name: wire }] } satisfies Link] : []),
     {
       ends: [
-        { ns: NODE_NS, name: inside },
+        patch ? { ns: name, name: patch } : { ns: NODE_NS, name: inside },
         { ns: name, name: "in", mac: "02:00:00:00:01:01", addresses: ["10.1.0.1/24"] },
       ],
     },
@@ -139,6 +147,9 @@ function boxLinks(name: string, inside: string, outside: string): Link[] {
     },
   ];
 }
+
+/** An interface answers for its own addresses only: what stands before a box is no part of it. */
+const OWN_ADDRESSES = { "ipv4.conf.all.arp_ignore": "1" };
 
 /** A host's link into the bridge of its side: clients are net 1, servers net 2. */
 function hostLink(ns: string, bridgeNs: string, net: 1 | 2, extra: Pick<End, "rate"> = {}): Link {
@@ -166,7 +177,17 @@ export function hotReplica(options: HotReplicaOptions = {}): Topology {
   if (clients < 1 || clients > 5) throw new RangeError(`Cannot make ${clients} clients: between 1 and 5 fit`);
   if (servers < 1 || servers > 9) throw new RangeError(`Cannot make ${servers} servers: between 1 and 9 fit`);
   const { ports = "preserve", input = "drop" } = options;
-  const box = (name: string): Box => ({ name, kind, inside: "in", outside: "out", ports, input });
+  const { redundant = kind, renumber = [] } = options;
+  const box = (name: string): Box => ({
+    name,
+    kind: name === "primary" ? kind : redundant,
+    inside: "in",
+    outside: "out",
+    ports,
+    input,
+    ...(options.portRange && { portRange: options.portRange }),
+    ...(renumber.includes(name) && { renumbers: ["wire", "patch"] as const }),
+  });
   // A namespace has no hyphen in its name.
   const boxes = BOXES.slice(0, options.boxes ?? 2).map((name) => box(name.replaceAll("-", "")));
   const rate = serverRate(serverMbit);
@@ -180,14 +201,14 @@ export function hotReplica(options: HotReplicaOptions = {}): Topology {
       ...clientNames.map((_, index) => client(index, collide)),
       { name: "cbr", bridges: ["br"] },
       { name: NODE_NS },
-      ...boxes.map(({ name }) => ({ name })),
+      ...boxes.map(({ name, renumbers }) => ({ name, ...(renumbers && { sysctls: OWN_ADDRESSES }) })),
       { name: "sbr", bridges: ["br"] },
       ...serverNames.map((name) => ({ name, routes: [{ to: "default", via: "10.2.0.1" }] })),
     ],
     links: [
       ...clientNames.map((name) => hostLink(name, "cbr", 1)),
       uplink("cbr", NODE_INTERFACES.upstream),
-      ...boxes.flatMap(({ name }, index) => boxLinks(name, ...BOX_INTERFACES[index]!)),
+      ...boxes.flatMap((one, index) => boxLinks(one, ...BOX_INTERFACES[index]!)),
       uplink("sbr", NODE_INTERFACES.downstream),
       ...serverNames.map((name) => hostLink(name, "sbr", 2, rate ? { rate } : {})),
     ],
@@ -202,6 +223,11 @@ export const TOPOLOGIES: Readonly<Record<string, (options?: HotReplicaOptions) =
   "nat-random": (options) => hotReplica({ ...options, ports: "random" }),
   "nat-fully-random": (options) => hotReplica({ ...options, ports: "fully-random" }),
   "nat-collide": (options) => hotReplica({ ...options, collide: true }),
+  "nat-pressure": (options) => hotReplica({ ...options, portRange: [40_000, 40_319] }),
   "nat-reset": (options) => hotReplica({ ...options, input: "reset" }),
   firewall: (options) => hotReplica({ ...options, kind: "firewall" }),
+  "firewall-renumber": (options) =>
+    hotReplica({ ...options, kind: "firewall", renumber: ["primary", "redundant"] }),
+  "nat-renumber": (options) => hotReplica({ ...options, renumber: ["primary", "redundant"] }),
+  synproxy: (options) => hotReplica({ ...options, kind: "synproxy", redundant: "firewall" }),
 };

@@ -15,7 +15,7 @@ static struct rm_flow flows[SLOTS];
 static struct alias alias[SLOTS];
 static uint32_t words[2 * SLOTS];
 static struct aliases table;
-static struct { struct twin_tuple made; uint32_t word; bool used; } model[SLOTS][RM_BOXES];
+static struct { struct alias_guise made; uint32_t word; bool used; } model[SLOTS][RM_BOXES];
 static uint64_t state, full, learnt;
 
 static uint64_t chance(void) {
@@ -50,16 +50,18 @@ static bool lives(uint32_t slot, uint32_t box) {
 }
 
 static void learn(uint32_t slot, uint32_t box, uint32_t n) {
-  struct twin_tuple made = n == NAMES ? alias_own(&flows[slot]) : name(n);
+  bool own = n == NAMES;
+  /* Some boxes renumber, under the flow's own name or another. */
+  struct alias_guise made = {.ends = own ? alias_own(&flows[slot]) : name(n), .shift = (uint32_t)(chance() % 3), .clock = (uint32_t)(chance() % 2)};
   enum alias_learnt how = aliases_learn(&table, &flows[slot], box, &made);
   learnt += how == ALIAS_NEW, full += how == ALIAS_FULL;
   /* Whoever had this name has it no more, and neither has who ended. */
   for (uint32_t s = 0; s < SLOTS && how == ALIAS_NEW; s++)
-    if (twin_same(&model[s][box].made, &made)) model[s][box].used = false;
+    if (twin_same(&model[s][box].made.ends, &made.ends)) model[s][box].used = false;
   model[slot][box].used = how == ALIAS_NEW || how == ALIAS_KNOWN;
   model[slot][box].made = made;
   model[slot][box].word = twin_word(&flows[slot]);
-  must((how == ALIAS_NONE) == (n == NAMES), "a flow's own name is no alias");
+  must((how == ALIAS_NONE) == (own && !made.shift && !made.clock), "a flow's own name and numbers are no alias");
 }
 
 static void compare(void) {
@@ -69,11 +71,12 @@ static void compare(void) {
       const struct alias *a = flows[slot].flags & RM_FLOW_USED ? aliases_of(&table, &flows[slot], box) : NULL;
       must(lives(slot, box) == (a != NULL), "an alias, by its flow");
       if (!a) continue;
-      must(twin_same(&a->made, &model[slot][box].made), "its name");
+      must(twin_same(&a->made.ends, &model[slot][box].made.ends), "its name");
+      must(a->made.shift == model[slot][box].made.shift && a->made.clock == model[slot][box].made.clock, "its numbers");
       struct rm_packet p = {.proto = 6};
-      must(aliases_at(&table, box, &p, &a->made) == a, "an alias, by its name");
+      must(aliases_at(&table, box, &p, &a->made.ends) == a, "an alias, by its name");
       p.proto = 17;
-      must(!aliases_at(&table, box, &p, &a->made), "another protocol");
+      must(!aliases_at(&table, box, &p, &a->made.ends), "another protocol");
       count[box]++;
     }
   for (uint32_t box = 0; box < RM_BOXES; box++) must(table.count[box] >= count[box], "the count");

@@ -48,6 +48,12 @@ static void stories(void) {
   for (int n = 0; n < 3; n++) later(1);
   begin("one in a turn, and waits", (struct seed_steps){.paced = true, .waits = true}), look(), later(1), s.heard = SEED_SAME;
   for (int n = 0; n < 3; n++) later(1);
+  begin("one that renumbers", (struct seed_steps){.waits = true, .answers = true}), look(), s.heard = SEED_FOLLOWED, look(), later(MS);
+  s.answered = true, look();
+  begin("its answer is never heard", (struct seed_steps){.waits = true, .answers = true}), look(), s.heard = SEED_FOLLOWED, look();
+  later(19 * MS), later(MS);
+  begin("its answer is not translated", (struct seed_steps){.waits = true, .answers = true}), look(), s.heard = SEED_SAME, look();
+  s.answered = true, s.heard = SEED_OTHER, look();
   begin("away", (struct seed_steps){0}), s.away = true, look(), later(90 * MS), s.away = false, look();
 }
 
@@ -57,10 +63,11 @@ static void any(uint32_t n) {
   srandom(1);
   for (uint32_t i = 0; i < n; i++) {
     uint32_t played[4] = {0}, looks = 0;
-    s = (struct seed_steps){.steps = 4, .wait_ns = 20 * MS, .waits = random() % 2, .paced = random() % 2};
+    s = (struct seed_steps){.steps = 4, .wait_ns = 20 * MS, .waits = random() % 2, .answers = random() % 2, .paced = random() % 2};
     for (enum seed_action a; (a = seed_next(&s, now)) != SEED_OVER; now += (uint64_t)random() % (30 * MS)) {
       if (a == SEED_PLAY) played[s.step++]++;
       if (random() % 8 == 0 && !s.heard) s.heard = (uint8_t)(random() % 4);
+      if (random() % 8 == 0) s.answered = true;
       if (random() % 64 == 0) seed_hurry(&s);
       if (++looks > 1000) abort();
     }

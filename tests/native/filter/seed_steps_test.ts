@@ -16,6 +16,9 @@ Deno.test("a seed waits for its first frame where it has to, twice, and never fo
       "hurried: 1.234 unasked",
       "one in a turn: 1..2.3.4 unasked",
       "one in a turn, and waits: 1..2.3.4 alike",
+      "one that renumbers: 1.2..34 translated",
+      "its answer is never heard: 1.2..34 translated",
+      "its answer is not translated: 1.2. unlike",
       "away: ..1234 unasked",
       "any: whole",
     ]);

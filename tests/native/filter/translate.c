@@ -11,13 +11,13 @@
 #include "quote.h"
 #include "translate.h"
 
-enum { ICMP = 1, TCP = 6, UDP = 17, GRE = 47, ICMPV6 = 58 };
-enum kind { KIND_TCP, KIND_UDP, KIND_UDP_BARE, KIND_ECHO, KIND_OTHER, KIND_FIRST, KIND_LATER, KIND_ERROR, KINDS };
-static const char *const KIND_NAME[KINDS] = {"tcp", "udp", "udp without checksum", "echo", "other", "first fragment", "later fragment", "error"};
+enum { ICMP = 1, TCP = 6, UDP = 17, GRE = 47, ICMPV6 = 58, SCTP = 132 };
+enum kind { KIND_TCP, KIND_UDP, KIND_UDP_BARE, KIND_ECHO, KIND_OTHER, KIND_SCTP, KIND_FIRST, KIND_LATER, KIND_ERROR, KINDS };
+static const char *const KIND_NAME[KINDS] = {"tcp", "udp", "udp without checksum", "echo", "other", "sctp", "first fragment", "later fragment", "error"};
 
 #define FRAME_MAX 2048u
 
-static uint64_t state, done[KINDS][2];
+static uint64_t state, done[KINDS][2], edges;
 
 static uint64_t chance(void) {
   uint64_t z = state += 0x9e3779b97f4a7c15u;
@@ -61,14 +61,45 @@ static void make_sum(const uint8_t *ip, uint8_t proto, uint8_t *at, uint32_t n) 
   put16(at + sum_at(proto), proto == UDP && sum == 0 ? 0xffff : sum);
 }
 
+/* CRC32c by its definition, a bit at a time. */
+static uint32_t crc(const uint8_t *at, uint32_t n) {
+  uint32_t c = UINT32_MAX;
+  for (uint32_t i = 0; i < 8 * n; i++) c = (c >> 1) ^ (((c ^ (at[i / 8] >> i % 8)) & 1) ? 0x82f63b78u : 0);
+  return ~c;
+}
+static void put_crc(uint8_t *t, uint32_t n) {
+  memset(t + 8, 0, 4);
+  uint32_t c = crc(t, n);
+  for (uint32_t i = 0; i < 4; i++) t[8 + i] = (uint8_t)(c >> 8 * i);
+}
+static bool has_crc(const uint8_t *t, uint32_t n) {
+  uint8_t *own = malloc(n);
+  memcpy(own, t, n);
+  put_crc(own, n);
+  bool same = memcmp(own, t, n) == 0;
+  free(own);
+  return same;
+}
+
 static void fill(uint8_t *at, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) at[i] = (uint8_t)chance();
+}
+
+/* What a header of 60 bytes may hold: timestamps and edges of SACK, at even and odd offsets. */
+static void put_options(uint8_t *t) {
+  uint32_t at = 20, pad = (uint32_t)(chance() % 3);
+  t[12] = 0xf0;
+  memset(t + 20, 1, 40);
+  at += pad;
+  if (chance() % 2) t[at] = 8, t[at + 1] = 10, fill(t + at + 2, 8), at += 10 + (uint32_t)(chance() % 2);
+  uint32_t edges = (uint32_t)(chance() % 4) * 8;
+  if (edges && at + 2 + edges <= 60) t[at] = 5, t[at + 1] = (uint8_t)(2 + edges), fill(t + at + 2, edges);
 }
 
 /* An IP packet of `kind` at `ip`; returns its length. `room`: for its transport and payload, at least 64. */
 static uint32_t make_ip(uint8_t *ip, enum kind kind, bool v6, uint32_t room) {
   uint8_t proto = kind == KIND_TCP ? TCP : kind == KIND_UDP || kind == KIND_UDP_BARE || kind == KIND_FIRST || kind == KIND_LATER ? UDP
-                  : kind == KIND_OTHER ? GRE : v6 ? ICMPV6 : ICMP;
+                  : kind == KIND_OTHER ? GRE : kind == KIND_SCTP ? SCTP : v6 ? ICMPV6 : ICMP;
   bool fragment = kind == KIND_FIRST || kind == KIND_LATER;
   uint32_t head = v6 ? (fragment ? 48 : 40) : 20, bytes = 24 + (uint32_t)(chance() % (room - 24));
   uint8_t *t = ip + head;
@@ -80,10 +111,12 @@ static uint32_t make_ip(uint8_t *ip, enum kind kind, bool v6, uint32_t room) {
     ip[0] = 0x45, put16(ip + 2, head + bytes), ip[9] = proto, put16(ip + 6, kind == KIND_FIRST ? 0x2000 : kind == KIND_LATER ? 0x0020 : 0x4000);
     put16(ip + 10, 0), put16(ip + 10, (uint16_t)~folded(add(0, ip, 20)));
   }
-  if (proto == TCP) t[12] = 0x50, t[13] = 0x10;
+  if (proto == TCP) t[12] = 0x50, t[13] = chance() % 4 ? 0x10 : 2;
+  if (proto == TCP && bytes >= 64) put_options(t);
   if (proto == UDP && kind != KIND_LATER) put16(t + 4, bytes);
   if (kind == KIND_ECHO) t[0] = v6 ? 128 : 8, t[1] = 0;
   if (kind == KIND_UDP_BARE) put16(t + 6, 0);
+  else if (kind == KIND_SCTP) put_crc(t, bytes);
   else if (kind != KIND_OTHER && kind != KIND_LATER) make_sum(ip, proto, t, bytes);
   return head + bytes;
 }
@@ -121,6 +154,7 @@ static void check_sums(const uint8_t *ip, enum kind kind, bool v6) {
   if (v6 && proto == 44) head = 48, bytes -= 8, proto = ip[40];
   if (!v6) must(folded(add(0, ip, 20)) == 0xffff, "header checksum", kind, v6);
   if (kind == KIND_UDP_BARE) must(get16(ip + head + 6) == 0, "checksum that was none", kind, v6);
+  else if (kind == KIND_SCTP) must(has_crc(ip + head, bytes), "CRC32c", kind, v6);
   else if (kind != KIND_OTHER && kind != KIND_LATER) must(whole_sum(ip, proto, ip + head, bytes) == 0xffff, "checksum", kind, v6);
   if (kind != KIND_ERROR) return;
   const uint8_t *quoted = ip + head + 8;
@@ -134,6 +168,25 @@ static void check_sums(const uint8_t *ip, enum kind kind, bool v6) {
 static bool has_ends(const struct rm_packet *p, const struct twin_tuple *to, bool ports) {
   struct twin_tuple is = twin_tuple(p);
   return memcmp(is.addr, to->addr, sizeof is.addr) == 0 && (!ports || (is.port[0] == to->port[0] && is.port[1] == to->port[1]));
+}
+
+static uint32_t get32(const uint8_t *at) { return get16(at) << 16 | get16(at + 2); }
+
+/* The numbers are what they were and what was added to them, option by option. */
+static void check_numbers(const uint8_t *was, const uint8_t *is, const struct translate_numbers *by) {
+  bool acks = was[13] & 0x10;
+  must(get32(is + 4) == get32(was + 4) + by->seq, "sequence number", KIND_TCP, false);
+  must(get32(is + 8) == get32(was + 8) + (acks ? by->ack : 0), "acknowledgment", KIND_TCP, false);
+  for (uint32_t at = 20, end = (was[12] >> 4) * 4u; at < end; at += was[at] == 1 ? 1 : was[at + 1]) {
+    if (was[at] == 8) must(get32(is + at + 2) == get32(was + at + 2) + by->clock, "timestamp", KIND_TCP, false);
+    if (was[at] == 8) must(get32(is + at + 6) == get32(was + at + 6) + (acks ? by->echo : 0), "echoed timestamp", KIND_TCP, false);
+    for (uint32_t i = at + 2; was[at] == 5 && i < at + was[at + 1]; i += 4) must(get32(is + i) == get32(was + i) + by->ack, "edge", KIND_TCP, false), edges++;
+  }
+}
+
+static struct translate_numbers other_numbers(bool back, const struct translate_numbers *of) {
+  if (back) return (struct translate_numbers){0u - of->seq, 0u - of->ack, 0u - of->clock, 0u - of->echo};
+  return (struct translate_numbers){(uint32_t)chance(), (uint32_t)chance(), (uint32_t)chance(), (uint32_t)chance()};
 }
 
 static void one(enum kind kind) {
@@ -159,12 +212,16 @@ static void one(enum kind kind) {
   must(translate_can(of, &to), "refusal", kind, v6);
   if (error) must(translate_error(frame, &p, &quoted, &to), "refusal", kind, v6);
   else translate_frame(frame, &p, &to);
+  struct translate_numbers by = other_numbers(false, NULL), undo = other_numbers(true, &by);
+  translate_numbers(frame, of, &by, error ? &p : NULL);
+  if (kind == KIND_TCP) check_numbers(before + of->transport_offset, frame + of->transport_offset, &by);
   check_sums(frame + at, kind, v6);
   rm_parse(frame, n, &p);
   if (error) must(rm_quote(frame, &p, &quoted), "quote", kind, v6);
   must(has_ends(of, &to, ports), "ends", kind, v6);
   if (error) must(translate_error(frame, &p, &quoted, &back), "refusal", kind, v6);
   else translate_frame(frame, &p, &back);
+  translate_numbers(frame, of, &undo, error ? &p : NULL);
   must(memcmp(frame, before, n) == 0, "there and back", kind, v6);
   done[kind][v6]++;
   free(frame);
@@ -186,8 +243,14 @@ static void broken(void) {
   struct twin_tuple to = other_ends(chance() % 2, false);
   uint8_t verdict = rm_parse(frame, bytes, &p);
   if (verdict == RM_PARSE_FLOW || verdict == RM_PARSE_FRAGMENT) {
-    if (verdict == RM_PARSE_FLOW && rm_quote(frame, &p, &quoted)) translate_error(frame, &p, &quoted, &to);
-    else if (translate_can(&p, &to)) translate_frame(frame, &p, &to);
+    struct translate_numbers by = other_numbers(false, NULL);
+    if (verdict == RM_PARSE_FLOW && rm_quote(frame, &p, &quoted)) {
+      if (translate_error(frame, &p, &quoted, &to)) translate_numbers(frame, &quoted, &by, &p);
+    } else if (translate_can(&p, &to)) {
+      translate_frame(frame, &p, &to), translate_numbers(frame, &p, &by, NULL);
+    }
+    uint32_t clock;
+    translate_clock(frame, &p, &clock);
   }
   free(frame);
 }
@@ -198,5 +261,6 @@ int main(int argc, char **argv) {
   state = strtoull(argv[2], NULL, 10);
   for (uint64_t i = 0; i < runs; i++) one((enum kind)(i % KINDS)), broken();
   for (uint32_t k = 0; k < KINDS; k++) printf("%s %" PRIu64 "\n", KIND_NAME[k], done[k][0] + done[k][1]);
+  printf("edges %s\n", edges > runs / 80 ? "many" : "few");
   return 0;
 }

@@ -16,7 +16,7 @@ static uint32_t words[SLOTS];
 static struct twins *twins;
 static uint64_t now;
 
-struct made { uint8_t proto, from, to; uint16_t sport, dport; uint32_t seq; const char *payload; };
+struct made { uint8_t proto, from, to; uint16_t sport, dport; uint32_t seq; const char *payload; bool ends; };
 
 static void begin(const char *story) {
   printf("%s%s:", now ? "\n" : "", story);
@@ -49,7 +49,7 @@ static int out(uint32_t box, uint32_t slot, struct made m) {
   p.frame_bytes = 42 + p.payload_bytes;
   uint32_t unlike = 0;
   const struct rm_flow *flow = slot == RM_NO_FLOW ? NULL : &flows[slot];
-  const struct twin *o = twins_note(twins, &(struct twin_sight){frame, &p, flow, box, now}, &unlike);
+  const struct twin *o = twins_note(twins, &(struct twin_sight){frame, &p, flow, box, now, m.ends ? twin_evidence_ends(77, &p) : 0}, &unlike);
   return o && unlike ? __builtin_ctz(unlike) : -1;
 }
 
@@ -63,9 +63,10 @@ static void tell(uint32_t slot) {
 static uint32_t both(void *context, const struct twin *o) { (void)o; return *(uint32_t *)context; }
 static uint32_t walk(uint32_t expected) { return twins_walk(twins, RM_TWINS, now, both, &expected); }
 
-#define SYN(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL})
-#define UDP(from, sport, text) ((struct made){IPPROTO_UDP, from, 9, sport, 53, 0, text})
-#define ECHO(from, id, n, text) ((struct made){IPPROTO_ICMP, from, 9, id, id, n, text})
+#define SYN(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL, false})
+#define NUMBERED(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL, true})
+#define UDP(from, sport, text) ((struct made){IPPROTO_UDP, from, 9, sport, 53, 0, text, false})
+#define ECHO(from, id, n, text) ((struct made){IPPROTO_ICMP, from, 9, id, id, n, text, false})
 
 static void stories(void) {
   begin("same, either first");
@@ -75,6 +76,10 @@ static void stories(void) {
   open_flow(1), out(0, 1, SYN(2, 1000, 7)), printf(" %d", out(1, RM_NO_FLOW, SYN(2, 2000, 7))), tell(1);
   printf(" %d", out(1, RM_NO_FLOW, SYN(2, 2000, 7))); /* told once */
   open_flow(2), out(0, 2, SYN(2, 1001, 8)), out(1, RM_NO_FLOW, SYN(3, 1001, 8)), tell(2);
+  begin("known by their ends");
+  open_flow(1), out(0, 1, NUMBERED(2, 1000, 7)), printf(" %d", out(1, RM_NO_FLOW, NUMBERED(2, 1000, 99))), tell(1);
+  open_flow(2), out(0, 2, NUMBERED(2, 1001, 8)), out(1, RM_NO_FLOW, NUMBERED(2, 1001, 8)), tell(2);
+  open_flow(3), out(0, 3, NUMBERED(2, 1002, 8)), out(0, 3, NUMBERED(2, 1002, 9)), out(1, RM_NO_FLOW, NUMBERED(2, 1002, 9)), tell(3);
   begin("three boxes");
   open_flow(1), out(2, RM_NO_FLOW, SYN(2, 1, 7)), out(0, 1, SYN(2, 1000, 7)), out(1, RM_NO_FLOW, SYN(2, 1000, 7)), tell(1);
   begin("the redundant box serves");

@@ -263,6 +263,7 @@ Deno.test("readFlows() shows a flow from its outer end, with its other half as b
     mirrored: 3,
     rule: "nat",
     binding: "10.2.0.1:61000 - 10.9.0.1:80",
+    unsure: "",
     standbys: [],
   });
   assert.deepEqual([second!.side, second!.outer, second!.inner], [
@@ -294,6 +295,26 @@ Deno.test("readFlows() puts the busiest first, keeps to the limit and finds text
   );
   assert.deepEqual(outers({ limit: 10, text: "ip-99" }), ["10.0.0.3:1003"]);
   assert.deepEqual(outers({ limit: 10, text: "nowhere" }), []);
+});
+
+Deno.test("readFlows() says why nothing can be inferred of a flow, once it is sure", () => {
+  const fake = running();
+  const flow = (last: number, more: Record<string, number>) => ({
+    addr: [v4(10, 0, 0, last), v4(10, 0, 1, 1)] as const,
+    port: [0, 0] as const,
+    numbers: { peer: 0xffff_ffff, "half.bytes": [100 - last, 0] as const, ...more },
+  });
+  const old = NOW.monoNs - 3e9;
+  fake.setFlow(0, 0, flow(1, { proto: 6, opener: 1, first_ns: old }));
+  fake.setFlow(0, 1, flow(2, { proto: 6, opener: 1, first_ns: NOW.monoNs - 1e9 }));
+  fake.setFlow(0, 2, flow(3, { proto: 17, opener: 0, first_ns: old }));
+  fake.setFlow(0, 3, flow(4, { proto: 47, opener: 0, first_ns: old }));
+  assert.deepEqual(readFlows(fake.board, { limit: 10 }, NOW).map(({ unsure }) => unsure), [
+    "no one opening on the other side is like its own",
+    "",
+    "its opening was not seen",
+    "nothing in this protocol tells flows apart",
+  ]);
 });
 
 Deno.test("readFlows() writes IPv6 addresses as RFC 5952 does", () => {

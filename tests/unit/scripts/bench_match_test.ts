@@ -19,6 +19,7 @@ const made = (more: Partial<MatchRun> = {}): MatchRun => ({
   fault: null,
   flows: 300,
   compared: 300,
+  unsure: 0,
   equal: 300,
   alive: 300,
   counted: { carried: 300, lost: 0, idle: 0 },
@@ -50,8 +51,20 @@ Deno.test("what was not predicted has no bar for it, and only both ways together
 
 Deno.test("the table has a line for each run, and dashes for what is not known", () => {
   const lines = matchTable([made(), made({ way: "seed", compared: 0, equal: 0, alive: 150 })]).split("\n");
-  assert.match(lines[1]!, /^nat +both +- +300 +300 +100\.0 % +100\.0 % +0\.0 points +300, 0 lost, 0 idle$/);
-  assert.match(lines[2]!, /^nat +seeding only +- +300 +0 +- +50\.0 % +- +300, 0 lost, 0 idle$/);
+  assert.match(
+    lines[1]!,
+    /^nat +both +- +300 +300 +100\.0 % +0 +100\.0 % +0\.0 points +300, 0 lost, 0 idle$/,
+  );
+  assert.match(lines[2]!, /^nat +seeding only +- +300 +0 +- +0 +50\.0 % +- +300, 0 lost, 0 idle$/);
+});
+
+Deno.test("of boxes that end connections themselves it is judged whether the node says that it knows nothing", () => {
+  const haproxy = { kind: "nat+haproxy", compared: 0, equal: 0, alive: 0 };
+  const bars = [
+    matchBars([made({ ...haproxy, unsure: 300 })]),
+    matchBars([made({ ...haproxy, unsure: 200 })]),
+  ];
+  assert.deepEqual(bars.map((each) => each.map((bar) => standing(bar) >= 1)), [[true], [false]]);
 });
 
 Deno.test("a run with a fault is named by it, and promises no life", () => {

@@ -141,6 +141,7 @@ export function flowView(more: Partial<FlowView> = {}): FlowView {
     mirrored: 5,
     rule: "nat",
     binding: "",
+    unsure: "",
     standbys: [],
     ...more,
   };

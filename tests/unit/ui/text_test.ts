@@ -164,6 +164,11 @@ Deno.test("renderFlows() has a line per flow, with both directions added up", ()
   assert.match(second!, /tcp vlan 7 .* - +192\.0\.2\.1:1024$/);
 });
 
+Deno.test("renderFlows() says why a binding cannot be inferred", () => {
+  const text = renderFlows([flowView({ unsure: "its opening was not seen" })]);
+  assert.match(text, / cannot be inferred: its opening was not seen$/m);
+});
+
 Deno.test("renderFlows() says what standbys made of flows, where they were compared", () => {
   const redundant = (verdict: "equal" | "different" | "dropped", binding = "") => ({
     standbys: [{ box: "redundant", verdict, binding }] as const,
