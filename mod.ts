@@ -13,6 +13,7 @@ import {
 } from "./appliance/config.ts";
 import { exampleConfig } from "./appliance/config_text.ts";
 import { reasonOf } from "./appliance/reason.ts";
+import { stagesOf } from "./appliance/stage_configs.ts";
 import { VERSION } from "./appliance/version.ts";
 import { EXPORT_FORMATS } from "./filter/export.ts";
 import { type Preset, PRESETS } from "./filter/rule.ts";
@@ -87,7 +88,8 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "check":
       return check(invocation, terminal);
     case "doctor":
-      return doctor(invocation, terminal);
+    case "bind":
+      return command.name === "doctor" ? doctor(invocation, terminal) : bind(invocation, terminal);
     case "switchover":
     case "failback":
     case "reload": {
@@ -190,7 +192,7 @@ async function goodConfig(
 async function run(invocation: Invocation, terminal: Terminal): Promise<number> {
   const loaded = await goodConfig(invocation, terminal);
   if (loaded === null) return EXIT.input;
-  const stages = await stagesOf(loaded);
+  const stages = stagesOf(loaded);
   const { preflight } = await import("./appliance/doctor.ts");
   const faults = (await Promise.all(stages.map(({ config }) => preflight(config)))).flat();
   for (const fault of faults) terminal.err(findingText(fault, painter(false)));
@@ -224,17 +226,6 @@ async function run(invocation: Invocation, terminal: Terminal): Promise<number> 
     return code;
   }));
   return Math.max(...ends);
-}
-
-/** The configuration of each stage, the first one first. @throws Error with one sentence */
-async function stagesOf(loaded: Loaded & { config: Config }) {
-  const { stageText } = await import("./appliance/stages.ts");
-  return [null, ...loaded.config.stages].map((stage) => {
-    const text = stageText(loaded.text, stage) ?? "";
-    const { config, problems } = text === loaded.text ? loaded : parseConfig(text, loaded.path);
-    if (config !== undefined) return { stage, config, text };
-    throw new Error(`Cannot run stage ${stage ?? "one"}: ${problems.map(describeProblem).join("; ")}`);
-  });
 }
 
 async function plane(invocation: Invocation, terminal: Terminal): Promise<number> {
@@ -318,6 +309,12 @@ async function check(invocation: Invocation, terminal: Terminal): Promise<number
   return EXIT.input;
 }
 
+async function bind(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const loaded = await goodConfig(invocation, terminal);
+  if (loaded === null) return EXIT.input;
+  return (await import("./ui/bind.ts")).bind(loaded.config, invocation.options, terminal);
+}
+
 /** Without a configuration in the usual place the doctor still looks at the machine. */
 async function doctor(invocation: Invocation, terminal: Terminal): Promise<number> {
   const { options } = invocation;
@@ -338,7 +335,7 @@ async function doctor(invocation: Invocation, terminal: Terminal): Promise<numbe
   for (
     const { stage, config: one } of config === null || "fault" in loaded
       ? []
-      : (await stagesOf({ ...loaded, config })).slice(1)
+      : stagesOf({ ...loaded, config }).slice(1)
   ) {
     const own = (await consult(one)).filter(({ topic }) => /^port (primary|redundant)/.test(topic));
     findings.push(...own.map((finding) => ({ ...finding, topic: `${stage} ${finding.topic}` })));
