@@ -13,6 +13,7 @@ import {
 } from "./appliance/config.ts";
 import { exampleConfig } from "./appliance/config_text.ts";
 import { reasonOf } from "./appliance/reason.ts";
+import { stagesOf } from "./appliance/stage_configs.ts";
 import { VERSION } from "./appliance/version.ts";
 import { EXPORT_FORMATS } from "./filter/export.ts";
 import { type Preset, PRESETS } from "./filter/rule.ts";
@@ -81,9 +82,7 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   if (command.name.startsWith("vnf ")) return ask((node) => vnfCommand(node, invocation, terminal));
   if (isLayerCommand(command.name)) return ask((node) => layerCommand(node, invocation, terminal));
   if (/^(recorder|replay)/.test(command.name)) return recorded(invocation, terminal);
-  if (command.name !== "config example" && /^(config|user|token) /.test(command.name)) {
-    return manage(invocation, terminal);
-  }
+  if (/^(config (?!example)|user |token )/.test(command.name)) return manage(invocation, terminal);
   if (/^drivers (try|formats)/.test(command.name)) return logFormats(invocation, terminal);
   if (/^(drivers$|state )/.test(command.name)) {
     return ask(async (node) => (await import("./ui/state_run.ts")).stateOf(node, invocation, terminal));
@@ -93,12 +92,15 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
     case "run":
       return run(invocation, terminal);
     case "plane":
+      return plane(invocation, terminal);
     case "far":
-      return command.name === "plane" ? plane(invocation, terminal) : far(invocation, terminal);
+      return far(invocation, terminal);
     case "check":
       return check(invocation, terminal);
     case "doctor":
       return doctor(invocation, terminal);
+    case "bind":
+      return bind(invocation, terminal);
     case "switchover":
     case "failback":
     case "reload": {
@@ -202,7 +204,7 @@ async function run(invocation: Invocation, terminal: Terminal): Promise<number> 
   if (told !== null) terminal.err(`${told}\n`);
   const loaded = told === null ? found : await goodConfig(invocation, terminal);
   if (loaded === null) return EXIT.input;
-  const stages = await stagesOf(loaded);
+  const stages = stagesOf(loaded);
   const { preflight } = await import("./appliance/doctor.ts");
   const faults = (await Promise.all(stages.map(({ config }) => preflight(config)))).flat();
   for (const fault of faults) terminal.err(findingText(fault, painter(false)));
@@ -213,17 +215,6 @@ async function run(invocation: Invocation, terminal: Terminal): Promise<number> 
     return EXIT.plane;
   }
   return await runStages(stages, loaded, terminal);
-}
-
-/** The configuration of each stage, the first one first. @throws Error with one sentence */
-async function stagesOf(loaded: Loaded & { config: Config }) {
-  const { stageText } = await import("./appliance/stages.ts");
-  return [null, ...loaded.config.stages].map((stage) => {
-    const text = stageText(loaded.text, stage) ?? "";
-    const { config, problems } = text === loaded.text ? loaded : parseConfig(text, loaded.path);
-    if (config !== undefined) return { stage, config, text };
-    throw new Error(`Cannot run stage ${stage ?? "one"}: ${problems.map(describeProblem).join("; ")}`);
-  });
 }
 
 async function plane(invocation: Invocation, terminal: Terminal): Promise<number> {
@@ -317,6 +308,12 @@ async function check(invocation: Invocation, terminal: Terminal): Promise<number
   return EXIT.input;
 }
 
+async function bind(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const loaded = await goodConfig(invocation, terminal);
+  if (loaded === null) return EXIT.input;
+  return (await import("./ui/bind.ts")).bind(loaded.config, invocation.options, terminal);
+}
+
 /** Without a configuration in the usual place the doctor still looks at the machine. */
 async function doctor(invocation: Invocation, terminal: Terminal): Promise<number> {
   const { options } = invocation;
@@ -337,7 +334,7 @@ async function doctor(invocation: Invocation, terminal: Terminal): Promise<numbe
   for (
     const { stage, config: one } of config === null || "fault" in loaded
       ? []
-      : (await stagesOf({ ...loaded, config })).slice(1)
+      : stagesOf({ ...loaded, config }).slice(1)
   ) {
     const own = (await consult(one)).filter(({ topic }) => /^port (primary|redundant)/.test(topic));
     findings.push(...own.map((finding) => ({ ...finding, topic: `${stage} ${finding.topic}` })));

@@ -7,7 +7,7 @@
  */
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
-import { pack, type PayloadFile } from "./build/payload.ts";
+import { pack, packEmpty, type PayloadFile } from "./build/payload.ts";
 import { rightsText, WIDEST } from "./build/rights.ts";
 
 const TOP = decodeURIComponent(new URL("..", import.meta.url).pathname).replace(/\/$/, "");
@@ -67,7 +67,7 @@ async function nativeFiles(): Promise<PayloadFile[]> {
   return files;
 }
 
-async function byLauncher(output: string): Promise<string> {
+async function makeLauncher(): Promise<Uint8Array> {
   const launcher = `${CACHE}/launcher`;
   const flags = [
     "-std=gnu11",
@@ -80,19 +80,49 @@ async function byLauncher(output: string): Promise<string> {
     "-Werror",
     "-Wshadow",
   ];
-  await run("gcc", [...flags, "-Wl,--build-id=none", "-o", launcher, `${TOP}/appliance/launcher/launcher.c`]);
-  const files: PayloadFile[] = [
+  const source = `${TOP}/appliance/launcher/launcher.c`;
+  await run("gcc", [...flags, "-Wl,--build-id=none", "-o", launcher, source]);
+  return await Deno.readFile(launcher);
+}
+
+async function programFiles(): Promise<PayloadFile[]> {
+  return [
     { name: "deno", executable: true, bytes: await Deno.readFile(Deno.execPath()) },
     { name: "remediate.js", executable: false, bytes: await Deno.readFile(await bundle()) },
     { name: "rights", executable: false, bytes: new TextEncoder().encode(rightsText()) },
     ...await nativeFiles(),
   ];
-  const { parts, digest } = pack(await Deno.readFile(launcher), files);
-  using file = await Deno.open(output, { write: true, create: true, truncate: true, mode: 0o755 });
+}
+
+async function writeParts(path: string, parts: readonly Uint8Array[]): Promise<void> {
+  using file = await Deno.open(path, { write: true, create: true, truncate: true, mode: 0o755 });
   for (const part of parts) {
     for (let at = 0; at < part.length;) at += await file.write(part.subarray(at));
   }
+}
+
+async function byLauncher(output: string): Promise<string> {
+  const { parts, digest } = pack(await makeLauncher(), await programFiles());
+  await writeParts(output, parts);
   return digest;
+}
+
+/**
+ * The program as its launcher would unpack it, for an image: `directory` gets a launcher that carries nothing, and beside
+ * it the files in a folder named by their digest.
+ */
+export async function buildUnpacked(directory: string): Promise<void> {
+  await Deno.mkdir(CACHE, { recursive: true });
+  const files = await programFiles();
+  const launcher = await makeLauncher();
+  const { digest } = pack(launcher, files);
+  await Deno.remove(directory, { recursive: true }).catch(() => {});
+  for (const { name, executable, bytes } of files) {
+    const path = `${directory}/${digest}/${name}`;
+    await Deno.mkdir(dirname(path), { recursive: true });
+    await Deno.writeFile(path, bytes, { mode: executable ? 0o755 : 0o644 });
+  }
+  await writeParts(`${directory}/remediate`, packEmpty(launcher, digest).parts);
 }
 
 /** Entry and libraries lie as they do in the source tree, so the program finds them as it does there. */

@@ -270,6 +270,20 @@ export const COMMANDS: readonly Command[] = [
     },
   },
   {
+    name: "bind",
+    summary: "Give the configured PCI ports to the driver that the plane needs",
+    text:
+      "Binds each to vfio-pci, or to uio_pci_generic where there is no IOMMU, until the machine restarts. Does nothing " +
+      "at all where one of them carries the default route or your session. Ports of other kinds need it not.",
+    arguments: [],
+    options: [CONFIG, JSON_OPTION],
+    examples: [{
+      line: "remediate bind",
+      help: "Before `run`, on a machine whose cards the kernel still has.",
+    }],
+    exits: { 0: "they are bound", 1: "one cannot be", 2: "bad arguments or configuration" },
+  },
+  {
     name: "filter export",
     summary: "Write the configured rules as a program for another packet processor",
     text: "The rules of the configuration, those of the preset included, as C for eBPF (tc), as a Click " +

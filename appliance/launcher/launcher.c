@@ -182,6 +182,10 @@ static char *find_place(int self, const struct trailer *t) {
   memcpy(digest, t->digest, DIGEST_LETTERS);
   snprintf(user, sizeof user, "%u", (unsigned)geteuid());
   const char *wish = getenv("REMEDIATE_CACHE"), *home = getenv("HOME");
+  /* An image brings it unpacked. */
+  char *ready = text("%s/%s", "/usr/lib/remediate", digest);
+  if (is_unpacked(ready)) return ready;
+  free(ready);
   char *bases[] = {
       wish ? text("%s%s", wish, "") : NULL,
       geteuid() == 0 ? "/var/cache/remediate" : NULL,

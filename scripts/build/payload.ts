@@ -41,6 +41,16 @@ export interface Packed {
   readonly digest: string;
 }
 
+function trailer(digest: string, first: number, bytes: number): Uint8Array {
+  const made = new Uint8Array(TRAILER_BYTES);
+  made.set(new TextEncoder().encode(digest));
+  const view = new DataView(made.buffer);
+  view.setBigUint64(64, BigInt(first), true);
+  view.setBigUint64(72, BigInt(bytes), true);
+  made.set(new TextEncoder().encode(MAGIC), 80);
+  return made;
+}
+
 /** Puts the files behind a launcher. @throws RangeError for a name that is too long or stands twice */
 export function pack(launcher: Uint8Array, files: readonly PayloadFile[]): Packed {
   const sorted = files.toSorted((a, b) => a.name < b.name ? -1 : 1);
@@ -50,11 +60,11 @@ export function pack(launcher: Uint8Array, files: readonly PayloadFile[]): Packe
   const hash = createHash("sha256");
   for (const part of payload) hash.update(part);
   const digest = hash.digest("hex");
-  const trailer = new Uint8Array(TRAILER_BYTES);
-  trailer.set(new TextEncoder().encode(digest));
-  const view = new DataView(trailer.buffer);
-  view.setBigUint64(64, BigInt(launcher.length), true);
-  view.setBigUint64(72, BigInt(payload.reduce((sum, part) => sum + part.length, 0)), true);
-  trailer.set(new TextEncoder().encode(MAGIC), 80);
-  return { parts: [launcher, ...payload, trailer], digest };
+  const bytes = payload.reduce((sum, part) => sum + part.length, 0);
+  return { parts: [launcher, ...payload, trailer(digest, launcher.length, bytes)], digest };
+}
+
+/** A launcher that carries nothing, for a system that brings the directory of this digest. */
+export function packEmpty(launcher: Uint8Array, digest: string): Packed {
+  return { parts: [launcher, trailer(digest, launcher.length, 0)], digest };
 }

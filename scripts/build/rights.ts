@@ -16,6 +16,7 @@ const RIGHTS: Readonly<Record<string, string>> = {
   plane: EVERYTHING,
   far: EVERYTHING,
   doctor: EVERYTHING,
+  bind: EVERYTHING,
   version: "--allow-env",
   check: OFFLINE,
   config: `${OFFLINE} --allow-net`,

@@ -1,0 +1,143 @@
+/**
+ * Duty: the root file system of the image: Debian's packages, our tree over them, and the program.
+ *
+ * The packages alone are kept in a tar, named by their list, because they take most of the time. Everything behind that is
+ * made anew. Times are those of the commit, so that two builds of one commit and one tar are equal.
+ */
+import { createHash } from "node:crypto";
+import { readList, run, shell } from "./run.ts";
+
+export const SUITE = "trixie";
+const MIRROR = "http://deb.debian.org/debian";
+/** Never on the machine, so never unpacked. */
+const LEFT_OUT = [
+  "/usr/share/doc/*",
+  "/usr/share/man/*",
+  "/usr/share/info/*",
+  "/usr/share/locale/*",
+  "/usr/share/lintian/*",
+];
+
+export interface Places {
+  /** Top of the checkout. */
+  readonly top: string;
+  /** Where everything is kept between builds. */
+  readonly cache: string;
+  /** Seconds since the epoch that every file gets. */
+  readonly epoch: number;
+}
+
+/** The packages as a tar. Fetches them when their list changed, or `fresh`. @returns its path */
+export async function packagesTar({ top, cache }: Places, fresh: boolean): Promise<string> {
+  const packages = await readList(`${top}/appliance/image/packages`);
+  const key = createHash("sha256").update(JSON.stringify([SUITE, packages, LEFT_OUT])).digest("hex").slice(
+    0,
+    16,
+  );
+  const tar = `${cache}/packages-${key}.tar`;
+  if (!fresh && await Deno.stat(tar).then(() => true, () => false)) return tar;
+  const part = tar.replace(/tar$/, "part.tar"); // the end of its name says what it shall be
+  const exclude = LEFT_OUT.map((path) => `--dpkgopt=path-exclude=${path}`);
+  const include = `--include=${packages.join(",")}`;
+  await run([
+    "mmdebstrap",
+    "--mode=root",
+    "--variant=essential",
+    include,
+    ...exclude,
+    SUITE,
+    part,
+    MIRROR,
+  ]);
+  await Deno.rename(part, tar);
+  return tar;
+}
+
+/** Names are relative to /usr/lib/modules/VERSION/kernel. */
+async function pruneModules(root: string, version: string, kept: readonly string[]): Promise<void> {
+  const home = `${root}/usr/lib/modules/${version}`;
+  const list = kept.map((name) => name.endsWith(".ko") ? `${name}.xz` : name).join("\n");
+  await shell(
+    `cd "$1/kernel"; keep=$(mktemp -d -p "$1"); while read -r name; do [ -e "$name" ] || continue
+     mkdir -p "$keep/$(dirname "$name")"; mv "$name" "$keep/$name"; done <<<"$2"
+     cd "$1"; rm -rf kernel; mv "$keep" kernel; chmod 755 kernel; find kernel -name '*.ko.xz' -print0 | xargs -0 -r unxz`,
+    home,
+    list,
+  );
+  await run(["depmod", "-b", root, version]);
+}
+
+/** Programs that only make or change a system, and what a first start would otherwise spend seconds on. */
+const UNUSED =
+  "boot/* vmlinuz* initrd.img* usr/share/bash-completion usr/share/perl* usr/lib/x86_64-linux-gnu/perl* " +
+  "usr/share/zoneinfo/right var/lib/apt/lists/* var/cache/* var/log/* usr/lib/udev/hwdb.d usr/lib/udev/hwdb.bin " +
+  "etc/machine-id var/lib/dbus/machine-id";
+
+async function settle(root: string): Promise<void> {
+  await shell(
+    `cd "$1"; rm -rf $2; : >etc/machine-id; mkdir -p data var/lib; ln -sfn /data/etc etc/remediate
+     ln -sfn /run/systemd/resolve/resolv.conf etc/resolv.conf; ln -sfn /proc/self/mounts etc/mtab
+     touch etc/.updated; for unit in systemd-hwdb-update ldconfig systemd-journal-catalog-update systemd-update-done \
+       systemd-firstboot systemd-machine-id-commit apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
+       fstrim.timer e2scrub_all.timer e2scrub_reap getty@tty1; do
+       case $unit in *.*) name=$unit ;; *) name=$unit.service ;; esac; ln -sfn /dev/null "etc/systemd/system/$name"; done
+     mkdir -p etc/systemd/system/sysinit.target.wants
+     ln -sfn /etc/systemd/system/remediate-first.service etc/systemd/system/sysinit.target.wants/
+     for unit in remediate remediate-ports remediate-good systemd-networkd systemd-timesyncd; do
+       mkdir -p etc/systemd/system/multi-user.target.wants
+       for home in etc usr/lib; do if [ -e "$home/systemd/system/$unit.service" ]; then
+         ln -sfn "/$home/systemd/system/$unit.service" etc/systemd/system/multi-user.target.wants/; fi; done; done`,
+    root,
+    UNUSED,
+  );
+}
+
+export interface Root {
+  readonly path: string;
+  readonly kernel: string;
+  /** Of the kernel's image; the root itself has none. */
+  readonly vmlinuz: string;
+}
+
+/** @param unpacked a directory with the program as the launcher would unpack it, and the launcher beside it */
+export async function makeRoot(places: Places, tar: string, unpacked: string): Promise<Root> {
+  const { top, cache } = places;
+  const path = `${cache}/root`;
+  await shell(`rm -rf --one-file-system "$1"; mkdir -p "$1"; tar -C "$1" -xf "$2"`, path, tar);
+  const [kernel] = [...Deno.readDirSync(`${path}/usr/lib/modules`)].map(({ name }) => name).sort();
+  if (kernel === undefined) throw new Error("Cannot make the root: its packages bring no kernel");
+  const vmlinuz = `${cache}/vmlinuz`;
+  await Deno.copyFile(`${path}/boot/vmlinuz-${kernel}`, vmlinuz);
+  await pruneModules(path, kernel, await readList(`${top}/appliance/image/modules`));
+  await run(["cp", "-a", "--no-preserve=ownership", `${top}/appliance/image/root/.`, path]);
+  await shell(
+    `mkdir -p "$1/usr/lib/remediate"; cp -a --no-preserve=ownership "$2/." "$1/usr/lib/remediate/"
+     mv "$1/usr/lib/remediate/remediate" "$1/usr/bin/remediate"`,
+    path,
+    unpacked,
+  );
+  await settle(path);
+  return { path, kernel, vmlinuz };
+}
+
+/** The root as a read-only file system; equal for equal roots. */
+export async function makeSquashfs(root: string, file: string, epoch: number): Promise<void> {
+  await Deno.remove(file).catch(() => {});
+  const times = ["-mkfs-time", `${epoch}`, "-all-time", `${epoch}`];
+  await run([
+    "mksquashfs",
+    root,
+    file,
+    "-comp",
+    "zstd",
+    "-Xcompression-level",
+    "9",
+    "-noappend",
+    "-no-progress",
+    "-quiet",
+    "-all-root",
+    "-b",
+    "131072",
+    ...times,
+  ]);
+}
