@@ -87,6 +87,9 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   if (/^(drivers$|state )/.test(command.name)) {
     return ask(async (node) => (await import("./ui/state_run.ts")).stateOf(node, invocation, terminal));
   }
+  if (/^(box |maintenance |resync)/.test(command.name)) {
+    return ask((node) => ofBoxes(node, invocation, terminal));
+  }
   if (/^capture/.test(command.name)) return captures(invocation, terminal);
   switch (command.name) {
     case "run":
@@ -107,13 +110,6 @@ function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
       const order = command.name;
       return ask((node) => giveOrder(node, order, invocation, terminal));
     }
-    case "box list":
-    case "box join":
-    case "box leave":
-    case "maintenance on":
-    case "maintenance off":
-    case "resync":
-      return ask((node) => ofBoxes(node, invocation, terminal));
     case "filter export":
       return writeExport(invocation, terminal);
     case "mirror":
