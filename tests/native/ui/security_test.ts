@@ -13,7 +13,9 @@ import { openSite, PASSWORD, type Site } from "../../support/listener.ts";
 
 const GUARDED = ROUTES.filter(({ role }) => role !== null);
 const CHANGING = GUARDED.filter(({ method }) => method !== "GET");
-const pathOf = ({ path }: Route) => path.replace(/\{(\w+)\}/g, "some$1");
+const pathOf = ({ path, needs = [] }: Route) =>
+  path.replace(/\{(\w+)\}/g, "some$1") +
+  (needs.length > 0 ? `?${needs.map((name) => `${name}=some`).join("&")}` : "");
 
 interface Told {
   readonly status: number;
