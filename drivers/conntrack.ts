@@ -25,7 +25,7 @@ import { askCount, BATCH_MESSAGES_MAX, dump, Exchange, RequestError } from "./ne
 import { fieldsOf, type Flow, keyOf, type Tuple, tupleOf, tupleTest } from "./netlink/flow.ts";
 import { type Message, NetlinkError } from "./netlink/messages.ts";
 import { breathe, ERRNO, type NetlinkOptions, type NetlinkSocket, openNetlink } from "./netlink/socket.ts";
-import type { StateRecord, StateRole } from "./record.ts";
+import { recordFault, type StateRecord, type StateRole } from "./record.ts";
 import { digestOf, Versions } from "./versions.ts";
 
 /** After so many records others have their turn: some milliseconds. */
@@ -222,7 +222,9 @@ export class ConntrackDriver implements StateDriver {
       if (from > 0 && from % BREATHE_RECORDS === 0) await breathe();
       const wanted: Wanted[] = [];
       for (const record of records.slice(from, from + BATCH_MESSAGES_MAX)) {
-        if (this.#versions.has(record.key, record.version) === "ended") tally.known++;
+        const reason = recordFault(record);
+        if (reason !== null) tally.refused.push({ key: record.key, reason });
+        else if (this.#versions.has(record.key, record.version) === "ended") tally.known++;
         else if (record.ended) this.#putEnded(record, tally);
         else {
           const one = this.#wanted(record);

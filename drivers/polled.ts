@@ -7,7 +7,7 @@
  */
 import type { Abilities, DriverEvent, PutResult, Refusal, StateDriver } from "./driver.ts";
 import { type HeaderFields, holds, parsePrefix, type PortRange } from "./fields.ts";
-import type { MergeKind, StateRecord, StateRole } from "./record.ts";
+import { type MergeKind, recordFault, type StateRecord, type StateRole } from "./record.ts";
 import { digestOf, Versions } from "./versions.ts";
 
 export interface Entry {
@@ -168,8 +168,10 @@ export class PolledDriver implements StateDriver {
     let taken = 0, known = 0;
     for (const record of records) {
       const { key, version } = record;
-      const fault = this.#options.codec === record.codec ? null : `its codec is ${record.codec}`;
-      if (fault !== null) refused.push({ key, reason: `${fault}, not ${this.#options.codec}` });
+      const { codec } = this.#options;
+      const fault = recordFault(record) ??
+        (codec === record.codec ? null : `its codec is ${record.codec}, not ${codec}`);
+      if (fault !== null) refused.push({ key, reason: fault });
       else if (this.#versions.has(key, version) !== null) known++;
       else if (record.ended) {
         gone.push(key);

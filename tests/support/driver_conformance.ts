@@ -137,8 +137,8 @@ const CLAIMS: Readonly<Record<string, (subject: Subject, driver: StateDriver) =>
   },
 };
 
-/** What the kind says of itself. */
-function settingsAreTold({ kind }: Subject): void {
+/** What the kind says of itself is whole. */
+export function settingsAreTold(kind: DriverKind): void {
   assert.match(kind.kind, /^[a-z][a-z0-9-]*$/);
   assert.ok(kind.summary.length > 10 && !kind.summary.endsWith("."), "a line without a full stop");
   for (const [name, setting] of Object.entries(kind.settings)) {
@@ -154,7 +154,7 @@ function settingsAreTold({ kind }: Subject): void {
 
 /** Registers the tests; `name` stands in front of each. */
 export function driverConformance(name: string, subject: Subject): void {
-  Deno.test(`${name}: what the kind says of itself is whole`, () => settingsAreTold(subject));
+  Deno.test(`${name}: what the kind says of itself is whole`, () => settingsAreTold(subject.kind));
   for (const [claim, check] of Object.entries(CLAIMS)) {
     Deno.test({
       name: `${name}: ${claim}${subject.ignore ? " (needs its box)" : ""}`,
