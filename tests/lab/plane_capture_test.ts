@@ -269,7 +269,8 @@ Deno.test("reload begins and ends the ring, and control that ends finishes what 
   assert.equal((await tryRun([binary(), "reload", "--config", node.configPath])).code, 0);
   await bench.settle(way);
   const after = await list();
-  assert.deepEqual([after.bytesMax, after.files.length, after.files[0].bytes], [0, 1, files[0].bytes]);
+  // An event may leave a mark at any time; frames do not come any more.
+  assert.deepEqual([after.bytesMax, after.files.length, after.packets], [0, 1, packets]);
   await Deno.writeTextFile(node.configPath, `${toml}[capture]\nsnap_bytes = 256\n`);
   const refused = await tryRun([binary(), "reload", "--config", node.configPath]);
   assert.match(refused.stderr, /^Cannot reload: capture\.snap_bytes cannot change while the node runs/);
