@@ -13,7 +13,7 @@
 /* AF_XDP takes the whole buffer, mempool header and mbuf included, as one chunk of 2048 bytes to one page. */
 #define XDP_ROOM_MIN (2048 - 64 - (uint32_t)sizeof(struct rte_mbuf))
 #define XDP_ROOM_MAX (4096 - 2 * 64 - (uint32_t)sizeof(struct rte_mbuf))
-#define AROUND (8 + RTE_PKTMBUF_HEADROOM) /* two tags put back, and DPDK's own */
+#define AROUND (16 + RTE_PKTMBUF_HEADROOM) /* two tags put back, or virtio's own header; and DPDK's room */
 
 /* Bytes of a frame buffer. With AF_XDP among the ports the largest frame shrinks to what fits, and the board says so. */
 static uint32_t frame_room(struct rm_setup *s) {
