@@ -66,7 +66,7 @@ async function up(args: string[]): Promise<void> {
   const built = await programs(TOP);
   await sweep();
   const topology = TOPOLOGIES[name]!({ serverMbit: mbit === 0 ? null : mbit });
-  const lab = await Lab.up(topology, (early) => lifetime.add(() => early.down()));
+  const lab = await Lab.up(topology, lifetime);
   try {
     if (inPlace === "bridge") await startBridge(lab);
     if (inPlace === "remediate") await LabNode.start(lab, { top: TOP, preset });

@@ -100,24 +100,19 @@ export async function withBalancers<T>(
   { balancer, setup, mbit, prepare }: BalancedOptions,
   work: (stand: Balanced) => Promise<T>,
 ): Promise<T> {
-  let forget = () => {};
+  const topology = hotReplica({ clients: 3, servers: 3, kind: "firewall", serverMbit: mbit });
+  await using lab = await Lab.up(topology, kit.lifetime);
+  for (const { name } of lab.topology.boxes) await becomeBalancer(lab, name, balancer);
+  const preset = setup === "simple" ? "none" : "lb";
+  const rules = balancer === "ovs" && setup !== "simple" ? WINDOWED : [];
+  const node = await LabNode.start(lab, { top: kit.top, preset, rules, ...kit.node });
   try {
-    const topology = hotReplica({ clients: 3, servers: 3, kind: "firewall", serverMbit: mbit });
-    await using lab = await Lab.up(topology, (early) => forget = kit.lifetime.add(() => early.down()));
-    for (const { name } of lab.topology.boxes) await becomeBalancer(lab, name, balancer);
-    const preset = setup === "simple" ? "none" : "lb";
-    const rules = balancer === "ovs" && setup !== "simple" ? WINDOWED : [];
-    const node = await LabNode.start(lab, { top: kit.top, preset, rules, ...kit.node });
-    try {
-      await prepare?.(lab);
-      await startServers(lab, kit.programs);
-      await untilServed(lab, balancer);
-      return await work({ lab, node, kit });
-    } finally {
-      await node.stop();
-    }
+    await prepare?.(lab);
+    await startServers(lab, kit.programs);
+    await untilServed(lab, balancer);
+    return await work({ lab, node, kit });
   } finally {
-    forget();
+    await node.stop();
   }
 }
 

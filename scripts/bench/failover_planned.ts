@@ -149,18 +149,13 @@ async function loaded(stand: Stand, how: Disturbance, plan: PlannedPlan): Promis
 
 /** One run in a lab of its own. */
 export async function plannedRun(kit: Kit, how: Disturbance, plan: PlannedPlan): Promise<PlannedRun> {
-  let forget = () => {};
+  const topology = hotReplica({ clients: 3, servers: 3, serverMbit: MBIT });
+  await using lab = await Lab.up(topology, kit.lifetime);
+  const node = await LabNode.start(lab, { top: kit.top, preset: "nat", ...kit.node });
   try {
-    const topology = hotReplica({ clients: 3, servers: 3, serverMbit: MBIT });
-    await using lab = await Lab.up(topology, (early) => forget = kit.lifetime.add(() => early.down()));
-    const node = await LabNode.start(lab, { top: kit.top, preset: "nat", ...kit.node });
-    try {
-      await startServers(lab, kit.programs);
-      return await loaded({ lab, node, kit }, how, plan);
-    } finally {
-      await node.stop();
-    }
+    await startServers(lab, kit.programs);
+    return await loaded({ lab, node, kit }, how, plan);
   } finally {
-    forget();
+    await node.stop();
   }
 }

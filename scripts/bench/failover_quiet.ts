@@ -83,37 +83,32 @@ async function restarts(
 
 /** So many seconds of it, in a lab of its own. */
 export async function quietHours(kit: Kit, seconds: number): Promise<Quiet> {
-  let forget = () => {};
-  try {
-    const topology = {
-      ...hotReplica({ clients: 1, servers: 1, kind: "firewall", serverMbit: null }),
-      servers: [],
-    };
-    await using lab = await Lab.up(topology, (early) => forget = kit.lifetime.add(() => early.down()));
-    const first = await LabNode.start(lab, { top: kit.top, preset: "firewall", ...kit.node });
-    const from = look();
-    const untilMs = Date.now() + seconds * 1_000;
-    const busy = burners(seconds);
-    const [{ node, restarts: count }, passed] = await Promise.all([
-      restarts(lab, first, untilMs),
-      traffic(lab, kit, untilMs),
-    ]);
-    await busy;
-    const load = loadBetween(from, look());
-    const [status, events] = [await node.status(), await node.events()];
-    await node.stop();
-    const switched = events.filter((event) => event.kind === "switch" && event.cause !== "start");
-    const stalls = status.counters.find((one) => one.name === "stalls")?.packets ?? NaN;
-    return {
-      seconds,
-      switches: status.switches,
-      events: switched.map((event) => event.text),
-      stalls,
-      restarts: count,
-      ...passed,
-      load,
-    };
-  } finally {
-    forget();
-  }
+  const topology = {
+    ...hotReplica({ clients: 1, servers: 1, kind: "firewall", serverMbit: null }),
+    servers: [],
+  };
+  await using lab = await Lab.up(topology, kit.lifetime);
+  const first = await LabNode.start(lab, { top: kit.top, preset: "firewall", ...kit.node });
+  const from = look();
+  const untilMs = Date.now() + seconds * 1_000;
+  const busy = burners(seconds);
+  const [{ node, restarts: count }, passed] = await Promise.all([
+    restarts(lab, first, untilMs),
+    traffic(lab, kit, untilMs),
+  ]);
+  await busy;
+  const load = loadBetween(from, look());
+  const [status, events] = [await node.status(), await node.events()];
+  await node.stop();
+  const switched = events.filter((event) => event.kind === "switch" && event.cause !== "start");
+  const stalls = status.counters.find((one) => one.name === "stalls")?.packets ?? NaN;
+  return {
+    seconds,
+    switches: status.switches,
+    events: switched.map((event) => event.text),
+    stalls,
+    restarts: count,
+    ...passed,
+    load,
+  };
 }

@@ -209,19 +209,14 @@ export async function withSystem(
   const paired = system.startsWith("keepalived") || system === "conntrackd";
   const replica = hotReplica({ clients: 1, servers: 1, kind: "firewall", serverMbit: null });
   const topology = paired ? pairTopology() : { ...replica, servers: [] };
-  let forget = () => {};
+  await using lab = await Lab.up(topology, kit.lifetime);
+  await lab.exec("redundant", ["nft", PATH_MARK]);
+  const standing = await start(system, lab, kit);
   try {
-    await using lab = await Lab.up(topology, (early) => forget = kit.lifetime.add(() => early.down()));
-    await lab.exec("redundant", ["nft", PATH_MARK]);
-    const standing = await start(system, lab, kit);
-    try {
-      await settle(standing, kit);
-      if (kit.serviceMs && standing.node) await serve(standing, kit, kit.serviceMs);
-      await work(standing);
-    } finally {
-      await standing.stop();
-    }
+    await settle(standing, kit);
+    if (kit.serviceMs && standing.node) await serve(standing, kit, kit.serviceMs);
+    await work(standing);
   } finally {
-    forget();
+    await standing.stop();
   }
 }

@@ -161,23 +161,18 @@ async function stages(bench: Bench, device: Device): Promise<LinkRun> {
 /** One run of one device, in a lab of its own. @throws Error where nothing comes out of it */
 export async function runDevice(device: Device, work: Work, kit: Kit): Promise<LinkRun> {
   const { tools, lifetime, plan } = kit;
-  let forget = () => {};
+  const topology = linksTopology(device === "cable");
+  await using lab = await Lab.up(topology, lifetime);
+  const core = lab.processors?.node;
+  if (core === undefined) throw new Error("Cannot measure devices on links: that needs two processors");
+  for (const ns of ["src", "dst"] as const) await lab.script(ns, NEIGHBOURS[ns]);
+  await startDevice(device, { lab, core, top: TOP }, work);
+  lab.start("dst", [tools.probe, "echo", String(PROBE_PORT)]).unref();
+  const gauge = new LineChild([tools.links, "gauge", String(core)]);
   try {
-    const topology = linksTopology(device === "cable");
-    await using lab = await Lab.up(topology, (early) => forget = lifetime.add(() => early.down()));
-    const core = lab.processors?.node;
-    if (core === undefined) throw new Error("Cannot measure devices on links: that needs two processors");
-    for (const ns of ["src", "dst"] as const) await lab.script(ns, NEIGHBOURS[ns]);
-    await startDevice(device, { lab, core, top: TOP }, work);
-    lab.start("dst", [tools.probe, "echo", String(PROBE_PORT)]).unref();
-    const gauge = new LineChild([tools.links, "gauge", String(core)]);
-    try {
-      return await stages({ lab, tools, plan, gauge }, device);
-    } finally {
-      await gauge.end();
-    }
+    return await stages({ lab, tools, plan, gauge }, device);
   } finally {
-    forget();
+    await gauge.end();
   }
 }
 

@@ -107,32 +107,27 @@ export async function measureAlarms(
   { trials, faults = ALARM_FAULTS, seconds }: { trials: number; faults?: readonly Fault[]; seconds: number },
   say: (text: string) => void,
 ): Promise<{ alarms: AlarmRun[]; soak: SoakRun | null }> {
-  let forget = () => {};
+  const topology = hotReplica({ clients: 1, servers: 1, serverMbit: null });
+  await using lab = await Lab.up(topology, kit.lifetime);
+  // What is translated is no loss, and nothing to be told.
+  const node = await LabNode.start(lab, { top: kit.top, preset: "nat", failover: ["fixup = false"] });
+  const s = new AlarmLab(lab, kit, node.connect());
   try {
-    const topology = hotReplica({ clients: 1, servers: 1, serverMbit: null });
-    await using lab = await Lab.up(topology, (early) => forget = kit.lifetime.add(() => early.down()));
-    // What is translated is no loss, and nothing to be told.
-    const node = await LabNode.start(lab, { top: kit.top, preset: "nat", failover: ["fixup = false"] });
-    const s = new AlarmLab(lab, kit, node.connect());
-    try {
-      await startServers(lab, kit.programs);
-      await waitForPath(lab, kit.programs, "c1", "s1");
-      await sleep(1_000);
-      const alarms: AlarmRun[] = [];
-      for (const fault of faults) {
-        const from = look(), ms: (number | null)[] = [];
-        for (let i = 0; i < trials; i++) ms.push(await trial(s, fault));
-        alarms.push({ fault, ms, load: loadBetween(from, look()) });
-        say(
-          `alarm, ${fault}: ${ms.map((one) => one === null ? "never" : `${one.toFixed(0)} ms`).join(", ")}`,
-        );
-      }
-      return { alarms, soak: seconds > 0 ? await soak(s, seconds) : null };
-    } finally {
-      s.api.close();
-      await node.stop();
+    await startServers(lab, kit.programs);
+    await waitForPath(lab, kit.programs, "c1", "s1");
+    await sleep(1_000);
+    const alarms: AlarmRun[] = [];
+    for (const fault of faults) {
+      const from = look(), ms: (number | null)[] = [];
+      for (let i = 0; i < trials; i++) ms.push(await trial(s, fault));
+      alarms.push({ fault, ms, load: loadBetween(from, look()) });
+      say(
+        `alarm, ${fault}: ${ms.map((one) => one === null ? "never" : `${one.toFixed(0)} ms`).join(", ")}`,
+      );
     }
+    return { alarms, soak: seconds > 0 ? await soak(s, seconds) : null };
   } finally {
-    forget();
+    s.api.close();
+    await node.stop();
   }
 }

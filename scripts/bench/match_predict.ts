@@ -172,34 +172,29 @@ function startSessions(lab: Lab, kit: Kit): void {
 /** One run. */
 export async function matchRun(kit: Kit, kind: string, way: Way, plan: MatchPlan): Promise<MatchRun> {
   const from = look();
-  let forget = () => {};
+  const { topology: name, strain } = partsOf(kind);
+  const topology = TOPOLOGIES[name]!({
+    clients: 2,
+    servers: strain === "haproxy" ? 3 : 1,
+    serverMbit: null,
+  });
+  await using lab = await Lab.up(topology, kit.lifetime);
+  const rules = ["[[filter.rules]]", 'name = "bench"', ...RULES[way]];
+  // What renumbers is a process beside others: when it waits for a processor its box is silent, and not dead.
+  const patient = topology.boxes.some(({ renumbers }) => renumbers) ? { silenceMs: PATIENT_MS } : {};
+  const node = await LabNode.start(lab, { top: kit.top, preset: "none", rules, ...patient });
+  const api = node.connect();
   try {
-    const { topology: name, strain } = partsOf(kind);
-    const topology = TOPOLOGIES[name]!({
-      clients: 2,
-      servers: strain === "haproxy" ? 3 : 1,
-      serverMbit: null,
-    });
-    await using lab = await Lab.up(topology, (early) => forget = kit.lifetime.add(() => early.down()));
-    const rules = ["[[filter.rules]]", 'name = "bench"', ...RULES[way]];
-    // What renumbers is a process beside others: when it waits for a processor its box is silent, and not dead.
-    const patient = topology.boxes.some(({ renumbers }) => renumbers) ? { silenceMs: PATIENT_MS } : {};
-    const node = await LabNode.start(lab, { top: kit.top, preset: "none", rules, ...patient });
-    const api = node.connect();
-    try {
-      await startServers(lab, kit.programs);
-      for (const client of ["c1", "c2"]) await waitForPath(lab, kit.programs, client, "s1");
-      if (plan.proto === "udp") startSessions(lab, kit);
-      await strainBoxes(lab, strain);
-      await makeDiffer(lab, plan);
-      const found = await failOver(lab, kit, api, { ...plan, strain });
-      const { flows, fault = null, proto = "tcp" } = plan;
-      return { kind, way, proto, fault, flows, ...found, load: loadBetween(from, look()) };
-    } finally {
-      api.close();
-      await node.stop();
-    }
+    await startServers(lab, kit.programs);
+    for (const client of ["c1", "c2"]) await waitForPath(lab, kit.programs, client, "s1");
+    if (plan.proto === "udp") startSessions(lab, kit);
+    await strainBoxes(lab, strain);
+    await makeDiffer(lab, plan);
+    const found = await failOver(lab, kit, api, { ...plan, strain });
+    const { flows, fault = null, proto = "tcp" } = plan;
+    return { kind, way, proto, fault, flows, ...found, load: loadBetween(from, look()) };
   } finally {
-    forget();
+    api.close();
+    await node.stop();
   }
 }

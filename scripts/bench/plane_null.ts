@@ -132,23 +132,18 @@ async function switchRound(
   slices: number,
   lifetime: Lifetime,
 ): Promise<Turn[]> {
-  let forget = () => {};
-  try {
-    await using lab = await Lab.up(TOPOLOGY, (early) => forget = lifetime.add(() => early.down()));
-    const core = lab.processors?.node;
-    if (core === undefined) throw new Error("Cannot measure Open vSwitch: it needs a second processor");
-    const ports = [
-      { name: SOURCE, number: 1, device: `net_pcap0,rx_pcap=${capture},infinite_rx=1,tx_pcap=/dev/null` },
-      { name: WAY, number: 2, device: "net_null1,no-rx=1" },
-      { name: COPIES, number: 3, device: "net_null2,no-rx=1" },
-    ];
-    const ovs = await OpenVSwitch.start(lab, { kind: "dpdk", core, ports });
-    const turns: Turn[] = [];
-    for (const work of works) turns.push(await switchTurn(ovs, work, slices));
-    return turns;
-  } finally {
-    forget();
-  }
+  await using lab = await Lab.up(TOPOLOGY, lifetime);
+  const core = lab.processors?.node;
+  if (core === undefined) throw new Error("Cannot measure Open vSwitch: it needs a second processor");
+  const ports = [
+    { name: SOURCE, number: 1, device: `net_pcap0,rx_pcap=${capture},infinite_rx=1,tx_pcap=/dev/null` },
+    { name: WAY, number: 2, device: "net_null1,no-rx=1" },
+    { name: COPIES, number: 3, device: "net_null2,no-rx=1" },
+  ];
+  const ovs = await OpenVSwitch.start(lab, { kind: "dpdk", core, ports });
+  const turns: Turn[] = [];
+  for (const work of works) turns.push(await switchTurn(ovs, work, slices));
+  return turns;
 }
 
 const MEAN = (values: readonly number[]) => values.reduce((sum, one) => sum + one, 0) / values.length;

@@ -86,37 +86,32 @@ async function failOver(lab: Lab, kit: Kit, { flows, seconds }: RemotePlan) {
 /** One run. */
 export async function remoteRun(kit: Kit, plan: RemotePlan): Promise<RemoteRun> {
   const from = look();
-  let forget = () => {};
+  const topology = remoteReplica({ kind: "nat", clients: 1, servers: 1, serverMbit: null });
+  await using lab = await Lab.up(topology, kit.lifetime);
+  const far = await startFar(lab, { top: kit.top, settings: plan.resends ? {} : { wait_ms: 0 } });
+  const node = await LabNode.start(lab, { top: kit.top, preset: "nat", ports: far.ports });
+  const api = node.connect();
   try {
-    const topology = remoteReplica({ kind: "nat", clients: 1, servers: 1, serverMbit: null });
-    await using lab = await Lab.up(topology, (early) => forget = kit.lifetime.add(() => early.down()));
-    const far = await startFar(lab, { top: kit.top, settings: plan.resends ? {} : { wait_ms: 0 } });
-    const node = await LabNode.start(lab, { top: kit.top, preset: "nat", ports: far.ports });
-    const api = node.connect();
-    try {
-      await waitForFar(lab);
-      await startServers(lab, kit.programs);
-      await waitForPath(lab, kit.programs, "c1", "s1");
-      const near = await ping(lab);
-      await loseOnTheWay(lab, plan.loss);
-      const cpu = cpuSeconds(far.child.pid), began = performance.now();
-      const found = await failOver(lab, kit, plan);
-      const farShare = (cpuSeconds(far.child.pid) - cpu) / ((performance.now() - began) / 1_000);
-      const { path, ports, plane } = await api.status();
-      const away = await ping(lab);
-      const lost = ports.reduce(
-        (sum, { channel }) => sum + (channel ? channel.lost + channel.farLost : 0),
-        0,
-      );
-      const load = loadBetween(from, look());
-      return { ...plan, ...found, path, near, away, lost, farShare, planeShare: plane.cpu, load };
-    } finally {
-      await forgetFar(lab);
-      api.close();
-      await node.stop();
-    }
+    await waitForFar(lab);
+    await startServers(lab, kit.programs);
+    await waitForPath(lab, kit.programs, "c1", "s1");
+    const near = await ping(lab);
+    await loseOnTheWay(lab, plan.loss);
+    const cpu = cpuSeconds(far.child.pid), began = performance.now();
+    const found = await failOver(lab, kit, plan);
+    const farShare = (cpuSeconds(far.child.pid) - cpu) / ((performance.now() - began) / 1_000);
+    const { path, ports, plane } = await api.status();
+    const away = await ping(lab);
+    const lost = ports.reduce(
+      (sum, { channel }) => sum + (channel ? channel.lost + channel.farLost : 0),
+      0,
+    );
+    const load = loadBetween(from, look());
+    return { ...plan, ...found, path, near, away, lost, farShare, planeShare: plane.cpu, load };
   } finally {
-    forget();
+    await forgetFar(lab);
+    api.close();
+    await node.stop();
   }
 }
 

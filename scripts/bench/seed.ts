@@ -149,31 +149,26 @@ async function failOver(
 export async function seedRun(kit: Kit, plan: SeedPlan): Promise<SeedRun> {
   const from = look();
   const { flows, way, death } = plan;
-  let forget = () => {};
+  const topology = TOPOLOGIES.firewall!({ clients: 1, servers: 1, serverMbit: null });
+  await using lab = await Lab.up(topology, kit.lifetime);
+  const more = ["[[filter.rules]]", 'name = "bench"', "seed = true", "[seed]", `rate = ${plan.rate}`];
+  const { cores } = plan, settings = { preset: "none" as const, rules: more, cores, silenceMs: SILENCE_MS };
+  const node = await LabNode.start(lab, { top: kit.top, ...settings });
+  const api = node.connect();
   try {
-    const topology = TOPOLOGIES.firewall!({ clients: 1, servers: 1, serverMbit: null });
-    await using lab = await Lab.up(topology, (early) => forget = kit.lifetime.add(() => early.down()));
-    const more = ["[[filter.rules]]", 'name = "bench"', "seed = true", "[seed]", `rate = ${plan.rate}`];
-    const { cores } = plan, settings = { preset: "none" as const, rules: more, cores, silenceMs: SILENCE_MS };
-    const node = await LabNode.start(lab, { top: kit.top, ...settings });
-    const api = node.connect();
-    try {
-      const crowd = await build("crowd", kit.top, "scripts/bench");
-      await using server = new Crowd(lab.argv("s1", [crowd, "server", "eth0", BOX_OUT]));
-      await using client = new Crowd(lab.argv("c1", [crowd, "client", "eth0", BOX_IN, String(flows)]));
-      await sleep(500); // the ends have to be there before the first asks for them
-      const { client: ends, ...found } = await failOver(lab, kit, api, { plan, client });
-      const loopMaxUs = (await api.status()).plane.loopMaxUs;
-      const seen = await server.last();
-      const acks = Math.max(0, seen.acks - ends.sentAcks) + ends.acks;
-      const leaked = ends.leaked + seen.leaked + acks;
-      return { flows, way, death, ...found, leaked, loopMaxUs, load: loadBetween(from, look()) };
-    } finally {
-      api.close();
-      await node.stop();
-    }
+    const crowd = await build("crowd", kit.top, "scripts/bench");
+    await using server = new Crowd(lab.argv("s1", [crowd, "server", "eth0", BOX_OUT]));
+    await using client = new Crowd(lab.argv("c1", [crowd, "client", "eth0", BOX_IN, String(flows)]));
+    await sleep(500); // the ends have to be there before the first asks for them
+    const { client: ends, ...found } = await failOver(lab, kit, api, { plan, client });
+    const loopMaxUs = (await api.status()).plane.loopMaxUs;
+    const seen = await server.last();
+    const acks = Math.max(0, seen.acks - ends.sentAcks) + ends.acks;
+    const leaked = ends.leaked + seen.leaked + acks;
+    return { flows, way, death, ...found, leaked, loopMaxUs, load: loadBetween(from, look()) };
   } finally {
-    forget();
+    api.close();
+    await node.stop();
   }
 }
 

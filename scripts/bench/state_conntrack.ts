@@ -238,7 +238,7 @@ function tableOf(rows: readonly Row[]): string {
 export async function measure(options: Options, kit: Kit): Promise<Found> {
   const lab = await Lab.up(
     hotReplica({ clients: 1, servers: 1 }),
-    (early) => kit.lifetime.add(() => early.down()),
+    kit.lifetime,
   );
   try {
     const rows: Row[] = [];

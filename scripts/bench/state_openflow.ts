@@ -244,17 +244,12 @@ async function measureIn(lab: Lab, kit: Kit, plan: StatePlan, started: LineChild
 
 /** One run. */
 export async function stateRun(kit: Kit, plan: StatePlan): Promise<StateRun> {
-  let forget = () => {};
   const started: LineChild[] = [];
+  await using lab = await Lab.up(topology(), kit.lifetime);
   try {
-    await using lab = await Lab.up(topology(), (early) => forget = kit.lifetime.add(() => early.down()));
-    try {
-      return await measureIn(lab, kit, plan, started);
-    } finally {
-      for (const child of started.toReversed()) await child.end().catch(() => {}); // the lab ends what is left
-    }
+    return await measureIn(lab, kit, plan, started);
   } finally {
-    forget();
+    for (const child of started.toReversed()) await child.end().catch(() => {}); // the lab ends what is left
   }
 }
 

@@ -29,16 +29,12 @@ function web(load: Pick<Load, "object" | "connections" | "timeoutSeconds">): Wor
 
 /** A lab with its servers, and what `inPlace` puts in the node's place. Goes down at the end of the scope. */
 async function prepare<T>(bench: Bench, mbit: number | null, inPlace: (lab: Lab) => Promise<T>) {
-  let forget = () => {};
-  const lab = await Lab.up(hotReplica({ serverMbit: mbit }), (early) => {
-    forget = bench.lifetime.add(() => early.down());
-  });
+  const lab = await Lab.up(hotReplica({ serverMbit: mbit }), bench.lifetime);
   try {
     const [made] = await Promise.all([inPlace(lab), startServers(lab, bench.programs)]);
-    return { lab, made, forget };
+    return { lab, made };
   } catch (error) {
     await lab.down();
-    forget();
     throw error;
   }
 }
@@ -68,7 +64,7 @@ function summary(outcome: Outcome): Omit<Run, "mirroredShare" | "mirroredShareBy
 export async function measure(bench: Bench, cell: Cell): Promise<Run> {
   const preset = cell.system === "simple" ? "none" : "nat";
   const start = (lab: Lab) => LabNode.start(lab, { top: bench.top, preset });
-  const { lab, made: node, forget } = await prepare(bench, cell.load.mbit, start);
+  const { lab, made: node } = await prepare(bench, cell.load.mbit, start);
   try {
     const outcome = await runScenario(lab, bench.programs, {
       workloads: [web(cell.load), LONG, PROBE],
@@ -91,7 +87,6 @@ export async function measure(bench: Bench, cell: Cell): Promise<Run> {
   } finally {
     await node.stop();
     await lab.down();
-    forget();
   }
 }
 
@@ -99,7 +94,7 @@ export async function measure(bench: Bench, cell: Cell): Promise<Run> {
 export async function measurePassage(bench: Bench, through: "bridge" | "node"): Promise<Passage> {
   const start = (lab: Lab) =>
     through === "bridge" ? startBridge(lab) : LabNode.start(lab, { top: bench.top, preset: "nat" });
-  const { lab, made, forget } = await prepare<void | LabNode>(bench, null, start);
+  const { lab, made } = await prepare<void | LabNode>(bench, null, start);
   const alone = (work: Workload, seconds: number) =>
     runScenario(lab, bench.programs, { workloads: [work], box: "primary", failure: "none", seconds });
   try {
@@ -115,15 +110,13 @@ export async function measurePassage(bench: Bench, through: "bridge" | "node"): 
   } finally {
     if (made instanceof LabNode) await made.stop();
     await lab.down();
-    forget();
   }
 }
 
 /** A lab and a node that stay. Returns what to call them by. */
 export async function leaveRunning(bench: Bench): Promise<{ prefix: string; config: string }> {
   const start = (lab: Lab) => LabNode.start(lab, { top: bench.top, preset: "nat" });
-  const { lab, made: node, forget } = await prepare(bench, 100, start);
+  const { lab, made: node } = await prepare(bench, 100, start);
   lab.keep();
-  forget();
   return { prefix: lab.prefix, config: node.config };
 }

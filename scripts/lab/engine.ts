@@ -2,8 +2,9 @@
  * Duty: build a lab from a topology, run commands in it, and take it down, whatever happens.
  *
  * The lab is registered before the first namespace exists and unregistered after the last is gone. Callers use
- * `await using`, and hand `down` to lifetime.ts so that a signal takes it down as well.
+ * `await using`, and hand a lifetime over so that a signal takes it down as well.
  */
+import type { Lifetime } from "./lifetime.ts";
 import { buildPlan, type Processors, splitProcessors, topologyProblems } from "./plan.ts";
 import { inNamespace, run, type RunOptions, type RunResult, tryRun } from "./process.ts";
 import { claim, keepRecord, type LabRecord, takeDown } from "./registry.ts";
@@ -14,6 +15,7 @@ export class Lab {
   readonly #children: Deno.ChildProcess[] = [];
   #kept = false;
   #down: Promise<void> | undefined;
+  #forget = () => {};
 
   /** Null on a machine with one processor. */
   readonly processors: Processors | null = splitProcessors(navigator.hardwareConcurrency);
@@ -32,12 +34,12 @@ export class Lab {
     return this.#record.directory;
   }
 
-  /** Builds the lab. On any error what was built is removed again. `early` gets the lab before it is complete. */
-  static async up(topology: Topology, early?: (lab: Lab) => void): Promise<Lab> {
+  /** Builds the lab. On any error what was built is removed again. A signal takes it down while `lifetime` lasts. */
+  static async up(topology: Topology, lifetime?: Pick<Lifetime, "add">): Promise<Lab> {
     const problems = topologyProblems(topology);
     if (problems.length > 0) throw new TypeError(problems.join("; "));
     const lab = new Lab(claim(topology.name, false), topology);
-    early?.(lab);
+    if (lifetime !== undefined) lab.#forget = lifetime.add(() => lab.down());
     const plan = buildPlan(topology, lab.prefix, lab.processors);
     try {
       await run(["ip", "-batch", "-"], { stdin: plan.batch });
@@ -114,11 +116,12 @@ export class Lab {
   keep(): void {
     keepRecord(this.#record);
     this.#kept = true;
+    this.#forget();
   }
 
   /** Ends all processes of the lab and removes it. Safe to call more than once, and at the same time. */
   down(): Promise<void> {
-    this.#down ??= takeDown(this.#record).then(() => this.#reap());
+    this.#down ??= takeDown(this.#record).then(() => this.#reap()).finally(() => this.#forget());
     return this.#down;
   }
 

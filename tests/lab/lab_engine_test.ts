@@ -68,9 +68,14 @@ Deno.test("Lab.up() removes what it had built when a part of it fails", async ()
     ...topology,
     namespaces: [{ ...first!, routes: [{ to: "default", via: "192.0.2.1" }] }, ...rest],
   };
+  const before = records().map((record) => record.prefix);
   let prefix = "";
+  const add = () => {
+    prefix = records().find((record) => !before.includes(record.prefix))!.prefix;
+    return () => {};
+  };
   await assert.rejects(
-    Lab.up(broken, (lab) => prefix = lab.prefix),
+    Lab.up(broken, { add }),
     /Cannot run .*(unreachable|invalid gateway)/,
   );
   assert.match(prefix, /^rm[0-9a-f]{4}$/);
@@ -112,7 +117,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       import { Lifetime } from "${TOP}/scripts/lab/lifetime.ts";
       import { hotReplica } from "${TOP}/scripts/lab/topology.ts";
       using lifetime = new Lifetime(() => {});
-      const lab = await Lab.up(hotReplica({ clients: 1, servers: 1 }), (early) => lifetime.add(() => early.down()));
+      const lab = await Lab.up(hotReplica({ clients: 1, servers: 1 }), lifetime);
       console.log(lab.prefix);
       await new Promise(() => setInterval(() => {}, 1000));`;
     const child = new Deno.Command(Deno.execPath(), { args: ["eval", "--no-lock", script], stdout: "piped" })
