@@ -21,6 +21,11 @@ export interface Visitor {
 /** Who comes by the unix socket. */
 export const LOCAL: Visitor = { name: "local", role: "admin", csrf: null };
 
+/** Whether he may do what `needed` may. */
+export function may({ role }: Visitor, needed: AccessRole): boolean {
+  return allows(role, needed);
+}
+
 /** Whether a visitor of `role` may do what `needed` may. */
 export function allows(role: AccessRole, needed: AccessRole): boolean {
   return ACCESS_ROLES.indexOf(role) >= ACCESS_ROLES.indexOf(needed);

@@ -7,11 +7,10 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import type { NodeControl } from "../../appliance/view.ts";
 import { makeApi } from "../../ui/api.ts";
 import type { PageMeans } from "../../ui/page/means.ts";
-import { makePages, type PageServer } from "../../ui/page/pages.tsx";
+import { makePages, type NodePages } from "../../ui/page/pages.tsx";
 import { ADMIN_VISITOR } from "./page_means.ts";
 import { TOP } from "./programs.ts";
-import { withPages } from "../../ui/page/serve.ts";
-import type { Visitor } from "../../ui/page/visitor.ts";
+import type { Visitor } from "../../ui/session.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
 
@@ -30,7 +29,7 @@ export async function openBrowser(): Promise<Browser> {
 
 export interface ServedPages extends AsyncDisposable {
   readonly url: string;
-  readonly pages: PageServer;
+  readonly pages: NodePages;
   /** Who asks from now on. */
   visitor: Visitor | null;
   /** Refuse everything, as a node that is gone. */
@@ -40,11 +39,15 @@ export interface ServedPages extends AsyncDisposable {
 /** Pages and API of a node on a port of loopback. */
 export function servePages(control: NodeControl, means: PageMeans): ServedPages {
   const pages = makePages(control, means);
-  const app = withPages(makeApi(control), pages.handle, () => served.visitor);
+  const api = makeApi(control);
+  const answer = (request: Request) =>
+    /^\/(api\/|healthz$|readyz$|metrics$)/.test(new URL(request.url).pathname)
+      ? api.fetch(request)
+      : pages.handle(request, served.visitor);
   const stop = new AbortController();
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, signal: stop.signal, onListen: () => {} },
-    (request) => served.down ? new Response("down", { status: 502 }) : app.fetch(request),
+    (request) => served.down ? new Response("down", { status: 502 }) : answer(request),
   );
   const served: ServedPages = {
     url: `http://127.0.0.1:${server.addr.port}`,

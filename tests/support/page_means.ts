@@ -3,9 +3,10 @@ import { parseConfig } from "../../appliance/config.ts";
 import type { Finding } from "../../appliance/doctor_finding.ts";
 import type { NodeControl } from "../../appliance/view.ts";
 import { tagOf } from "../../ui/page/assets.ts";
-import { diffText } from "../../ui/page/diff.ts";
-import type { ConfigDesk, PageMeans, PendingChange } from "../../ui/page/means.ts";
-import type { Visitor } from "../../ui/page/visitor.ts";
+import { unifiedDiff } from "../../appliance/text_diff.ts";
+import type { ConfigAnswer, ConfigView, PendingConfig } from "../../appliance/view_config.ts";
+import type { ConfigDesk, PageMeans } from "../../ui/page/means.ts";
+import type { Visitor } from "../../ui/session.ts";
 
 export const ADMIN_VISITOR: Visitor = { name: "ada", role: "admin", csrf: "t0ken" };
 
@@ -45,30 +46,45 @@ const FINDINGS: readonly Finding[] = [
 
 /** A desk that keeps a change only if it is confirmed; `now` is its clock. */
 export function memoryDesk(now: () => number, text = CONFIG_TEXT): ConfigDesk & { readonly text: string } {
-  let before: string | null = null, pending: PendingChange | null = null;
+  let before: string | null = null, pending: PendingConfig | null = null;
+  const current = (): ConfigView => ({
+    file: "/etc/remediate/remediate.toml",
+    text,
+    etag: tagOf(text),
+    id: 1,
+    pending,
+  });
+  const done = (said: string): ConfigAnswer => ({ ok: true, view: current(), text: said });
+  const refused = (status: 412 | 422, said: string): Promise<ConfigAnswer> =>
+    Promise.resolve({ ok: false, status, text: said });
   const judge = (fresh: string) => parseConfig(fresh, "/etc/remediate/remediate.toml");
   return {
     get text() {
       return text;
     },
-    current: () => ({ file: "/etc/remediate/remediate.toml", text, etag: tagOf(text), pending }),
+    current,
     check: (fresh) => {
       const { config, problems, warnings } = judge(fresh);
-      return { ok: config !== undefined, problems, warnings, diff: diffText(text, fresh) };
+      return {
+        ok: config !== undefined,
+        problems,
+        warnings,
+        diff: unifiedDiff(text, fresh, ["in force", "wanted"]),
+      };
     },
     apply: ({ text: fresh, who, etag, confirmS }) => {
-      if (etag !== tagOf(text)) return Promise.resolve({ ok: false, text: "it was changed meanwhile" });
-      if (judge(fresh).config === undefined) return Promise.resolve({ ok: false, text: "it has problems" });
-      [before, text, pending] = [text, fresh, { who, untilMs: now() + confirmS * 1000 }];
-      return Promise.resolve({ ok: true, text: "the new configuration is in force" });
+      if (etag !== tagOf(text)) return refused(412, "it was changed meanwhile");
+      if (judge(fresh).config === undefined) return refused(422, "it has problems");
+      [before, text, pending] = [text, fresh, { id: 2, who, untilMs: now() + confirmS * 1000 }];
+      return Promise.resolve(done("the new configuration is in force"));
     },
     confirm: () => {
       pending = null;
-      return { ok: true, text: "it is kept" };
+      return done("it is kept");
     },
     rollback: () => {
       [text, pending] = [before ?? text, null];
-      return Promise.resolve({ ok: true, text: "the one before is back" });
+      return Promise.resolve(done("the one before is back"));
     },
   };
 }
@@ -85,7 +101,10 @@ export function pageMeans(
       login: ({ name, password }) =>
         Promise.resolve(
           password === "correct"
-            ? { cookie: `session=${name}; HttpOnly; SameSite=Strict` }
+            ? {
+              cookie: `session=${name}; HttpOnly; SameSite=Strict`,
+              visitor: { ...ADMIN_VISITOR, csrf: "t0ken" },
+            }
             : { status: 401 as const, text: "Name and password do not fit." },
         ),
       first: () => Promise.resolve({ status: 401 as const, text: "The code does not fit." }),

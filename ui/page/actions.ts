@@ -8,14 +8,14 @@ import type { Box, NodeControl, NodeStatus } from "../../appliance/view.ts";
 import { BOXES } from "../../appliance/view.ts";
 import type { Outcome } from "./means.ts";
 import { sparesOf } from "./state.ts";
-import type { VisitorRole } from "./visitor.ts";
+import type { AccessRole } from "../session.ts";
 
 export type Given = Readonly<Record<string, string>>;
 
 export interface Action {
   /** On the button. */
   readonly label: string;
-  readonly role: VisitorRole;
+  readonly role: AccessRole;
   /** Fields that it takes; `force` is offered as a box to tick. */
   readonly fields: readonly ("box" | "force")[];
   /** What happens if it is done, in one sentence or two. */

@@ -11,7 +11,7 @@ import type { BfdSessionView, TrafficView } from "../../appliance/view.ts";
 import { count, duration, percent } from "../paint.ts";
 import { ageText, type LiveValues, UNKNOWN } from "./live.ts";
 import { Card, type Fact, Facts, FixedLight, Light, Offer, Table, Value } from "./parts.tsx";
-import type { Visitor } from "./visitor.ts";
+import type { Visitor } from "../session.ts";
 
 export interface BoxesProps {
   readonly status: NodeStatus;

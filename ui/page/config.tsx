@@ -1,23 +1,22 @@
 /** The page of the configuration: its text, what is wrong at which line, what would change, and the word to keep it. Pure. */
 import type { Problem } from "../../appliance/config.ts";
-import type { ConfigDesk, ConfigJudgement, ConfigNow } from "./means.ts";
+import type { ConfigJudged, ConfigView } from "../../appliance/view_config.ts";
 import { seconds } from "./layout.tsx";
 import { Card, Csrf, FixedLight, Offer } from "./parts.tsx";
-import type { Visitor } from "./visitor.ts";
+import type { Visitor } from "../session.ts";
 
 export const CONFIRM_S = 90;
 
 interface ConfigProps {
-  readonly now: ConfigNow;
+  readonly now: ConfigView;
   /** What is in the editor; null: what is in force. */
   readonly text: string | null;
-  readonly judgement: ConfigJudgement | null;
-  readonly desk: Pick<ConfigDesk, "confirms">;
+  readonly judgement: ConfigJudged | null;
   readonly visitor: Visitor;
   readonly nowMs: number;
 }
 
-export function ConfigPage({ now, text, judgement, desk, visitor, nowMs }: ConfigProps) {
+export function ConfigPage({ now, text, judgement, visitor, nowMs }: ConfigProps) {
   return (
     <>
       {now.pending === null ? null : <Pending now={now} visitor={visitor} nowMs={nowMs} />}
@@ -49,7 +48,6 @@ export function ConfigPage({ now, text, judgement, desk, visitor, nowMs }: Confi
             judgement={judgement}
             text={text ?? now.text}
             etag={now.etag}
-            desk={desk}
             visitor={visitor}
           />
         )}
@@ -58,7 +56,7 @@ export function ConfigPage({ now, text, judgement, desk, visitor, nowMs }: Confi
   );
 }
 
-export function Pending({ now, visitor, nowMs }: { now: ConfigNow; visitor: Visitor; nowMs: number }) {
+export function Pending({ now, visitor, nowMs }: { now: ConfigView; visitor: Visitor; nowMs: number }) {
   const { who, untilMs } = now.pending!;
   return (
     <Card id="pending" title="Keep this change?" wide>
@@ -81,15 +79,14 @@ export function Pending({ now, visitor, nowMs }: { now: ConfigNow; visitor: Visi
 }
 
 interface JudgementProps {
-  readonly judgement: ConfigJudgement;
+  readonly judgement: ConfigJudged;
   readonly text: string;
   readonly etag: string;
-  readonly desk: Pick<ConfigDesk, "confirms">;
   readonly visitor: Visitor;
 }
 
 /** Problems at their lines, or the change and the way to apply it. */
-export function Judgement({ judgement, text, etag, desk, visitor }: JudgementProps) {
+export function Judgement({ judgement, text, etag, visitor }: JudgementProps) {
   const { ok, problems, warnings, diff } = judgement;
   return (
     <>
@@ -123,9 +120,7 @@ export function Judgement({ judgement, text, etag, desk, visitor }: JudgementPro
               <input type="hidden" name="etag" value={etag} />
               <textarea name="text" hidden aria-hidden="true" tabindex={-1} readonly>{`\n${text}`}</textarea>
               <p class="note">
-                {desk.confirms === false
-                  ? "It is put in force at once; if the node refuses it, the old one stays."
-                  : `It is put in force, and undone by itself after ${CONFIRM_S} seconds unless you confirm it.`}
+                It is put in force, and undone by itself after {CONFIRM_S} seconds unless you confirm it.
               </p>
               <p class="actions">
                 <button type="submit">Apply this change</button>

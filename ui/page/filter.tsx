@@ -7,7 +7,7 @@ import { byteSize, count, percent } from "../paint.ts";
 import { RULE_FLAGS, RULE_NUMBERS } from "./filter_edit.ts";
 import type { LiveValues } from "./live.ts";
 import { Card, Csrf, Facts, Table, Value } from "./parts.tsx";
-import { may, type Visitor } from "./visitor.ts";
+import { may, type Visitor } from "../session.ts";
 
 export interface FilterProps {
   readonly status: NodeStatus;

@@ -4,7 +4,7 @@
  * Pure but for reading the request. A page of another site can make a browser send a form; it can neither read the token
  * that belongs in it nor hide where it comes from.
  */
-import { type Visitor } from "./visitor.ts";
+import { type Visitor } from "../session.ts";
 
 /** A form that is refused, with the status to say it with. */
 export class FormError extends Error {

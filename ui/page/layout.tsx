@@ -4,7 +4,7 @@
 import type { Child } from "hono/jsx";
 import type { LiveValues } from "./live.ts";
 import { wallTime } from "../paint.ts";
-import { may, type Visitor, type VisitorRole } from "./visitor.ts";
+import { type AccessRole, may, type Visitor } from "../session.ts";
 
 export interface Frame {
   readonly visitor: Visitor;
@@ -23,7 +23,7 @@ export interface Frame {
 export interface Link {
   readonly href: string;
   readonly title: string;
-  readonly role: VisitorRole;
+  readonly role: AccessRole;
 }
 
 interface PageProps {

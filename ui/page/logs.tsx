@@ -2,7 +2,7 @@
 import type { CaptureListing, RecorderStatus } from "../../appliance/view.ts";
 import { byteSize, count, duration, wallTime } from "../paint.ts";
 import { Card, type Fact, Facts, FixedLight, Offer, Table } from "./parts.tsx";
-import { may, type Visitor } from "./visitor.ts";
+import { may, type Visitor } from "../session.ts";
 
 interface LogsProps {
   readonly captures: CaptureListing;

@@ -6,8 +6,10 @@ import type { Config } from "../../appliance/config.ts";
 import { consult } from "../../appliance/doctor.ts";
 import type { NodeControl } from "../../appliance/view.ts";
 import { explainCapture } from "./explain.ts";
-import type { Access, Audited, ConfigDesk } from "./means.ts";
-import { makePages, type PageServer } from "./pages.tsx";
+import type { AuditEntry } from "../route.ts";
+import type { Access, ConfigDesk } from "./means.ts";
+import type { PageServer } from "../session.ts";
+import { makePages } from "./pages.tsx";
 
 /** What stands behind pages besides the node. */
 export interface Behind {
@@ -17,7 +19,7 @@ export interface Behind {
   readonly access: Access | null;
   /** Where a request came from. */
   readonly address: (request: Request) => string;
-  readonly audit: (entry: Audited) => void;
+  readonly audit: (entry: AuditEntry) => void;
 }
 
 export function nodePages(control: NodeControl, config: Config, behind: Behind): PageServer {

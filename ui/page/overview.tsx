@@ -8,7 +8,7 @@ import { Drawing } from "./drawing.tsx";
 import type { Sample } from "./hub.ts";
 import type { LiveValues } from "./live.ts";
 import { Card, type Fact, Facts, FixedLight, Offer, Table, Value } from "./parts.tsx";
-import type { Visitor } from "./visitor.ts";
+import type { Visitor } from "../session.ts";
 
 export interface OverviewProps {
   readonly status: NodeStatus;

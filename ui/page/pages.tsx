@@ -23,10 +23,11 @@ import { FormError } from "./form.ts";
 import { LiveHub, type Reading } from "./hub.ts";
 import { Bare, type Frame, type Link, Page } from "./layout.tsx";
 import { Logs } from "./logs.tsx";
-import type { ConfigNow, PageHandler, PageMeans } from "./means.ts";
+import type { ConfigView } from "../../appliance/view_config.ts";
+import type { PageMeans } from "./means.ts";
 import { Overview } from "./overview.tsx";
 import { Setup } from "./setup.tsx";
-import { may, type Visitor } from "./visitor.ts";
+import { may, type PageServer, type Visitor } from "../session.ts";
 
 const EVENTS_MAX = 500;
 
@@ -54,14 +55,11 @@ export interface Pages {
   readonly hub: LiveHub;
 }
 
-export interface PageServer {
-  readonly handle: PageHandler;
+export interface NodePages extends PageServer {
   readonly hub: LiveHub;
-  /** Ends what is under way for viewers. */
-  close(): void;
 }
 
-export function makePages(control: NodeControl, means: PageMeans): PageServer {
+export function makePages(control: NodeControl, means: PageMeans): NodePages {
   const hub = new LiveHub(control, { now: means.now, intervalMs: means.intervalMs ?? 200 });
   const pages: Pages = { control, means, hub };
   const app = new Hono<Env>();
@@ -198,7 +196,7 @@ function linksOf(means: PageMeans): Link[] {
 }
 
 /** Null: there is none, or it cannot be read just now. */
-export function configNow({ config }: PageMeans): ConfigNow | null {
+export function configNow({ config }: PageMeans): ConfigView | null {
   try {
     return config?.current() ?? null;
   } catch {

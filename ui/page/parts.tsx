@@ -4,7 +4,7 @@
 import type { Child } from "hono/jsx";
 import { type LiveValues, UNKNOWN } from "./live.ts";
 import { type ActionName, ACTIONS } from "./actions.ts";
-import { may, type Visitor } from "./visitor.ts";
+import { may, type Visitor } from "../session.ts";
 
 /** A value that is kept up to date. */
 export function Value({ of, name, class: kind }: { of: LiveValues; name: string; class?: string }) {

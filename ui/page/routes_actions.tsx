@@ -11,7 +11,7 @@ import { FormError, readForm } from "./form.ts";
 import type { Outcome } from "./means.ts";
 import { type Env, type Pages, show, told, visitorOf } from "./pages.tsx";
 import { Csrf, Result } from "./parts.tsx";
-import { may, type Visitor } from "./visitor.ts";
+import { may, type Visitor } from "../session.ts";
 
 const BYTES_MAX = 8 * 1024;
 

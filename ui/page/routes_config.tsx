@@ -11,7 +11,7 @@ import { type Form, FormError, readForm } from "./form.ts";
 import type { ConfigDesk, Outcome } from "./means.ts";
 import { configNow, type Env, type Pages, show, told, visitorOf } from "./pages.tsx";
 import { Result } from "./parts.tsx";
-import { may, type VisitorRole } from "./visitor.ts";
+import { type AccessRole, may } from "../session.ts";
 
 /** Twice the text at most, for the form's own encoding. */
 const CONFIG_BYTES_MAX = 512 * 1024;
@@ -19,7 +19,7 @@ const FORM_BYTES_MAX = 16 * 1024;
 const CAPTURE_BYTES_MAX = 8 * 1024 * 1024;
 
 /** @throws FormError unless the visitor may, and means it */
-async function formOf(c: Context<Env>, role: VisitorRole, bytesMax: number): Promise<Form> {
+async function formOf(c: Context<Env>, role: AccessRole, bytesMax: number): Promise<Form> {
   const visitor = visitorOf(c);
   if (!may(visitor, role)) throw new FormError(403, `${visitor.name} is ${visitor.role}; this needs ${role}`);
   return await readForm(c.req.raw, visitor, bytesMax);
@@ -36,7 +36,7 @@ export function addConfig(app: Hono<Env>, pages: Pages): void {
     const { fields: { text = "", etag } } = await formOf(c, "admin", CONFIG_BYTES_MAX);
     if (c.req.header("x-part") !== "1") return editor(c, pages, desk, text);
     const judged = { judgement: desk.check(text), text, etag: etag ?? desk.current().etag };
-    return c.html(<Judgement {...judged} desk={desk} visitor={visitorOf(c)} />);
+    return c.html(<Judgement {...judged} visitor={visitorOf(c)} />);
   });
   app.post("/config/apply", async (c) => {
     const { fields: { text, etag } } = await formOf(c, "admin", CONFIG_BYTES_MAX);
@@ -70,7 +70,7 @@ function editor(
     },
     body: (visitor) => (
       <ConfigPage
-        {...{ now, text, desk, visitor }}
+        {...{ now, text, visitor }}
         judgement={text === null ? null : desk.check(text)}
         nowMs={pages.means.now()}
       />

@@ -3,7 +3,8 @@ import type { Context, Hono } from "hono";
 import { html } from "hono/html";
 import { readForm } from "./form.ts";
 import { Login } from "./login.tsx";
-import type { Access, Entry, Refusal } from "./means.ts";
+import type { Denied, Entered } from "../access/view.ts";
+import type { Access } from "./means.ts";
 import type { Env, Pages } from "./pages.tsx";
 
 const BYTES_MAX = 8 * 1024;
@@ -11,7 +12,7 @@ const BYTES_MAX = 8 * 1024;
 export function addLogin(app: Hono<Env>, { control, means }: Pages): void {
   const { access } = means;
   if (access === undefined) return;
-  const form = (c: Context<Env>, fault = "", name = "", status: Refusal["status"] | 200 = 200) => {
+  const form = (c: Context<Env>, fault = "", name = "", status: Denied["status"] | 200 = 200) => {
     const page = <Login node={control.status().name} fresh={access.fresh} fault={fault} name={name} />;
     return c.html(html`<!doctype html>${page}`, status);
   };
@@ -37,6 +38,6 @@ interface Given {
   readonly address: string;
 }
 
-function enter(access: Access, { code, ...credentials }: Given): Promise<Entry | Refusal> {
+function enter(access: Access, { code, ...credentials }: Given): Promise<Entered | Denied> {
   return access.fresh ? access.first({ ...credentials, code }) : access.login(credentials);
 }

@@ -10,7 +10,7 @@ import type { Preset } from "../../filter/rule.ts";
 import { count, percent } from "../paint.ts";
 import { FixedLight, Offer } from "./parts.tsx";
 import { sparesOf } from "./state.ts";
-import type { Visitor } from "./visitor.ts";
+import type { Visitor } from "../session.ts";
 
 export interface Step {
   readonly title: string;

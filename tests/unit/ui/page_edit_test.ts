@@ -1,8 +1,6 @@
 /** Changes of the filter as changes of text, and the diff that shows them. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../../appliance/config.ts";
-import { Random } from "../../../filter/random.ts";
-import { diffLines, diffText } from "../../../ui/page/diff.ts";
 import { ruleOfForm, withoutRule, withPreset, withRule } from "../../../ui/page/filter_edit.ts";
 import { CONFIG_TEXT } from "../../support/page_means.ts";
 
@@ -52,20 +50,4 @@ Deno.test("ruleOfForm() names the field and the value that are wrong", () => {
     ruleOfForm({ name: "x", sample: "many" }),
     'sample is "many"; accepted: an integer from 0 to 4294967295',
   );
-});
-
-Deno.test("diffLines() gives both texts back, whatever they are", () => {
-  const random = new Random(7);
-  for (let run = 0; run < 200; run++) {
-    const text = () => Array.from({ length: random.below(12) }, () => "abc"[random.below(3)]!);
-    const before = text(), after = text();
-    const lines = diffLines(before, after);
-    assert.deepEqual(lines.filter(({ kind }) => kind !== "in").map((line) => line.text), before);
-    assert.deepEqual(lines.filter(({ kind }) => kind !== "out").map((line) => line.text), after);
-  }
-});
-
-Deno.test("diffText() shows what changes with two lines around it, and nothing where nothing does", () => {
-  assert.equal(diffText("a\nb\nc\nd\ne\nf\ng", "a\nb\nc\nd\ne\nX\ng"), "…\n d\n e\n-f\n+X\n g");
-  assert.equal(diffText("a\nb", "a\nb"), "");
 });

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { ASSETS } from "../../../ui/page/assets.ts";
 import { ACTIONS } from "../../../ui/page/actions.ts";
-import type { Audited, PageMeans } from "../../../ui/page/means.ts";
+import type { PageMeans } from "../../../ui/page/means.ts";
+import type { AuditEntry } from "../../../ui/route.ts";
 import { makePages } from "../../../ui/page/pages.tsx";
-import { type Visitor, VISITOR_ROLES } from "../../../ui/page/visitor.ts";
+import { ACCESS_ROLES, type Visitor } from "../../../ui/session.ts";
 import { ADMIN_VISITOR, CONFIG_TEXT, pageMeans } from "../../support/page_means.ts";
 import {
   boxView,
@@ -161,7 +162,7 @@ Deno.test("an action is refused without the token, with a wrong one, from anothe
 
 Deno.test("every action is refused to a role below its own, and offered to none of them", async () => {
   for (const [name, { role }] of Object.entries(ACTIONS)) {
-    for (const other of VISITOR_ROLES.slice(0, VISITOR_ROLES.indexOf(role))) {
+    for (const other of ACCESS_ROLES.slice(0, ACCESS_ROLES.indexOf(role))) {
       const node = fakeNode(), visitor = { ...ADMIN_VISITOR, role: other };
       assert.equal((await ask(node, `/act/${name}`, { visitor })).status, 403);
       assert.equal((await ask(node, `/act/${name}`, { visitor, form: meant })).status, 403);
@@ -174,8 +175,8 @@ Deno.test("every action is refused to a role below its own, and offered to none 
 });
 
 Deno.test("every attempt to change something is told, with what came of it", async () => {
-  const told: Audited[] = [];
-  const means = { audit: (entry: Audited) => void told.push(entry), address: () => "192.0.2.7" };
+  const told: AuditEntry[] = [];
+  const means = { audit: (entry: AuditEntry) => void told.push(entry), address: () => "192.0.2.7" };
   const node = fakeNode();
   await ask(node, "/act/failback", { means });
   await ask(node, "/act/failback", { means, form: { ...meant, force: "true" } });
