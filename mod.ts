@@ -12,7 +12,7 @@ import {
   type Parsed,
 } from "./appliance/config.ts";
 import { exampleConfig } from "./appliance/config_text.ts";
-import { reasonOf } from "./appliance/reason.ts";
+import { reasonOf } from "./drivers/reason.ts";
 import { stagesOf } from "./appliance/stage_configs.ts";
 import { VERSION } from "./appliance/version.ts";
 import { EXPORT_FORMATS } from "./filter/export.ts";

@@ -4,7 +4,7 @@
  * An edge: one small file. It is replaced as a whole or not at all, because a plane that dies is started from it,
  * at a time when nobody looks.
  */
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import { type Config, parseConfig } from "./config.ts";
 import { planeFixed } from "./config_fixed.ts";
 import { acceptedConfigPath } from "./paths.ts";

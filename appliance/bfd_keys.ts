@@ -5,7 +5,7 @@
  */
 import { LIMIT } from "../filter/names.ts";
 import type { BfdSession } from "./config_bfd.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 
 /** By session name. */
 export type BfdKeys = ReadonlyMap<string, Uint8Array>;

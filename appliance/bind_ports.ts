@@ -7,7 +7,7 @@
 import { type BindingPlan, type Move, planBinding } from "./binding.ts";
 import type { Config } from "./config.ts";
 import { gather } from "./doctor.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 
 const HOME = "/sys/bus/pci";
 const MODULE_MS_MAX = 10_000;

@@ -41,7 +41,7 @@ import {
 } from "./config_keys.ts";
 import { VNF } from "./config_keys_vnf.ts";
 import { SILENCE_MS_MIN } from "./config_keys_votes.ts";
-import { placeKeys } from "./config_lines.ts";
+import { placeKeys } from "../filter/toml_places.ts";
 import { isPort, parsePort, type Port } from "./config_ports.ts";
 import { type Probe, probeOf } from "./config_probes.ts";
 import { type Problem, readShape, type Shape } from "./config_shape.ts";

@@ -7,7 +7,7 @@
 import { describeProblem, parseConfig } from "./config.ts";
 import { begin, confirm, found, type Ledger, overdue, previous, undo, versionOf } from "./config_ledger.ts";
 import { ConfigStore, etagOf } from "./config_store.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import { unifiedDiff } from "./text_diff.ts";
 import type { ConfigAnswer, ConfigControl, ConfigJudged, ConfigView, ConfigWish } from "./view_config.ts";
 

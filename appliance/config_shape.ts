@@ -7,7 +7,7 @@
  */
 import { acceptedForm, type Key, type Keys } from "./config_key.ts";
 import { type Section, SECTIONS } from "./config_keys.ts";
-import { joinKey, type Place } from "./config_lines.ts";
+import { joinKey, type Place } from "../filter/toml_places.ts";
 import { suggest } from "./suggest.ts";
 
 export interface Problem {

@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { type Ledger, NO_LEDGER, readLedger } from "./config_ledger.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 
 export class ConfigStore {
   /** `file`: the configuration; `directory`: for the history. */

@@ -1,5 +1,5 @@
 /** Directories of a node: made where they are missing, for their owner and group alone. An edge. */
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 
 /** @throws Error with one sentence */
 export function makeDirectory(path: string): void {

@@ -29,7 +29,7 @@ import {
 } from "./doctor_facts.ts";
 import type { Finding } from "./doctor_finding.ts";
 import { acceptedConfigPath, boardPath } from "./paths.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import type { Role } from "./view.ts";
 
 export type { Finding };

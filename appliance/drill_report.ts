@@ -5,7 +5,7 @@
  * is made at the first drill and only its owner can read.
  */
 import type { CanaryResult } from "./failover/drill.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import type { Box, DetectorView } from "./view.ts";
 
 export interface DrillReport {

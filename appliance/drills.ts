@@ -13,7 +13,7 @@ import { type DrillMeans, type DrillOutcome, runDrill, SNAP_BYTES_MIN } from "./
 import { drillKeyPath, drillsPath } from "./paths.ts";
 import { lossOf } from "./failover/match.ts";
 import { readMatch } from "./match_view.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import { VERSION } from "./version.ts";
 import type { Box, DrillAnswer, DrillControl, DrillSummary } from "./view.ts";
 

@@ -7,7 +7,7 @@
 import { BOX } from "../filter/names.ts";
 import type { Config } from "./config.ts";
 import { lastPathPath } from "./paths.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import type { Box, Path } from "./view.ts";
 
 /** Remember it, if it is a box. A disk that does not take it is told with what follows from that. */

@@ -11,7 +11,7 @@ import { Layer, NO_DRIVERS } from "./layer/layer.ts";
 import type { Steering } from "./layer/steering.ts";
 import { stepText } from "./layer/views.ts";
 import { ledgerPath, movesPath } from "./paths.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import type { EventView } from "./view.ts";
 
 /** Held frames of one move: 20 ms of a million a second. */

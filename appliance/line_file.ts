@@ -3,7 +3,7 @@
  *
  * A disk that does not take it is told once and costs nothing else. A line that was cut by a power failure is skipped.
  */
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 
 export interface LineFileOptions {
   readonly path: string;

@@ -5,7 +5,7 @@
  * longer each time (restarts.ts).
  */
 import type { DriverContext, DriverKind, Settings, StateDriver } from "../drivers/driver.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import type { Restarts } from "./restarts.ts";
 
 const OPEN_MS_MAX = 30_000;

@@ -6,7 +6,7 @@
  */
 import type { Config } from "./config.ts";
 import { membersPath } from "./paths.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import { type Box, BOXES } from "./view.ts";
 
 export function readLeft(config: Config): Box[] {

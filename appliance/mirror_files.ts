@@ -10,7 +10,7 @@ import type { AgesMs, FilterOptions } from "../filter/model.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import type { FilterRule } from "../filter/rule.ts";
 import { CaptureSplitter } from "./mirror_chunks.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 
 /** Large enough that a call per piece costs nothing, small enough to stay in a processor's cache. */
 const PIECE_BYTES = 2 * 1024 * 1024;

@@ -33,7 +33,7 @@ import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { writeGrey, writeProbes } from "./probe_command.ts";
 import { readProbeFrame } from "./probe_files.ts";
 import { readProbes } from "./probe_view.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import { Recorder } from "./recorder.ts";
 import { parseStage } from "./stage_configs.ts";
 import { Vnfs } from "./vnf/vnfs.ts";

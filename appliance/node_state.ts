@@ -10,7 +10,7 @@ import type { StateDriver } from "../drivers/driver.ts";
 import type { StateRecord } from "../drivers/record.ts";
 import type { Config } from "./config.ts";
 import type { Hint } from "./extraction.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import { openRepository, sleep } from "./repository/open.ts";
 import type { RepositoryEvent } from "./repository/spooled.ts";
 import { kindsReport, sourceName, StateDrivers } from "./state_drivers.ts";

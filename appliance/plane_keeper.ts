@@ -11,7 +11,7 @@ import type { MappedBoard, Native } from "../filter/dpdk.ts";
 import { STATE } from "../filter/names.ts";
 import type { Config } from "./config.ts";
 import { acceptedConfigPath, boardPath, planeLogPath } from "./paths.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 
 const START_MS_MAX = 30_000;
 const LOOK_MS = 20;

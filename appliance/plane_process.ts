@@ -10,7 +10,7 @@ import type { Config } from "./config.ts";
 import { readLastPath } from "./last_path.ts";
 import { readLeft } from "./members.ts";
 import { boardPath, capturePath, recorderPath } from "./paths.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import { VERSION } from "./version.ts";
 
 const EXIT_PLANE = 3;

@@ -1,7 +1,7 @@
 /** Frames of raw probes, from the capture files that a configuration names. */
 import { LINK_ETHERNET, readCapture } from "../filter/capture.ts";
 import type { Probe } from "./config_probes.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 
 /** @throws Error with one sentence */
 export function readProbeFrame({ file, frame, name }: Probe): Uint8Array {

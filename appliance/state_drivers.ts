@@ -13,7 +13,7 @@ import type { DriverConfig } from "./config_state.ts";
 import { Extraction, type Hint } from "./extraction.ts";
 import { Insertion } from "./insertion.ts";
 import { LiveDriver } from "./live_driver.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import type { Repository } from "./repository/contract.ts";
 import { Restarts } from "./restarts.ts";
 import type { DriversReport, DriverView, StateAnswer, StateControl, StateQuery } from "./view_state.ts";

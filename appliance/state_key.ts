@@ -5,7 +5,7 @@
  * people. No message names more of a secret than its file.
  */
 import { SECRET_BYTES } from "../drivers/seal.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 
 /** @throws Error with one sentence */
 export function readSecretFile(path: string, what: string): string {

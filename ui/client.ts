@@ -4,7 +4,7 @@
  * What goes wrong comes back as one sentence that names the socket and the next step; what the node refuses
  * comes back as its own words.
  */
-import { reasonOf } from "../appliance/reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import type { LayerAnswer, MoveView } from "../appliance/layer/contract.ts";
 import type { VnfAnswer, VnfView } from "../appliance/vnf/contract.ts";
 import type { SignedReport } from "../appliance/drill_report.ts";

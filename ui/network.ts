@@ -7,7 +7,7 @@
 import http from "node:http";
 import https from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import { reasonOf } from "../appliance/reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import { network } from "./access/limiter.ts";
 import type { Identity } from "./access/certificate.ts";
 

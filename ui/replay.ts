@@ -1,6 +1,6 @@
 /** The command `replay`. The work is in appliance/replay.ts. */
 import { type Difference, replayRecording, type ReplayReport } from "../appliance/replay.ts";
-import { reasonOf } from "../appliance/reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import { nativePath } from "../filter/dpdk.ts";
 import { ReplayCore } from "../filter/replay_core.ts";
 import type { Invocation } from "./arguments.ts";

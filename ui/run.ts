@@ -9,7 +9,7 @@ import { matchFault } from "../appliance/config_match.ts";
 import { ConfigStore } from "../appliance/config_store.ts";
 import { runNode } from "../appliance/node_run.ts";
 import { historyPath } from "../appliance/paths.ts";
-import { reasonOf } from "../appliance/reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import type { NodeControl } from "../appliance/view.ts";
 import type { Terminal } from "./cli.ts";
 import { EXIT } from "./commands.ts";

@@ -8,7 +8,7 @@ import type { Config } from "../appliance/config.ts";
 import { makeDirectory } from "../appliance/directories.ts";
 import { LineFile } from "../appliance/line_file.ts";
 import { accountsPath, auditPath, firstCodePath, identityPath } from "../appliance/paths.ts";
-import { reasonOf } from "../appliance/reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import type { NodeControl } from "../appliance/view.ts";
 import type { ConfigControl } from "../appliance/view_config.ts";
 import { endpointOf } from "../appliance/config_keys_api.ts";

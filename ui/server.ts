@@ -5,7 +5,7 @@
  * node must never silently cut the first one off from its operator.
  */
 import { dirname } from "node:path";
-import { reasonOf } from "../appliance/reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 
 export { makeApi } from "./api.ts";
 

@@ -1,5 +1,5 @@
 /** Standard input line by line, and files by path, for commands that need no node. An edge. */
-import { reasonOf } from "../appliance/reason.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import type { Invocation } from "./arguments.ts";
 import type { Terminal } from "./cli.ts";
 import type { Exit } from "./commands.ts";

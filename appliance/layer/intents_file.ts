@@ -6,7 +6,7 @@
  * to announce, which is then not begun.
  */
 import { makeDirectory } from "../directories.ts";
-import { reasonOf } from "../reason.ts";
+import { reasonOf } from "../../drivers/reason.ts";
 import { compactIntents, entryLine, readIntents } from "./intents.ts";
 import { compactLedger, ledgerLine, type LedgerStore, readLedger } from "./ledger.ts";
 import type { IntentStore } from "./mover.ts";

@@ -5,7 +5,7 @@
  * to the machine (move.ts), to whoever carries it out (mover.ts) and to the copies (transfer.ts).
  */
 import { fieldsText, holds } from "../../drivers/fields.ts";
-import { reasonOf } from "../reason.ts";
+import { reasonOf } from "../../drivers/reason.ts";
 import type {
   Application,
   ApplicationView,

@@ -7,7 +7,7 @@
 import type { StateDriver } from "../../drivers/driver.ts";
 import type { HeaderFields } from "../../drivers/fields.ts";
 import type { StateRecord, StateRole } from "../../drivers/record.ts";
-import { reasonOf } from "../reason.ts";
+import { reasonOf } from "../../drivers/reason.ts";
 import { Changes } from "./changes.ts";
 import type { Counts, Courier, DriverSet } from "./contract.ts";
 import type { Intents } from "./intents.ts";

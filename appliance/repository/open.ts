@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { RepositoryConfig } from "../config_state.ts";
-import { reasonOf } from "../reason.ts";
+import { reasonOf } from "../../drivers/reason.ts";
 import { readSecretFile } from "../state_key.ts";
 import type { Repository } from "./contract.ts";
 import { EmbeddedRepository } from "./embedded.ts";

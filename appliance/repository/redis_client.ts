@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 // @ts-types="./ioredis.d.ts"
 import { Cluster, Redis } from "ioredis";
-import { reasonOf } from "../reason.ts";
+import { reasonOf } from "../../drivers/reason.ts";
 import { APPEND, BEGIN, KEYS, TRIM } from "./redis_scripts.ts";
 import type { RedisAddress } from "./redis_address.ts";
 

@@ -4,7 +4,7 @@
  * It lies in the runtime directory, so a restart of the machine forgets it with the processes. Each entry holds its
  * template: what was started by a configuration that is gone must still be stopped as that one said.
  */
-import { reasonOf } from "../reason.ts";
+import { reasonOf } from "../../drivers/reason.ts";
 import type { Child } from "./child.ts";
 import type { VnfTemplate } from "./life.ts";
 

@@ -4,7 +4,7 @@
  * Control that ends leaves them running, as it leaves the plane; only a stop of everything stops them.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { reasonOf } from "../reason.ts";
+import { reasonOf } from "../../drivers/reason.ts";
 import { besideArgv, startArgv, stopArgv } from "./argv.ts";
 import { begin, carryOut, type Child, end, lives, marked, sweep } from "./child.ts";
 import type { VnfAnswer, VnfControl, VnfView } from "./contract.ts";

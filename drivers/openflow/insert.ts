@@ -25,7 +25,15 @@ import { NETWORK } from "./link.ts";
 import { VERSION } from "./names.ts";
 import { flowKey, isOwnMeter, type PieceBody, pieceKey } from "./piece.ts";
 import { CODEC, countsRecord, pieceRecord } from "./records.ts";
-import { addressSetting, DATAPATH_SETTING, integer, text, TLS_SETTINGS, whereOf } from "./settings.ts";
+import {
+  addressSetting,
+  CLIENTS_SETTING,
+  DATAPATH_SETTING,
+  integer,
+  text,
+  TLS_SETTINGS,
+  whereOf,
+} from "./settings.ts";
 import { askFlows, survey } from "./survey.ts";
 import { Watchers } from "./watchers.ts";
 
@@ -57,12 +65,7 @@ const SETTINGS = {
     choices: ["serving", "keep", "none"],
     default: "serving",
   },
-  clients: {
-    type: "text",
-    help:
-      "Prefixes of the client side, with commas. Entries of the way back then carry their connection's fields.",
-    fault: (value: string) => prefixList(value) === null ? "is no list of prefixes" : null,
-  },
+  clients: CLIENTS_SETTING,
   pieces_max: {
     type: "integer",
     help: "Entries, groups and meters that are put at most. Further ones are refused.",

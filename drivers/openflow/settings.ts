@@ -2,6 +2,7 @@
  * Settings that the drivers of OpenFlow have in common, and what they amount to. Pure.
  */
 import type { Setting, Settings } from "../driver.ts";
+import { prefixList } from "./flow_fields.ts";
 import { ADDRESS_FORM, parseAddress, type TlsFiles, type Where } from "./where.ts";
 
 export const addressSetting = (help: string, required = false): Setting => ({
@@ -18,6 +19,13 @@ export const TLS_SETTINGS = {
   certificate: file("PEM file of the certificate that proves this end. Needed with tls."),
   key: { ...file("PEM file of the key of that certificate. Needed with tls."), secret: true },
 } as const satisfies Readonly<Record<string, Setting>>;
+
+export const CLIENTS_SETTING: Setting = {
+  type: "text",
+  help:
+    "Prefixes of the client side, with commas. Entries of the way back then carry their connection's fields.",
+  fault: (value) => prefixList(value) === null ? "is no list of prefixes" : null,
+};
 
 export const DATAPATH_SETTING: Setting = {
   type: "text",

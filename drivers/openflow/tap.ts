@@ -15,7 +15,15 @@ import { NETWORK } from "./link.ts";
 import { VERSION } from "./names.ts";
 import { CODEC, pieceRecord } from "./records.ts";
 import { type RelayServer, serveRelay } from "./relay.ts";
-import { addressSetting, DATAPATH_SETTING, integer, text, TLS_SETTINGS, whereOf } from "./settings.ts";
+import {
+  addressSetting,
+  CLIENTS_SETTING,
+  DATAPATH_SETTING,
+  integer,
+  text,
+  TLS_SETTINGS,
+  whereOf,
+} from "./settings.ts";
 import { survey } from "./survey.ts";
 import { Watchers } from "./watchers.ts";
 import { addressText, parseAddress } from "./where.ts";
@@ -36,12 +44,7 @@ const SETTINGS = {
     "Where the switch listens for a further controller. It is asked there for all it holds:",
   ),
   survey_ms: { type: "integer", help: "How often it is asked.", default: 5000, min: 200, max: 3_600_000 },
-  clients: {
-    type: "text",
-    help:
-      "Prefixes of the client side, with commas. Entries of the way back then carry their connection's fields.",
-    fault: (value: string) => prefixList(value) === null ? "is no list of prefixes" : null,
-  },
+  clients: CLIENTS_SETTING,
   pieces_max: {
     type: "integer",
     help: "Entries, groups and meters that are followed at most. Further ones are counted and left out.",

@@ -5,7 +5,7 @@
  * Results go to standard output, progress to standard error. Needs root for namespaces.
  */
 import { dirname } from "node:path";
-import { reasonOf } from "../../appliance/reason.ts";
+import { reasonOf } from "../../drivers/reason.ts";
 import { Lifetime } from "../lab/lifetime.ts";
 import { programs } from "../lab/native.ts";
 import { sweep } from "../lab/registry.ts";

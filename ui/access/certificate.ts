@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { createPrivateKey, generateKeyPairSync, randomBytes, sign, X509Certificate } from "node:crypto";
 import { isIPv4, isIPv6 } from "node:net";
-import { reasonOf } from "../../appliance/reason.ts";
+import { reasonOf } from "../../drivers/reason.ts";
 import {
   bits,
   der,

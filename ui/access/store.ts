@@ -1,5 +1,5 @@
 /** Files that only root may read: users and tokens, the one-time code. An edge. Replaced as a whole or not at all. */
-import { reasonOf } from "../../appliance/reason.ts";
+import { reasonOf } from "../../drivers/reason.ts";
 import { type Accounts, NO_ACCOUNTS, readAccounts, writeAccounts } from "./accounts.ts";
 
 /** @throws Error with one sentence; the old file is kept */

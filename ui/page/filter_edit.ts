@@ -2,7 +2,7 @@
  * Changes to the filter as changes to the text of the configuration, so that whatever is edited on a page is judged,
  * shown as a diff and applied in one way, and what a person has written stays as it is. Pure.
  */
-import { placeKeys } from "../../appliance/config_lines.ts";
+import { placeKeys } from "../../filter/toml_places.ts";
 import { type Preset, PRESETS } from "../../filter/rule.ts";
 
 export interface NewRule {

@@ -1,6 +1,6 @@
 /** Reasons as people read them, from errors as the system and Deno word them. */
 import assert from "node:assert/strict";
-import { reasonOf } from "../../../appliance/reason.ts";
+import { reasonOf } from "../../../drivers/reason.ts";
 
 Deno.test("reasonOf() keeps what the system said, and neither its number nor its call", () => {
   const said = new Error("No space left on device (os error 28): writefile '/run/x'");

@@ -1,6 +1,6 @@
 /** Places of keys in all the ways TOML writes them. */
 import assert from "node:assert/strict";
-import { joinKey, placeKeys } from "../../../appliance/config_lines.ts";
+import { joinKey, placeKeys } from "../../../filter/toml_places.ts";
 
 function line(text: string, path: string): number | undefined {
   return placeKeys(text).get(path)?.line;
