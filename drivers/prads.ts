@@ -14,7 +14,6 @@ import type { HeaderFields } from "./fields.ts";
 import { parseIpAddress } from "../filter/ip_address.ts";
 import { type Entry, PolledDriver, type Store } from "./polled.ts";
 import { FileLines, type ReadLines } from "./prads_file.ts";
-import { reasonOf } from "./reason.ts";
 import { digestOf } from "./versions.ts";
 
 export const PRADS_CODEC = "prads/1";
@@ -164,7 +163,7 @@ export async function openPrads(
   try {
     await store.list();
   } catch (cause) {
-    throw new Error(`Cannot read the asset log ${path}: ${reasonOf(cause)}`, {
+    throw new Error(`Cannot read the asset log ${path}: ${cause instanceof Error ? cause.message : cause}`, {
       cause,
     });
   }
