@@ -101,7 +101,8 @@ struct valuing {
   uint8_t bar[RM_BOXES];              /* rank above which all fit, by the round before */
   bool sure;                          /* there was such a round */
   uint8_t *tried;                     /* by slot: second in which it was seeded or taken away, 1 to 255; 0: not */
-  uint64_t credit, earned_ns, began_ns; /* credit: 1e-9 flows */
+  uint64_t began_ns;
+  struct seed_credit credit;
 };
 
 struct plane {

@@ -96,24 +96,23 @@ static void end(struct plane *p) {
   p->walking.box = RM_BOXES;
 }
 
-static void earn(struct plane *p) {
-  struct walking *w = &p->walking;
+void seed_earn(const struct plane *p, struct seed_credit *credit) {
   uint64_t rate = p->board->command.seed_rate / p->crew->queues, most = rate * BURST_NS > RM_S ? rate * BURST_NS : RM_S;
-  uint64_t since = p->now - w->credited_ns;
-  w->credited_ns = p->now;
-  w->credit += rate * (since < RM_S ? since : RM_S);
-  if (w->credit > most) w->credit = most;
+  uint64_t since = p->now - credit->ns;
+  credit->ns = p->now;
+  credit->flows += rate * (since < RM_S ? since : RM_S);
+  if (credit->flows > most) credit->flows = most;
 }
 
 static void play_flows(struct plane *p) {
   struct walking *w = &p->walking;
-  earn(p);
-  for (uint32_t n = 0; n < PLAYED && w->credit >= RM_S; n++) {
+  seed_earn(p, &w->credit);
+  for (uint32_t n = 0; n < PLAYED && seed_can_pay(&w->credit); n++) {
     uint32_t at = top_flow(w);
     if (at == RM_NO_FLOW) return p->seeding->eager == 0 ? end(p) : (void)0;
     if (!play_flow(p, flow_at(p, at))) return;
     w->first[w->rank] = w->next[at];
-    w->credit -= RM_S;
+    seed_pay(&w->credit);
   }
 }
 
@@ -160,7 +159,7 @@ static void begin(struct plane *p) {
   w->box = box;
   w->at = 0;
   w->ranked = false;
-  w->credited_ns = p->now;
+  w->credit.ns = p->now;
   for (uint32_t i = 0; i < RM_SEED_RANKS; i++) w->first[i] = RM_NO_FLOW;
   *tally(p) = (struct rm_resync){.order = w->order[box], .running = 1, .refreshes = w->refreshes, .begun_ns = p->now};
 }

@@ -12,7 +12,6 @@
 #define FLOWS 2048u             /* places in one go, a thousand times a second */
 #define ROUND_NS (250 * RM_MS)  /* from one round to the next, at least */
 #define RETRY_S 4u              /* what a box has refused it is offered again after so long */
-#define BURST_NS (10 * RM_MS)   /* of the rate, that may be made up for */
 
 int value_open(struct plane *p) {
   struct valuing *v = &p->valuing;
@@ -52,9 +51,9 @@ static void change(struct plane *p, uint32_t slot, uint32_t box, bool removes) {
   struct valuing *v = &p->valuing;
   const struct rm_flow *f = &p->entries[RM_SIDE_UP][slot];
   struct rm_flow peer;
-  if (v->credit < RM_S || was_tried(p, slot) || !seed_pair(p, RM_SIDE_UP, f, &peer)) return;
+  if (!seed_can_pay(&v->credit) || was_tried(p, slot) || !seed_pair(p, RM_SIDE_UP, f, &peer)) return;
   if (!(removes ? seed_removal(p, slot, box) : seed_value(p, slot, box))) return;
-  v->credit -= RM_S;
+  seed_pay(&v->credit);
   v->tried[slot] = second_of(p);
   if (removes) v->surplus[box]--;
   count(p, removes ? RM_COUNT_VALUE_REMOVED : RM_COUNT_VALUE_SEEDED, 1, 0);
@@ -101,15 +100,6 @@ static void end_round(struct plane *p, uint32_t boxes) {
   v->began_ns = p->now;
 }
 
-static void earn(struct plane *p) {
-  struct valuing *v = &p->valuing;
-  uint64_t rate = p->board->command.seed_rate / p->crew->queues, most = rate * BURST_NS > RM_S ? rate * BURST_NS : RM_S;
-  uint64_t since = p->now - v->earned_ns;
-  v->earned_ns = p->now;
-  v->credit += rate * (since < RM_S ? since : RM_S);
-  if (v->credit > most) v->credit = most;
-}
-
 void value_tick(struct plane *p) {
   struct valuing *v = &p->valuing;
   const struct rm_flows *t = &p->table[RM_SIDE_UP];
@@ -117,7 +107,7 @@ void value_tick(struct plane *p) {
   uint32_t boxes = bounded(p);
   if (boxes == 0 && v->boxes == 0) return;
   if (v->at == t->slots && p->now - v->began_ns >= ROUND_NS) end_round(p, boxes);
-  earn(p);
+  seed_earn(p, &v->credit);
   uint32_t first = slot_of(p, RM_SIDE_UP, t->entries);
   for (uint32_t n = 0; n < FLOWS && v->at < t->slots; n++, v->at++)
     if (t->buckets[v->at / RM_WAYS].signature[v->at % RM_WAYS]) look_at(p, first + v->at, boxes);
