@@ -200,6 +200,6 @@ async function main(args: string[]): Promise<void> {
 if (import.meta.main) {
   await main(Deno.args).catch((error) => {
     console.error(error instanceof Error ? error.message : String(error));
-    Deno.exit(1);
+    Deno.exit(error instanceof TypeError ? 2 : 1);
   });
 }

@@ -5,7 +5,11 @@
  * run as root, for the files of a root file system belong to root.
  */
 import { createHash } from "node:crypto";
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
+import { describeProblem, parseConfig } from "../appliance/config.ts";
+import { matchFault } from "../appliance/config_match.ts";
+import { reasonOf } from "../drivers/reason.ts";
 import { buildUnpacked } from "./build.ts";
 import { addVerity, makeInitrd, slotArguments } from "./image/boot.ts";
 import { fat, makeDisk, makeGrub } from "./image/disk.ts";
@@ -126,14 +130,27 @@ function readWish(args: string[]): Wish | null {
   };
 }
 
+/** A machine that starts with a configuration it cannot read protects nobody. @throws TypeError with every problem */
+async function judgeConfig(path: string): Promise<void> {
+  const text = await Deno.readTextFile(path).catch((error) => {
+    throw new TypeError(`Cannot read the configuration ${path}: ${reasonOf(error)}`, { cause: error });
+  });
+  const { problems } = parseConfig(text, path, { matchFault });
+  if (problems.length > 0) throw new TypeError(problems.map(describeProblem).join("\n"));
+}
+
+async function main(args: string[]): Promise<void> {
+  const wish = readWish(args);
+  if (wish === null) return console.log(HELP);
+  if (Deno.uid() !== 0) throw new Error("Cannot make an image: its files belong to root, so it needs root");
+  if (wish.config !== null) await judgeConfig(wish.config);
+  await Deno.mkdir(dirname(wish.output), { recursive: true });
+  await build(wish);
+}
+
 if (import.meta.main) {
-  const wish = readWish(Deno.args);
-  if (wish === null) console.log(HELP);
-  else {
-    await Deno.mkdir(`${TOP}/dist`, { recursive: true });
-    await build(wish).catch((error) => {
-      console.error(error instanceof Error ? error.message : String(error));
-      Deno.exit(1);
-    });
-  }
+  await main(Deno.args).catch((error) => {
+    console.error(error instanceof Error ? error.message : String(error));
+    Deno.exit(error instanceof TypeError ? 2 : 1);
+  });
 }
