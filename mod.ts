@@ -4,18 +4,11 @@
  * What is accepted and what the help says stand in ui/commands.ts. `run` and `plane` load the native library,
  * so they are only imported when they are asked for.
  */
-import {
-  type Config,
-  DEFAULT_SOCKET,
-  describeProblem,
-  parseConfig,
-  type Parsed,
-} from "./appliance/config.ts";
+import { type Config, describeProblem } from "./appliance/config.ts";
 import { exampleConfig } from "./appliance/config_text.ts";
 import { reasonOf } from "./drivers/reason.ts";
 import { stagesOf } from "./appliance/stage_configs.ts";
 import { VERSION } from "./appliance/version.ts";
-import { EXPORT_FORMATS } from "./filter/export.ts";
 import { type Preset, PRESETS } from "./filter/rule.ts";
 import { type Invocation, parseArguments } from "./ui/arguments.ts";
 import {
@@ -33,10 +26,12 @@ import {
   toJson,
 } from "./ui/cli.ts";
 import { showBfd } from "./ui/bfd.ts";
-import { connectNode, type RemoteNode } from "./ui/client.ts";
+import type { RemoteNode } from "./ui/client.ts";
 import { DEFAULT_CONFIG, EXIT, type Exit } from "./ui/commands.ts";
+import { goodConfig, load, withNode } from "./ui/configured.ts";
 import { commandHelp, overview } from "./ui/help.ts";
 import { isLayerCommand, layerCommand } from "./ui/layer.ts";
+import { changeMode } from "./ui/mode.ts";
 import { painter } from "./ui/paint.ts";
 import { logFormats, readText } from "./ui/standard_input.ts";
 import { standardStreams } from "./ui/terminal.ts";
@@ -74,62 +69,69 @@ const VIEWS: Readonly<Record<string, typeof showStatus>> = {
   events: listEvents,
 };
 
-function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
+type Ask = (node: RemoteNode, invocation: Invocation, terminal: Terminal) => Promise<Exit>;
+
+/** What a running node is asked; the first that matches. */
+const ASKS: readonly (readonly [command: RegExp, ask: Ask])[] = [
+  [/^vnf /, vnfCommand],
+  [
+    /^(drivers$|state (get|put|del)$)/,
+    async (...asked) => (await import("./ui/state_run.ts")).stateOf(...asked),
+  ],
+  [/^(box |maintenance |resync)/, ofBoxes],
+  [/^(dis)?arm$/, changeMode],
+  [/^reset$/, async (...asked) => (await import("./ui/reset.ts")).resetNode(...asked)],
+  [
+    /^(switchover|failback|reload)$/,
+    (node, invocation, terminal) =>
+      giveOrder(node, invocation.command.name as "reload", invocation, terminal),
+  ],
+  [
+    /^drill( list)?$/,
+    async (node, { command, options }, terminal) =>
+      (await import("./ui/drill.ts")).drills(command.name, node, options, terminal),
+  ],
+];
+
+type Work = (invocation: Invocation, terminal: Terminal) => Promise<number>;
+
+/** What is done here, or by more than one question; the first that matches. */
+const WORKS: readonly (readonly [command: RegExp, work: Work])[] = [
+  [/^(recorder|replay)/, recorded],
+  [/^(config (?!example)|user |token )/, manage],
+  [/^drivers (try|formats)/, logFormats],
+  [/^mirror/, offline],
+  [/^capture/, captures],
+  [/^fleet /, fleet],
+  [/^run$/, run],
+  [/^plane$/, plane],
+  [/^far$/, far],
+  [/^check$/, check],
+  [/^doctor$/, doctor],
+  [/^support$/, support],
+  [/^bind$/, bind],
+  [/^update/, async (...asked) => (await import("./ui/update.ts")).updateCommand(...asked)],
+  [/^filter export$/, writeExport],
+  [/^drill verify$/, verifyDrill],
+  [/^config example$/, (_, terminal) => Promise.resolve(terminal.out(exampleConfig())).then(() => EXIT.ok)],
+  [/^completion$/, completion],
+  [/^version$/, version],
+];
+
+async function carryOut(invocation: Invocation, terminal: Terminal): Promise<number> {
   const { command, options } = invocation;
-  const ask = (how: (node: RemoteNode) => Promise<Exit>) => withNode(invocation, terminal, how);
-  const show = VIEWS[command.name];
-  if (show !== undefined) return ask((node) => show(node, options, terminal));
-  if (command.name.startsWith("vnf ")) return ask((node) => vnfCommand(node, invocation, terminal));
-  if (isLayerCommand(command.name)) return ask((node) => layerCommand(node, invocation, terminal));
-  if (/^(recorder|replay)/.test(command.name)) return recorded(invocation, terminal);
-  if (/^(config (?!example)|user |token )/.test(command.name)) return manage(invocation, terminal);
-  if (/^drivers (try|formats)/.test(command.name)) return logFormats(invocation, terminal);
-  if (/^(drivers$|state )/.test(command.name)) {
-    return ask(async (node) => (await import("./ui/state_run.ts")).stateOf(node, invocation, terminal));
+  const { name } = command;
+  const show = VIEWS[name];
+  if (show !== undefined) {
+    return await withNode(invocation, terminal, (node) => show(node, options, terminal));
   }
-  if (/^(box |maintenance |resync)/.test(command.name)) {
-    return ask((node) => ofBoxes(node, invocation, terminal));
+  const ask = isLayerCommand(name) ? layerCommand : ASKS.find(([like]) => like.test(name))?.[1];
+  if (ask !== undefined) {
+    return await withNode(invocation, terminal, (node) => ask(node, invocation, terminal));
   }
-  if (/^capture/.test(command.name)) return captures(invocation, terminal);
-  switch (command.name) {
-    case "run":
-      return run(invocation, terminal);
-    case "plane":
-      return plane(invocation, terminal);
-    case "far":
-      return far(invocation, terminal);
-    case "check":
-      return check(invocation, terminal);
-    case "doctor":
-      return doctor(invocation, terminal);
-    case "bind":
-      return bind(invocation, terminal);
-    case "switchover":
-    case "failback":
-    case "reload": {
-      const order = command.name;
-      return ask((node) => giveOrder(node, order, invocation, terminal));
-    }
-    case "filter export":
-      return writeExport(invocation, terminal);
-    case "mirror":
-    case "mirror explain":
-    case "mirror tune":
-      return offline(invocation, terminal);
-    case "drill":
-    case "drill list":
-      return ask(async (node) =>
-        (await import("./ui/drill.ts")).drills(command.name, node, options, terminal)
-      );
-    case "drill verify":
-      return verifyDrill(invocation, terminal);
-    case "config example":
-      terminal.out(exampleConfig());
-      return Promise.resolve(EXIT.ok);
-    case "version":
-      return Promise.resolve(version(invocation, terminal));
-  }
-  throw new TypeError(`Cannot run "${command.name}": it is in the table of commands and nowhere else`);
+  const work = WORKS.find(([like]) => like.test(name))?.[1];
+  if (work !== undefined) return await work(invocation, terminal);
+  throw new TypeError(`Cannot run "${name}": it is in the table of commands and nowhere else`);
 }
 
 /** The commands on captures, with the rules of a configuration or of a preset. */
@@ -152,47 +154,10 @@ async function offline(invocation: Invocation, terminal: Terminal): Promise<numb
   return await (work ?? commands.mirror)(invocation, policy, terminal);
 }
 
-interface Loaded extends Parsed {
-  readonly path: string;
-  readonly text: string;
-}
-
-/** The configuration that --config names, or why there is none, as one sentence. */
-async function load(
-  { options }: Invocation,
-): Promise<Loaded | { path: string; fault: string; absent: boolean }> {
-  const path = options.text("config") ?? DEFAULT_CONFIG;
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    const absent = error instanceof Deno.errors.NotFound;
-    const reason = absent
-      ? "there is no such file; `remediate config example` prints one to begin with"
-      : reasonOf(error);
-    return { path, absent, fault: `Cannot read the configuration ${path}: ${reason}` };
-  }
-  const { matchFault } = await import("./appliance/config_match.ts");
-  return { ...parseConfig(text, path, { matchFault }), path, text };
-}
-
-/** The configuration if it is good; else every problem is told. */
-async function goodConfig(
-  invocation: Invocation,
-  terminal: Terminal,
-): Promise<(Loaded & { config: Config }) | null> {
-  const loaded = await load(invocation);
-  if ("fault" in loaded) {
-    terminal.err(`${loaded.fault}\n`);
-    return null;
-  }
-  const { config, problems, warnings } = loaded;
-  for (const warning of warnings) terminal.err(`warning: ${describeProblem(warning)}\n`);
-  for (const problem of problems) terminal.err(`${describeProblem(problem)}\n`);
-  return config === undefined ? null : { ...loaded, config };
-}
-
 async function run(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const { firstRun } = await import("./ui/first_run.ts");
+  const ended = await firstRun(invocation.options.text("config") ?? DEFAULT_CONFIG, terminal);
+  if (ended !== null) return ended;
   const found = await goodConfig(invocation, terminal);
   if (found === null) return EXIT.input;
   const { recoverConfig, runStages } = await import("./ui/run.ts");
@@ -245,6 +210,11 @@ async function captures(invocation: Invocation, terminal: Terminal): Promise<num
   return await withNode(invocation, terminal, (node) => work(node, options, means));
 }
 
+async function fleet(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const config = async () => (await goodConfig(invocation, terminal))?.config ?? null;
+  return await (await import("./ui/fleet/main.ts")).fleet(invocation, terminal, config);
+}
+
 /** The commands on configuration, users and tokens. */
 async function manage(invocation: Invocation, terminal: Terminal): Promise<number> {
   const { MANAGE } = await import("./ui/manage.ts");
@@ -276,23 +246,7 @@ async function verifyDrill({ arguments: [file], options }: Invocation, terminal:
 async function writeExport(invocation: Invocation, terminal: Terminal): Promise<number> {
   const loaded = await goodConfig(invocation, terminal);
   if (loaded === null) return EXIT.input;
-  const { options } = invocation;
-  const format = EXPORT_FORMATS.find((name) => name === options.text("format")) ?? "ebpf";
-  const { compileFilter } = await import("./filter/pcap_filter.ts");
-  const { exportFilter } = await import("./ui/export.ts");
-  const text = exportFilter(loaded.config, {
-    format,
-    partial: options.flag("partial"),
-    compile: compileFilter,
-  });
-  const file = options.text("output");
-  if (file === null) terminal.out(text);
-  else {
-    await Deno.writeTextFile(file, text).catch((error) => {
-      throw new Error(`Cannot write ${file}: ${reasonOf(error)}`, { cause: error });
-    });
-  }
-  return EXIT.ok;
+  return await (await import("./ui/export_run.ts")).writeExport(loaded.config, invocation, terminal);
 }
 
 async function check(invocation: Invocation, terminal: Terminal): Promise<number> {
@@ -310,6 +264,13 @@ async function bind(invocation: Invocation, terminal: Terminal): Promise<number>
   return (await import("./ui/bind.ts")).bind(loaded.config, invocation.options, terminal);
 }
 
+async function support(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const loaded = await goodConfig(invocation, terminal);
+  return loaded === null
+    ? EXIT.input
+    : (await import("./ui/support.ts")).support(loaded, invocation, terminal);
+}
+
 /** Without a configuration in the usual place the doctor still looks at the machine. */
 async function doctor(invocation: Invocation, terminal: Terminal): Promise<number> {
   const { options } = invocation;
@@ -321,6 +282,7 @@ async function doctor(invocation: Invocation, terminal: Terminal): Promise<numbe
     if (excused) terminal.err("Looking at the machine without it\n");
   } else {
     for (const problem of loaded.problems) terminal.err(`${describeProblem(problem)}\n`);
+    for (const warning of loaded.warnings) terminal.err(`warning: ${describeProblem(warning)}\n`);
     config = loaded.config ?? null;
   }
   if (config === null && !excused) return EXIT.input;
@@ -338,54 +300,20 @@ async function doctor(invocation: Invocation, terminal: Terminal): Promise<numbe
   return reportFindings(findings, options.flag("json"), terminal);
 }
 
-/** A configuration that is missing or wrong must not hide the node that still runs with the old one. */
-async function withNode(
-  invocation: Invocation,
-  terminal: Terminal,
-  how: (node: RemoteNode) => Promise<Exit>,
-): Promise<number> {
-  const { options } = invocation;
-  const loaded = options.given("socket") ? null : await load(invocation);
-  if (loaded !== null && "fault" in loaded && (options.given("config") || !loaded.absent)) {
-    terminal.err(`${loaded.fault}\n`);
-    return EXIT.input;
-  }
-  const known = loaded === null || "fault" in loaded ? [] : loaded.config?.stages ?? [];
-  const stage = options.text("stage");
-  if (stage !== null && !known.includes(stage)) {
-    terminal.err(`Cannot ask stage "${stage}": there is ${known.length === 0 ? "none" : known.join(", ")}\n`);
-    return EXIT.input;
-  }
-  const main = loaded === null || "fault" in loaded ? DEFAULT_SOCKET : loaded.socket ?? DEFAULT_SOCKET;
-  const runtime = loaded === null || "fault" in loaded ? "" : loaded.runtime;
-  const socketOf = (name: string | null) =>
-    options.text("socket") ?? (name === null ? main : `${runtime}/${name}/control.sock`);
-  const asked = stage === null && asksAll(invocation) ? [null, ...known] : [stage];
-  let worst: number = EXIT.ok;
-  for (const name of asked) {
-    const node = connectNode(socketOf(name));
-    try {
-      if (name !== asked[0]) terminal.out("\n");
-      worst = Math.max(worst, await how(node));
-    } finally {
-      node.close();
-    }
-  }
-  return worst;
+async function completion({ arguments: [name] }: Invocation, terminal: Terminal): Promise<number> {
+  const { completionText, SHELLS } = await import("./ui/completion.ts");
+  const shell = SHELLS.find((known) => known === name);
+  if (shell !== undefined) terminal.out(completionText(shell));
+  else terminal.err(`Cannot complete for "${name}": there are ${SHELLS.join(", ")}\n`);
+  return shell === undefined ? EXIT.input : EXIT.ok;
 }
 
-/** What a person asks of the whole chain. A machine that reads JSON names the stage. */
-function asksAll({ command, options }: Invocation): boolean {
-  if (command.name === "reload") return true;
-  return ["status", "box list"].includes(command.name) && !options.flag("json") && !options.flag("watch");
-}
-
-function version({ options }: Invocation, terminal: Terminal): number {
+function version({ options }: Invocation, terminal: Terminal): Promise<number> {
   const { deno, v8 } = Deno.version;
   const build = Deno.env.get("REMEDIATE_BUILD") ?? (Deno.build.standalone ? "compile" : "source");
   if (options.flag("json")) terminal.out(toJson({ version: VERSION, build, deno, v8 }));
   else terminal.out(`remediate ${VERSION} (Deno ${deno})\n`);
-  return EXIT.ok;
+  return Promise.resolve(EXIT.ok);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args, standardStreams(Deno.args)));

@@ -44,8 +44,8 @@ export function writeSetup(
   board.setNumber("setup.recorder_bytes", config.recorder.snapBytes);
 }
 
-/** What the reflexes go by. Takes effect with the next turn. */
-export function writeReflexes(board: Board, config: Config): void {
+/** What the reflexes go by. Takes effect with the next turn. A node that learns keeps them from moving anything. */
+export function writeReflexes(board: Board, config: Config, learning = false): void {
   const { failover } = config;
   board.setNumber("command.silence_ns", failover.silenceMs * NS_PER_MS);
   board.setNumber("command.silence_packets", failover.silencePackets);
@@ -54,7 +54,7 @@ export function writeReflexes(board: Board, config: Config): void {
   board.setNumber("command.drain_ns", failover.drainMs * NS_PER_MS);
   board.setNumber("command.pause_ns", failover.pauseMs * NS_PER_MS);
   board.setNumber("command.stall_ns", failover.stallMs * NS_PER_MS);
-  board.setNumber("command.automatic", failover.automatic ? 1 : 0);
+  board.setNumber("command.automatic", failover.automatic && !learning ? 1 : 0);
   board.setNumber("command.recorder_rate", config.recorder.rate);
   writeSilence(board, failover);
   writeVotes(board, failover);

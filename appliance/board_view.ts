@@ -233,7 +233,9 @@ function readEvent(board: Board, i: number, boot: string): EventView {
     subject: subject(kind, number("subject")),
     before: place(kind, number("before")),
     after: place(kind, number("after")),
-    silentUs: kind === "link" || kind === "detector" || kind === "member" ? null : number("silent_ns") / 1000,
+    silentUs: kind === "link" || kind === "detector" || kind === "member" || kind === "steer"
+      ? null
+      : number("silent_ns") / 1000,
     lostPackets: kind === "switch" ? number("lost_packets") : null,
   };
   return { ...event, text: describe(event) };
@@ -241,11 +243,13 @@ function readEvent(board: Board, i: number, boot: string): EventView {
 
 function subject(kind: EventView["kind"], value: number): string {
   if (kind === "link") return ALL_ROLES[value] ?? "?";
-  return kind === "box" || kind === "detector" || kind === "member" ? BOXES[value] ?? "?" : "node";
+  return kind === "box" || kind === "detector" || kind === "member" || kind === "steer"
+    ? BOXES[value] ?? "?"
+    : "node";
 }
 
 function place(kind: EventView["kind"], value: number): string {
-  if (kind === "switch") return PATHS[value] ?? "?";
+  if (kind === "switch" || kind === "steer") return PATHS[value] ?? "?";
   if (kind === "link") return value === 1 ? "up" : "down";
   if (kind === "box") return value === 1 ? "alive" : "dead";
   if (kind === "member") return value === 1 ? "joined" : "left";
@@ -272,6 +276,8 @@ function describe(event: Omit<EventView, "text">): string {
       return event.after === "joined"
         ? `${event.subject} joined: it gets copies, and takes over once it is warm`
         : `${event.subject} left: it gets no copies and does not take over`;
+    case "steer":
+      return `flows that rules led to ${event.before} go to ${event.after} (${event.cause})`;
     case "detector":
       return `${event.cause} of ${event.subject} is ${event.after}, was ${event.before}`;
     default:

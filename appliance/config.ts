@@ -24,6 +24,7 @@ import {
   DRILL,
   FAILOVER,
   FILTER,
+  FLEET,
   GREY,
   LOG,
   MATCH,
@@ -95,6 +96,7 @@ export interface Config {
   readonly capture: Values<typeof CAPTURE> & { readonly directory: string };
   readonly recorder: Values<typeof RECORDER> & { readonly directory: string };
   readonly drill: Values<typeof DRILL>;
+  readonly fleet: Values<typeof FLEET>;
   /** Names of the stages behind this one; stages.ts makes their configurations. */
   readonly stages: readonly string[];
   /** Boxes that the node starts itself. */
@@ -212,6 +214,7 @@ function build(shape: Shape): Config {
     capture: captureOf(shape, node.stateDirectory),
     recorder: recorderOf(shape, node.stateDirectory),
     drill: section(shape, "drill", DRILL),
+    fleet: section(shape, "fleet", FLEET),
     stages: elements(shape, "stage").map((path) => String(shape.values.get(`${path}.name`))),
     vnfs: elements(shape, "vnf").map((path) => section(shape, path, VNF)),
     api: { ...section(shape, "api", API), socket: socketOf(shape) },

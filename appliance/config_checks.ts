@@ -7,6 +7,7 @@
 import { BOX, FLOW_BYTES } from "../filter/names.ts";
 import { checkBfd } from "./config_bfd.ts";
 import { drill } from "./config_checks_drill.ts";
+import { fleet } from "./config_keys_fleet.ts";
 import { rules } from "./config_checks_rules.ts";
 import { api } from "./config_keys_api.ts";
 import { FAILOVER, PORTS, REDUNDANT_MAX, RULE, STAGES_MAX } from "./config_keys.ts";
@@ -42,6 +43,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
     memory,
     capture,
     drill,
+    fleet,
     api,
     rules,
     switches,

@@ -11,6 +11,7 @@ import { BFD } from "./config_keys_bfd.ts";
 import { CAPTURE } from "./config_keys_capture.ts";
 import { AGES, FILTER, RULE } from "./config_keys_filter.ts";
 import { DRILL } from "./config_keys_drill.ts";
+import { FLEET } from "./config_keys_fleet.ts";
 import { CHECK } from "./config_keys_check.ts";
 import { DAMPING, SILENCE, VOTES } from "./config_keys_votes.ts";
 import { SWITCH } from "./config_keys_external.ts";
@@ -60,6 +61,13 @@ export const FAILOVER = {
     type: "boolean",
     default: true,
     help: "Whether the plane switches by itself. With `false` it only reports, and a person switches.",
+  },
+  learning_first: {
+    type: "boolean",
+    default: false,
+    help:
+      "A node that nobody has armed or disarmed yet begins by learning: it copies, compares and judges, says " +
+      "what it would have done, and moves nothing until `remediate arm`.",
   },
   silence_ms: {
     type: "integer",
@@ -152,6 +160,7 @@ export {
   CHECK,
   DAMPING,
   DRILL,
+  FLEET,
   GREY,
   MATCH,
   PROBE,
@@ -246,6 +255,7 @@ export const SECTIONS: readonly Section[] = [
   section("recorder", RECORDER, "The flight recorder: decisions, with all they depended on."),
   section("drill", DRILL, "Canaries: connections of the node's own through the box that does not serve."),
   section("api", API, "How people and machines reach the node."),
+  section("fleet", FLEET, "The controller that this node reports to. `remediate fleet agent` does so."),
   section("log", LOG, "What is written to standard error."),
   { ...section("driver", DRIVER, DRIVER_HELP), named: driverKeys },
   section("repository", REPOSITORY, "Where drivers' records are, sealed, between the boxes."),

@@ -9,14 +9,16 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** Every address of the machine; nothing that could be talked to. */
+const ALL_ADDRESSES = ["0.0.0.0", "::"];
+
 /** "192.0.2.1:8443", "[2001:db8::1]:8443"; null: it is neither. */
 export function endpointOf(text: string): Endpoint | null {
   const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([\d.]+)):(\d{1,5})$/.exec(text);
   const host = parts?.[1] ?? parts?.[2] ?? "", port = Number(parts?.[3]);
   const kind = parts?.[1] === undefined ? !host.includes(":") : host.includes(":");
-  return parts !== null && kind && addressFault(host) === null && port >= 1 && port <= 65535
-    ? { host, port }
-    : null;
+  const good = ALL_ADDRESSES.includes(host) || addressFault(host) === null;
+  return parts !== null && kind && good && port >= 1 && port <= 65535 ? { host, port } : null;
 }
 
 export function isLoopback({ host }: Endpoint): boolean {

@@ -28,6 +28,8 @@ import {
   readOffloads,
 } from "./doctor_facts.ts";
 import type { Finding } from "./doctor_finding.ts";
+import { examineMachine } from "./doctor_machine.ts";
+import { gatherMachine } from "./doctor_machine_facts.ts";
 import { acceptedConfigPath, boardPath } from "./paths.ts";
 import { reasonOf } from "../drivers/reason.ts";
 import type { Role } from "./view.ts";
@@ -36,7 +38,8 @@ export type { Finding };
 
 /** All findings about this machine, and about the ports of `config` if there is one. */
 export async function consult(config: Config | null): Promise<Finding[]> {
-  return examine(await gather(config), config);
+  const machine = await gatherMachine(config);
+  return [...examine(await gather(config), config), ...examineMachine(machine, config)];
 }
 
 /**
@@ -199,7 +202,7 @@ async function offloads(name: string): Promise<string[] | null> {
 }
 
 /** Interface -> what it is used for, as the middle of a sentence. */
-async function managementInterfaces(): Promise<ReadonlyMap<string, string>> {
+export async function managementInterfaces(): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   const routes = readDefaultRoutes(await read("/proc/net/route"), await read("/proc/net/ipv6_route"));
   for (const name of routes) found.set(name, "carries the default route");

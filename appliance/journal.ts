@@ -46,6 +46,11 @@ export class Journal {
     this.#options.tell(kept);
   }
 
+  /** Unless it is kept already. */
+  addOnce(event: EventView): void {
+    if (!this.has(event)) this.add(event);
+  }
+
   /** Events above a sequence, oldest first. */
   since(after: number, limit: number): readonly EventView[] {
     return this.#events.filter((event) => event.sequence > after).slice(0, limit);

@@ -8,8 +8,8 @@ import type { Config } from "./config.ts";
 import type { Courier, DriverSet } from "./layer/contract.ts";
 import { intentFile, ledgerFile } from "./layer/intents_file.ts";
 import { Layer, NO_DRIVERS } from "./layer/layer.ts";
-import type { Steering } from "./layer/steering.ts";
 import { stepText } from "./layer/views.ts";
+import { LiveSteering, type LiveSteeringOptions } from "./live_steering.ts";
 import { ledgerPath, movesPath } from "./paths.ts";
 import { reasonOf } from "../drivers/reason.ts";
 import type { EventView } from "./view.ts";
@@ -23,8 +23,8 @@ const SETTLE_MS = 20;
 
 export interface LayerParties {
   readonly drivers?: DriverSet;
-  /** Null: no rules for single flows here. @default null */
-  readonly steering?: Steering | null;
+  /** The plane that leads single flows. @default no rules for single flows here */
+  readonly map?: LiveSteeringOptions["map"];
   /** @default in this process, as they are */
   readonly courier?: Courier;
   /** The box that serves by default. */
@@ -38,10 +38,12 @@ export class NodeLayer extends Layer {
   readonly #tell: LayerParties["tell"];
 
   constructor(config: Config, parties: LayerParties) {
-    const stop = new AbortController(), { tell, drivers = NO_DRIVERS, steering = null } = parties;
+    const stop = new AbortController(), { tell, drivers = NO_DRIVERS, map } = parties;
     super({
       drivers,
-      steering,
+      steering: map === undefined
+        ? null
+        : new LiveSteering({ map, nowMs: Date.now, sleep: (ms) => delay(ms) }),
       courier: parties.courier ?? { send: (_id, records) => Promise.resolve(records) },
       serving: parties.serving,
       intents: intentFile(movesPath(config)),

@@ -182,16 +182,19 @@ function words(passed: Passed, rule: FilterRule | undefined): string {
   return `${bare ? "no payload, and " : ""}beyond what rule ${rule.name} mirrors: ${limits(rule)}`;
 }
 
+/** A packet is mirrored whole when its first byte is within the bound. */
+const upTo = (n: number) => n === 1 ? "the first packet with payload" : `the first ${n} bytes`;
+
 /** What a setting of a rule mirrors of each direction. */
 const SETTINGS: Readonly<Record<string, (value: number) => string>> = {
   handshake: () => "the opening",
   teardown: () => "the closing",
   firstPackets: (n) => `the first ${n} packets`,
   firstPayloadPackets: (n) => `the first ${n} packets with payload`,
-  firstBytesUp: (n) => `the client's first ${n} bytes`,
-  firstBytesDown: (n) => `the first ${n} bytes to the client`,
-  turnBytesUp: (n) => `${n} bytes each time the client begins to talk`,
-  turnBytesDown: (n) => `${n} bytes each time the other side begins to talk`,
+  firstBytesUp: (n) => `${upTo(n)} from the client`,
+  firstBytesDown: (n) => `${upTo(n)} to the client`,
+  turnBytesUp: (n) => `${upTo(n)} each time the client begins to talk`,
+  turnBytesDown: (n) => `${upTo(n)} each time the other side begins to talk`,
   turnBytesMax: (n) => `at most ${n} bytes of turns`,
   plaintext: () => "bytes only until the flow is encrypted",
   acks: () => "what acknowledges a copy",

@@ -17,14 +17,13 @@ import { Captures } from "./captures.ts";
 import { Drills } from "./drills.ts";
 import { Checks } from "./checks.ts";
 import type { Config } from "./config.ts";
-import { matchFault } from "./config_match.ts";
 import { CpuShares } from "./cpu_shares.ts";
 import { NodeLayer } from "./layer_open.ts";
+import { Learning } from "./learning.ts";
 import { makeDirectory } from "./directories.ts";
 import type { Judgement } from "./judgement.ts";
 import { openJudgement } from "./judgement_open.ts";
 import { Journal } from "./journal.ts";
-import { addedRoles, reloadFault } from "./config_fixed.ts";
 import { capturePath, journalPath, recorderPath, vnfsPath } from "./paths.ts";
 import { writeLastPath } from "./last_path.ts";
 import { readLeft } from "./members.ts";
@@ -35,7 +34,7 @@ import { readProbeFrame } from "./probe_files.ts";
 import { readProbes } from "./probe_view.ts";
 import { reasonOf } from "../drivers/reason.ts";
 import { Recorder } from "./recorder.ts";
-import { parseStage } from "./stage_configs.ts";
+import { readReload } from "./reload.ts";
 import { Vnfs } from "./vnf/vnfs.ts";
 import { VERSION } from "./version.ts";
 import { NodeExternals } from "./node_externals.ts";
@@ -46,23 +45,14 @@ import {
   externalEvent,
   levelOf,
   namesOf,
+  type Own,
   ownEvent,
   specsOf,
   stateEvent,
+  updateEvent,
   withExternals,
 } from "./node_views.ts";
-import type {
-  Box,
-  EventView,
-  FlowView,
-  MatchReport,
-  NodeControl,
-  NodeStatus,
-  OrderResult,
-  ProbeListing,
-} from "./view.ts";
-
-type Own = "plane" | "drill" | "layer" | "vnf";
+import type { Box, EventView, FlowView, MatchReport, NodeControl, NodeStatus, ProbeListing } from "./view.ts";
 
 const TICK_MS = 10;
 const JUDGE_EVERY = 10;
@@ -94,6 +84,7 @@ export class Node implements NodeControl {
   #config: Config;
   #bfdKeys: BfdKeys;
   readonly #judgement: Judgement;
+  readonly #learning: Learning;
   readonly #checks: Checks;
   readonly #cpu = new CpuShares();
   #reviving = false;
@@ -133,7 +124,9 @@ export class Node implements NodeControl {
       status: () => this.status(),
       monoNs: () => this.#native.monoNs(),
       external: (box, force) => this.externals.order(box, force),
+      learning: () => this.#learning.on,
     });
+    this.#learning = this.#makeLearning();
     this.captures = new Captures({
       config,
       monoNs: () => this.#native.monoNs(),
@@ -156,11 +149,22 @@ export class Node implements NodeControl {
     this.layer = this.#makeLayer(config);
   }
 
+  #makeLearning(): Learning {
+    return new Learning({
+      config: () => this.#config,
+      board: () => this.#keeper.map?.board ?? null,
+      tell: (event) => this.#journal.add(event),
+      now: () => this.#now(),
+      command: () => this.#command(),
+    });
+  }
+
   #makeLayer(config: Config): NodeLayer {
     return new NodeLayer(config, {
       serving: () => this.status().boxes.find((box) => box.serving)?.box ?? null,
       tell: (cause, text) => this.#tell(cause, text, "layer"),
       drivers: this.state.set,
+      map: () => this.#keeper.map,
     });
   }
 
@@ -221,11 +225,8 @@ export class Node implements NodeControl {
 
   /** Stop the plane as well; without it forwarding goes on after control has ended. */
   async stopPlane(): Promise<void> {
-    const stopped = await this.#keeper.stop(STOP_MS_MAX);
-    this.say(
-      stopped ? "info" : "error",
-      stopped ? "the plane has stopped" : "Cannot stop the plane: it does not react",
-    );
+    if (await this.#keeper.stop(STOP_MS_MAX)) this.say("info", "the plane has stopped");
+    else this.say("error", "Cannot stop the plane: it does not react");
   }
 
   #now(): Now {
@@ -237,7 +238,7 @@ export class Node implements NodeControl {
     const map = this.#keeper.map;
     if (map === null) return 0;
     const rules = this.#config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
-    writeReflexes(map.board, this.#config);
+    writeReflexes(map.board, this.#config, this.#learning.on);
     writeLeftBoxes(map.board, readLeft(this.#config));
     writeBfd(map.board, map.publish, this.#config.bfd, this.#bfdKeys);
     writeGrey(map.board, this.#config.grey);
@@ -287,7 +288,8 @@ export class Node implements NodeControl {
       ordered: this.#journal.lastSwitch()?.cause === "order",
       now: this.#now(),
     });
-    if (order !== null) void this.#orders.order(order);
+    const left = this.#learning.look(board, order);
+    if (left !== null) void this.#orders.order(left);
   }
 
   async #revive(signal: AbortSignal): Promise<void> {
@@ -300,8 +302,7 @@ export class Node implements NodeControl {
         this.#reviving = false;
         this.#tell("start", `another plane forwards (restart ${this.#keeper.restarts})`);
         this.#command();
-        this.captures.attach();
-        this.recorder.attach();
+        this.captures.attach(), this.recorder.attach();
         await this.layer.assertRules();
       } catch (error) {
         if (!(error instanceof PlaneStartError)) throw error;
@@ -328,8 +329,8 @@ export class Node implements NodeControl {
       external: this.externals.views(),
     };
     const board = this.#keeper.map?.board;
-    if (board === undefined) return withExternals(absentStatus(around, Date.now()));
-    return withExternals(readStatus(board, this.#now(), around));
+    const seen = board && readStatus(board, this.#now(), around);
+    return this.#learning.shown(withExternals(seen ?? absentStatus(around, Date.now())));
   }
 
   flows(query: FlowQuery): readonly FlowView[] {
@@ -352,30 +353,22 @@ export class Node implements NodeControl {
     return board === undefined ? { probes: [], traffic: [] } : readProbes(board, this.#now());
   }
 
-  switchover({ force, box = null }: { force: boolean; box?: string | null }): Promise<OrderResult> {
-    return this.#orders.moveTo(box, force);
-  }
-
-  failback({ force }: { force: boolean }): Promise<OrderResult> {
-    return this.#orders.moveTo("primary", force);
-  }
-
+  switchover = ({ force, box = null }: { force: boolean; box?: string | null }) =>
+    this.#orders.moveTo(box, force);
+  failback = ({ force }: { force: boolean }) => this.#orders.moveTo("primary", force);
+  arm = ({ force }: { force: boolean }) => Promise.resolve(this.#learning.arm(force));
+  disarm = () => Promise.resolve(this.#learning.disarm());
+  noteUpdate = (report: Parameters<typeof updateEvent>[0]) => this.#journal.addOnce(updateEvent(report));
   join = ({ box }: { box: string }) => this.#orders.member(box, true);
   leave = ({ box }: { box: string }) => this.#orders.member(box, false);
   maintain = ({ box, on }: { box: string; on: boolean }) => this.#orders.maintain(box, on);
   resync = ({ box, stop }: { box: string | null; stop: boolean }) => this.#orders.resync(box, stop);
 
   async reload(): Promise<{ ok: boolean; text: string }> {
-    const { configPath, stage = null } = this.#options;
     const refusal = (text: string) => ({ ok: false, text });
-    const whole = await Deno.readTextFile(configPath).catch((error: Error) => error);
-    if (whole instanceof Error) return refusal(`${configPath} cannot be read: ${reasonOf(whole)}`);
-    const parsed = parseStage(whole, configPath, { stage, matchFault });
-    if (typeof parsed === "string") return refusal(parsed);
-    const { config, text } = parsed;
-    const before = this.#config, added = addedRoles(before, config);
-    const fault = reloadFault(before, config, added);
-    if (fault !== null) return refusal(fault);
+    const before = this.#config, fresh = await readReload(before, this.#options);
+    if (typeof fresh === "string") return refusal(fresh);
+    const { config, text, added } = fresh;
     const closed = added.length === 0 ? null : await this.#orders.openPorts(before, config);
     if (closed !== null) return refusal(closed);
     let keys: BfdKeys;
@@ -391,7 +384,7 @@ export class Node implements NodeControl {
     this.recorder.configure(config);
     this.#checks.configure(config.checks);
     this.externals.configure(config);
-    this.vnfs.configure(config.vnfs), this.state.configure(config);
+    this.vnfs.configure(config.vnfs), this.state.configure(config), this.#learning.configure();
     if (await this.#orders.answers("live.rule_done", this.#command())) {
       return { ok: true, text: "the new configuration is in force" };
     }

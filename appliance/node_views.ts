@@ -3,6 +3,7 @@ import type { Now, Surroundings } from "./board_view.ts";
 import { type Config, configuredRoles } from "./config.ts";
 import type { Told } from "./failover/external/describe.ts";
 import type { StateTold } from "./node_state.ts";
+import type { UpdateReport } from "./update/contract.ts";
 import type { Box, DampingView, EventView, NodeStatus, Role } from "./view.ts";
 
 /** What each role's port is called in the configuration. */
@@ -15,9 +16,12 @@ export function namesOf(config: Config): Partial<Record<Box, string>> {
   return Object.fromEntries(config.boxes.map(({ box, name }) => [box, name]));
 }
 
+/** Kinds of events that are the node's own. */
+export type Own = "plane" | "drill" | "layer" | "vnf";
+
 export function ownEvent(
   given: {
-    kind: "plane" | "drill" | "layer" | "vnf";
+    kind: Own;
     cause: EventView["cause"];
     text: string;
     boot: bigint;
@@ -73,6 +77,17 @@ export function stateEvent(told: StateTold, boot: bigint, now: Now): EventView {
     ...ownEvent({ kind: "plane", cause: told.cause, text: told.text, boot, now }),
     ...told,
     kind: "state",
+  };
+}
+
+/** What became of an update of the machine. The same report gives the same event, so that it is kept once. */
+export function updateEvent({ atMs, version, outcome, reason }: UpdateReport): EventView {
+  const now = { wallMs: atMs, monoNs: atMs * 1e6 };
+  return {
+    ...ownEvent({ kind: "plane", cause: outcome, text: `update ${outcome}: ${reason}`, boot: 0n, now }),
+    kind: "update",
+    subject: version ?? "bundle",
+    after: outcome,
   };
 }
 

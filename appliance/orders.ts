@@ -32,6 +32,8 @@ export interface OrderMeans {
   readonly monoNs: () => bigint;
   /** Have the external switches move as well; why one of them does not, or null. */
   readonly external: (box: Box, force: boolean) => string | null;
+  /** The node learns: nothing is moved but by force. */
+  readonly learning: () => boolean;
 }
 
 /** The box that people mean by a word: its name by its place, or the one the configuration gives it. */
@@ -76,6 +78,11 @@ export class Orders {
     const box = word === null ? this.#spare(path, views) : namedBox(boxes, word);
     if (box === null) return Promise.resolve(refuse(path, noBox(boxes, word)));
     const view = views.find((one) => one.box === box);
+    if (path !== box && !force && this.#means.learning()) {
+      return Promise.resolve(
+        refuse(path, "the node learns and moves nothing: `remediate arm` first (--force moves anyway)"),
+      );
+    }
     if (path !== box && !force && view !== undefined && board.number("box.alive", BOXES.indexOf(box)) !== 1) {
       return Promise.resolve(
         refuse(path, `the ${box} is not known to be alive: ${view.reason} (--force moves anyway)`),

@@ -32,6 +32,11 @@ export function planeLogPath(config: Config): string {
   return `${config.node.runtimeDirectory}/plane.log`;
 }
 
+/** Why the machine's watchdog is not fed any more. */
+export function starvedPath(config: Config): string {
+  return `${config.node.runtimeDirectory}/starved`;
+}
+
 /** Which box served last, in a word. */
 export function lastPathPath(config: Config): string {
   return `${config.node.stateDirectory}/last_path`;
@@ -74,6 +79,11 @@ export function vnfsPath(config: Config): string {
 /** Which boxes have left. */
 export function membersPath(config: Config): string {
   return `${config.node.stateDirectory}/boxes.json`;
+}
+
+/** Whether the node is armed or learns. */
+export function modePath(config: Config): string {
+  return `${config.node.stateDirectory}/mode.json`;
 }
 
 /** Users and tokens. */

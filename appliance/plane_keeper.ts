@@ -13,7 +13,8 @@ import type { Config } from "./config.ts";
 import { acceptedConfigPath, boardPath, planeLogPath } from "./paths.ts";
 import { reasonOf } from "../drivers/reason.ts";
 
-const START_MS_MAX = 30_000;
+/** One that fails says so at once; this is for a machine that is slow, where giving up would begin the work anew. */
+const START_MS_MAX = 120_000;
 const LOOK_MS = 20;
 const BACKOFF_MS = [0, 500, 1000, 2000, 5000, 10_000];
 /** A plane that ran this long has earned a quick restart again. */

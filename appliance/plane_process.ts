@@ -7,6 +7,7 @@ import { openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import { writeLeftBoxes, writeReflexes, writeRules, writeSetup } from "./board_command.ts";
 import type { Config } from "./config.ts";
+import { readMode } from "./learning.ts";
 import { readLastPath } from "./last_path.ts";
 import { readLeft } from "./members.ts";
 import { boardPath, capturePath, recorderPath } from "./paths.ts";
@@ -52,7 +53,7 @@ async function prepare(config: Config) {
   const native = openNative();
   const map = native.createBoard(boardPath(config), { slots: config.plane.flowSlots, version: VERSION });
   writeSetup(map.board, config, { huge, firstBox: readLastPath(config) });
-  writeReflexes(map.board, config);
+  writeReflexes(map.board, config, readMode(config).learning);
   writeLeftBoxes(map.board, readLeft(config));
   writeRules(map.board, map.publish, rules, config.filter);
   // Forwarding does without either.

@@ -7,10 +7,12 @@
  */
 import { BOX, type Detector, MATCH_CLASS, PATH, ROLE } from "../filter/names.ts";
 
+import type { UpdateReport } from "./update/contract.ts";
 import type { LayerControl } from "./layer/contract.ts";
 import type { VnfControl } from "./vnf/contract.ts";
 import type { RecorderControl } from "./view_recorder.ts";
 import type { EventView } from "./view_events.ts";
+import type { LearningView } from "./failover/learning.ts";
 import type { StateControl } from "./view_state.ts";
 import type { SignedReport } from "./drill_report.ts";
 import type { FailbackView, MatchReport, MatchView, TwinView } from "./view_match.ts";
@@ -214,6 +216,8 @@ export interface NodeStatus {
   readonly failback: FailbackView | null;
   readonly lastDrill: DrillSummary | null;
   readonly external: readonly ExternalSwitchView[];
+  /** Absent: the node is armed. */
+  readonly learning?: LearningView;
 }
 
 export interface FlowView {
@@ -330,6 +334,8 @@ export interface NodeControl {
   }): readonly FlowView[];
   /** Events with a sequence above `after`, oldest first, at most `limit`. */
   events(options: { after: number; limit: number }): readonly EventView[];
+  /** Keeps what became of an update as an event, once. */
+  noteUpdate?(report: UpdateReport): void;
   /**
    * Moves the traffic to a box, by either of its names; to the first spare if none is named. Refused (ok false) when it is
    * not alive, unless forced.
@@ -354,6 +360,10 @@ export interface NodeControl {
   match(options: { history: boolean }): MatchReport;
   /** Probes through the boxes, and what real traffic shows. */
   probes(): ProbeListing;
+  /** Lets the node switch by itself. Refused, unless forced, where it would move traffic at once. */
+  arm(options: { force: boolean }): Promise<OrderResult>;
+  /** Has it learn: it copies, compares and judges, and moves nothing by itself. */
+  disarm(options: object): Promise<OrderResult>;
   readonly captures: CaptureControl;
   readonly recorder: RecorderControl;
   readonly drills: DrillControl;

@@ -16,6 +16,8 @@ export interface EventView {
     | "seed"
     | "layer"
     | "vnf"
+    | "mode"
+    | "update"
     | "state";
   readonly cause:
     | Cause
@@ -36,6 +38,12 @@ export interface EventView {
     | "copied"
     // Of VNFs, besides start and died:
     | "stopped"
+    // Of the mode, besides order:
+    | "over"
+    // Of updates, besides refused:
+    | "installed"
+    | "good"
+    | "fell-back"
     // Of external switches:
     | "connected"
     | "lost"

@@ -25,7 +25,7 @@ export const POLL = ["busy", "sleep"] as const;
 export const DETECTOR = ["link", "silence", "probe", "bfd", "grey", "check"] as const;
 /** What a detector says. */
 export const LIGHT = ["off", "green", "yellow", "red"] as const;
-export const EVENT_KIND = ["switch", "link", "box", "stall", "detector", "member"] as const;
+export const EVENT_KIND = ["switch", "link", "box", "stall", "detector", "member", "steer"] as const;
 export const CAUSE = [
   "start",
   "link",
@@ -39,6 +39,9 @@ export const CAUSE = [
   "check",
   "propagation",
 ] as const;
+/** How far control wants a move of flows to be, and how far it is. */
+export const STEER_PHASE = ["none", "note", "hold", "route", "cancel"] as const;
+export const STEER_STATE = ["unknown", "noting", "holding", "broken", "routed", "cancelled"] as const;
 /** Which links follow when an outside link is lost. */
 export const PROPAGATE = ["off", "one", "both"] as const;
 /** A relay in a NIC that joins two ports without the node. */
@@ -128,6 +131,10 @@ export const COUNTER = [
   "value_refused",
   "value_seeded",
   "value_removed",
+  "steered",
+  "steer_held",
+  "steer_again",
+  "steer_forgotten",
 ] as const;
 /** Of a BFD session, as on the wire (RFC 5880, 4.1). */
 export const BFD_STATE = ["admin_down", "down", "init", "up"] as const;
@@ -241,7 +248,7 @@ export const LIMIT = {
 } as const;
 /** Beginning of the capture file, "RMXC". */
 export const CAPTURE_MAGIC = 0x43584d52;
-export const ABI_VERSION = 9;
+export const ABI_VERSION = 10;
 /** Of one entry of a flow table. */
 export const FLOW_BYTES = 192;
 /** "No flow" in `peer`, and "no rule" in `rule`. */
@@ -258,6 +265,8 @@ export type ProbeExpect = (typeof PROBE_EXPECT)[number];
 export type Detector = (typeof DETECTOR)[number];
 export type BfdState = (typeof BFD_STATE)[number];
 export type BfdDiag = (typeof BFD_DIAG)[number];
+export type SteerPhase = (typeof STEER_PHASE)[number];
+export type SteerState = (typeof STEER_STATE)[number];
 export type EventKind = (typeof EVENT_KIND)[number];
 export type Cause = (typeof CAUSE)[number];
 

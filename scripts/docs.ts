@@ -1,11 +1,16 @@
 /**
- * Writes the pages of docs/ that are generated: docs/configuration.md, from the table of configuration keys.
+ * Writes the pages of docs/ that are generated: configuration.md from the table of configuration keys, fleet-protocol.json
+ * from the table of messages.
  *
  * With `--check` it only says whether they are up to date, and ends with 1 if they are not.
  */
 import { configurationPage } from "../appliance/config_text.ts";
+import { jsonSchema } from "../appliance/fleet/protocol.ts";
 
-const PAGES: readonly (readonly [string, () => string])[] = [["configuration.md", configurationPage]];
+const PAGES: readonly (readonly [string, () => string])[] = [
+  ["configuration.md", configurationPage],
+  ["fleet-protocol.json", () => `${JSON.stringify(jsonSchema(), null, 2)}\n`],
+];
 
 if (import.meta.main) {
   const check = Deno.args.includes("--check");

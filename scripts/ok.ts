@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { type Check, CHECKS, type Group, groups } from "./gate/groups.ts";
 import { interruptAll, runLimited } from "./gate/limited.ts";
 import { Pauses, watchPauses } from "./gate/pauses.ts";
+import { Lines } from "./gate/lines.ts";
 import { add, type FailedTest, failedTests, forgive, judge, NOTHING, summary } from "./gate/tally.ts";
 import type { Tally } from "./gate/tally.ts";
 import { sweep } from "./lab/registry.ts";
@@ -20,8 +21,9 @@ const BAD_USAGE = 2;
 const TOP = decodeURIComponent(new URL("..", import.meta.url).pathname).replace(/\/$/, "");
 const HELP = `Usage: ./scripts/test [GROUP ...] [--filter TEXT] [--list]
 
-Runs the gate. Without a group: everything, as CI does. A test of the lab that fails while the machine stood still for
-20 ms or more is run once more, and that is said.
+Runs the gate. Without a group: everything, as CI does. The groups share the processors two by two; lab and image,
+which stand on clocks, come last and alone. A test of the lab that fails while the machine stood still for 20 ms or more is
+run once more, and that is said.
 Groups: checks, and each folder of tests/ that has tests (unit, native, sim, lab, browser, image).
 
   --filter TEXT  only tests whose name has TEXT, or matches /TEXT/; leaves the checks out
@@ -83,7 +85,15 @@ async function runChecks(stop: AbortSignal): Promise<Tally> {
   return tally;
 }
 
-async function runTests(group: Group, what: readonly string[], hear: (text: string) => void) {
+/** How a group's tests are run: which, and who gets what they print. */
+interface Running {
+  readonly what: readonly string[];
+  /** Show what they print as it comes. */
+  readonly show: boolean;
+  readonly hear: (text: string) => void;
+}
+
+async function runTests(group: Group, { what, show, hear }: Running) {
   const junit = `${TOP}/.cache/test/${group.name}.xml`;
   await Deno.mkdir(`${TOP}/.cache/test`, { recursive: true });
   await Deno.writeTextFile(junit, "");
@@ -104,7 +114,7 @@ async function runTests(group: Group, what: readonly string[], hear: (text: stri
     cwd: TOP,
     limitS: group.limitS,
     env: environment(),
-    show: true,
+    show,
     hear,
   });
   // A test that was interrupted, or died, took nothing down.
@@ -124,22 +134,29 @@ async function again(group: Group, failed: readonly FailedTest[], pauses: Pauses
     if (ms === 0) continue;
     say(`\nonce more, for the machine stood still for ${ms.toFixed(0)} ms meanwhile: ${file}: ${name}\n`);
     const exactly = `--filter=/^${name.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")}$/`;
-    const { ended, xml } = await runTests(group, [exactly, file], () => {});
+    const { ended, xml } = await runTests(group, { what: [exactly, file], show: true, hear: () => {} });
     if (ended.code === 0 && xml !== null && failedTests(xml).length === 0) passed.push(`${file}: ${name}`);
   }
   return passed;
 }
 
-async function runGroup(group: Group, filter: string | undefined): Promise<Tally> {
+/** Runs a group; beside others, each line it prints begins with its name. */
+async function runGroup(group: Group, filter: string | undefined, beside = false): Promise<Tally> {
   if (group.root && Deno.uid() !== 0) return { ...NOTHING, skipped: [`group ${group.name} (needs root)`] };
   say(`\ngroup: ${group.name}, at most ${group.limitS} s\n`);
   const pauses = new Pauses();
+  const lines = new Lines((line) => line !== "" && say(`${group.name}: ${line}\n`));
+  const hear = (text: string) => {
+    pauses.printed(text);
+    if (beside) lines.add(text);
+  };
   const what = [...(filter === undefined ? [] : [`--filter=${filter}`]), `tests/${group.name}`];
   let first: Awaited<ReturnType<typeof runTests>>;
   {
     using _watch = watchPauses(pauses);
-    first = await runTests(group, what, (text) => pauses.printed(text));
+    first = await runTests(group, { what, show: !beside, hear });
   }
+  lines.end();
   const { ended, xml } = first;
   const limitS = ended.timedOut ? group.limitS : null;
   const tally = judge({
@@ -152,6 +169,23 @@ async function runGroup(group: Group, filter: string | undefined): Promise<Tally
   });
   if (!group.timed || xml === null || limitS !== null) return tally;
   return forgive(tally, await again(group, failedTests(xml), pauses));
+}
+
+/** Some run alone, after the others, which share the processors two by two. */
+async function runGroups(chosen: readonly Group[], filter: string | undefined, stop: AbortSignal) {
+  let tally = NOTHING;
+  const queue = chosen.filter((group) => !group.alone);
+  const beside = queue.length > 1;
+  const lane = async () => {
+    for (let group = queue.shift(); group !== undefined && !stop.aborted; group = queue.shift()) {
+      tally = add(await runGroup(group, filter, beside), tally);
+    }
+  };
+  await Promise.all([lane(), lane()]);
+  for (const group of chosen.filter((group) => group.alone)) {
+    if (!stop.aborted) tally = add(tally, await runGroup(group, filter));
+  }
+  return tally;
 }
 
 async function hasTests(folder: string): Promise<boolean> {
@@ -246,9 +280,7 @@ async function main(args: string[]): Promise<number> {
   let tally = NOTHING;
   const stop = stopOnSignals();
   if (checks) tally = add(tally, await runChecks(stop));
-  for (const group of chosen) {
-    if (!stop.aborted) tally = add(tally, await runGroup(group, wish.filter));
-  }
+  tally = add(tally, await runGroups(chosen, wish.filter, stop));
   const ran = tally.passed + tally.failed.length + tally.skipped.length;
   if (stop.aborted) tally = add(tally, { ...NOTHING, failed: ["interrupted"] });
   else if (ran === 0) {

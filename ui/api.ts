@@ -26,12 +26,19 @@ export interface Came {
 type App = Hono<{ Bindings: Came }>;
 
 /** Who serves the unix socket says nothing of who may come: whoever can open it is trusted. */
-export function makeApi(control: NodeControl, more: Partial<Omit<ApiMeans, "control">> = {}): App {
+export function makeApi(
+  control: NodeControl,
+  more: Partial<Omit<ApiMeans, "control">> = {},
+  routes: readonly Route[] = ROUTES,
+): App {
   const means: ApiMeans = {
     control,
     config: null,
     access: null,
     streams: null,
+    support: null,
+    reset: null,
+    fleet: null,
     who: () => LOCAL,
     audit: () => {},
     nowMs: () => 0,
@@ -39,10 +46,10 @@ export function makeApi(control: NodeControl, more: Partial<Omit<ApiMeans, "cont
   };
   const app: App = new Hono();
   const kept = new Idempotency();
-  for (const route of ROUTES) {
+  for (const route of routes) {
     app.on(route.method, route.path.replace(/\{(\w+)\}/g, ":$1"), (c) => answer(c, route, { means, kept }));
   }
-  app.notFound((c) => problem(c.req.path, noRoute(c)));
+  app.notFound((c) => problem(c.req.path, noRoute(c, routes)));
   app.onError((error, c) => problem(c.req.path, asRefused(error)));
   return app;
 }
@@ -63,14 +70,16 @@ async function answer(
   try {
     admit(route, visitor, request.headers);
     const query = queryOf(c.req.url, route);
-    const text = route.method === "GET" ? "" : await limitedText(request, route.bytesMax);
-    const body = route.method === "GET" || route.text !== undefined ? {} : bodyOf(text, route.body);
+    const isPlain = route.method !== "GET" && route.stream === undefined;
+    const text = isPlain ? await limitedText(request, route.bytesMax) : "";
+    const body = isPlain && route.text === undefined ? bodyOf(text, route.body) : {};
     const asked: Asked = {
       visitor,
       path: c.req.param() as Readonly<Record<string, string>>,
       query,
       body,
       text,
+      stream: route.stream === undefined ? null : request.body,
       headers: request.headers,
       address,
     };
@@ -162,10 +171,10 @@ function asRefused(error: unknown): Refused {
 }
 
 /** A path that is a route's by another method, or none at all. */
-function noRoute(c: Context): Refused {
-  const here = ROUTES.filter(({ path }) => fitsPath(path, c.req.path));
+function noRoute(c: Context, routes: readonly Route[]): Refused {
+  const here = routes.filter(({ path }) => fitsPath(path, c.req.path));
   if (here.length === 0) {
-    const known = [...new Set(ROUTES.map(({ path }) => path))].join(", ");
+    const known = [...new Set(routes.map(({ path }) => path))].join(", ");
     return new Refused(404, "Not found", `There is no ${c.req.path}; there are ${known}`);
   }
   const methods = here.map(({ method }) => method);

@@ -22,6 +22,8 @@ import type {
 } from "../appliance/view.ts";
 import { type RemoteState, remoteState } from "./client_state.ts";
 
+export type OrderName = "switchover" | "failback" | "arm" | "disarm";
+
 /** `NodeControl`, from afar. */
 export interface RemoteNode {
   status(): Promise<NodeStatus>;
@@ -32,7 +34,7 @@ export interface RemoteNode {
   match(options: { history: boolean }): Promise<MatchReport>;
   probes(): Promise<ProbeListing>;
   /** A refusal of the node is a result that is not ok, never an error. */
-  order(name: "switchover" | "failback", options: { force: boolean; box?: string }): Promise<OrderResult>;
+  order(name: OrderName, options: { force: boolean; box?: string }): Promise<OrderResult>;
   member(change: "join" | "leave", box: string): Promise<OrderResult>;
   maintain(box: string, on: boolean): Promise<OrderResult>;
   resync(options: { box?: string; stop: boolean }): Promise<OrderResult>;
@@ -102,7 +104,8 @@ export function connectNode(socket: string): RemoteNode {
       const answer = await ask("GET", `/api/v1/events?after=${after}&limit=${limit}`);
       return told(answer, socket).events as EventView[];
     },
-    order: async (name, options) => carriedOut(await ask("POST", `/api/v1/${name}`, options), socket),
+    order: async (name, options) =>
+      carriedOut(await ask("POST", `/api/v1/${name}`, name === "disarm" ? {} : options), socket),
     member: async (change, box) => carriedOut(await ask("POST", `/api/v1/boxes/${change}`, { box }), socket),
     maintain: async (box, on) => carriedOut(await ask("POST", "/api/v1/boxes/maintain", { box, on }), socket),
     resync: async (options) => carriedOut(await ask("POST", "/api/v1/boxes/resync", options), socket),

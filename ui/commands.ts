@@ -9,14 +9,20 @@ import { boxCommands } from "./commands_box.ts";
 import { accessCommands, configCommands } from "./commands_manage.ts";
 import { captureCommands } from "./commands_capture.ts";
 import { drillCommands } from "./commands_drill.ts";
+import { fleetCommands } from "./commands_fleet.ts";
 import { driversTryCommands } from "./commands_drivers_try.ts";
 import { farCommand } from "./commands_far.ts";
 import { layerCommands } from "./commands_layer.ts";
+import { completionCommand } from "./commands_completion.ts";
 import { matchCommand } from "./commands_match.ts";
+import { modeCommands } from "./commands_mode.ts";
 import { mirrorCommands } from "./commands_mirror.ts";
 import { probeCommand } from "./commands_probe.ts";
 import { recorderCommands, replayCommand } from "./commands_recorder.ts";
+import { resetCommand } from "./commands_reset.ts";
+import { updateCommands } from "./commands_update.ts";
 import { vnfCommands } from "./commands_vnf.ts";
+import { supportCommand } from "./commands_support.ts";
 import { stateCommands } from "./commands_state.ts";
 import { EXPORT_FORMATS } from "../filter/export.ts";
 
@@ -245,6 +251,7 @@ export const COMMANDS: readonly Command[] = [
     examples: [{ line: "remediate failback", help: "After the primary has returned." }],
     exits: { 0: "the traffic is there", ...UNREACHABLE },
   },
+  ...modeCommands(SHARED),
   ...boxCommands({ remote: REMOTE, json: JSON_OPTION, exits: { 0: "done", ...UNREACHABLE } }),
   {
     name: "reload",
@@ -259,7 +266,9 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "doctor",
     summary: "Look for what would keep the node from running, and name the fix",
-    text: "Looks at rights, hugepages, kernel, libraries, disk and each configured port. Changes nothing.",
+    text:
+      "Looks at rights, CPUs, hugepages, memory, kernel, IOMMU, libraries, disk, clock, each configured port with its driver and " +
+      "firmware, and whoever the configuration names. Changes nothing.",
     arguments: [],
     options: [CONFIG, JSON_OPTION],
     examples: [{ line: "remediate doctor", help: "On a new machine, before the first run." }],
@@ -324,6 +333,8 @@ export const COMMANDS: readonly Command[] = [
   ...layerCommands(SHARED),
   ...vnfCommands(SHARED),
   ...stateCommands(SHARED),
+  ...fleetCommands({ config: CONFIG, json: JSON_OPTION }),
+  ...updateCommands(SHARED),
   {
     name: "config example",
     summary: "Print a commented configuration with every key and its default",
@@ -335,6 +346,9 @@ export const COMMANDS: readonly Command[] = [
   },
   ...configCommands(FIRST),
   ...accessCommands(FIRST),
+  completionCommand,
+  supportCommand(CONFIG),
+  resetCommand(FIRST),
   {
     name: "version",
     summary: "Print the version",

@@ -135,6 +135,15 @@ function userCommands({ remote, json, exits }: Shared): readonly Command[] {
       exits,
     },
     {
+      name: "user role",
+      summary: "Give a user another role",
+      text: "Sessions of that user end. The only admin stays one.",
+      arguments: [USER],
+      options: [...remote, ROLE],
+      examples: [{ line: "remediate user role bob --role operator", help: "He may switch now." }],
+      exits,
+    },
+    {
       name: "user password",
       summary: "Give a user another password",
       text: "Asks for it, or reads it from standard input. Sessions of that user end.",

@@ -5,7 +5,7 @@
  */
 import { bad, Refused } from "./refused.ts";
 import type { Asked, Route } from "./route.ts";
-import { accepted, faultIn, fromText, NOTHING } from "./schema.ts";
+import { accepted, faultIn, fromText, NOTHING } from "../appliance/schema.ts";
 
 export const BODY_BYTES_MAX = 4096;
 

@@ -45,6 +45,10 @@ export const MANAGE: Readonly<Record<string, Work>> = {
       terminal,
       ({ users }) => options.flag("json") ? toJson(users) : userTable(users as UserView[]),
     ),
+  "user role": async (node, { arguments: [name = ""], options }, { terminal }) => {
+    const path = `/api/v1/users/${encodeURIComponent(name)}/role`, role = options.text("role") ?? "viewer";
+    return told(await node.ask("PUT", path, { body: { role } }), terminal, () => `${name} is ${role}\n`);
+  },
   "user password": password,
   "token add": addToken,
   "token list": async (node, { options }, { terminal }) =>

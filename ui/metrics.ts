@@ -97,6 +97,7 @@ function nodeFamilies(status: NodeStatus): Family[] {
       [{ side: "downstream" }, flows.downstream],
     ]),
     gauge("flow_slots", "Places of each side's table.", one(flows.slots)),
+    gauge("armed", "1: the node moves traffic by itself; 0: it learns.", one(Number(!status.learning))),
     gauge(
       "drill_ok",
       "Whether the last drill passed; absent before the first.",

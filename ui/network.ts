@@ -6,7 +6,9 @@
  */
 import http from "node:http";
 import https from "node:https";
+import type { Buffer } from "node:buffer";
 import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { reasonOf } from "../drivers/reason.ts";
 import { network } from "./access/limiter.ts";
 import type { Identity } from "./access/certificate.ts";
@@ -27,6 +29,8 @@ export interface Listening {
   /** Null: plain. */
   readonly identity: Identity | null;
   readonly answer: (request: Request, address: string) => Response | Promise<Response>;
+  /** Takes over a connection that wants another protocol; false: it does not. */
+  readonly upgrade?: (request: http.IncomingMessage, socket: Duplex, head: Buffer) => boolean;
   readonly bounds?: Partial<Record<keyof typeof BOUNDS, number>>;
 }
 
@@ -50,6 +54,7 @@ export async function listen(wanted: Listening): Promise<Listener> {
   const server = identity === null
     ? http.createServer(limits, onRequest)
     : https.createServer({ ...limits, ...identity, minVersion: "TLSv1.2" }, onRequest);
+  if (wanted.upgrade) server.on("upgrade", upgrading(wanted.upgrade));
   server.maxConnections = bounds.connections;
   const sockets = new Set<Socket>(), counts = new Map<string, number>();
   server.on("connection", (socket: Socket) => {
@@ -81,6 +86,12 @@ export async function listen(wanted: Listening): Promise<Listener> {
       for (const socket of sockets) socket.destroy();
       await closed;
     },
+  };
+}
+
+function upgrading(take: NonNullable<Listening["upgrade"]>) {
+  return (request: http.IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (!take(request, socket, head)) socket.destroy();
   };
 }
 

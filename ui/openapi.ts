@@ -79,6 +79,7 @@ function operation(route: Route): object {
     ...(parameters.length > 0 && { parameters }),
     ...(route.body && { requestBody: { content: { "application/json": { schema: route.body } } } }),
     ...(route.text && { requestBody: { content: { [route.text]: { schema: { type: "string" } } } } }),
+    ...(route.stream && { requestBody: { content: { [route.stream]: { schema: { type: "string" } } } } }),
     responses: {
       ...Object.fromEntries(Object.entries(route.answers).map(([status, answer]) => [status, told(answer)])),
       default: REFUSAL,

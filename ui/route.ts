@@ -4,12 +4,15 @@
  * Types, and the helpers that tables of routes are written with. `work` hears of nothing that its schemas do not
  * accept, and of nobody below its role.
  */
+import type { ResetWish } from "../appliance/reset.ts";
 import type { NodeControl } from "../appliance/view.ts";
 import type { ConfigControl } from "../appliance/view_config.ts";
 import type { AccessControl } from "./access/view.ts";
+import type { FleetControl } from "../appliance/fleet/contract.ts";
 import type { Streams } from "./streams.ts";
-import { answer, type ObjectSchema, type ParameterSchema, type Schema } from "./schema.ts";
+import { answer, type ObjectSchema, type ParameterSchema, type Schema } from "../appliance/schema.ts";
 import type { AccessRole, Visitor } from "./session.ts";
+import type { UpdateDesk } from "./update_desk.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
@@ -24,6 +27,8 @@ export interface Asked {
   readonly body: Readonly<Record<string, unknown>>;
   /** The body as it came; for routes that take a text. */
   readonly text: string;
+  /** The body as it comes; for routes that take a stream. */
+  readonly stream: ReadableStream<Uint8Array> | null;
   readonly headers: Headers;
   /** Where it came from; "" for the unix socket. */
   readonly address: string;
@@ -35,6 +40,14 @@ export interface ApiMeans {
   readonly config: ConfigControl | null;
   readonly access: AccessControl | null;
   readonly streams: Streams | null;
+  /** Makes the archive for whoever is to help. */
+  readonly support: (() => Promise<Uint8Array<ArrayBuffer>>) | null;
+  /** Control ends a moment later. Returns a sentence. @throws Error with one */
+  readonly reset: ((wish: ResetWish) => string) | null;
+  /** Of a controller; a node has none. */
+  readonly fleet: FleetControl | null;
+  /** Absent: another stage has it. */
+  readonly update?: UpdateDesk;
   /** Who asks; null: nobody who is known. */
   readonly who: (request: Request, address: string) => Visitor | null;
   /** One line of the audit log. */
@@ -77,6 +90,8 @@ export interface Route {
   readonly body?: ObjectSchema;
   /** The body is a text of this media type, which the work judges. */
   readonly text?: string;
+  /** The body is a stream of this media type, which the work bounds. */
+  readonly stream?: string;
   /** Of a body; 4 KiB unless told. */
   readonly bytesMax?: number;
   /** The body is nothing for the audit log. */

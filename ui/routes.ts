@@ -14,8 +14,11 @@ import { CONFIG_ROUTES } from "./routes_config.ts";
 import { LAYER_ROUTES } from "./routes_layer.ts";
 import { HEALTH_ROUTES, VIEW_ROUTES } from "./routes_node.ts";
 import { ORDER_ROUTES } from "./routes_orders.ts";
+import { RESET_ROUTES } from "./routes_reset.ts";
 import { STATE_ROUTES } from "./routes_state.ts";
+import { SUPPORT_ROUTES } from "./routes_support.ts";
 import { STREAM_ROUTES } from "./routes_streams.ts";
+import { UPDATE_ROUTES } from "./routes_update.ts";
 
 const DOCUMENT: Route = {
   method: "GET",
@@ -33,9 +36,12 @@ export const ROUTES: readonly Route[] = [
   ...CAPTURE_ROUTES,
   ...ORDER_ROUTES,
   ...CONFIG_ROUTES,
+  ...RESET_ROUTES,
   ...LAYER_ROUTES,
   ...ACCESS_ROUTES,
   ...STATE_ROUTES,
   ...STREAM_ROUTES,
+  ...SUPPORT_ROUTES,
+  ...UPDATE_ROUTES,
   DOCUMENT,
 ];

@@ -3,7 +3,7 @@ import type { Denied, Entered } from "./access/view.ts";
 import { DAYS_MAX, isDenied, PASSWORD_CHARACTERS } from "./access/accounts.ts";
 import { have, Refused } from "./refused.ts";
 import { type ApiMeans, gives, json, LIST, type Route, TEXT, YES_NO } from "./route.ts";
-import { members, nullable } from "./schema.ts";
+import { members, nullable } from "../appliance/schema.ts";
 import { ACCESS_ROLES, type AccessRole } from "./session.ts";
 
 const NAME = { type: "string", maxLength: 64, description: "a name" } as const;
@@ -162,6 +162,16 @@ const USER_ROUTES: readonly Route[] = [
     role: "admin",
     answers: OK,
     work: ({ path }, means) => done(access(means).removeUser(path.name ?? "")),
+  },
+  {
+    method: "PUT",
+    path: "/api/v1/users/{name}/role",
+    name: "userRole",
+    summary: "Give a user another role, and end the sessions",
+    role: "admin",
+    body: members({ role: ROLE }, ["role"]),
+    answers: OK,
+    work: ({ path, body }, means) => done(access(means).setRole(path.name ?? "", roleOf(body.role))),
   },
   {
     method: "PUT",

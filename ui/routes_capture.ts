@@ -2,7 +2,7 @@
 import { ALL_ROLES, type CaptureAnswer, type Role } from "../appliance/view.ts";
 import { bad, Refused } from "./refused.ts";
 import { type Asked, gives, LIST, type Route, TEXT, YES_NO } from "./route.ts";
-import { members } from "./schema.ts";
+import { members } from "../appliance/schema.ts";
 
 /** A year. */
 const SECONDS = { type: "integer", minimum: 1, maximum: 366 * 86_400 } as const;

@@ -2,7 +2,7 @@
 import type { ConfigAnswer } from "../appliance/view_config.ts";
 import { have, Refused } from "./refused.ts";
 import { type ApiMeans, type Asked, gives, json, LIST, OBJECT, type Route, TEXT, YES_NO } from "./route.ts";
-import { members, nullable } from "./schema.ts";
+import { members, nullable } from "../appliance/schema.ts";
 
 const CONFIG_BYTES_MAX = 256 * 1024;
 export const CONFIRM_S = 90;

@@ -2,7 +2,7 @@
 import { LAYER_ORDERS } from "./layer_requests.ts";
 import { bad, Refused } from "./refused.ts";
 import { gives, LIST, OBJECT, type Route } from "./route.ts";
-import { members, type Schema } from "./schema.ts";
+import { members, type Schema } from "../appliance/schema.ts";
 
 const TITLE = "The order was not carried out";
 const NAME: Schema = {

@@ -3,7 +3,7 @@ import { BOXES, type NodeControl } from "../appliance/view.ts";
 import { healthFault, readyFault } from "./health.ts";
 import { Refused } from "./refused.ts";
 import { type Asked, gives, LIMIT, LIST, OBJECT, type Route, TEXT, YES_NO } from "./route.ts";
-import { members } from "./schema.ts";
+import { members } from "../appliance/schema.ts";
 
 const FLAG = { type: "boolean", default: false } as const;
 const AFTER = {

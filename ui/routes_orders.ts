@@ -2,7 +2,7 @@
 import { type OrderResult, PATHS } from "../appliance/view.ts";
 import { Refused } from "./refused.ts";
 import { type Asked, gives, type Route, TEXT, YES_NO } from "./route.ts";
-import { members, nullable, type Schema } from "./schema.ts";
+import { members, nullable, type Schema } from "../appliance/schema.ts";
 
 const BOX = { type: "string", pattern: "^[A-Za-z0-9._-]{1,64}$", description: "the name of a box" } as const;
 const FORCE = { type: "boolean", default: false } as const;
@@ -59,6 +59,20 @@ export const ORDER_ROUTES: readonly Route[] = [
     summary: "Move the traffic back to the primary",
     properties: { force: FORCE },
     work: async ({ body }, { control }) => done(await control.failback({ force: body.force === true })),
+  }),
+  order({
+    path: "/api/v1/arm",
+    name: "arm",
+    summary: "Let the node move traffic by itself; refused where it would at once, unless forced",
+    properties: { force: FORCE },
+    work: async ({ body }, { control }) => done(await control.arm({ force: body.force === true })),
+  }),
+  order({
+    path: "/api/v1/disarm",
+    name: "disarm",
+    summary: "Have the node learn: it judges, and moves nothing by itself",
+    properties: {},
+    work: async (_, { control }) => done(await control.disarm({})),
   }),
   order({
     path: "/api/v1/boxes/join",

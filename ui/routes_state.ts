@@ -10,7 +10,7 @@ import type { StateRecord } from "../drivers/record.ts";
 import { recordFromJson, recordToJson, STATE_ROLES } from "../drivers/record_json.ts";
 import { bad, Refused } from "./refused.ts";
 import { gives, OBJECT, type Route } from "./route.ts";
-import { members } from "./schema.ts";
+import { members } from "../appliance/schema.ts";
 
 /** Of the lines that are put. */
 export const PUT_BYTES_MAX = 16 << 20;

@@ -8,14 +8,17 @@ import { ConfigKeeper, recoverFile } from "../appliance/config_control.ts";
 import { matchFault } from "../appliance/config_match.ts";
 import { ConfigStore } from "../appliance/config_store.ts";
 import { runNode } from "../appliance/node_run.ts";
-import { historyPath } from "../appliance/paths.ts";
+import { carryOutReset, type ResetWish, wishReset } from "../appliance/reset.ts";
+import { historyPath, starvedPath } from "../appliance/paths.ts";
 import { reasonOf } from "../drivers/reason.ts";
 import type { NodeControl } from "../appliance/view.ts";
+import { feedWatchdog } from "../appliance/watchdog_feed.ts";
 import type { Terminal } from "./cli.ts";
 import { EXIT } from "./commands.ts";
 import { type Level, logLine } from "./log.ts";
 import { type Behind, nodePages } from "./page/node.ts";
 import { serveNode } from "./serve.ts";
+import { openDesk } from "./update_desk.ts";
 
 export interface Stage {
   /** Null: the first. */
@@ -49,6 +52,16 @@ export async function runStages(
 ): Promise<number> {
   const stop = new AbortController();
   const controls = new Map<number, NodeControl>();
+  for (const { config } of stages) {
+    const told = carryOutReset(config, source.path);
+    if (told !== null) terminal.err(`${told}\n`);
+  }
+  using _fed = feedWatchdog({
+    looks: () => stages.map((_, index) => lookAt(controls.get(index))),
+    say: (level, said) =>
+      terminal.err(logLine({ level, text: said, more: {} }, stages[0]!.config.log, terminal.now()) ?? ""),
+    reasonPath: starvedPath(stages[0]!.config),
+  });
   const ends = await Promise.all(stages.map(async ({ stage, config, text }, index) => {
     const how = (level: Level, said: string, more: Record<string, unknown>, log: Config["log"]) => {
       const told = stage === null ? said : `${stage}: ${said}`;
@@ -68,7 +81,12 @@ export async function runStages(
         const around = { all, say, terminal };
         const configControl = () => openKeeper(config, source, around);
         const pages = (behind: Behind) => nodePages(control, config, behind);
-        return await serveNode({ control, config, say, pages, ...(stage === null && { configControl }) });
+        const given = { control, config, say, pages, supportPath: source.path };
+        if (stage !== null) return await serveNode(given);
+        const reset = { note: (wish: ResetWish) => noteReset(stages, wish), end: () => stop.abort() };
+        const update = await openDesk(control, (report) => control.noteUpdate?.(report));
+        const served = await serveNode({ ...given, configControl, reset, update });
+        return { close: () => (update.close(), served.close()) };
       },
       stop: stop.signal,
     });
@@ -76,6 +94,19 @@ export async function runStages(
     return code;
   }));
   return Math.max(...ends);
+}
+
+/** The configuration is one for all stages. */
+function noteReset([first, ...others]: readonly Stage[], wish: ResetWish): void {
+  for (const { config } of others) wishReset(config, { configuration: false });
+  wishReset(first!.config, wish);
+}
+
+/** A plane for the watchdog; null while there is no node to ask. */
+function lookAt(control: NodeControl | undefined) {
+  if (control === undefined) return null;
+  const { plane, freshMs } = control.status();
+  return { state: plane.state, pid: plane.pid, freshMs };
 }
 
 interface Around {

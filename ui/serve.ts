@@ -4,11 +4,15 @@
  * An edge: opens files and listeners, reads the clock. Both listeners answer from one table of routes; they differ in who
  * is believed to ask.
  */
+import { readAccepted } from "../appliance/accepted.ts";
 import type { Config } from "../appliance/config.ts";
+import { consult } from "../appliance/doctor.ts";
 import { makeDirectory } from "../appliance/directories.ts";
 import { LineFile } from "../appliance/line_file.ts";
 import { accountsPath, auditPath, firstCodePath, identityPath } from "../appliance/paths.ts";
 import { reasonOf } from "../drivers/reason.ts";
+import { supportBundle } from "../appliance/support/bundle.ts";
+import type { ResetWish } from "../appliance/reset.ts";
 import type { NodeControl } from "../appliance/view.ts";
 import type { ConfigControl } from "../appliance/view_config.ts";
 import { endpointOf } from "../appliance/config_keys_api.ts";
@@ -24,15 +28,23 @@ import type { ApiMeans, AuditEntry } from "./route.ts";
 import { serveApi, type Served } from "./server.ts";
 import { LOCAL, type PageHandler, type PageServer, type Visitor } from "./session.ts";
 import { openStreams } from "./streams.ts";
+import type { UpdateDesk } from "./update_desk.ts";
 
 const AUDIT_BYTES_MAX = 1 << 20;
 const AGAIN_MS = 5000;
+const RESET_AFTER_MS = 300;
 
 export interface ServeOptions {
   readonly control: NodeControl;
   readonly config: Config;
   /** Opens the configuration. @default this is a further stage, whose configuration is the first one's */
   readonly configControl?: () => (ConfigControl & { close(): void }) | null;
+  /** The file of the configuration, for whoever is to help. @default only what is in force */
+  readonly supportPath?: string;
+  /** Notes that the node is to be reset, and ends control. @default this is a further stage */
+  readonly reset?: { note(wish: ResetWish): void; end(): void };
+  /** Updates of the machine. @default another stage has them */
+  readonly update?: UpdateDesk;
   /** Makes the pages, for both listeners. @default there are none */
   readonly pages?: (given: PageGiven) => PageServer;
   readonly say: (level: "info" | "warn" | "error", text: string) => void;
@@ -46,6 +58,7 @@ export interface PageGiven {
   readonly access: AccessControl | null;
   /** Where a request came from, for the bounds of logins; "" for the unix socket. */
   readonly address: (request: Request) => string;
+  readonly update?: UpdateDesk;
   /** Told of everything that a page was to change. */
   readonly audit: (entry: AuditEntry) => void;
 }
@@ -81,7 +94,7 @@ export async function serveNode(options: ServeOptions): Promise<Served> {
 
 /** What both listeners stand on. */
 function openBehind(options: ServeOptions) {
-  const { control, config, say } = options;
+  const { control, config, say, update } = options;
   const audit = openAudit(config, say);
   const opened = openAccess(config, { audit, say });
   const configControl = options.configControl?.() ?? null;
@@ -90,8 +103,11 @@ function openBehind(options: ServeOptions) {
     config: configControl,
     access: opened?.access ?? null,
     streams,
+    support: supportOf(options),
+    reset: options.reset === undefined ? null : resetBy(options.reset),
     audit,
     nowMs: () => Date.now(),
+    ...(update && { update }),
   };
   const addresses = new WeakMap<Request, string>();
   const pages = options.pages?.({ ...shared, address: (request) => addresses.get(request) ?? "" });
@@ -107,7 +123,36 @@ function openBehind(options: ServeOptions) {
   };
 }
 
-function openAudit(config: Config, say: ServeOptions["say"]): (entry: AuditEntry) => void {
+function supportOf({ control, config, supportPath }: ServeOptions): ApiMeans["support"] {
+  return () => {
+    const inForce = readAccepted(config) ?? config;
+    return supportBundle({
+      config: inForce,
+      configPath: supportPath ?? null,
+      views: {
+        "status.json": () => control.status(),
+        "match.json": () => control.match({ history: true }),
+        "probes.json": () => control.probes(),
+        "drivers.json": () => control.state.report(),
+        "captures.json": () => control.captures.list(),
+        "recorder.json": () => control.recorder.status(),
+      },
+      doctor: () => consult(inForce),
+      nowMs: Date.now(),
+    });
+  };
+}
+
+/** Whoever asked still gets the answer. */
+function resetBy({ note, end }: NonNullable<ServeOptions["reset"]>): (wish: ResetWish) => string {
+  return (wish) => {
+    note(wish);
+    setTimeout(end, RESET_AFTER_MS);
+    return "control starts again and forgets users, keys, history and records; the plane forwards on";
+  };
+}
+
+export function openAudit(config: Config, say: ServeOptions["say"]): (entry: AuditEntry) => void {
   const path = auditPath(config);
   const file = new LineFile({
     path,
@@ -137,8 +182,8 @@ interface Opening {
   readonly say: ServeOptions["say"];
 }
 
-/** Null: users or the certificate cannot be read, so nobody comes in but by the socket. */
-function openAccess(config: Config, { audit, say }: Opening): Opened | null {
+/** Users, tokens, sessions and the certificate. Null: users or the certificate cannot be read, so nobody comes in but by the socket. */
+export function openAccess(config: Config, { audit, say }: Opening): Opened | null {
   const path = accountsPath(config), { listen: address, tls } = config.api;
   try {
     const accounts = loadAccounts(path);

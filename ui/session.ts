@@ -4,9 +4,10 @@
  * Roles are steps: who may do what an operator does may do all that a viewer does. A visitor comes from the unix
  * socket (trusted by the mode of its file), from the cookie of a session, or from a token.
  */
-export const ACCESS_ROLES = ["viewer", "operator", "admin"] as const;
-/** viewer: looks; operator: moves traffic, drills, captures; admin: configuration, users, certificates. */
-export type AccessRole = (typeof ACCESS_ROLES)[number];
+import { ACCESS_ROLES, type AccessRole } from "../appliance/roles.ts";
+
+export { ACCESS_ROLES };
+export type { AccessRole };
 
 export interface Visitor {
   readonly name: string;

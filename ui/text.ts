@@ -21,6 +21,7 @@ import type {
 } from "../appliance/view.ts";
 import { resyncText } from "../appliance/resync_view.ts";
 import { failbackText, tableText } from "./match_text.ts";
+import { learningText } from "../appliance/failover/learning.ts";
 import { compared, wouldLive } from "../appliance/failover/match.ts";
 import { bitRate, byteSize, count, duration, type Painter, percent, table, wallTime } from "./paint.ts";
 import { externalFacts } from "./text_external.ts";
@@ -102,6 +103,7 @@ function facts(status: NodeStatus, nowMs: number): string[] {
   const rows: [string, string][] = [];
   const since = status.pathSinceMs > 0 ? ` for ${duration(Math.max(0, nowMs - status.pathSinceMs))}` : "";
   rows.push(["path", `${status.path}${since}, ${plural(status.switches, "switch", "switches")} so far`]);
+  if (status.learning) rows.push(["mode", learningText(status.learning)]);
   rows.push(["plane", planeFacts(status, nowMs)]);
   status.plane.workers.forEach((worker, i) =>
     rows.push([i === 0 ? "cores" : "", workerFacts(worker, status.plane.workers)])

@@ -1,66 +1,13 @@
 /**
  * Duty: keeps the layer's journals on disk. An edge: lines of a file, each synced before anything that it announces.
  *
- * A file is written anew, with what is still needed of it, when it is read at the start and whenever it has grown to twice
- * of that and a mebibyte. A disk that does not take a line fails the step that the line was
+ * A disk that does not take a line fails the step that the line was
  * to announce, which is then not begun.
  */
-import { makeDirectory } from "../directories.ts";
-import { reasonOf } from "../../drivers/reason.ts";
+import { SyncedLines } from "../synced_lines.ts";
 import { compactIntents, entryLine, readIntents } from "./intents.ts";
 import { compactLedger, ledgerLine, type LedgerStore, readLedger } from "./ledger.ts";
 import type { IntentStore } from "./mover.ts";
-
-const BYTES_MIN = 1 << 20;
-
-class SyncedLines {
-  #bytesMax = 0;
-
-  constructor(private readonly path: string, private readonly compact: (text: string) => string) {}
-
-  /** The whole file, of which afterwards is left what is still needed. @throws Error with one sentence */
-  load(): string {
-    try {
-      const text = this.#text(), fresh = `${this.path}.new`, kept = this.compact(text);
-      this.#bytesMax = 2 * kept.length + BYTES_MIN;
-      makeDirectory(this.path.replace(/\/[^/]*$/, ""));
-      using file = Deno.openSync(fresh, { write: true, create: true, truncate: true, mode: 0o640 });
-      writeAll(file, kept);
-      file.syncDataSync();
-      Deno.renameSync(fresh, this.path);
-      return text;
-    } catch (cause) {
-      throw new Error(`Cannot use the journal ${this.path}: ${reasonOf(cause)}`, { cause });
-    }
-  }
-
-  #text(): string {
-    try {
-      return Deno.readTextFileSync(this.path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return "";
-      throw error;
-    }
-  }
-
-  /** On disk when it returns. @throws Error with the end of a sentence */
-  append(line: string): void {
-    try {
-      if (sizeOf(this.path) > this.#bytesMax) this.load();
-      using file = Deno.openSync(this.path, { append: true, create: true, mode: 0o640 });
-      const before = file.statSync().size;
-      try {
-        writeAll(file, line);
-        file.syncDataSync();
-      } catch (error) {
-        file.truncateSync(before); // half a line must not become the head of the next
-        throw error;
-      }
-    } catch (cause) {
-      throw new Error(`the journal ${this.path} takes nothing: ${reasonOf(cause)}`, { cause });
-    }
-  }
-}
 
 export function intentFile(path: string): IntentStore {
   const lines = new SyncedLines(path, (text) => compactIntents(readIntents(text)));
@@ -78,17 +25,4 @@ export function ledgerFile(path: string): LedgerStore {
     // deno-lint-ignore require-await -- what it throws is to be a rejection
     append: async (entry) => lines.append(ledgerLine(entry)),
   };
-}
-
-function sizeOf(path: string): number {
-  try {
-    return Deno.statSync(path).size;
-  } catch {
-    return 0; // not there yet
-  }
-}
-
-function writeAll(file: Deno.FsFile, text: string): void {
-  let left = new TextEncoder().encode(text);
-  while (left.length > 0) left = left.subarray(file.writeSync(left));
 }

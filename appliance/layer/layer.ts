@@ -22,7 +22,7 @@ import { beginMove, type Entry, type MoveState } from "./move.ts";
 import { Mover, type Parties } from "./mover.ts";
 import { leftBehind, movedRoles, pairing, type Scene, sceneFault, servesFault } from "./refusals.ts";
 import type { SteeringRule } from "./steering.ts";
-import { withRule } from "./steering.ts";
+import { trimmed, withRule } from "./steering.ts";
 import { cloneSupport, Merger } from "./transfer.ts";
 import { endedView, moveView, transferText } from "./views.ts";
 
@@ -71,13 +71,15 @@ export class Layer implements LayerControl {
 
   /** Tells the steering the rules again, which after a start of its own has none. */
   async assertRules(): Promise<void> {
-    const { steering, drivers } = this.#options;
+    const { steering, serving } = this.#options;
     if (steering === null || this.#rules.length === 0) return;
     const there = new Set((await steering.rules()).map(({ id }) => id));
-    if (this.#rules.every(({ id }) => there.has(id))) return;
-    for (const rule of this.#rules) {
+    const rules = this.#rules.map((rule) => ({ ...rule, box: this.#boxOf(rule.box) }));
+    const wanted = trimmed(rules, serving());
+    if (wanted.every(({ id }) => there.has(id))) return;
+    for (const rule of wanted) {
       if (there.has(rule.id)) await steering.remove(rule.id);
-      await steering.add({ ...rule, box: drivers.boxOf(rule.box) ?? rule.box });
+      await steering.add(rule);
     }
   }
 
@@ -126,6 +128,8 @@ export class Layer implements LayerControl {
     const pair = pairing(drivers, source, destination);
     if (typeof pair === "string") return refusal(pair);
     if (steering === null) return refusal("nothing here can lead single flows to another box");
+    const unable = steering.fault?.() ?? null;
+    if (unable !== null) return refusal(unable);
     const scene = await this.#scene();
     // Others may have begun while the rules were asked for.
     const open = [...this.#open.values()].map(({ state }) => state);

@@ -1,6 +1,6 @@
 /** Duty: why something is not moved, cloned or merged, as one sentence that names what is missing. Pure. */
 import type { Abilities, StateDriver } from "../../drivers/driver.ts";
-import { fieldsText, type HeaderFields } from "../../drivers/fields.ts";
+import { ALL, fieldsText, type HeaderFields } from "../../drivers/fields.ts";
 import type { StateRole } from "../../drivers/record.ts";
 import type { DriverSet } from "./contract.ts";
 import { boxesOf, meet, type SteeringRule } from "./steering.ts";
@@ -83,7 +83,8 @@ export function sceneFault(
 
 /** Why a box is not to be merged away yet; null: it is. */
 export function servesFault(box: string, { rules, serving, open }: Scene): string | null {
-  if (serving === box) return `${box} serves all flows that no rule leads elsewhere: move them first`;
+  const serves = boxesOf(rules, ALL).has("") && serving === box;
+  if (serves) return `${box} serves all flows that no rule leads elsewhere: move them first`;
   const rule = rules.find((one) => one.box === box);
   if (rule !== undefined) return `${box} serves ${fieldsText(rule.fields)}: move it first`;
   const busy = open.find(({ order }) => order.source === box || order.destination === box);

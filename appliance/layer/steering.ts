@@ -43,6 +43,8 @@ export interface SteeringSight {
 
 /** Every call may be made twice: what is so already stays so. A call that throws may or may not have had its effect. */
 export interface Steering {
+  /** Why flows cannot be led to another box now; null, or no such question: they can. */
+  fault?(): string | null;
   /** Frames of the flows that go into the source are noted from now on; beyond `framesMax` the oldest are forgotten. */
   begin(move: SteeringMove): Promise<void>;
   /** Holds frames of the flows back. Done when what was in the source came out, or has had the time it may take. */
@@ -101,6 +103,15 @@ export function boxOf(rules: readonly SteeringRule[], flow: HeaderFields): strin
 /** The rules with one more, which is the youngest. Those that it covers wholly decide nothing any more and go. */
 export function withRule(rules: readonly SteeringRule[], rule: SteeringRule): SteeringRule[] {
   return [...rules.filter(({ id, fields }) => id !== rule.id && !holds(rule.fields, fields)), rule];
+}
+
+/** Without those that lead to the box that serves by default, past no other rule: they would only pin flows to it. */
+export function trimmed(rules: readonly SteeringRule[], serving: string | null): SteeringRule[] {
+  const kept: SteeringRule[] = [];
+  for (const rule of rules) {
+    if (rule.box !== serving || kept.some(({ fields }) => meet(fields, rule.fields))) kept.push(rule);
+  }
+  return kept;
 }
 
 /**

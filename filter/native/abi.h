@@ -13,13 +13,14 @@
 #include <stdint.h>
 
 #define RM_MAGIC 0x42584d52u /* "RMXB" */
-#define RM_ABI_VERSION 9u
+#define RM_ABI_VERSION 10u
 #define RM_CACHE_LINE 64
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
 #include "abi_words.h"
 #include "abi_probe.h"
 #include "abi_bfd.h"
+#include "abi_steer.h"
 
 /* One field of the board, as told to the reader. */
 struct rm_field {
@@ -292,6 +293,7 @@ struct rm_live {
   struct rm_named bfd_discard[RM_BFD_DISCARDS]; /* packets for BFD that were not taken, by reason */
   struct rm_bfd_view bfd[RM_BFD_SESSIONS];
   uint32_t bypass;                      /* enum rm_bypass: of the NIC that has one, as last read */
+  uint32_t would, would_cause;          /* enum rm_path, rm_cause: where the reflexes would have the traffic, and why */
   struct rm_probe_view probe[RM_PROBES * RM_BOXES * RM_SIDES]; /* by probe, box, then side where it goes in */
   struct rm_grey_view grey[RM_SIDES];
   struct rm_channel channel[RM_ROLES];
@@ -380,6 +382,7 @@ struct rm_board {
   struct rm_setup setup;
   struct rm_command command;
   struct rm_live live;
+  struct rm_steering steer;
   struct rm_event event[RM_EVENTS];
   struct rm_inject inject[RM_INJECTS]; /* control writes, up to inject_sequence */
   struct rm_step step[RM_STEPS];       /* what the reflexes decided last; the oldest give way */

@@ -50,6 +50,7 @@ enum rm_event_kind {
   RM_EVENT_STALL,
   RM_EVENT_DETECTOR, /* a detector changed its light */
   RM_EVENT_MEMBER,   /* a box joined or left */
+  RM_EVENT_STEER,    /* a box to which rules lead flows died or left: they go by the path */
   RM_EVENT_KINDS
 };
 enum rm_cause {
@@ -176,6 +177,10 @@ enum rm_counter {
   RM_COUNT_VALUE_REFUSED,    /* copies not made for a box whose table is full, of flows that it does not hold */
   RM_COUNT_VALUE_SEEDED,     /* flows seeded into such a box because they are worth more than others */
   RM_COUNT_VALUE_REMOVED,    /* flows taken out of such a box for them */
+  RM_COUNT_STEERED,          /* frames put into a box by a rule or a move, not by the path */
+  RM_COUNT_STEER_HELD,       /* frames held back by a move */
+  RM_COUNT_STEER_AGAIN,      /* frames played into the destination of a move once more */
+  RM_COUNT_STEER_FORGOTTEN,  /* noted frames that gave their place to newer ones */
   RM_COUNTERS
 };
 

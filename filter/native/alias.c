@@ -2,6 +2,8 @@
 #include <string.h>
 #include "alias.h"
 
+#define LOOKS 8 /* a worker that learns is done in some hundred steps */
+
 void aliases_open(struct aliases *t, const struct rm_flow *entries, struct alias *alias, uint32_t *signature, uint32_t *first, uint32_t places) {
   t->entries = entries;
   t->alias = alias;
@@ -17,6 +19,25 @@ struct twin_tuple alias_own(const struct rm_flow *f) {
   memcpy(own.addr[1], f->addr[1 - d], 16);
   return own;
 }
+
+/* Words that another worker may be reading (aliases_read). */
+static void put(uint32_t *to, uint32_t v) { __atomic_store_n(to, v, __ATOMIC_RELEASE); }
+static uint32_t get(const uint32_t *from) { return __atomic_load_n(from, __ATOMIC_ACQUIRE); }
+
+typedef uint32_t __attribute__((may_alias)) part;
+_Static_assert(sizeof(struct alias) % sizeof(part) == 0, "an alias is read part by part");
+#define PARTS (sizeof(struct alias) / sizeof(part))
+
+static void put_alias(struct alias *to, const struct alias *from) {
+  for (size_t i = 0; i < PARTS; i++) __atomic_store_n((part *)to + i, ((const part *)from)[i], __ATOMIC_RELEASE);
+}
+
+static void get_alias(const struct alias *from, struct alias *to) {
+  for (size_t i = 0; i < PARTS; i++) ((part *)to)[i] = __atomic_load_n((const part *)from + i, __ATOMIC_ACQUIRE);
+}
+
+static void begin_change(struct aliases *t) { put(&t->edition, t->edition + 1); }
+static void end_change(struct aliases *t) { put(&t->edition, t->edition + 1); }
 
 static uint64_t mix(uint64_t h, uint64_t with) {
   h = (h ^ with) * 0x9e3779b97f4a7c15ull;
@@ -63,9 +84,11 @@ static void drop(struct aliases *t, uint32_t at) {
   struct alias *a = &t->alias[at];
   uint32_t *link = &t->first[a->slot];
   while (*link && *link != at + 1) link = &t->alias[*link - 1].next;
-  if (*link) *link = a->next;
+  begin_change(t);
+  if (*link) put(link, a->next);
   t->signature[at] = 0;
-  t->count[a->box]--;
+  put(&t->count[a->box], t->count[a->box] - 1);
+  end_change(t);
 }
 
 /* A free place, or that of a flow that is gone; RM_NO_FLOW: there is none. */
@@ -118,17 +141,37 @@ enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *f, uint
   if (at != RM_NO_FLOW) drop(t, at);
   else at = room(t, h);
   if (at == RM_NO_FLOW) return ALIAS_FULL;
-  t->alias[at] = (struct alias){.made = *made, .slot = slot, .word = twin_word(f), .next = t->first[slot], .vlan = f->vlan,
+  struct alias fresh = {.made = *made, .slot = slot, .word = twin_word(f), .next = t->first[slot], .vlan = f->vlan,
                                 .proto = f->proto, .box = (uint8_t)box};
-  t->first[slot] = at + 1;
+  begin_change(t);
+  put_alias(&t->alias[at], &fresh);
+  put(&t->first[slot], at + 1);
   t->signature[at] = signature_of(h);
-  t->count[box]++;
+  put(&t->count[box], t->count[box] + 1);
+  end_change(t);
   return ALIAS_NEW;
 }
 
 const struct alias *aliases_of(const struct aliases *t, const struct rm_flow *f, uint32_t box) {
   uint32_t at = place_for(t, f, box);
   return at == RM_NO_FLOW ? NULL : &t->alias[at];
+}
+
+bool aliases_read(const struct aliases *t, uint32_t slot, uint32_t word, uint32_t box, struct alias_guise *made) {
+  for (int look = 0; look < LOOKS; look++) {
+    uint32_t edition = get(&t->edition), at = get(&t->first[slot]);
+    struct alias a = {.next = 0};
+    bool found = false;
+    /* A chain that is changed meanwhile may lead in a circle. */
+    for (uint32_t n = 0; at && !found && n < RM_BOXES; n++, at = a.next) {
+      get_alias(&t->alias[at - 1], &a);
+      found = a.slot == slot && a.word == word && a.box == box;
+    }
+    if ((edition & 1) || __atomic_load_n(&t->edition, __ATOMIC_RELAXED) != edition) continue;
+    if (found) *made = a.made;
+    return found;
+  }
+  return false;
 }
 
 const struct alias *aliases_at(const struct aliases *t, uint32_t box, const struct rm_packet *p, const struct twin_tuple *ends) {

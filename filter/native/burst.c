@@ -8,7 +8,10 @@
 #include <rte_prefetch.h>
 #include <string.h>
 #include "burst.h"
+#include "pair.h"
+#include "entry.h"
 #include "fixup.h"
+#include "steer.h"
 #include "twin.h"
 
 _Static_assert(RM_BURST <= RM_LOOK, "a burst is looked at at once");
@@ -55,6 +58,11 @@ static inline void foresee(struct plane *p, uint32_t side, const struct batch *b
   memcpy(&seq, tcp + 4, sizeof seq);
   const char *set = (const char *)pair_set(p, b->look.observed ? 1 - side : side, __builtin_bswap32(seq));
   for (uint32_t at = 0; at < RM_PENDING_WAYS * sizeof(struct pending); at += RM_CACHE_LINE) __builtin_prefetch(set + at, 1);
+  uint32_t place = b->look.place[i];
+  if (place == RM_NO_FLOW) return;
+  const struct numbers *n = &p->crew->numbers[side][slot_of(p, side, p->table[side].entries + place)];
+  __builtin_prefetch(n, 1);
+  __builtin_prefetch((const char *)(n + 1) - 1, 1);
 }
 
 void batch_look(struct plane *p, uint32_t side, struct batch *b) {
@@ -129,7 +137,7 @@ void burst_follow(struct plane *p, uint32_t side, const struct rm_packet *packet
   if (flow->age == RM_AGE_TCP_CLOSING) {
     rm_flow_passes(&p->table[side], flow, false);
     if (peer) pair_close(p, side, flow);
-  } else if (begins && flow->half[1 - packet->dir].packets && !(peer && peer->age == RM_AGE_TCP_CLOSING)) {
+  } else if (begins && flow->half[1 - packet->dir].packets && !(peer && entry_age(peer) == RM_AGE_TCP_CLOSING)) {
     rm_flow_passes(&p->table[side], flow, true);
   }
 }
@@ -174,8 +182,8 @@ bool burst_introduce(struct plane *p, uint32_t side, const uint8_t *frame, const
   return waits;
 }
 
-/* After the verdict on a frame from outside: everything else that its flow needs. True: the frame has to wait. */
-static bool follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
+/* After the verdict on a frame from outside: everything else that its flow needs. */
+static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
                          struct rm_flow *flow) {
   if (is_seeded(p, flow)) keep_head(flow, frame, packet);
   /* Whoever sent the frame is not who sent the packet in a tunnel. */
@@ -189,7 +197,6 @@ static bool follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
     pair_offer(p, side, frame, packet, flow);
   }
   burst_follow(p, side, packet, flow);
-  return burst_introduce(p, side, frame, packet, flow);
 }
 
 static void copy_to(struct plane *p, uint32_t role, struct rte_mbuf *m, struct rm_verdict v) {
@@ -209,8 +216,8 @@ static void copy_to(struct plane *p, uint32_t role, struct rte_mbuf *m, struct r
 
 /* Every standby gets the same, but what the old box is still drained of it must not be given twice. `not`: bit of each that has no
  * room for the flow. */
-static void copy_to_standbys(struct plane *p, uint32_t side, struct rte_mbuf *m, struct rm_verdict v, uint32_t not) {
-  uint32_t boxes = p->members & ~(1u << serving(p));
+static void copy_to_standbys(struct plane *p, uint32_t side, const struct batch *b, struct rte_mbuf *m, struct rm_verdict v, uint32_t not) {
+  uint32_t boxes = p->members & ~(1u << b->box) & ~b->apart;
   if (__builtin_expect(boxes & not, 0)) count(p, RM_COUNT_VALUE_REFUSED, (uint32_t)__builtin_popcount(boxes & not), m->pkt_len);
   boxes &= ~not;
   if (p->now < p->reflex.drain_until) boxes &= ~(1u << p->reflex.previous);
@@ -231,8 +238,9 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
     struct rm_flow *flow;
     v = rm_decide(table, &p->rules, &packet, hash, frame, p->now, false, &flow);
     if (__builtin_expect(may_end(&packet), 0)) guard_note(p, side, frame, &packet);
+    follow_outer(p, side, frame, &packet, flow);
     /* A box cannot be silent about a frame that waits. */
-    if (follow_outer(p, side, frame, &packet, flow)) fate->waiting = flow;
+    if (!b->steered && burst_introduce(p, side, frame, &packet, flow)) fate->waiting = flow;
     else if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
     if (value_full(p) && v.why != RM_WHY_NONE) fate->refused = value_refused(p, side, flow);
     match_carried(p, side, flow, RM_CARRIED_IN);
@@ -262,7 +270,7 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   b->passed |= (uint64_t)(b->passing.frames != passing) << i;
   if (serving(p) < 0) return;
   b->copied |= (uint64_t)(v.why != RM_WHY_NONE) << i;
-  if (v.why != RM_WHY_NONE) copy_to_standbys(p, side, m, v, fate.refused);
+  if (v.why != RM_WHY_NONE) copy_to_standbys(p, side, b, m, v, fate.refused);
   if (!fate.waiting) return;
   batch_take_out(b, i);
   hold_frame(p, side, m, seed_claim(side, slot_of(p, side, fate.waiting), fate.waiting));
@@ -292,7 +300,7 @@ static void translate_batch(struct plane *p, uint32_t side, uint32_t box, struct
 /* All leave together, in the order in which they came. */
 static void outer_leave(struct plane *p, uint32_t side, struct batch *b) {
   if (__builtin_expect(b->held, 0)) batch_close_ranks(b);
-  int box = serving(p);
+  int box = b->box;
   if (box >= 0) {
     uint32_t role = role_box((uint32_t)box, side);
     if (fixup_any(p, side, (uint32_t)box)) translate_batch(p, side, (uint32_t)box, b);
@@ -305,16 +313,26 @@ static void outer_leave(struct plane *p, uint32_t side, struct batch *b) {
   }
 }
 
-static void outer_batch(struct plane *p, uint32_t side, struct batch *b) {
+void burst_into(struct plane *p, uint32_t side, struct batch *b) {
   b->look.observed = b->look.wary = false;
   batch_look(p, side, b);
   note_passes(b);
   for (uint32_t n = 0; n < b->look.todo_count; n++) outer_frame(p, side, b, b->look.todo[n]);
   batch_count_plain(p, b);
-  tell_passing(p, side, b);
-  if (serving(p) >= 0) p->live->box[serving(p)].in_packets += b->n;
-  if (__builtin_expect(p->keeps | p->grey.on, 0)) watch_outer(p, side, b);
+  if (__builtin_expect(!b->steered, 1)) {
+    tell_passing(p, side, b);
+    if (__builtin_expect(p->keeps | p->grey.on, 0)) watch_outer(p, side, b);
+  }
+  if (b->box >= 0) p->live->box[b->box].in_packets += b->n;
   outer_leave(p, side, b);
+}
+
+static void outer_batch(struct plane *p, uint32_t side, struct batch *b) {
+  if (__builtin_expect(p->steers && serving(p) >= 0, 0)) return steer_outer(p, side, b->frame, b->n);
+  b->box = serving(p);
+  b->apart = 0;
+  b->steered = false;
+  burst_into(p, side, b);
 }
 
 /* Frames that waited for a planned switch, a queue's worth in a turn: a box that gets all at once drops some. */

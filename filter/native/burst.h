@@ -11,6 +11,9 @@ struct batch {
   uint64_t odd_packets, odd_bytes; /* of them, those that are not plain */
   uint16_t n, held;       /* held: of them, those that wait; their places are empty */
   struct put passing;     /* of them, those of flows known to pass */
+  int box;                /* into which they go, or out of which they came; -1: none */
+  uint32_t apart;         /* bit of each box that gets no copies of them */
+  bool steered;           /* by a rule: what becomes of them says nothing of the serving box */
   uint64_t passed, copied, dead; /* bit of each: its flow is known to pass; a standby gets it; it proves nothing of the box */
 };
 
@@ -28,6 +31,13 @@ void batch_take_out(struct batch *b, uint16_t i);
 void batch_close_ranks(struct batch *b);
 /* The whole parser, for a frame that is not quiet. Returns the hash of its flow, if it has one. */
 uint64_t batch_parse(struct plane *p, const struct rm_flows *table, struct batch *b, uint16_t i, struct rm_packet *packet);
+/* Frames from outside that were laid out, and have b->box, apart and steered. */
+void burst_into(struct plane *p, uint32_t side, struct batch *b);
+/* Frames out of a box that leave, and one that stays. */
+void burst_passed(struct plane *p, uint32_t role, struct batch *b);
+void burst_shadow(struct plane *p, uint32_t role, struct rte_mbuf *m);
+/* It served until a moment ago, and what it still hands over passes. */
+bool burst_drains(const struct plane *p, uint32_t box);
 /* A SYN that opens. */
 bool burst_opens(const struct rm_packet *packet);
 /* A SYN or SYN-ACK. */

@@ -4,7 +4,9 @@
  */
 #include <netinet/in.h>
 #include "burst.h"
+#include "pair.h"
 #include "fixup.h"
+#include "steer.h"
 #include "twin.h"
 
 #define SEED_BYTES 128u  /* no frame of a seed is longer, whatever tags and options a box adds */
@@ -55,7 +57,9 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
       pair_match(p, role, frame, &packet, flow);
     }
     if (burst_greets(&packet)) numbers_note(p, side, frame, &packet, flow);
-    if ((int)role_of_box(role) == serving(p)) {
+    if (b->steered) {
+      match_carried(p, side, flow, RM_CARRIED_OUT);
+    } else if ((int)role_of_box(role) == serving(p)) {
       if (twin_tells(&packet) || (burst_greets(&packet) && match_by_ends(p))) match_passed(p, role, frame, &packet, flow);
       match_carried(p, side, flow, RM_CARRIED_OUT);
     } else {
@@ -109,9 +113,9 @@ static uint32_t dead_of(const struct batch *b) {
 }
 
 /* Frames of a box that is no standby, or was none until a moment ago. */
-static void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
+void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
   uint32_t side = role_side(role), box = role_of_box(role);
-  bool serves = (int)box == serving(p);
+  bool serves = b->steered || (int)box == serving(p);
   if (seed_expected(p, box)) take_seeds(p, role, b);
   if (b->n == 0) return;
   if (fixup_any(p, side, box) || infer_expects(p, side)) fixup_from(p, role, b->frame, b->n);
@@ -120,11 +124,11 @@ static void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
   batch_look(p, side, b);
   for (uint32_t n = 0; n < b->look.todo_count; n++) passed_frame(p, role, b, b->look.todo[n]);
   batch_count_plain(p, b);
-  if (__builtin_expect(p->keeps | p->grey.on, 0)) watch_passed(p, role, b);
+  if (__builtin_expect((p->keeps | p->grey.on) && !b->steered, 0)) watch_passed(p, role, b);
   uint32_t dead = dead_of(b);
   if (b->held) batch_close_ranks(b);
   if (serves) {
-    note_out(p, side, b->n - dead);
+    if (!b->steered) note_out(p, side, b->n - dead);
     p->live->box[box].out_packets += b->n;
   } else {
     count(p, RM_COUNT_DRAINED, b->n, b->bytes);
@@ -133,7 +137,7 @@ static void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
   port_queue_all(p, role_outer(side), b->frame, b->n, b->bytes);
 }
 
-static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
+void burst_shadow(struct plane *p, uint32_t role, struct rte_mbuf *m) {
   struct rm_packet packet;
   const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
   count(p, RM_COUNT_SHADOW, 1, m->pkt_len);
@@ -146,14 +150,14 @@ static void shadow_frame(struct plane *p, uint32_t role, struct rte_mbuf *m) {
   if (!neighbour_answer(p, role, m)) rte_pktmbuf_free(m);
 }
 
-static bool drains(const struct plane *p, uint32_t box) {
+bool burst_drains(const struct plane *p, uint32_t box) {
   return p->now < p->reflex.drain_until && box == p->reflex.previous && (int)box != serving(p);
 }
 
 /* What the old box handed over before the new one did must leave before it as well. */
 static void drain_first(struct plane *p, uint32_t role) {
   uint32_t old = p->reflex.previous;
-  if ((int)role_of_box(role) != serving(p) || old >= RM_BOXES || !drains(p, old)) return;
+  if ((int)role_of_box(role) != serving(p) || old >= RM_BOXES || !burst_drains(p, old)) return;
   for (uint32_t n = 0; n < DRAIN_BURSTS && burst_box(p, role_box(old, role_side(role))); n++) continue;
 }
 
@@ -166,8 +170,10 @@ bool burst_box(struct plane *p, uint32_t role) {
   hear(p); /* the path, puts and SYNs that led to these frames were told before them */
   drain_first(p, role);
   if (__builtin_expect(p->probe.takes, 0)) batch_now_are(&b, probe_take(p, role, b.frame, b.n));
-  bool passes = (int)box == serving(p) || drains(p, box);
+  if (__builtin_expect(p->steers && serving(p) >= 0, 0)) return steer_box(p, role, b.frame, b.n), true;
+  b.steered = false;
+  bool passes = (int)box == serving(p) || burst_drains(p, box);
   if (passes) burst_passed(p, role, &b);
-  else for (uint16_t i = 0; i < b.n; i++) shadow_frame(p, role, b.frame[i]);
+  else for (uint16_t i = 0; i < b.n; i++) burst_shadow(p, role, b.frame[i]);
   return true;
 }

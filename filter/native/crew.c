@@ -87,8 +87,10 @@ int crew_open(struct plane *first) {
   crew->queues = cores == 1 ? 1 : cores / 2;
   crew->claim = claim;
   for (uint32_t side = 0; side < RM_SIDES; side++) {
-    crew->numbers[side] = crew_reserve((size_t)s->flow_slots * sizeof *crew->numbers[side]);
+    size_t bytes = (size_t)s->flow_slots * sizeof *crew->numbers[side];
+    crew->numbers[side] = crew_reserve(bytes);
     if (!crew->numbers[side]) return plane_fail(first, "Cannot make the plane's workers: no memory");
+    madvise(crew->numbers[side], bytes, MADV_HUGEPAGE); /* where they are to be had */
   }
   crew->roles = ports_count(s);
   if (getrandom(&crew->trace_secret, sizeof crew->trace_secret, 0) < 0)

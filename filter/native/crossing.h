@@ -11,8 +11,8 @@
 #define RM_CROSSING 4096u /* messages; the reader looks each turn, so this is the news of tens of turns */
 
 enum message_kind {
-  MESSAGE_OFFER,     /* a SYN came from outside: {slot, seq, window, scale, ns} */
-  MESSAGE_MATCH,     /* ... and left the box: your `slot` and my `peer` are one connection */
+  MESSAGE_OFFER,     /* a SYN came from outside: {slot, seq, window, scale, ns}; peer: the same of its ends, 0: nothing */
+  MESSAGE_MATCH,     /* ... and left the box: your `slot`, offered at `ns`, and my `peer` are one connection; how: if it has no other half */
   MESSAGE_INFER,     /* a frame of your flow `slot` went in: {seq, peer, ns} are what it will be known by, and when */
   MESSAGE_CLOSED,    /* my `peer` was closed, so your `slot` passes no more */
   MESSAGE_NEIGHBOUR, /* {ip, mac, how} */

@@ -100,6 +100,23 @@ static void describe_command(struct describe *d) {
   ONE(command, recorder_rate);
 }
 
+static void describe_steer(struct describe *d) {
+  ONE(steer, generation), ONE(steer, rule_count), ONE(steer, done);
+  MANY(steer, over, RM_STEER_RULES);
+  EACH("steer.rule", steer.rule, id, RM_STEER_RULES);
+  EACH("steer.rule", steer.rule, fields, RM_STEER_RULES);
+  EACH("steer.rule", steer.rule, box, RM_STEER_RULES);
+  EACH("steer.move", steer.move, id, RM_STEER_MOVES);
+  EACH("steer.move", steer.move, fields, RM_STEER_MOVES);
+  EACH("steer.move", steer.move, again_fields, RM_STEER_MOVES);
+#define MOVE(member) EACH("steer.move", steer.move, member, RM_STEER_MOVES)
+  MOVE(number), MOVE(phase), MOVE(source), MOVE(destination), MOVE(free), MOVE(frames_max), MOVE(hold_order);
+  MOVE(again_order), MOVE(again_frames), MOVE(hold_ns_max);
+#define VIEW(member) EACH("steer.view", steer.view, member, RM_STEER_MOVES)
+  VIEW(number), VIEW(state), VIEW(hold_done), VIEW(drained), VIEW(held), VIEW(noted), VIEW(held_all);
+  VIEW(again_done), VIEW(again_played), VIEW(busy);
+}
+
 static void describe_port(struct describe *d) {
   EACH("port", live.port, rx_packets, RM_ROLES);
   EACH("port", live.port, rx_bytes, RM_ROLES);
@@ -149,7 +166,7 @@ static void describe_live(struct describe *d) {
   EACH("usual", live.usual, bar_ns, RM_BOXES * RM_SIDES);
   MANY(live, forgiven, RM_BOXES);
   MANY(live, against, RM_BOXES);
-  ONE(live, open_done), ONE(live, open_failed);
+  ONE(live, open_done), ONE(live, open_failed), ONE(live, would), ONE(live, would_cause);
   NAMED("counter", live.counter, RM_COUNTERS);
   NAMED("why", live.why, RM_WHYS);
   NAMED("shed", live.shed, RM_WHYS);
@@ -300,7 +317,8 @@ static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "replayed", "replay_seen", "replay_dropped", "replay_unknown", "guarded", "announced", "probe_taken",
     "probe_stray", "probe_unsent", "fixed_up", "fixup_collision", "fixup_full", "seed_alike", "seed_translated",
     "seed_unlike", "seed_unheard", "seed_repeated", "seed_hurried", "seed_left", "resynced", "recorded", "record_shed",
-    "value_refused", "value_seeded", "value_removed"};
+    "value_refused", "value_seeded", "value_removed", "steered", "steer_held", "steer_again",
+    "steer_forgotten"};
 static const char *const WHY_NAME[RM_WHYS] = {"none", "neighbour", "handshake", "teardown", "keepalive", "first",
                                               "payload", "ack", "fragment", "bytes", "turn", "sample", "all"};
 static const char *const PARSE_NAME[RM_PARSES] = {
@@ -328,6 +346,7 @@ void board_fill(struct rm_board *b, uint32_t slots, const char *version) {
   describe_command(&d);
   describe_port(&d);
   describe_channel(&d);
+  describe_steer(&d);
   describe_live(&d);
   describe_probes(&d);
   describe_workers(&d);

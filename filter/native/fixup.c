@@ -42,34 +42,31 @@ bool fixup_follows(const struct plane *p, uint32_t side, uint32_t box, const str
 /* A frame, and what it is to become. */
 struct change { struct rm_packet packet, quoted; struct twin_tuple to; struct translate_numbers by; bool error; };
 
-/* The worker that has the side's tables; a seed is played by either. */
-static struct plane *keeper(struct plane *p, uint32_t side) {
-  return p->has[side] ? p : p->crew->worker[crew_worker(p->crew, side, 0)];
+struct alias_guise fixup_guise(struct plane *p, const struct fixup_of *of) {
+  /* A seed is played by a worker of either side. */
+  struct plane *k = p->has[of->side] ? p : p->crew->worker[crew_worker(p->crew, of->side, 0)];
+  struct alias_guise made;
+  bool is = fixup_any(k, of->side, of->box) && aliases_read(k->aliases[of->side], of->slot, twin_word(of->flow), of->box, &made);
+  return is ? made : (struct alias_guise){.ends = alias_own(of->flow)};
 }
 
-struct alias_guise fixup_guise(struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow) {
-  struct plane *k = keeper(p, side);
-  const struct alias *a = fixup_any(k, side, box) ? aliases_of(k->aliases[side], flow, box) : NULL;
-  return a ? a->made : (struct alias_guise){.ends = alias_own(flow)};
-}
-
-static const struct alias *alias_into(struct plane *k, uint32_t role, const struct rm_packet *packet, bool quoted) {
+static const struct alias *alias_into(struct plane *p, uint32_t role, const struct rm_packet *packet, bool quoted) {
   uint32_t side = role_side(role);
-  struct rm_flow *f = rm_flows_find(&k->table[side], packet, rm_flows_hash(&k->table[side], packet));
+  struct rm_flow *f = rm_flows_find(&p->table[side], packet, rm_flows_hash(&p->table[side], packet));
   /* What goes in was sent by the outer end; what an error quotes had come out. */
   if (!f || (packet->dir == f->outer_dir) == quoted) return NULL;
-  return aliases_of(k->aliases[side], f, role_of_box(role));
+  return aliases_of(p->aliases[side], f, role_of_box(role));
 }
 
-static bool change_into(struct plane *k, uint32_t role, const uint8_t *frame, struct change *c) {
-  struct aliases *t = k->aliases[role_side(role)];
+static bool change_into(struct plane *p, uint32_t role, const uint8_t *frame, struct change *c) {
+  struct aliases *t = p->aliases[role_side(role)];
   const struct rm_packet *packet = &c->packet;
   c->error = false;
   c->by = (struct translate_numbers){.seq = 0};
-  if (packet->fragment == RM_FRAGMENT_LATER) return aliases_find_fragment(t, role_of_box(role), packet, k->now, &c->to);
+  if (packet->fragment == RM_FRAGMENT_LATER) return aliases_find_fragment(t, role_of_box(role), packet, p->now, &c->to);
   if (packet->verdict != RM_PARSE_FLOW && packet->fragment != RM_FRAGMENT_FIRST) return false;
   c->error = packet->verdict == RM_PARSE_FLOW && rm_quote(frame, packet, &c->quoted);
-  const struct alias *a = alias_into(k, role, c->error ? &c->quoted : packet, c->error);
+  const struct alias *a = alias_into(p, role, c->error ? &c->quoted : packet, c->error);
   if (!a) return false;
   uint32_t shift = 0u - a->made.shift, clock = 0u - a->made.clock;
   c->to = c->error ? a->made.ends : translate_turned(&a->made.ends);
@@ -99,16 +96,26 @@ static struct rte_mbuf *writable(struct plane *p, struct rte_mbuf *m) {
 
 struct rte_mbuf *fixup_into(struct plane *p, uint32_t role, struct rte_mbuf *m) {
   uint32_t side = role_side(role), box = role_of_box(role);
-  struct plane *k = keeper(p, side);
-  if (!fixup_any(k, side, box)) return m;
+  if (!fixup_any(p, side, box)) return m;
   struct change c;
   rm_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, &c.packet);
-  if (!change_into(k, role, rte_pktmbuf_mtod(m, const uint8_t *), &c)) return m;
+  if (!change_into(p, role, rte_pktmbuf_mtod(m, const uint8_t *), &c)) return m;
   struct rte_mbuf *own = writable(p, m);
   if (!own) return count(p, RM_COUNT_FIXUP_FULL, 1, m->pkt_len), m;
   if (own != m) rte_pktmbuf_free(m);
-  apply(p, k->aliases[side], box, rte_pktmbuf_mtod(own, uint8_t *), &c);
+  apply(p, p->aliases[side], box, rte_pktmbuf_mtod(own, uint8_t *), &c);
   return own;
+}
+
+void fixup_played(struct plane *p, struct rte_mbuf *m, const struct rm_flow *flow, const struct alias_guise *guise) {
+  uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+  struct twin_tuple own = alias_own(flow), to = translate_turned(&guise->ends);
+  struct rm_packet packet;
+  if (twin_same(&guise->ends, &own) && !(guise->shift | guise->clock)) return;
+  if (rm_parse(frame, m->data_len, &packet) != RM_PARSE_FLOW || !translate_can(&packet, &to)) return;
+  translate_frame(frame, &packet, &to);
+  translate_numbers(frame, &packet, &(struct translate_numbers){.ack = 0u - guise->shift, .echo = 0u - guise->clock}, NULL);
+  count(p, RM_COUNT_FIXED_UP, 1, packet.frame_bytes);
 }
 
 /* The packet, as if it had these ends. */

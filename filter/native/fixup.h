@@ -12,8 +12,11 @@ int fixup_open(struct plane *p);
 /* `box` makes this of a flow of `side`, as a frame that it sent out there shows. The flow's own ends and numbers: forget what was
  * known. By a worker that has the side. */
 void fixup_learn(struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow, const struct alias_guise *made);
-/* The last it is known to make of it, by any worker. */
-struct alias_guise fixup_guise(struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow);
+/* The last it is known to make of the flow at a place, `flow` being a copy of its entry; by any worker. */
+struct fixup_of { uint32_t side, box, slot; const struct rm_flow *flow; };
+struct alias_guise fixup_guise(struct plane *p, const struct fixup_of *of);
+/* A frame of the node's own for a flow, in the name of its outer end, for a box that makes this of it. */
+void fixup_played(struct plane *p, struct rte_mbuf *m, const struct rm_flow *flow, const struct alias_guise *guise);
 /* Is this flow translated for the box? */
 bool fixup_follows(const struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow);
 /* A frame that is about to be queued into a box by `role`: it or, if others hold it too, a copy of it; translated if need be.
@@ -28,6 +31,6 @@ void fixup_tick(struct plane *p);
 static inline bool fixup_has(const struct plane *p, uint32_t side, uint32_t slot) { return p->aliases[side]->first[slot] != 0; }
 
 static inline bool fixup_any(const struct plane *p, uint32_t side, uint32_t box) {
-  return __builtin_expect(p->aliases[side] != NULL && p->aliases[side]->count[box] != 0, 0);
+  return __builtin_expect(p->aliases[side] != NULL && __atomic_load_n(&p->aliases[side]->count[box], __ATOMIC_RELAXED) != 0, 0);
 }
 #endif

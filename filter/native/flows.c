@@ -7,7 +7,6 @@
 #include "hot.h"
 #include "parse.h"
 
-#define ROOM_TO_SPARE 3
 #define ROUND_TICKS 512u /* ticks have eleven bits: older ones must be in the entries by then */
 #define ROUND_EPOCHS 50u /* and epochs seven; two rounds may lie between two looks at a flow */
 
@@ -108,7 +107,11 @@ struct rm_flow *rm_flows_find(struct rm_flows *t, const struct rm_packet *p, uin
 }
 
 void rm_flow_start(struct rm_flow *f, const struct rm_packet *p, uint64_t now) {
-  memset(f, 0, sizeof *f);
+  /* Another worker may be reading it (entry.h): without flags it is nobody's. */
+  __atomic_store_n(&f->flags, 0, __ATOMIC_RELAXED);
+  __atomic_thread_fence(__ATOMIC_RELEASE);
+  /* memset() would be one instruction, for which what is read next has to wait. */
+  for (uint32_t at = 0; at < sizeof *f; at += 8) store64((uint8_t *)f + at, 0);
   for (int i = 0; i < 4; i++) store64((uint8_t *)f->addr + 8 * i, load64((const uint8_t *)p->addr + 8 * i));
   for (int i = 0; i < 2; i++) f->port[i] = p->port[i];
   f->vlan = p->vlan;
@@ -117,11 +120,12 @@ void rm_flow_start(struct rm_flow *f, const struct rm_packet *p, uint64_t now) {
   f->rule = 0xff;
   /* Who answers a SYN that was not seen is the server. */
   bool answer = p->proto == 6 && (p->tcp_flags & (RM_TCP_SYN | RM_TCP_ACK)) == (RM_TCP_SYN | RM_TCP_ACK);
-  f->flags = (uint8_t)(RM_FLOW_USED | (p->ipv6 ? RM_FLOW_IPV6 : 0) | (p->dir != answer ? RM_FLOW_CLIENT : 0) |
-                       (p->inner ? RM_FLOW_INNER : 0));
   f->first_ns = f->last_ns = now;
   f->half[0].scale = f->half[1].scale = 0xff;
   f->peer = RM_NO_FLOW;
+  uint8_t flags = (uint8_t)(RM_FLOW_USED | (p->ipv6 ? RM_FLOW_IPV6 : 0) | (p->dir != answer ? RM_FLOW_CLIENT : 0) |
+                            (p->inner ? RM_FLOW_INNER : 0));
+  __atomic_store_n(&f->flags, flags, __ATOMIC_RELEASE);
 }
 
 /* What is lost with a flow: nothing that lasts, an attempt, a conversation. */
@@ -170,31 +174,13 @@ static uint32_t choose_victim(struct rm_flows *t, const struct rm_rules *rules, 
   return victim;
 }
 
-/* A way whose connection is closed and silent since, or RM_WAYS. */
-static inline uint32_t closed_way(const struct rm_flow_bucket *b) {
-  for (uint32_t way = 0; way < RM_WAYS; way++)
-    if (value_of(b->state[way]) == 0 && !(b->state[way] & RM_HOT_USED) && b->signature[way]) return way;
-  return RM_WAYS;
-}
-
-/* The first bucket while it has room to spare, because lookups go there first; a crowded one lets go what is closed, or
- * shares with the second, or a table that is half full would evict already. */
-static uint32_t choose_place(struct rm_flows *t, const struct rm_rules *rules, uint64_t now, uint64_t hash) {
-  uint32_t one = first_bucket(t, hash), bucket = one;
-  uint32_t free_ways = ways_with(&t->buckets[one], 0);
-  if (__builtin_popcount(free_ways) < ROOM_TO_SPARE) {
-    uint32_t closed = closed_way(&t->buckets[one]);
-    if (closed < RM_WAYS) return t->expired++, one * RM_WAYS + closed;
-    uint32_t two = second_bucket(t, hash);
-    uint32_t others = ways_with(&t->buckets[two], 0);
-    if (!free_ways && !others) return choose_victim(t, rules, now, one, two);
-    if (__builtin_popcount(others) > __builtin_popcount(free_ways)) {
-      free_ways = others;
-      bucket = two;
-    }
-  }
-  t->live++;
-  return bucket * RM_WAYS + (uint32_t)__builtin_ctz(free_ways);
+static inline uint32_t choose_place(struct rm_flows *t, const struct rm_rules *rules, uint64_t now, uint64_t hash) {
+  bool closed;
+  uint32_t slot = free_place(t, hash, &closed);
+  if (slot == RM_NO_FLOW) return choose_victim(t, rules, now, first_bucket(t, hash), second_bucket(t, hash));
+  if (closed) t->expired++;
+  else t->live++;
+  return slot;
 }
 
 struct rm_flow *rm_flows_get(struct rm_flows *t, const struct rm_packet *p, uint64_t hash,

@@ -12,8 +12,14 @@
 
 /* Fold the 128-bit product of two words into 64: every input bit reaches every output bit. */
 static inline uint64_t fold(uint64_t a, uint64_t b) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  uint64_t high; /* by way of a type of 128 bits the halves would go through memory */
+  __asm__("mulq %2" : "+a"(a), "=d"(high) : "rm"(b) : "cc");
+  return a ^ high;
+#else
   __uint128_t product = (__uint128_t)a * b;
   return (uint64_t)product ^ (uint64_t)(product >> 64);
+#endif
 }
 
 static inline uint64_t rotate(uint64_t v, unsigned n) {
@@ -69,6 +75,31 @@ static inline uint32_t ways_with(const struct rm_flow_bucket *b, uint32_t signat
   for (uint32_t i = 0; i < RM_WAYS; i++) hits |= (uint32_t)(b->signature[i] == signature) << i;
   return hits;
 #endif
+}
+
+/* A way whose connection is closed and silent since, or RM_WAYS. */
+static inline uint32_t closed_way(const struct rm_flow_bucket *b) {
+  uint32_t found = 0;
+  for (uint32_t way = 0; way < RM_WAYS; way++) {
+    uint32_t kind = b->state[way] & (7u << RM_HOT_AGE_SHIFT | RM_HOT_USED);
+    found |= (uint32_t)((kind == (uint32_t)RM_AGE_TCP_CLOSING << RM_HOT_AGE_SHIFT) & (b->signature[way] != 0)) << way;
+  }
+  return found ? (uint32_t)__builtin_ctz(found) : RM_WAYS;
+}
+
+/* A place for a new flow, or RM_NO_FLOW. The first bucket while it has room to spare, because lookups go there first; a crowded one lets
+ * go what is closed (*closed), or shares with the second, or a table that is half full would evict already. */
+#define ROOM_TO_SPARE 3
+static inline uint32_t free_place(const struct rm_flows *t, uint64_t hash, bool *closed) {
+  uint32_t one = first_bucket(t, hash), bucket = one, room = ways_with(&t->buckets[one], 0), way = RM_WAYS;
+  if (__builtin_popcount(room) < ROOM_TO_SPARE) way = closed_way(&t->buckets[one]);
+  *closed = way < RM_WAYS;
+  if (*closed) return one * RM_WAYS + way;
+  if (__builtin_popcount(room) < ROOM_TO_SPARE) {
+    uint32_t two = second_bucket(t, hash), others = ways_with(&t->buckets[two], 0);
+    if (__builtin_popcount(others) > __builtin_popcount(room)) room = others, bucket = two;
+  }
+  return room ? bucket * RM_WAYS + (uint32_t)__builtin_ctz(room) : RM_NO_FLOW;
 }
 
 static inline uint32_t *hot_of(const struct rm_flows *t, uint32_t slot) {

@@ -8,6 +8,8 @@
  * new one (pair.c tells of their openings), or of one that is not known on the other side.
  */
 #include <string.h>
+#include "entry.h"
+#include "pair.h"
 #include "plane.h"
 #include "twin.h"
 
@@ -65,7 +67,7 @@ void infer_offer(struct plane *p, uint32_t side, const uint8_t *frame, const str
   bool up = !packet->dir == !(flow->flags & RM_FLOW_CLIENT);
   if (!p->board->command.fixup || p->crew->queues > 1 || serving(p) < 0 || !up || packet->inner) return;
   uint32_t peer = flow->peer;
-  if (peer != RM_NO_FLOW && p->entries[1 - side][peer].peer != slot_of(p, side, flow)) peer = RM_NO_FLOW;
+  if (peer != RM_NO_FLOW && entry_peer(&p->entries[1 - side][peer]) != slot_of(p, side, flow)) peer = RM_NO_FLOW;
   uint64_t key = is_known(p, 1 - side, peer) ? 0 : key_of(p, frame, packet);
   if (key == 0) return;
   if (p->has[1 - side]) return note(p, 1 - side, &(struct infer){.evidence = key, .ns = p->now, .slot = peer});

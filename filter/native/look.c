@@ -82,22 +82,29 @@ static inline uint32_t is_marked(const struct marks *m, uint32_t bucket, uint32_
   (both_[0] | both_[1] | both_[2] | both_[3]) != 0; \
 })
 
-/* Ask for what a packet will need that is not quiet. */
-static inline void want_entry(const struct rm_flows *t, uint32_t slot, uint32_t dir) {
-  const struct rm_flow *f = &t->entries[slot];
+/* For the packet at `i`, which is not quiet: find out where its flow is or, if it will begin, most likely begins, and ask for
+ * that memory. What begins, opens or closes concerns both ends. At once for each: were they asked for together at the end, the first one
+ * judged would wait for most of them. */
+static inline void want_place(const struct rm_flows *t, struct rm_look *l, uint32_t i) {
+  uint32_t place = l->slot[i], dir = dir_of(l, i);
+  bool closed, both = place == RM_NO_FLOW || !(l->facts[i] & RM_LOOK_CALM);
+  if (place == RM_NO_FLOW) place = free_place(t, l->hash[i], &closed);
+  l->place[i] = place;
+  if (place == RM_NO_FLOW) return;
+  const struct rm_flow *f = &t->entries[place];
   __builtin_prefetch(f, 1);
   __builtin_prefetch(&f->half[dir], 1);
+  if (both) __builtin_prefetch(&f->half[1 - dir], 1);
 }
 
-/* For a packet whose flow is not in its first bucket: it is in its second, or will begin, and most likely in the first. */
-static inline void look_further(const struct rm_flows *t, struct rm_look *l, uint32_t i) {
-  uint32_t slot = l->slot[i] = rm_flows_seek(t, l->hash[i]);
-  if (slot != RM_NO_FLOW) return want_entry(t, slot, dir_of(l, i));
-  uint32_t one = first_bucket(t, l->hash[i]), room = ways_with(&t->buckets[one], 0);
-  if (!room) return;
-  slot = one * RM_WAYS + (uint32_t)__builtin_ctz(room);
-  want_entry(t, slot, 0);
-  want_entry(t, slot, 1);
+/* Take out those that are done with after all. Returns how many are left. */
+static inline uint32_t drop_done(uint8_t *todo, uint32_t count, uint64_t done) {
+  uint32_t left = 0;
+  for (uint32_t n = 0; n < count; n++) {
+    todo[left] = todo[n];
+    left += !(done >> todo[n] & 1);
+  }
+  return left;
 }
 
 /* Frames that are not of the everyday kind. */
@@ -121,7 +128,17 @@ static __attribute__((noinline)) void look_at_others(const struct rm_flows *t, s
   }
 }
 
+/* How long the flows with these states may pause. */
+static inline void patience_any(const struct rm_flows *t, const lanes *state, lanes *may) {
+  for (uint32_t i = 0; i < LANES; i++) (*may)[i] = t->patience[(*state)[i] >> RM_HOT_AGE_SHIFT & 15];
+}
+
 #define WAYS ways_with
+#define PATIENCE patience_any
+#define WRONG wrong_any
+#define COMPARED compared_any
+#define COMPARE compare_any
+#define FURTHER further_any
 #define GATHER gather_any
 #define WEIGH weigh_any
 #define SORT sort_any
@@ -130,6 +147,11 @@ static __attribute__((noinline)) void look_at_others(const struct rm_flows *t, s
 
 #ifdef HAS_WIDE
 #undef WAYS
+#undef PATIENCE
+#undef WRONG
+#undef COMPARED
+#undef COMPARE
+#undef FURTHER
 #undef GATHER
 #undef WEIGH
 #undef SORT
@@ -140,7 +162,51 @@ static inline uint32_t ways_wide(const struct rm_flow_bucket *b, uint32_t signat
   __m256i same = _mm256_cmpeq_epi32(_mm256_load_si256((const __m256i *)b->signature), _mm256_set1_epi32((int)signature));
   return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(same));
 }
+
+static inline void patience_wide(const struct rm_flows *t, const lanes *state, lanes *may) {
+  __m256i first = _mm256_loadu_si256((const __m256i *)(const void *)t->patience); /* of the others there is none */
+  lanes timed = (lanes)((*state & RM_HOT_TIMED) != 0);
+  *may = (lanes)_mm256_permutevar8x32_epi32(first, (__m256i)(*state >> RM_HOT_AGE_SHIFT & 7)) & ~timed;
+}
+
+/* Four words of each of eight frames, from offset `at` of each: word k of all of them becomes to[k]. */
+static inline void turn_wide(const uint8_t *const *frames, uint32_t at, __m256i to[4]) {
+  __m256i row[4];
+  for (int i = 0; i < 4; i++) {
+    __m128i low = _mm_loadu_si128((const __m128i *)(const void *)(frames[i] + at));
+    row[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), _mm_loadu_si128((const __m128i *)(const void *)(frames[i + 4] + at)), 1);
+  }
+  __m256i a = _mm256_unpacklo_epi32(row[0], row[1]), b = _mm256_unpacklo_epi32(row[2], row[3]);
+  __m256i c = _mm256_unpackhi_epi32(row[0], row[1]), d = _mm256_unpackhi_epi32(row[2], row[3]);
+  to[0] = _mm256_unpacklo_epi64(a, b), to[1] = _mm256_unpackhi_epi64(a, b);
+  to[2] = _mm256_unpacklo_epi64(c, d), to[3] = _mm256_unpackhi_epi64(c, d);
+}
+
+/* The bytes that matter, four words of eight frames at a time. A tag moves all that follows by four. */
+static inline void gather_wide(const uint8_t *const *frames, struct stretch *s) {
+  for (uint32_t at = 0; at < CHUNK; at += LANES) {
+    const uint8_t *const *from = frames + at, *behind[LANES];
+    for (uint32_t i = 0; i < LANES; i++) {
+      uint32_t type = word_at(from[i] + 12) & 0xffff;
+      behind[i] = from[i] + (uint64_t)(type == 0x0081) * 4;
+      s->flags[at + i] = word_at(behind[i] + 44);
+    }
+    __m256i ether[4], ip[4], ends[4];
+    turn_wide(from, 0, ether);
+    turn_wide(behind, 12, ip);
+    turn_wide(behind, 26, ends);
+    *(__m256i *)(s->to + at) = ether[0], *(__m256i *)(s->to_end + at) = ether[1], *(__m256i *)(s->type + at) = ether[3];
+    *(__m256i *)(s->head + at) = ip[0], *(__m256i *)(s->length + at) = ip[1], *(__m256i *)(s->proto + at) = ip[2];
+    *(__m256i *)(s->from_ip + at) = ends[0], *(__m256i *)(s->to_ip + at) = ends[1], *(__m256i *)(s->ports + at) = ends[2];
+  }
+}
+#define GATHERS 1 /* in its own way */
 #define WAYS ways_wide
+#define PATIENCE patience_wide
+#define WRONG wrong_wide
+#define COMPARED compared_wide
+#define COMPARE compare_wide
+#define FURTHER further_wide
 #define GATHER gather_wide
 #define WEIGH weigh_wide
 #define SORT sort_wide

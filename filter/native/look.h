@@ -4,6 +4,7 @@
  * numbers of 32 bits, without a branch, which the compiler turns into instructions on eight or four frames.
  */
 
+#ifndef GATHERS
 /* The bytes that matter, word for word. A tag moves all that follows by four. */
 static inline void GATHER(const uint8_t *const *frames, struct stretch *s) {
   for (uint32_t i = 0; i < CHUNK; i++) {
@@ -21,6 +22,7 @@ static inline void GATHER(const uint8_t *const *frames, struct stretch *s) {
     s->flags[i] = word_at(frame + 44);
   }
 }
+#endif
 
 /* IPv4, with one tag or none, TCP or UDP, eight frames from `at` on; of one that is something else or broken no fact is
  * known. Comparisons give all bits or none. */
@@ -53,42 +55,93 @@ static inline void WEIGH(struct rm_look *l, const struct stretch *s, uint32_t at
   lanes_put(l->facts + at, facts & (lanes)(odd == 0));
 }
 
+/* Is a flow with this state quiet for frame `i`? 0: it is. Of a difference between times the sign tells. */
+static inline uint32_t WRONG(const struct rm_flows *t, const struct rm_look *l, uint32_t i, uint32_t state) {
+  uint32_t since = ((uint32_t)t->tick - state) & RM_HOT_TICK;
+  return ((state ^ l->expect[i]) & l->mask[i]) | l->never[i] |
+         ((t->patience[state >> RM_HOT_AGE_SHIFT & 15] - since) & 0x80000000);
+}
+
+/* Frames whose flow is not in its first bucket. `loud`: what those that are left to do may change. Returns a bit for each
+ * frame that is done with. */
+static inline uint64_t FURTHER(struct rm_flows *t, struct rm_look *l, const uint8_t *missed, uint32_t misses, struct marks *loud) {
+  uint64_t done = 0;
+  for (uint32_t m = 0; m < misses; m++) {
+    uint32_t i = missed[m], bucket = second_bucket(t, l->hash[i]);
+    struct rm_flow_bucket *b = &t->buckets[bucket];
+    uint32_t hits = WAYS(b, signature_of(l->hash[i])), way = (uint32_t)__builtin_ctz(hits | 0x80), state = b->state[way];
+    if (hits) {
+      l->slot[i] = bucket * RM_WAYS + way;
+      if (__builtin_expect((WRONG(t, l, i, state) | is_marked(loud, bucket, way)) == 0, 1)) {
+        b->state[way] = (state & ~RM_HOT_TICK) | ((uint32_t)t->tick & RM_HOT_TICK) | RM_HOT_USED;
+        l->passes |= (uint64_t)(state / RM_HOT_PASSES & 1) << i;
+        done |= 1ull << i;
+        continue;
+      }
+    }
+    mark(loud, first_bucket(t, l->hash[i]), 0xff);
+    mark(loud, bucket, 0xff);
+    want_place(t, l, i);
+  }
+  return done;
+}
+
+/* How each frame compares with the flow in its first bucket, whatever becomes of the others. */
+struct COMPARED { RM_ALIGNED uint32_t state[RM_LOOK], lacks[RM_LOOK], wrong[RM_LOOK]; };
+
+static inline void COMPARE(const struct rm_flows *t, struct rm_look *l, struct COMPARED *c) {
+  uint32_t n = l->n, last = t->slots / RM_WAYS - 1, first = n / LANES * LANES;
+  if (first < n) lanes_put(c->state + first, (lanes){0}), lanes_put(c->lacks + first, (lanes){0});
+  for (uint32_t i = 0; i < n; i++) {
+    uint64_t hash = l->hash[i];
+    uint32_t bucket = (uint32_t)hash & last;
+    const struct rm_flow_bucket *b = &t->buckets[bucket];
+    uint32_t hits = WAYS(b, signature_of(hash)), way = (uint32_t)__builtin_ctz(hits | 0x80);
+    c->lacks[i] = (uint32_t)(hits == 0);
+    c->state[i] = b->state[way];
+    l->slot[i] = bucket * RM_WAYS + way;
+  }
+  lanes tick = (lanes){0} + (uint32_t)t->tick;
+  for (uint32_t at = 0; at < n; at += LANES) {
+    lanes state = lanes_at(c->state + at), may;
+    PATIENCE(t, &state, &may);
+    lanes wrong = ((state ^ lanes_at(l->expect + at)) & lanes_at(l->mask + at)) | lanes_at(l->never + at) | lanes_at(c->lacks + at);
+    lanes_put(c->wrong + at, wrong | ((may - ((tick - state) & RM_HOT_TICK)) & 0x80000000));
+  }
+}
+
 /* Let pass what is quiet. Marked are the places of the frames before that are not done with: what they will have done to a
  * flow is not known yet, so those behind them are not judged here either. */
 static inline void SORT(struct rm_flows *t, struct rm_look *l) {
   struct rm_flow_bucket *buckets = t->buckets;
   uint64_t passes = 0, again = 0;
-  struct marks marks = {{0}};
-  uint32_t todo = 0, misses = 0, n = l->n, last = t->slots / RM_WAYS - 1;
-  uint32_t tick = (uint32_t)t->tick & RM_HOT_TICK;
+  struct marks marks = {{0}}, loud = {{0}};
+  struct COMPARED compared;
+  COMPARE(t, l, &compared);
+  uint32_t todo = 0, misses = 0, n = l->n, used = ((uint32_t)t->tick & RM_HOT_TICK) | RM_HOT_USED;
   uint8_t missed[RM_LOOK];
   for (uint32_t i = 0; i < n; i++) {
-    uint64_t hash = l->hash[i];
-    uint32_t bucket = (uint32_t)hash & last;
-    struct rm_flow_bucket *b = &buckets[bucket];
-    uint32_t hits = WAYS(b, signature_of(hash)), way = (uint32_t)__builtin_ctz(hits | 0x80), state = b->state[way];
-    uint32_t since = (tick - state) & RM_HOT_TICK, before = is_marked(&marks, bucket, way);
-    uint32_t wrong = ((state ^ l->expect[i]) & l->mask[i]) | l->never[i] | before;
-    /* The sign is that of "not found" or of "too long ago". */
-    wrong |= ((hits - 1) | (t->patience[state >> RM_HOT_AGE_SHIFT & 15] - since)) & 0x80000000;
-    l->slot[i] = bucket * RM_WAYS + way;
-    if (__builtin_expect(wrong == 0, 1)) {
-      b->state[way] = (state & ~RM_HOT_TICK) | tick | RM_HOT_USED;
+    uint32_t slot = l->slot[i], bucket = slot / RM_WAYS, way = slot % RM_WAYS, state = compared.state[i];
+    uint32_t before = is_marked(&marks, bucket, way);
+    if (__builtin_expect((compared.wrong[i] | before) == 0, 1)) {
+      buckets[bucket].state[way] = (state & ~RM_HOT_TICK) | used;
       passes |= (uint64_t)(state / RM_HOT_PASSES & 1) << i;
       continue;
     }
+    uint64_t hash = l->hash[i];
+    bool hits = !compared.lacks[i];
     l->todo[todo++] = (uint8_t)i;
     if (!(l->facts[i] & RM_LOOK_PLAIN)) {
       memset(&marks, 0xff, sizeof marks); /* its flow may be any */
-      l->slot[i] = RM_NO_FLOW;
+      loud = marks;
+      l->slot[i] = l->place[i] = RM_NO_FLOW;
       continue;
     }
     again |= (uint64_t)(before || !hits || (state & RM_HOT_TRACKED) || l->wary) << i;
     if (hits) {
       mark(&marks, bucket, 1u << way);
-      want_entry(t, l->slot[i], dir_of(l, i));
-      /* What opens or closes concerns both ends. */
-      if (!(l->facts[i] & RM_LOOK_CALM)) want_entry(t, l->slot[i], 1 - dir_of(l, i));
+      mark(&loud, bucket, 1u << way);
+      want_place(t, l, i);
       continue;
     }
     l->slot[i] = RM_NO_FLOW;
@@ -97,8 +150,10 @@ static inline void SORT(struct rm_flows *t, struct rm_look *l) {
     __builtin_prefetch(&buckets[second_bucket(t, hash)]);
     missed[misses++] = (uint8_t)i;
   }
-  for (uint32_t m = 0; m < misses; m++) look_further(t, l, missed[m]);
-  l->todo_count = todo, l->again = again, l->passes = passes;
+  l->passes = passes;
+  uint64_t done = misses ? FURTHER(t, l, missed, misses, &loud) : 0;
+  l->again = again & ~done;
+  l->todo_count = done ? drop_done(l->todo, todo, done) : todo;
 }
 
 static void LOOK(struct rm_flows *t, struct rm_look *l) {

@@ -6,7 +6,9 @@
 #include <netinet/in.h>
 #include <string.h>
 #include "burst.h"
+#include "entry.h"
 #include "fixup.h"
+#include "pair.h"
 #include "plane.h"
 #include "translate.h"
 #include "twin.h"
@@ -70,20 +72,12 @@ bool match_by_ends(const struct plane *p) {
   return __builtin_expect(__atomic_load_n(&p->crew->renumbers, __ATOMIC_RELAXED) != 0, 0);
 }
 
-/* Does the box that serves leave the ends alone? The client's side has them as well then. */
-static bool keeps_ends(const struct plane *p, uint32_t side, const struct rm_packet *packet) {
-  uint32_t from = 1 - side;
-  const struct plane *k = p->has[from] ? p : p->crew->worker[crew_worker(p->crew, from, p->queue)];
-  struct rm_flows *t = (struct rm_flows *)&k->table[from];
-  return rm_flows_find(t, packet, rm_flows_hash(t, packet)) != NULL;
-}
-
 /* By what twins are known where a box renumbers; 0: by their numbers. */
-static uint64_t evidence_of(const struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet) {
+static uint64_t evidence_of(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet) {
   uint32_t clock;
   uint64_t secret = p->crew->trace_secret;
   if (packet->proto != IPPROTO_TCP || !match_by_ends(p)) return 0;
-  if ((packet->tcp_flags & RM_TCP_ACK) || keeps_ends(p, side, packet)) return twin_evidence_ends(secret, packet);
+  if ((packet->tcp_flags & RM_TCP_ACK) || pair_keeps_ends(p, side, packet)) return twin_evidence_ends(secret, packet);
   return translate_clock(frame, packet, &clock) ? twin_evidence_clock(secret, packet, clock) : 0;
 }
 
@@ -97,7 +91,7 @@ void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const st
 void match_shadow(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet) {
   uint32_t side = role_side(role);
   bool tells = twin_tells(packet);
-  if (tells && packet->proto == IPPROTO_TCP && pair_is_stranger(p, side, packet) && keeps_ends(p, side, packet))
+  if (tells && packet->proto == IPPROTO_TCP && pair_is_stranger(p, side, packet) && pair_keeps_ends(p, side, packet))
     numbers_changed(p, role_of_box(role));
   if (tells || (burst_greets(packet) && match_by_ends(p)))
     note(p, role, &(struct twin_sight){frame, packet, NULL, role_of_box(role), p->now, evidence_of(p, side, frame, packet)});
@@ -155,7 +149,8 @@ static uint32_t expected(void *context, const struct twin *o) {
   if (match_by_ends(p) && o->ns < __atomic_load_n(&p->crew->renumbers_ns, __ATOMIC_RELAXED) + RM_TWIN_NS) return 0;
   const struct rm_flow *flow = &p->entries[side][o->slot];
   if (flow->peer == RM_NO_FLOW) return 0;
-  const struct rm_flow *peer = &p->entries[1 - side][flow->peer];
+  struct rm_flow other, *peer = &other;
+  if (!entry_copy(&p->entries[1 - side][flow->peer], peer)) return 0;
   /* A standby that chose another port would not have been known again. */
   if (match_by_ends(p) && memcmp(flow->addr, peer->addr, sizeof flow->addr) != 0) return 0;
   if (peer->half[0].mirrored + peer->half[1].mirrored == 0 && !missed(p, peer)) return 0;

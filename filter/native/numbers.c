@@ -4,6 +4,7 @@
  */
 #include <netinet/in.h>
 #include <sys/mman.h>
+#include "entry.h"
 #include "numbers.h"
 #include "plane.h"
 #include "translate.h"
@@ -16,13 +17,25 @@
 /* A proxy opens the connection on the other side some time later, by a clock of at most a tick each ms (RFC 7323 5.4). */
 #define LATE_TICKS 10000u
 
+/* Each word is written whole; `word` is void while another flow takes the place, and tells of the others. */
+static void put(uint32_t *to, uint32_t v) { __atomic_store_n(to, v, __ATOMIC_RELEASE); }
+static uint32_t get(const uint32_t *from) { return __atomic_load_n(from, __ATOMIC_ACQUIRE); }
+
 void numbers_note(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, const struct rm_flow *f) {
   struct numbers *n = &p->crew->numbers[side][slot_of(p, side, f)];
-  uint32_t word = twin_word(f), dir = packet->dir;
-  if ((n->word & ~RM_TWIN_VERDICTS) != word) *n = (struct numbers){.word = word};
-  n->seq[dir] = packet->seq;
-  n->word |= KNOWN_SEQ(dir);
-  if (translate_clock(frame, packet, &n->clock[dir])) n->word |= KNOWN_CLOCK(dir);
+  uint32_t word = twin_word(f), dir = packet->dir, clock, has = (n->word & ~RM_TWIN_VERDICTS) == word ? n->word : word;
+  bool timed = translate_clock(frame, packet, &clock);
+  put(&n->word, 0);
+  put(&n->seq[dir], packet->seq);
+  if (timed) put(&n->clock[dir], clock);
+  put(&n->word, has | KNOWN_SEQ(dir) | (timed ? KNOWN_CLOCK(dir) : 0));
+}
+
+/* Of a moment. False: it is being written. */
+static bool read_numbers(const struct numbers *from, struct numbers *to) {
+  to->word = get(&from->word);
+  for (uint32_t dir = 0; dir < 2; dir++) to->seq[dir] = get(&from->seq[dir]), to->clock[dir] = get(&from->clock[dir]);
+  return to->word != 0 && __atomic_load_n(&from->word, __ATOMIC_RELAXED) == to->word;
 }
 
 /* Of what the outer end of `side` sends, which comes out on the other. False: nothing is known. */
@@ -46,7 +59,9 @@ static bool is_plausible(const struct half *from, const struct half *to, uint32_
 }
 
 bool numbers_between(const struct plane *p, uint32_t side, const struct rm_flow *f, const struct rm_flow *peer, struct numbers_gap gap[2]) {
-  const struct numbers *mine = &p->crew->numbers[side][peer->peer], *others = &p->crew->numbers[1 - side][f->peer];
+  struct numbers mine_now, others_now, *mine = &mine_now, *others = &others_now;
+  if (!read_numbers(&p->crew->numbers[side][peer->peer], mine)) mine_now = (struct numbers){.word = 0};
+  if (!read_numbers(&p->crew->numbers[1 - side][f->peer], others)) others_now = (struct numbers){.word = 0};
   struct half in = {mine, f, f->outer_dir}, out = {others, peer, 1u - peer->outer_dir};
   struct half back_in = {others, peer, peer->outer_dir}, back_out = {mine, f, 1u - f->outer_dir};
   bool sent = gap_of(&in, &out, &gap[0]), answered = gap_of(&back_in, &back_out, &gap[1]);
@@ -59,7 +74,8 @@ void numbers_of(const struct plane *p, uint32_t side, const struct rm_flow *f, s
   static const struct numbers_gap NONE = {0, 0};
   gap[0] = gap[1] = NONE;
   if (f->proto != IPPROTO_TCP || f->peer == RM_NO_FLOW) return;
-  struct rm_flow peer = p->entries[1 - side][f->peer];
+  struct rm_flow peer;
+  if (!entry_copy(&p->entries[1 - side][f->peer], &peer)) return;
   if (peer.peer != slot_of(p, side, f) || !numbers_between(p, side, f, &peer, gap)) gap[0] = gap[1] = NONE;
 }
 

@@ -20,6 +20,7 @@
 #include "board.h"
 #include "fixup.h"
 #include "plane.h"
+#include "steer.h"
 
 #define REFRESH_NS (10 * RM_MS) /* link of NICs, missed counters, flow count */
 #define LINK_NS (50 * 1000ull)  /* netlink while busy */
@@ -168,7 +169,7 @@ static long idle_us(const struct plane *p) {
   for (uint32_t r = 0; r < p->roles; r++)
     if (p->port[r].receives && p->port[r].fd < 0) return NAP_US; /* BFD is content with that */
   bool seeds = p->seeding && (p->seeding->count || walk_goes(p)); /* a far end has none */
-  if (p->reflex.moving || seeds) return NAP_US;
+  if (p->reflex.moving || seeds || (p->steers && p->steering->moving)) return NAP_US;
   bool watches = p->reflex.way[0].put || p->reflex.way[1].put || p->now < p->reflex.drain_until;
   long us = watches ? WATCH_US : QUIET_US;
   return p->bfd.roles ? bfd_nap_us(p, us) : us;
@@ -266,6 +267,7 @@ bool plane_turn(struct plane *p) {
   if (p->seeding->count) seed_turn(p);
   if (p->held_count) hold_release(p);
   if (p->index == 0) inject_frames(p);
+  if (p->steering) steer_turn(p);
   if (__builtin_expect(p->reflex.moving, 0)) pause_look(p);
   if (p->bfd.roles && p->index == 0) bfd_turn(p);
   if (p->probe.count) probe_turn(p);
@@ -310,7 +312,7 @@ int plane_start(struct plane *p) {
   }
   if (ports_open(p, 0, p->roles) < 0 || link_open(p) < 0 || probe_open(p) < 0) return -1;
   for (uint32_t i = 0; i < p->crew->workers; i++) {
-    if (replay_open(p->crew->worker[i]) < 0) return -1;
+    if (replay_open(p->crew->worker[i]) < 0 || steer_open(p->crew->worker[i]) < 0) return -1;
     standby_refresh(p->crew->worker[i]);
     take_rules(p->crew->worker[i]);
   }

@@ -36,6 +36,7 @@ struct replay;
 struct matching;
 struct aliases;
 struct infers;
+struct steering;
 
 /* A way to move frames. receive: fills up to n; send: returns how many were taken, from the front. */
 struct port_driver {
@@ -102,7 +103,6 @@ struct valuing {
   bool sure;                          /* there was such a round */
   uint8_t *tried;                     /* by slot: second in which it was seeded or taken away, 1 to 255; 0: not */
   uint64_t began_ns;
-  struct seed_credit credit;
 };
 
 struct plane {
@@ -133,6 +133,7 @@ struct plane {
   uint64_t priority_ns, priority_cpu_ns, yield_ns;
   uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns;
   RM_ALIGNED struct pending pending[RM_SIDES][RM_PENDING];
+  RM_ALIGNED struct pending named[RM_PENDING]; /* by their ends, those that workers of the other side told of */
   struct seeding *seeding;
   struct valuing valuing;   /* likewise */
   struct walking walking;   /* of a worker that has the client side */
@@ -140,6 +141,8 @@ struct plane {
   struct replay *replay[RM_SIDES]; /* of the sides it has */
   uint32_t replayed[RM_SIDES]; /* number of the last switch of which nothing is left to replay */
   bool keeps;               /* the hold ring is on */
+  bool steers;              /* there are rules for single flows, or moves of them */
+  struct steering *steering; /* null: several workers cannot */
   uint32_t held_count;
   struct pause pause[RM_SIDES];
   struct neighbour neighbour[RM_SIDES][RM_NEIGHBOURS];
@@ -292,19 +295,6 @@ bool neighbour_answer_own(struct plane *p, uint32_t role, struct rte_mbuf *frame
 void announce_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
 /* Now and then: tell the network of a switch, ask the boxes. */
 void announce_tick(struct plane *p);
-
-/* pair.c: which two entries, one per side, are one connection. */
-/* The places of SYNs with this sequence number, seen on `side`: far memory, to be asked for in time. */
-struct pending *pair_set(struct plane *p, uint32_t side, uint32_t seq);
-void pair_offer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, const struct rm_flow *flow);
-void pair_match(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, struct rm_flow *flow);
-/* A SYN came out on `side` with a number with which none went in. */
-bool pair_is_stranger(struct plane *p, uint32_t side, const struct rm_packet *packet);
-/* Does a packet that is known by `key` wait to come out, of a flow that begins? `from`: the side where it went in. */
-bool pair_waits(struct plane *p, uint32_t from, uint64_t key);
-void pair_close(struct plane *p, uint32_t side, const struct rm_flow *flow); /* its other half passes no more */
-/* What other workers said of it. `from`: the side they have. */
-void pair_take(struct plane *p, uint32_t from, const struct message *said);
 
 /* infer.c. A frame of a flow from before the last switch goes in for the first time since: what comes out of the box tells by which
  * name the box has it. */

@@ -80,7 +80,8 @@ static bool is_member(const struct reflex *r, uint32_t box) {
 /* The box that served last has the connections; else whoever would take over. */
 static uint32_t first_path(const struct reflex *r) {
   uint32_t first = r->board->setup.first_box;
-  if (first < r->boxes && box_counts(&r->box[first])) return first;
+  /* Where reflexes only report nobody would bring traffic back from another path: links may come later than the plane. */
+  if (first < r->boxes && (box_counts(&r->box[first]) || (!command(r)->automatic && is_member(r, first)))) return first;
   int box = reflex_choose(r, -1);
   return box >= 0 ? (uint32_t)box : command(r)->dead_path;
 }
@@ -102,7 +103,7 @@ void reflex_open(struct reflex *r, uint32_t boxes, const bool link[RM_BOXES][RM_
   r->path_since = r->now;
   r->watching = true;
   r->board->live.path_since_ns = r->now;
-  r->board->live.path = r->path;
+  r->board->live.path = r->board->live.would = r->path;
 }
 
 void reflex_add(struct reflex *r, const bool link[RM_SIDES]) {
@@ -297,14 +298,21 @@ static void judge_move(struct reflex *r) {
   else end_move(r);
 }
 
+/* Where reflexes only report, this is the report. */
+static void tell_would(struct reflex *r) {
+  struct step step = command(r)->automatic ? (struct step){.to = r->path, .cause = r->cause} : reflex_step(r);
+  r->board->live.would_cause = step.cause;
+  __atomic_store_n(&r->board->live.would, step.to, __ATOMIC_RELEASE);
+}
+
 void reflex_judge(struct reflex *r) {
   int box = reflex_serving(r);
   judge_members(r);
   if (box >= 0) judge_silence(r, (uint32_t)box), tell_usual(r, (uint32_t)box);
   judge_votes(r);
   judge_move(r);
-  if (!command(r)->automatic) return;
-  if (reflex_serving(r) == box) judge_path(r);
+  if (command(r)->automatic && reflex_serving(r) == box) judge_path(r);
+  tell_would(r);
 }
 
 void reflex_order(struct reflex *r) {

@@ -8,12 +8,14 @@
  */
 #include <netinet/in.h>
 #include <string.h>
+#include "entry.h"
 #include "fixup.h"
 #include "plane.h"
 
-#define LOOKS 8          /* at an entry that another worker is writing to, until two are alike */
 #define BEGUN_MAX 3      /* a drained box that hands over more each time is left behind */
 #define PATIENCE 5u      /* times as long as others one is waited for that renumbers: without its numbers the rest is worth nothing */
+#define THIRD 2u         /* the frame by which the opener says that all is well, or that it is over */
+#define RESET RM_SEED_STEPS /* behind all others, and from the opener's side as well */
 #define LOOK_NS RM_MS    /* for those that wait for nothing but time */
 #define EAGER_MAX (RM_SEEDS / 2) /* the rest is kept for connections whose frames wait */
 #define REF(worker, place, serial) ((uint32_t)(worker) << 24 | (uint32_t)(place) << 8 | (serial))
@@ -71,18 +73,6 @@ static void give_up(struct plane *p, struct seed *s, enum rm_counter why) {
   end_with(p, s, s->done - 2);
 }
 
-/* A copy of an entry that another worker may be writing to: looked at until it stands still for two looks. */
-static bool copy_entry(const struct rm_flow *from, struct rm_flow *to) {
-  for (int look = 0; look < LOOKS; look++) {
-    struct rm_flow again;
-    memcpy(to, from, sizeof *to);
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    memcpy(&again, from, sizeof again);
-    if (memcmp(to, &again, sizeof again) == 0) return true;
-  }
-  return false;
-}
-
 /* A box that renumbers is followed only where it is known by how much. */
 static bool is_numbered(const struct plane *p, uint32_t side, const struct rm_flow *flow, const struct rm_flow *peer) {
   struct numbers_gap gap[2];
@@ -91,7 +81,7 @@ static bool is_numbered(const struct plane *p, uint32_t side, const struct rm_fl
 
 /* The other entry may have been evicted and reused since. */
 bool seed_pair(const struct plane *p, uint32_t side, const struct rm_flow *flow, struct rm_flow *peer) {
-  return flow->peer != RM_NO_FLOW && copy_entry(&p->entries[1 - side][flow->peer], peer) &&
+  return flow->peer != RM_NO_FLOW && entry_copy(&p->entries[1 - side][flow->peer], peer) &&
          peer->peer == slot_of(p, side, flow) && seed_usable(peer) && (flow->opener | peer->opener) && is_numbered(p, side, flow, peer);
 }
 
@@ -113,6 +103,11 @@ static bool play_away(struct plane *p, struct seed *s, uint32_t role, struct rte
   return true;
 }
 
+/* What the box is known to make of it on a side. */
+static struct alias_guise guise_of(struct plane *p, const struct seed *s, uint32_t side) {
+  return fixup_guise(p, &(struct fixup_of){.side = side, .box = s->box, .slot = s->slot[side], .flow = &s->flow[side]});
+}
+
 /* The frame of a step, and by what it is known again; null: no buffer. */
 static struct rte_mbuf *make_frame(struct plane *p, const struct seed *s, uint32_t n, struct swallowing *what) {
   const struct rm_flow *opener = &s->flow[s->opener], *other = &s->flow[1 - s->opener];
@@ -121,29 +116,36 @@ static struct rte_mbuf *make_frame(struct plane *p, const struct seed *s, uint32
     what->seq = (uint32_t)(token >> 32), what->ack = (uint32_t)token;
     return seed_datagram(p, opener, token);
   }
-  struct seed_segment step[RM_SEED_STEPS];
-  struct seed_numbers out[RM_SEED_STEPS];
+  struct seed_segment step[RM_SEED_STEPS + 1];
+  struct seed_numbers out[RM_SEED_STEPS + 1];
   seed_handshake(opener, other, s->gap, step, out);
-  if (s->removes && n == RM_SEED_REMOVAL - 1) step[n].flags = RM_TCP_RST | RM_TCP_ACK;
+  if (s->removes && n == THIRD) step[n].flags = RM_TCP_RST | RM_TCP_ACK;
+  if (n == RESET) step[n] = (struct seed_segment){.seq = step[THIRD].seq, .flags = RM_TCP_RST, .scale = 0xff}, out[n] = (struct seed_numbers){out[THIRD].seq, 0};
   uint32_t side = role_side(what->role);
-  struct alias_guise guise = fixup_guise(p, side, s->box, &p->entries[side][s->slot[side]]);
+  struct alias_guise guise = guise_of(p, s, side);
   what->ends = guise.ends;
   what->first.seq = out[n].seq;
   what->seq = out[n].seq - guise.shift, what->ack = out[n].ack, what->flags = step[n].flags;
   return seed_segment(p, n % 2 == 0 ? opener : other, &step[n]);
 }
 
-/* The next frame into the box, and the expectation that it comes out on the other side. Each must be in the box before
+/* Who finds this frame come out is to tell. */
+static bool is_told(const struct seed *s, uint32_t n) {
+  return n == 0 || (n == 1 && s->steps.answers) || (n == THIRD && (s->steps.confirms || s->removes));
+}
+
+/* A frame into the box, and the expectation that it comes out on the other side. Each must be in the box before
  * the next, which enters by the other port. */
-static bool play(struct plane *p, struct seed *s) {
-  uint32_t n = s->steps.step++, side = n % 2 == 0 ? s->opener : 1u - s->opener, role = role_box(s->box, side);
+static bool play(struct plane *p, struct seed *s, uint32_t n) {
+  uint32_t side = n % 2 == 0 ? s->opener : 1u - s->opener, role = role_box(s->box, side);
   struct swallowing what = {.role = role_box(s->box, 1 - side), .first = {.seed = RM_SEED_NONE}};
   struct rte_mbuf *m = make_frame(p, s, n, &what);
   if (!m) return false;
-  if (n == 0 || (n == 1 && s->steps.answers) || (s->removes && n == RM_SEED_REMOVAL - 1))
+  if (is_told(s, n))
     what.first = (struct seed_found){REF(p->index, place_of(p, s), s->serial), s->slot[1 - side], twin_word(&s->flow[1 - side]), what.first.seq};
   if (!swallow_expect(p, &what)) return rte_pktmbuf_free(m), false;
-  m = fixup_into(p, role, m);
+  struct alias_guise guise = guise_of(p, s, side);
+  fixup_played(p, m, &s->flow[side], &guise);
   if (p->port[role].sender != p->index) return play_away(p, s, role, m);
   port_queue(p, role, m, true);
   if (!s->steps.paced) port_flush(p, &p->port[role]);
@@ -155,7 +157,7 @@ static bool has_moved(const struct plane *p, const struct seed *s) {
   for (uint32_t side = 0; side < RM_SIDES; side++) {
     const struct rm_flow *now = &p->entries[side][s->slot[side]], *then = &s->flow[side];
     uint32_t inner = 1u - then->outer_dir;
-    bool same = now->peer == s->slot[1 - side];
+    bool same = entry_peer(now) == s->slot[1 - side];
     if (same && (int32_t)(__atomic_load_n(&now->half[inner].next, __ATOMIC_RELAXED) - then->half[inner].next) > 0) return true;
   }
   return false;
@@ -170,15 +172,22 @@ static bool measure(const struct plane *p, struct seed *s) {
   return (s->gap[0].seq | s->gap[1].seq) || numbers_change(p, s->box);
 }
 
-static bool begin_again(struct plane *p, struct seed *s) {
+/* Take down the numbers of now. False: they cannot be had, and those of then stay. */
+static bool renew(const struct plane *p, struct seed *s) {
   struct rm_flow up, down;
-  if (!s->claimed || s->begun == BEGUN_MAX || p->now >= p->reflex.drain_until || !has_moved(p, s)) return false;
-  if (!copy_entry(&p->entries[RM_SIDE_UP][s->slot[RM_SIDE_UP]], &up) || !seed_usable(&up)) return false;
-  if (!copy_entry(&p->entries[RM_SIDE_DOWN][s->slot[RM_SIDE_DOWN]], &down) || !seed_usable(&down)) return false;
+  if (!entry_copy(&p->entries[RM_SIDE_UP][s->slot[RM_SIDE_UP]], &up) || !seed_usable(&up)) return false;
+  if (!entry_copy(&p->entries[RM_SIDE_DOWN][s->slot[RM_SIDE_DOWN]], &down) || !seed_usable(&down)) return false;
   s->flow[RM_SIDE_UP] = up;
   s->flow[RM_SIDE_DOWN] = down;
+  return true;
+}
+
+/* The old box may hand over more, and frames that waited too long for the first try may have passed before the second. */
+static bool begin_again(struct plane *p, struct seed *s) {
+  bool late = p->now >= p->reflex.drain_until && !s->steps.reset;
+  if (!s->claimed || s->begun == BEGUN_MAX || late || !has_moved(p, s) || !renew(p, s)) return false;
   bool answers = measure(p, s);
-  s->steps = (struct seed_steps){.steps = RM_SEED_STEPS, .waits = answers, .answers = answers, .wait_ns = patience(p, answers)};
+  s->steps = (struct seed_steps){.steps = RM_SEED_STEPS, .waits = answers, .answers = answers, .confirms = answers, .wait_ns = patience(p, answers)};
   s->begun++;
   return true;
 }
@@ -207,8 +216,9 @@ static bool go_on(struct plane *p, struct seed *s) {
     if (next == SEED_OVER && s->begun == 1) count_outcome(p, s);
     if (next == SEED_OVER && begin_again(p, s)) continue;
     if (next == SEED_OVER) return finish(p, s), true;
-    if (tries && s->steps.tries > tries) count(p, RM_COUNT_SEED_REPEATED, 1, 0);
-    if (!play(p, s)) return give_up(p, s, RM_COUNT_SEED_FULL), true;
+    if (next == SEED_RESET || (tries && s->steps.tries > tries)) count(p, RM_COUNT_SEED_REPEATED, 1, 0);
+    if (next == SEED_RESET && renew(p, s)) measure(p, s);
+    if (!play(p, s, next == SEED_RESET ? RESET : s->steps.step++)) return give_up(p, s, RM_COUNT_SEED_FULL), true;
   }
 }
 
@@ -237,7 +247,7 @@ static void begin(struct plane *p, struct seed *s) {
   /* An answer may follow a datagram only when the box has dealt with that. */
   bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP, answers = tcp && measure(p, s);
   s->steps = (struct seed_steps){.steps = s->removes ? RM_SEED_REMOVAL : tcp ? RM_SEED_STEPS : 1, .waits = answers || !tcp || !is_known_alike(p, s), .answers = answers,
-                                 .paced = s->eager, .wait_ns = patience(p, answers)};
+                                 .confirms = answers && !s->removes, .paced = s->eager, .wait_ns = patience(p, answers)};
   go_on(p, s);
 }
 
@@ -281,7 +291,7 @@ static bool begin_eagerly(struct plane *p, uint32_t slot, uint32_t box, enum err
   s->removes = why == REMOVED;
   s->walked = why == WALKED;
   p->seeding->eager++;
-  if (copy_entry(&p->entries[RM_SIDE_DOWN][flow->peer], &s->flow[RM_SIDE_DOWN])) begin(p, s);
+  if (entry_copy(&p->entries[RM_SIDE_DOWN][flow->peer], &s->flow[RM_SIDE_DOWN])) begin(p, s);
   else give_up(p, s, RM_COUNT_SEED_FULL);
   return true;
 }
@@ -315,13 +325,22 @@ void seed_hurry_up(struct plane *p, uint32_t claim) {
   }
 }
 
-static void heard(struct plane *p, uint32_t ref, enum seed_heard how, bool answer) {
+/* Which frame of a seed came out. */
+enum which { FIRST_FRAME, ANSWER, CONFIRMATION };
+
+static void heard(struct plane *p, uint32_t ref, enum seed_heard how, enum which frame) {
   struct seed *s = named(p, ref >> 8 & 0xffff, ref & 0xff);
+  bool answer = frame == ANSWER;
+  if (s && frame == CONFIRMATION) {
+    s->steps.confirmed = true;
+    if (!s->steps.paced) go_on(p, s);
+    return;
+  }
   if (!s || (answer ? s->steps.answered : s->steps.heard != SEED_NOTHING)) return;
   s->steps.answered |= answer;
   if (!answer || how != SEED_SAME) s->steps.heard = (uint8_t)how;
   if (!answer && s->flow[0].proto == IPPROTO_TCP && numbers_change(p, s->box)) {
-    s->steps.answers = true;
+    s->steps.answers = s->steps.confirms = true;
     s->steps.wait_ns = patience(p, true);
   }
   if (!s->steps.paced) go_on(p, s);
@@ -332,20 +351,21 @@ void seed_found(struct plane *p, uint32_t role, const uint8_t *frame, const stru
   const struct rm_flow *f = &p->entries[side][found->slot];
   if (twin_word(f) != found->word) return; /* another flow has its place now */
   if (packet->tcp_flags & RM_TCP_RST) return match_forget(p, role, found->slot);
-  bool answer = packet->proto == IPPROTO_TCP && (packet->tcp_flags & RM_TCP_ACK);
-  enum seed_heard how = match_learn(p, role, frame, packet, found);
+  bool tcp = packet->proto == IPPROTO_TCP;
+  enum which frame_is = tcp && !(packet->tcp_flags & RM_TCP_SYN) ? CONFIRMATION : tcp && (packet->tcp_flags & RM_TCP_ACK) ? ANSWER : FIRST_FRAME;
+  enum seed_heard how = frame_is == CONFIRMATION ? SEED_SAME : match_learn(p, role, frame, packet, found);
   if (owner == p->index) {
     /* Too late: what was played since had other numbers. */
     bool over = !named(p, found->seed >> 8 & 0xffff, found->seed & 0xff);
     if (over && how == SEED_FOLLOWED) seed_rearm(p, side, &p->entries[side][found->slot]);
-    return heard(p, found->seed, how, answer);
+    return heard(p, found->seed, how, frame_is);
   }
-  crew_send(p, owner, &(struct message){.kind = MESSAGE_SEED_HEARD, .how = (uint8_t)how, .window = answer, .slot = found->seed});
+  crew_send(p, owner, &(struct message){.kind = MESSAGE_SEED_HEARD, .how = (uint8_t)how, .window = (uint16_t)frame_is, .slot = found->seed});
   crew_wake(p->crew, owner);
 }
 
 void seed_take(struct plane *p, uint32_t from, const struct message *said) {
-  if (said->kind == MESSAGE_SEED_HEARD) return heard(p, said->slot, said->how, said->window != 0);
+  if (said->kind == MESSAGE_SEED_HEARD) return heard(p, said->slot, said->how, (enum which)said->window);
   if (said->kind == MESSAGE_SEED) {
     port_queue(p, said->slot, said->pointer, true);
     port_flush(p, &p->port[said->slot]);

@@ -44,19 +44,20 @@ struct seed {
   uint32_t at;           /* in the list of those under way */
 };
 
+/* Seeds that may be begun at the rate of the configuration. */
+struct seed_credit { uint64_t flows, ns; }; /* 1e-9 flows; earned until then */
+
 /* A worker's own. `under_way` are the first `count` of `order`, the rest are free. */
 struct seeding {
   struct seed seed[RM_SEEDS];
   uint16_t order[RM_SEEDS];
   uint32_t count, eager;
   uint64_t looked_ns, tokens;
+  struct seed_credit credit; /* for resync, refresh and value together */
 };
 
 /* Which seed a frame belongs to, for who finds it: worker 8, place 16, serial 8. */
 #define RM_SEED_NONE 0xffffffffu
-
-/* Seeds that may be begun at the rate of the configuration. */
-struct seed_credit { uint64_t flows, ns; }; /* 1e-9 flows; earned until then */
 
 /* Seeds for all flows of a worker's part of the client side, one box after the other. */
 struct walking {
@@ -68,7 +69,6 @@ struct walking {
   uint32_t box;                  /* RM_BOXES: at rest */
   bool ranked, refreshes;
   uint64_t refreshed_ns;
-  struct seed_credit credit;
 };
 
 /* seed_frame.c. A frame of the end outside on `side` of a flow; null: no buffer. */
@@ -116,11 +116,12 @@ uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow);
 int walk_open(struct plane *p);
 void walk_turn(struct plane *p);
 bool walk_goes(const struct plane *p);
-/* What came since it was asked last; no more than a moment's worth is ever saved up. */
-void seed_earn(const struct plane *p, struct seed_credit *credit);
+/* What came since it was asked last; no more than a moment's worth is ever saved up. A worker has one purse for all that it begins
+ * by itself: boxes hear its part of the rate, however many reasons there are. */
+void seed_earn(struct plane *p);
 /* One seed's worth. False: there is not that much. */
-static inline bool seed_can_pay(const struct seed_credit *credit) { return credit->flows >= RM_S; }
-static inline void seed_pay(struct seed_credit *credit) { credit->flows -= RM_S; }
+bool seed_can_pay(const struct plane *p);
+void seed_pay(struct plane *p);
 
 /* swallow.c. A frame that goes in is to be known again when it comes out by `role`. False: no room to remember it. */
 struct swallowing { uint32_t role, seq, ack; uint8_t flags; struct seed_found first; struct twin_tuple ends; }; /* first.seed may be RM_SEED_NONE */

@@ -6,7 +6,9 @@
  *               +---+                  then play 2 ... n: better a box that may not follow than a flow that waits
  *
  * A box that is known to choose the same tuple is not waited for. One that renumbers is waited for once more, after the second
- * frame, whose number on the other side is its choice as well. A paced seed plays one frame in a turn.
+ * frame, whose number on the other side is its choice as well, and again at the end: it may hold half a connection under
+ * other numbers, and let out a handshake of which it believes nothing. Then it gets a reset, and all of it once more. A paced
+ * seed plays one frame in a turn.
  */
 #ifndef RM_SEED_STEPS_H
 #define RM_SEED_STEPS_H
@@ -18,7 +20,7 @@
 /* What is known of the first frame: nothing, that it came out as the network knows the flow, or as something else, which may be
  * translated. */
 enum seed_heard { SEED_NOTHING, SEED_SAME, SEED_OTHER, SEED_FOLLOWED };
-enum seed_action { SEED_WAIT, SEED_PLAY, SEED_OVER };
+enum seed_action { SEED_WAIT, SEED_PLAY, SEED_RESET, SEED_OVER };
 /* How it ended. */
 enum seed_outcome {
   SEED_UNASKED, /* the box was known to choose the same */
@@ -36,13 +38,17 @@ struct seed_steps {
   bool waits;          /* for the first frame to come out */
   bool answers;        /* and for the second */
   bool answered;       /* which it did */
+  bool confirms;       /* the third frame has to come out as well */
+  bool confirmed;      /* which it did */
+  bool reset;          /* it did not, and all begins once more */
   bool paced;          /* one frame in a turn */
   bool away;           /* another worker is playing a frame */
   uint64_t wait_ns;    /* for the first frame, each time */
   uint64_t played_ns;  /* when the last frame was played */
 };
 
-/* What to do now. SEED_PLAY: the frame of number `step`, which is played as soon as this returns. */
+/* What to do now. SEED_PLAY: the frame of number `step`, which is played as soon as this returns. SEED_RESET: a reset in the
+ * opener's name, which is no step. */
 enum seed_action seed_next(struct seed_steps *s, uint64_t now);
 /* No more waiting: what is left is played at once. */
 void seed_hurry(struct seed_steps *s);

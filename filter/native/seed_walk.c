@@ -96,7 +96,8 @@ static void end(struct plane *p) {
   p->walking.box = RM_BOXES;
 }
 
-void seed_earn(const struct plane *p, struct seed_credit *credit) {
+void seed_earn(struct plane *p) {
+  struct seed_credit *credit = &p->seeding->credit;
   uint64_t rate = p->board->command.seed_rate / p->crew->queues, most = rate * BURST_NS > RM_S ? rate * BURST_NS : RM_S;
   uint64_t since = p->now - credit->ns;
   credit->ns = p->now;
@@ -104,15 +105,18 @@ void seed_earn(const struct plane *p, struct seed_credit *credit) {
   if (credit->flows > most) credit->flows = most;
 }
 
+bool seed_can_pay(const struct plane *p) { return p->seeding->credit.flows >= RM_S; }
+void seed_pay(struct plane *p) { p->seeding->credit.flows -= RM_S; }
+
 static void play_flows(struct plane *p) {
   struct walking *w = &p->walking;
-  seed_earn(p, &w->credit);
-  for (uint32_t n = 0; n < PLAYED && seed_can_pay(&w->credit); n++) {
+  seed_earn(p);
+  for (uint32_t n = 0; n < PLAYED && seed_can_pay(p); n++) {
     uint32_t at = top_flow(w);
     if (at == RM_NO_FLOW) return p->seeding->eager == 0 ? end(p) : (void)0;
     if (!play_flow(p, flow_at(p, at))) return;
     w->first[w->rank] = w->next[at];
-    seed_pay(&w->credit);
+    seed_pay(p);
   }
 }
 
@@ -159,7 +163,6 @@ static void begin(struct plane *p) {
   w->box = box;
   w->at = 0;
   w->ranked = false;
-  w->credit.ns = p->now;
   for (uint32_t i = 0; i < RM_SEED_RANKS; i++) w->first[i] = RM_NO_FLOW;
   *tally(p) = (struct rm_resync){.order = w->order[box], .running = 1, .refreshes = w->refreshes, .begun_ns = p->now};
 }

@@ -5,6 +5,7 @@
  * it and looking at it. So nothing comes out of a box unannounced, without anybody waiting for anybody.
  */
 #include <string.h>
+#include "pair.h"
 #include "plane.h"
 
 #define PROOFS 16  /* a box is proven alive after fewer frames than this, so the rest need not be told one by one */

@@ -94,7 +94,7 @@ void twins_learn(struct twins *t, uint32_t slot, uint32_t box, enum twin_verdict
 }
 
 uint32_t twin_verdicts(const struct rm_flow *f, uint32_t word) {
-  bool is = word && (f->flags & RM_FLOW_USED) && twin_word(f) == (word & ~RM_TWIN_VERDICTS);
+  bool is = word && (__atomic_load_n(&f->flags, __ATOMIC_ACQUIRE) & RM_FLOW_USED) && twin_word(f) == (word & ~RM_TWIN_VERDICTS);
   return is ? word & RM_TWIN_VERDICTS : 0;
 }
 

@@ -32,7 +32,7 @@ struct twin {
 /* What a flow's word says: a verdict of two bits for each box, and above them which of all flows at this place is meant. */
 enum twin_verdict { TWIN_UNKNOWN, TWIN_EQUAL, TWIN_DIFFERENT, TWIN_DROPPED };
 #define RM_TWIN_VERDICTS 0xffu
-static inline uint32_t twin_word(const struct rm_flow *f) { return (uint32_t)(f->first_ns >> 8) << 8; }
+static inline uint32_t twin_word(const struct rm_flow *f) { return (uint32_t)(__atomic_load_n(&f->first_ns, __ATOMIC_RELAXED) >> 8) << 8; }
 static inline enum twin_verdict twin_verdict(uint32_t word, uint32_t box) { return word >> (2 * box) & 3; }
 
 struct twins {

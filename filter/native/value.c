@@ -51,9 +51,9 @@ static void change(struct plane *p, uint32_t slot, uint32_t box, bool removes) {
   struct valuing *v = &p->valuing;
   const struct rm_flow *f = &p->entries[RM_SIDE_UP][slot];
   struct rm_flow peer;
-  if (!seed_can_pay(&v->credit) || was_tried(p, slot) || !seed_pair(p, RM_SIDE_UP, f, &peer)) return;
+  if (!seed_can_pay(p) || was_tried(p, slot) || !seed_pair(p, RM_SIDE_UP, f, &peer)) return;
   if (!(removes ? seed_removal(p, slot, box) : seed_value(p, slot, box))) return;
-  seed_pay(&v->credit);
+  seed_pay(p);
   v->tried[slot] = second_of(p);
   if (removes) v->surplus[box]--;
   count(p, removes ? RM_COUNT_VALUE_REMOVED : RM_COUNT_VALUE_SEEDED, 1, 0);
@@ -107,7 +107,7 @@ void value_tick(struct plane *p) {
   uint32_t boxes = bounded(p);
   if (boxes == 0 && v->boxes == 0) return;
   if (v->at == t->slots && p->now - v->began_ns >= ROUND_NS) end_round(p, boxes);
-  seed_earn(p, &v->credit);
+  seed_earn(p);
   uint32_t first = slot_of(p, RM_SIDE_UP, t->entries);
   for (uint32_t n = 0; n < FLOWS && v->at < t->slots; n++, v->at++)
     if (t->buckets[v->at / RM_WAYS].signature[v->at % RM_WAYS]) look_at(p, first + v->at, boxes);

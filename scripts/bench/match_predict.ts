@@ -44,6 +44,8 @@ export interface MatchPlan {
   readonly seconds: number;
   /** @default "tcp" */
   readonly proto?: Proto;
+  /** Workers of the plane. @default 1 */
+  readonly cores?: number;
   /** What is wrong with the redundant box, and for about how many connections of a hundred. @default nothing */
   readonly fault?: { readonly fault: Fault; readonly percent: number };
 }
@@ -182,7 +184,13 @@ export async function matchRun(kit: Kit, kind: string, way: Way, plan: MatchPlan
   const rules = ["[[filter.rules]]", 'name = "bench"', ...RULES[way]];
   // What renumbers is a process beside others: when it waits for a processor its box is silent, and not dead.
   const patient = topology.boxes.some(({ renumbers }) => renumbers) ? { silenceMs: PATIENT_MS } : {};
-  const node = await LabNode.start(lab, { top: kit.top, preset: "none", rules, ...patient });
+  const node = await LabNode.start(lab, {
+    top: kit.top,
+    preset: "none",
+    rules,
+    cores: plan.cores ?? 1,
+    ...patient,
+  });
   const api = node.connect();
   try {
     await startServers(lab, kit.programs);

@@ -15,7 +15,7 @@ const VISITS = 5;
 const WATCH_MS = 10_000;
 const INTERVAL_MS = 100;
 /** With --check: what is too much. */
-const BARS = { firstBytes: 100_000, liveMs: 2000, share: 0.2 } as const;
+const BARS = { firstBytes: 100_000, liveMs: 2000, share: 0.2, seenMs: 1000 } as const;
 
 export interface PageFigures {
   readonly firstBytes: number;
@@ -26,6 +26,8 @@ export interface PageFigures {
   /** Of one processor, main thread of the page, at so many updates a second. */
   readonly share: number;
   readonly updatesPerSecond: number;
+  /** From a failover to its sight on the page. */
+  readonly seenMs: number;
   readonly load: readonly number[];
 }
 
@@ -79,8 +81,21 @@ export async function measurePage(): Promise<PageFigures> {
     }
     const { page, firstBytes, scriptBytes, requests } = visits.at(-1)!;
     const { share, updatesPerSecond } = await watched(page);
+    const failedMs = performance.now();
+    node.fail();
+    await page.locator('.word[data-state="unprotected"]').waitFor();
+    const seenMs = performance.now() - failedMs;
     const liveMs = median(visits.map((visit) => visit.liveMs));
-    return { firstBytes, scriptBytes, requests, liveMs, share, updatesPerSecond, load: Deno.loadavg() };
+    return {
+      firstBytes,
+      scriptBytes,
+      requests,
+      liveMs,
+      share,
+      updatesPerSecond,
+      seenMs,
+      load: Deno.loadavg(),
+    };
   } finally {
     await browser.close();
   }
@@ -93,11 +108,12 @@ export function faultsOf(figures: PageFigures): string[] {
 }
 
 function text(figures: PageFigures): string {
-  const { firstBytes, scriptBytes, requests, liveMs, share, updatesPerSecond, load } = figures;
+  const { firstBytes, scriptBytes, requests, liveMs, share, updatesPerSecond, seenMs, load } = figures;
   return [
     `first visit: ${firstBytes} bytes in ${requests} answers, ${scriptBytes} of them script`,
     `live data after ${liveMs.toFixed(0)} ms (median of ${VISITS} visits)`,
     `${(100 * share).toFixed(1)} % of a processor at ${updatesPerSecond.toFixed(1)} updates a second`,
+    `a failover is seen after ${seenMs.toFixed(0)} ms`,
     `load ${load.map((one) => one.toFixed(1)).join(" ")} on ${navigator.hardwareConcurrency} processors`,
   ].join("\n");
 }

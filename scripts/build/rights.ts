@@ -17,6 +17,9 @@ const RIGHTS: Readonly<Record<string, string>> = {
   far: EVERYTHING,
   doctor: EVERYTHING,
   bind: EVERYTHING,
+  /** The agent looks at the machine as `doctor` does. */
+  fleet: EVERYTHING,
+  update: EVERYTHING,
   version: "--allow-env",
   check: OFFLINE,
   config: `${OFFLINE} --allow-net`,

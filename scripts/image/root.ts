@@ -71,24 +71,32 @@ async function pruneModules(root: string, version: string, kept: readonly string
 const UNUSED =
   "boot/* vmlinuz* initrd.img* usr/share/bash-completion usr/share/perl* usr/lib/x86_64-linux-gnu/perl* " +
   "usr/share/zoneinfo/right var/lib/apt/lists/* var/cache/* var/log/* usr/lib/udev/hwdb.d usr/lib/udev/hwdb.bin " +
-  "etc/machine-id var/lib/dbus/machine-id";
+  "etc/machine-id var/lib/dbus/machine-id etc/.resolv.conf.systemd-resolved.bak";
+
+/** Units that start with the machine, where they are there. */
+const STARTED =
+  "remediate.service remediate-fleet.service remediate-ports.service remediate-import.service remediate-stick.service remediate-code.path " +
+  "remediate-good.service acpid.service systemd-networkd.service systemd-resolved.service systemd-timesyncd.service";
 
 async function settle(root: string): Promise<void> {
   await shell(
-    `cd "$1"; rm -rf $2; : >etc/machine-id; mkdir -p data var/lib; ln -sfn /data/etc etc/remediate
+    `cd "$1"; rm -rf $2; : >etc/machine-id; mkdir -p data var/lib; find . -xdev -type f -perm /6000 -exec chmod ug-s {} +
+     sed -i 's/^\\([^:]*:[^:]*:\\)[0-9]*:/\\1:/' etc/shadow; rm -f etc/*-; mkdir -p etc/systemd/system-generators
+     ln -sfn /dev/null etc/systemd/system-generators/systemd-getty-generator; ln -sfn /data/etc etc/remediate
      ln -sfn /run/systemd/resolve/resolv.conf etc/resolv.conf; ln -sfn /proc/self/mounts etc/mtab
-     touch etc/.updated; for unit in systemd-hwdb-update ldconfig systemd-journal-catalog-update systemd-update-done \
+     touch etc/.updated usr/lib/clock-epoch; for unit in systemd-hwdb-update ldconfig systemd-journal-catalog-update systemd-update-done \
        systemd-firstboot systemd-machine-id-commit apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
        fstrim.timer e2scrub_all.timer e2scrub_reap getty@tty1; do
        case $unit in *.*) name=$unit ;; *) name=$unit.service ;; esac; ln -sfn /dev/null "etc/systemd/system/$name"; done
      mkdir -p etc/systemd/system/sysinit.target.wants
-     ln -sfn /etc/systemd/system/remediate-first.service etc/systemd/system/sysinit.target.wants/
-     for unit in remediate remediate-ports remediate-good systemd-networkd systemd-timesyncd; do
-       mkdir -p etc/systemd/system/multi-user.target.wants
-       for home in etc usr/lib; do if [ -e "$home/systemd/system/$unit.service" ]; then
-         ln -sfn "/$home/systemd/system/$unit.service" etc/systemd/system/multi-user.target.wants/; fi; done; done`,
+     for unit in remediate-first remediate-grow remediate-slots remediate-trial; do
+       ln -sfn /etc/systemd/system/$unit.service etc/systemd/system/sysinit.target.wants/; done
+     mkdir -p etc/systemd/system/multi-user.target.wants
+     for unit in $3; do for home in etc usr/lib; do if [ -e "$home/systemd/system/$unit" ]; then
+       ln -sfn "/$home/systemd/system/$unit" etc/systemd/system/multi-user.target.wants/; fi; done; done`,
     root,
     UNUSED,
+    STARTED,
   );
 }
 
@@ -124,7 +132,10 @@ export async function makeRoot(places: Places, tar: string, unpacked: string): P
 export async function makeSquashfs(root: string, file: string, epoch: number): Promise<void> {
   await Deno.remove(file).catch(() => {});
   const times = ["-mkfs-time", `${epoch}`, "-all-time", `${epoch}`];
+  // It refuses to be told the time twice.
   await run([
+    "env",
+    "--unset=SOURCE_DATE_EPOCH",
     "mksquashfs",
     root,
     file,

@@ -34,6 +34,17 @@ export interface NodeOptions {
   readonly ports?: Readonly<Record<string, string>>;
 }
 
+/** Lines of a driver that reads the kernel's connections of a box. */
+export function conntrackSource(lab: Lab, name: string, box: string): string[] {
+  return [
+    `[driver.${name}]`,
+    'kind = "conntrack"',
+    `box = "${box}"`,
+    'role = "source"',
+    `namespace = "${lab.ns(box)}"`,
+  ];
+}
+
 function further(count: number): string[] {
   const names = Object.values(FURTHER_INTERFACES);
   return Array.from({ length: count }, (_, i) => [

@@ -13,6 +13,7 @@ const PAGES = [
   "/events",
   "/filter",
   "/config",
+  "/users",
   "/logs",
   "/doctor",
   "/setup",

@@ -39,6 +39,10 @@ export class Bench implements Disposable {
   get path(): Path {
     return PATHS[this.reflex.board.number("live.path")]!;
   }
+  /** Where the reflexes would have the traffic. */
+  get would(): Path {
+    return PATHS[this.reflex.board.number("live.would")]!;
+  }
   get switches(): number {
     return this.reflex.board.number("live.switches");
   }

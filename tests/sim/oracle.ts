@@ -262,6 +262,9 @@ export class Oracle {
   #checkServing(path: number, moved: SeenEvent | undefined): void {
     const { facts } = this;
     const { settings, nowNs } = this.#world;
+    // What is only reported is reported of a box that is dead or has left; what is decided leaves nothing to report.
+    const would = this.#board.number("live.would"), fit = path < WIRE && facts.alive(path as BoxIndex);
+    this.#hold(would === path || (!settings.automatic && !fit), () => `would be ${PATHS[would]}`);
     if (!settings.automatic) return;
     // No frame is dropped for want of a box but where the policy, or a person, says so.
     const ordered = moved?.cause === "order" || moved === undefined;

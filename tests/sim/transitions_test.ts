@@ -54,7 +54,9 @@ async function tryCell(
   assert.equal(bench.alive(box), isAlive(serving), name);
   assert.equal(bench.alive(other), isAlive(cell.other), name);
   assert.deepEqual(bench.turn().filter(isSwitch), [], `automatic off: ${name}`);
+  const would = bench.would;
   bench.set({ automatic: true });
+  assert.equal(would, outcome === "stays" ? box : outcome === "other" ? other : policy, `would: ${name}`);
   const to = outcome === "other" ? other : policy;
   const expected = outcome === "stays" ? [] : [`switch ${box} -> ${to} (${causeOf(serving, by)})`];
   assert.deepEqual(bench.turn().filter(isSwitch), expected, name);
@@ -85,6 +87,7 @@ for (const policy of ["wire", "block"] as const) {
         const name = JSON.stringify({ primary, redundant: STATES[i] });
         assert.equal(bench.path, policy, name);
         assert.deepEqual(bench.turns(40), [], `automatic off: ${name}`);
+        assert.equal(bench.would, to === "stays" ? policy : to, `would: ${name}`);
         bench.set({ automatic: true });
         const told = bench.turn().filter(isSwitch);
         assert.deepEqual(told, to === "stays" ? [] : [`switch ${policy} -> ${to} (return)`], name);

@@ -21,7 +21,7 @@ import { compileFilter } from "../../filter/pcap_filter.ts";
 import type { CompiledRule } from "../../filter/rule.ts";
 import { end, inNamespace, type RunResult, sleep, tryRun } from "../../scripts/lab/process.ts";
 import { NODE_NS } from "../../scripts/lab/topology.ts";
-import { connectNode, NodeSilentError, type RemoteNode } from "../../ui/client.ts";
+import { connectNode, NodeSilentError, type OrderName, type RemoteNode } from "../../ui/client.ts";
 import { TOP } from "./programs.ts";
 import { nodeEnd, type Wire } from "./wire.ts";
 
@@ -32,6 +32,8 @@ const CORES = Number(Deno.env.get("REMEDIATE_CORES") ?? "1");
 const UNTIL_MS_MAX = 30_000;
 
 export interface NodeSettings {
+  /** @default "test" */
+  readonly name?: string;
   /** @default af_packet on the wire's interface of the role */
   readonly ports?: Partial<Readonly<Record<Role, string>>>;
   /** @default "none" */
@@ -66,7 +68,7 @@ export function nodeToml(directory: string, settings: NodeSettings = {}): string
   ];
   return [
     "[node]",
-    'name = "test"',
+    `name = "${settings.name ?? "test"}"`,
     `state_directory = "${directory}/state"`,
     `runtime_directory = "${directory}/run"`,
     "[ports]",
@@ -246,7 +248,7 @@ export class TestNode {
     ].join("\n");
   }
 
-  order(name: "switchover" | "failback", force = false, box?: Box): Promise<OrderResult> {
+  order(name: OrderName, force = false, box?: Box): Promise<OrderResult> {
     return this.#remote.order(name, { force, ...(box && { box }) });
   }
 

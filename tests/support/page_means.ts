@@ -6,6 +6,7 @@ import { tagOf } from "../../ui/page/assets.ts";
 import { unifiedDiff } from "../../appliance/text_diff.ts";
 import type { ConfigAnswer, ConfigView, PendingConfig } from "../../appliance/view_config.ts";
 import type { ConfigDesk, PageMeans } from "../../ui/page/means.ts";
+import type { TokenView, UserView } from "../../ui/access/view.ts";
 import type { Visitor } from "../../ui/session.ts";
 
 export const ADMIN_VISITOR: Visitor = { name: "ada", role: "admin", csrf: "t0ken" };
@@ -89,6 +90,45 @@ export function memoryDesk(now: () => number, text = CONFIG_TEXT): ConfigDesk & 
   };
 }
 
+/** Users and tokens in memory; passwords are judged by their length alone. */
+export function memoryPeople(now: () => number): NonNullable<PageMeans["people"]> {
+  let users: UserView[] = [{ name: "ada", role: "admin", createdMs: 0 }];
+  let tokens: TokenView[] = [{ id: "t1", name: "prometheus", role: "viewer", createdMs: 0, expiresMs: null }];
+  const missing = (name: string) =>
+    users.some((one) => one.name === name)
+      ? null
+      : { status: 404 as const, text: `there is no user "${name}"` };
+  return {
+    users: () => users,
+    tokens: () => tokens,
+    addUser: ({ name, role, password }) => {
+      if (password.length < 12) {
+        return Promise.resolve({ status: 400, text: "a password has 12 characters or more" });
+      }
+      users = [...users, { name, role, createdMs: now() }];
+      return Promise.resolve(null);
+    },
+    removeUser: (name) => {
+      const fault = missing(name);
+      users = users.filter((one) => one.name !== name);
+      return fault;
+    },
+    setRole: (name, role) => {
+      users = users.map((one) => one.name === name ? { ...one, role } : one);
+      return missing(name);
+    },
+    setPassword: (name) => Promise.resolve(missing(name)),
+    addToken: ({ name, role }) => {
+      tokens = [...tokens, { id: "t2", name, role, createdMs: now(), expiresMs: null }];
+      return { id: "t2", token: "rmt_t2_shown-once" };
+    },
+    revokeToken: (id) => {
+      tokens = tokens.filter((one) => one.id !== id);
+      return null;
+    },
+  };
+}
+
 export function pageMeans(
   { now = Date.now, ...more }: { control: NodeControl; now?: () => number } & Partial<PageMeans>,
 ): PageMeans & { readonly config: ReturnType<typeof memoryDesk> } {
@@ -110,6 +150,14 @@ export function pageMeans(
       first: () => Promise.resolve({ status: 401 as const, text: "The code does not fit." }),
       logout: () => "session=; Max-Age=0",
     },
+    people: memoryPeople(now),
+    audited: () => [
+      { at: "2026-01-31T09:00:00.000Z", who: "ada", from: "192.0.2.7", what: "POST /act/drill", result: 200 },
+      {
+        ...{ at: "2026-01-31T09:01:00.000Z", who: "ada", from: "192.0.2.7", result: 200 },
+        ...{ what: "POST /config/apply", detail: '{"note":"by the page"}' },
+      },
+    ],
     ...rest,
     config: memoryDesk(now),
   };

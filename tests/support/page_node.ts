@@ -90,6 +90,10 @@ export function pageNode(now: () => number): PageNode {
     }),
     switchover: (given: object) => order(`switchover ${JSON.stringify(given)}`, "redundant"),
     failback: (given: object) => order(`failback ${JSON.stringify(given)}`, "primary"),
+    arm: (given: object) => {
+      node.pinned = {};
+      return order(`arm ${JSON.stringify(given)}`, node.serving);
+    },
   }, {
     drills: { get: () => fake.drills },
     recorder: { get: () => fake.recorder },

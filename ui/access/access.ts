@@ -14,6 +14,7 @@ import {
   withHash,
   withoutToken,
   withoutUser,
+  withRole,
   withToken,
   withUser,
 } from "./accounts.ts";
@@ -173,6 +174,12 @@ export class Access implements AccessControl {
 
   removeUser(name: string): Denied | null {
     const denied = this.#keep(withoutUser(this.#accounts, name));
+    if (denied === null) this.#sessions.endAllOf(name);
+    return denied;
+  }
+
+  setRole(name: string, role: AccessRole): Denied | null {
+    const denied = this.#keep(withRole(this.#accounts, name, role));
     if (denied === null) this.#sessions.endAllOf(name);
     return denied;
   }

@@ -66,6 +66,17 @@ export function withoutUser(accounts: Accounts, name: string): Accounts | Denied
   return { ...accounts, users };
 }
 
+/** The only admin stays one: nobody could undo it. */
+export function withRole(accounts: Accounts, name: string, role: AccessRole): Accounts | Denied {
+  if (role !== "admin") {
+    const without = withoutUser(accounts, name);
+    if (isDenied(without)) return without;
+  } else if (!accounts.users.some((one) => one.name === name)) {
+    return denied(404, `there is no user "${name}"`);
+  }
+  return { ...accounts, users: accounts.users.map((one) => one.name === name ? { ...one, role } : one) };
+}
+
 export function withHash(accounts: Accounts, name: string, hash: string): Accounts | Denied {
   if (!accounts.users.some((one) => one.name === name)) return denied(404, `there is no user "${name}"`);
   return { ...accounts, users: accounts.users.map((one) => one.name === name ? { ...one, hash } : one) };

@@ -49,6 +49,8 @@ export interface AccessControl {
   users(): readonly UserView[];
   addUser(user: { name: string; password: string; role: AccessRole }): Promise<Denied | null>;
   removeUser(name: string): Denied | null;
+  /** Sessions of the user end. Refused for the only admin. */
+  setRole(name: string, role: AccessRole): Denied | null;
   setPassword(name: string, password: string): Promise<Denied | null>;
   /** By the user himself, who knows the old one. */
   changePassword(credentials: Credentials & { readonly fresh: string }): Promise<Denied | null>;

@@ -91,6 +91,26 @@ export const ACTIONS = {
       "Users' traffic stays where it is.",
     run: drill,
   },
+  arm: {
+    label: "Arm",
+    role: "operator",
+    fields: ["force"],
+    question: (_, status) => {
+      const would = status.learning?.would ?? null;
+      const now = would === null ? "" : ` It would move it to ${would.path} at once (${would.cause}).`;
+      return `From then on the node moves the traffic by itself when a box dies.${now}`;
+    },
+    run: (control, given) => control.arm({ force: forced(given) }),
+  },
+  disarm: {
+    label: "Disarm",
+    role: "operator",
+    fields: [],
+    question: () =>
+      "The node goes on copying, comparing and judging, and moves nothing by itself any more: when a box dies, " +
+      "its traffic waits for a person.",
+    run: (control) => control.disarm({}),
+  },
   "recorder-on": {
     label: "Turn the recorder on",
     role: "operator",

@@ -42,6 +42,21 @@ export function Logs({ captures, recorder, visitor, nowMs }: LogsProps) {
           <span class="code">journalctl -u remediate</span>. Everything that changes traffic is under{" "}
           <a href="/events">Events</a> as well.
         </p>
+        {may(visitor, "admin")
+          ? (
+            <>
+              <p>
+                For somebody who is to help: configuration, events, logs, what the node says of itself and
+                what the doctor found, without passwords, keys, tokens, captures and state.
+              </p>
+              <p class="actions">
+                <a class="button quiet" href="/api/v1/support" download="support.tar.gz">
+                  Get the archive for support
+                </a>
+              </p>
+            </>
+          )
+          : null}
       </Card>
     </>
   );

@@ -8,7 +8,9 @@ import type { Finding } from "../../appliance/doctor_finding.ts";
 import type { Explanation } from "../../appliance/mirror_run.ts";
 import type { Preset } from "../../filter/rule.ts";
 import type { ConfigControl } from "../../appliance/view_config.ts";
+import type { Updater } from "../../appliance/update/contract.ts";
 import type { AccessControl } from "../access/view.ts";
+import type { AgentStatus } from "../fleet/agent.ts";
 import type { AuditEntry } from "../route.ts";
 
 export interface Outcome {
@@ -23,6 +25,15 @@ export type ConfigDesk = Pick<ConfigControl, "current" | "check" | "apply" | "co
 /** The way in and out. */
 export type Access = Pick<AccessControl, "fresh" | "login" | "first" | "logout">;
 
+/** Who may come in, for admins. */
+export type People = Pick<
+  AccessControl,
+  "users" | "addUser" | "removeUser" | "setRole" | "setPassword" | "tokens" | "addToken" | "revokeToken"
+>;
+
+/** A line of the audit log, with its time. */
+export type AuditLine = AuditEntry & { readonly at: string };
+
 export interface PageMeans {
   /** Since the epoch. */
   readonly now: () => number;
@@ -31,6 +42,12 @@ export interface PageMeans {
   /** Why each packet of a capture would be copied; null: by the rules in force. @throws Error with one sentence */
   readonly explain?: (capture: Uint8Array<ArrayBuffer>, preset: Preset | null) => Promise<Explanation>;
   readonly access?: Access;
+  readonly people?: People;
+  /** The last ones, oldest first. */
+  readonly audited?: () => readonly AuditLine[];
+  /** What the agent of the fleet wrote last; null: there is none. Absent: the node belongs to no fleet. */
+  readonly fleet?: () => AgentStatus | null;
+  readonly update?: Updater;
   /** Of who asks, for the bounds of logins. */
   readonly address?: (request: Request) => string;
   /** Told of everything that was to change something. */

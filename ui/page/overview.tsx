@@ -32,9 +32,15 @@ export function Overview(props: OverviewProps) {
             <Value of={values} name="state.reason" class="t" />
           </p>
           <p class="note">
+            {status.learning === undefined ? null : <Learnt learning={status.learning} nowMs={props.nowMs} />}
             Serving: <Value of={values} name="serving" class="strong" />, for{" "}
             <Value of={values} name="path.since" />. Plane: <Value of={values} name="fresh.text" class="t" />.
           </p>
+          {status.learning === undefined ? null : (
+            <p class="actions">
+              <Offer visitor={visitor} action="arm" />
+            </p>
+          )}
         </section>
         <section class="take" aria-label="If I failed over now">
           <h2>If I failed over now</h2>
@@ -67,6 +73,17 @@ export function Overview(props: OverviewProps) {
       <Card id="last" title="Last" note="What happened, and how good the prediction was.">
         <Facts rows={lastFacts(props)} />
       </Card>
+    </>
+  );
+}
+
+function Learnt({ learning, nowMs }: { learning: NonNullable<NodeStatus["learning"]>; nowMs: number }) {
+  const { sinceMs, times } = learning;
+  const moves = times === 0 ? "never" : times === 1 ? "once" : `${count(times)} times`;
+  return (
+    <>
+      Learning for {duration(Math.max(0, nowMs - sinceMs))}; armed, it would have moved the traffic{" "}
+      {moves}.{" "}
     </>
   );
 }

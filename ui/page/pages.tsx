@@ -12,12 +12,15 @@ import { parseConfig } from "../../appliance/config.ts";
 import type { NodeControl } from "../../appliance/view.ts";
 import { addActions } from "./routes_actions.tsx";
 import { addConfig, addFilterChanges } from "./routes_config.tsx";
+import { addPeople } from "./routes_people.tsx";
 import { addLogin } from "./routes_login.tsx";
+import { addUpdate } from "./routes_update.tsx";
 import { ASSETS, tagOf } from "./assets.ts";
 import { Boxes } from "./boxes.tsx";
 import { Doctor } from "./doctor.tsx";
 import { Events } from "./events.tsx";
 import { Filter } from "./filter.tsx";
+import { addFleet } from "./fleet.tsx";
 import { flowQuery, Flows } from "./flows.tsx";
 import { FormError } from "./form.ts";
 import { LiveHub, type Reading } from "./hub.ts";
@@ -32,7 +35,7 @@ import { may, type PageServer, type Visitor } from "../session.ts";
 const EVENTS_MAX = 500;
 
 /** Nothing from elsewhere, nothing inline, and in no frame of another page. */
-const HEADERS = {
+export const HEADERS = {
   "content-security-policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -81,6 +84,9 @@ export function makePages(control: NodeControl, means: PageMeans): NodePages {
   addActions(app, pages);
   addFilterChanges(app, pages);
   addConfig(app, pages);
+  addPeople(app, pages);
+  addFleet(app, pages);
+  addUpdate(app, pages);
   app.notFound((c) => told(c, 404, `There is no page ${c.req.path}.`));
   app.onError((error, c) => {
     if (error instanceof FormError) return told(c, error.status, `${error.message}.`);
@@ -94,7 +100,7 @@ export function makePages(control: NodeControl, means: PageMeans): NodePages {
 }
 
 /** Orders and changes of the configuration; looking and judging change nothing. */
-const CHANGES = /^\/(act\/|config\/(apply|confirm|rollback)$)/;
+const CHANGES = /^\/(act\/|(users|tokens|update)\/|config\/(apply|confirm|rollback)$)/;
 const REFUSED = 409;
 const WORDS_MAX = 256;
 
@@ -189,8 +195,11 @@ function linksOf(means: PageMeans): Link[] {
     { href: "/events", title: "Events", role: "viewer" },
     { href: "/filter", title: "Filter", role: "viewer" },
     ...(means.config === undefined ? [] : [{ href: "/config", title: "Config", role: "admin" } as const]),
+    ...(means.people === undefined ? [] : [{ href: "/users", title: "Users", role: "admin" } as const]),
     { href: "/logs", title: "Captures", role: "viewer" },
     ...(means.doctor === undefined ? [] : [{ href: "/doctor", title: "Doctor", role: "operator" } as const]),
+    ...(means.fleet === undefined ? [] : [{ href: "/fleet", title: "Fleet", role: "viewer" } as const]),
+    ...(means.update === undefined ? [] : [{ href: "/update", title: "Update", role: "viewer" } as const]),
     { href: "/setup", title: "Set-up", role: "operator" },
   ];
 }
@@ -209,7 +218,7 @@ function filterOf(means: PageMeans) {
   return now === null ? null : parseConfig(now.text, now.file).config?.filter ?? null;
 }
 
-function addAssets(app: Hono<Env>): void {
+export function addAssets(app: Hono<Env>): void {
   app.get("/assets/:name", (c) => {
     const asset = Object.hasOwn(ASSETS, c.req.param("name")) ? ASSETS[c.req.param("name")] : undefined;
     if (asset === undefined) return c.notFound();

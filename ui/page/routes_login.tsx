@@ -4,12 +4,18 @@ import { html } from "hono/html";
 import { readForm } from "./form.ts";
 import { Login } from "./login.tsx";
 import type { Denied, Entered } from "../access/view.ts";
-import type { Access } from "./means.ts";
-import type { Env, Pages } from "./pages.tsx";
+import type { Access, PageMeans } from "./means.ts";
+import type { Env } from "./pages.tsx";
 
 const BYTES_MAX = 8 * 1024;
 
-export function addLogin(app: Hono<Env>, { control, means }: Pages): void {
+/** What the way in needs of the pages. */
+export interface LoginMeans {
+  readonly control: { status(): { readonly name: string } };
+  readonly means: Pick<PageMeans, "access" | "address">;
+}
+
+export function addLogin(app: Hono<Env>, { control, means }: LoginMeans): void {
   const { access } = means;
   if (access === undefined) return;
   const form = (c: Context<Env>, fault = "", name = "", status: Denied["status"] | 200 = 200) => {

@@ -1,5 +1,5 @@
 /**
- * Duty: the guide to a node that protects: ports, kind of box, wiring, what a standby makes of the traffic, a drill.
+ * Duty: the guide to a node that protects: ports, kind of box, wiring, what a standby makes of the traffic, a drill, arming.
  *
  * Pure. Each step says by itself whether it is done, from what the node sees; nothing is ticked by hand.
  */
@@ -39,7 +39,14 @@ const KIND = {
 const FLOWS_MIN = 20;
 
 export function stepsOf(given: SetupGiven): readonly Step[] {
-  return [portsStep(given), kindStep(given), wiringStep(given), observeStep(given), drillStep(given)];
+  return [
+    portsStep(given),
+    kindStep(given),
+    wiringStep(given),
+    observeStep(given),
+    drillStep(given),
+    armStep(given),
+  ];
 }
 
 function portsStep({ status }: SetupGiven): Step {
@@ -137,6 +144,24 @@ function drillStep({ match }: SetupGiven): Step {
   };
 }
 
+function armStep({ status: { learning } }: SetupGiven): Step {
+  const title = "Arm";
+  if (learning === undefined) {
+    return { title, light: "green", text: "The node is armed: it moves traffic by itself when a box dies" };
+  }
+  const { would, times } = learning;
+  if (would !== null) {
+    const text =
+      `It learns, and would move the traffic to ${would.path} (${would.cause}): look at the boxes first`;
+    return { title, light: "red", text };
+  }
+  const moves = times === 0
+    ? "so far nothing would have moved the traffic"
+    : `${count(times)} times so far it ` +
+      "would have moved the traffic: the events say why";
+  return { title, light: "yellow", text: `It learns and moves nothing by itself; ${moves}` };
+}
+
 export function Setup({ given, visitor, doctor }: { given: SetupGiven; visitor: Visitor; doctor: boolean }) {
   const ways: readonly Child[] = [
     doctor ? <a class="button quiet" href="/doctor">Ask the doctor</a> : null,
@@ -144,6 +169,7 @@ export function Setup({ given, visitor, doctor }: { given: SetupGiven; visitor: 
     <a class="button quiet" href="/boxes">Probes and boxes</a>,
     <a class="button quiet" href="/flows?unlike=true">What would not live on</a>,
     <Offer visitor={visitor} action="drill" />,
+    <Offer visitor={visitor} action={given.status.learning === undefined ? "disarm" : "arm"} />,
   ];
   const word = { green: "done", yellow: "mind", red: "to do", off: "not yet" } as const;
   return (

@@ -3,11 +3,12 @@
  *
  * Pure. Protected: traffic passes, and a standby would carry it on. Degraded: a standby is alive, but something speaks
  * against a good failover. Unprotected: the next death is an outage, or nobody can tell. What nobody has looked at for
- * a second is never called protected.
+ * a second is never called protected. Learning: traffic passes, and the node moves nothing by itself.
  */
+import { learningText } from "../../appliance/failover/learning.ts";
 import type { BoxView, NodeStatus } from "../../appliance/view.ts";
 
-export type StateKey = "protected" | "degraded" | "unprotected";
+export type StateKey = "protected" | "degraded" | "unprotected" | "learning";
 
 export interface Protection {
   readonly key: StateKey;
@@ -17,11 +18,17 @@ export interface Protection {
 
 /** Older than this is history. */
 export const STALE_MS = 1000;
-const WORD = { protected: "Protected", degraded: "Degraded", unprotected: "Unprotected" } as const;
+const WORD = {
+  protected: "Protected",
+  degraded: "Degraded",
+  unprotected: "Unprotected",
+  learning: "Learning",
+} as const;
 
 export function protection(status: NodeStatus): Protection {
   const bad = unprotectedBy(status);
   if (bad !== null) return said("unprotected", bad);
+  if (status.learning !== undefined) return said("learning", learningText(status.learning));
   const weak = degradedBy(status);
   return weak === null ? said("protected", status.reason) : said("degraded", weak);
 }
@@ -41,9 +48,11 @@ function unprotectedBy(status: NodeStatus): string | null {
   if (status.path === "block") return "traffic is blocked: no box is alive";
   if (status.path === "wire") return "traffic passes around the boxes";
   const serving = status.boxes.find((box) => box.serving);
-  if (serving?.light === "red") return `${serving.name} serves and is not alive: ${serving.reason}`;
+  if (serving?.light === "red" && status.learning === undefined) {
+    return `${serving.name} serves and is not alive: ${serving.reason}`;
+  }
   const spares = sparesOf(status);
-  if (spares.length > 0) return null;
+  if (spares.length > 0 || status.learning !== undefined) return null;
   const dead = status.boxes.find((box) => !box.serving && box.light === "red");
   if (dead !== undefined) return `no box would take over: ${dead.name} is not alive: ${dead.reason}`;
   const away = status.boxes.find((box) => !box.serving && !box.member);

@@ -27,6 +27,7 @@ static bool look(void) {
     switch (seed_next(&s, now)) {
       case SEED_WAIT: return putchar('.'), false;
       case SEED_PLAY: printf("%d", ++s.step); break;
+      case SEED_RESET: printf("R"); break;
       default: return printf(" %s", OUTCOME[seed_outcome(&s)]), true;
     }
   }
@@ -54,27 +55,36 @@ static void stories(void) {
   later(19 * MS), later(MS);
   begin("its answer is not translated", (struct seed_steps){.waits = true, .answers = true}), look(), s.heard = SEED_SAME, look();
   s.answered = true, s.heard = SEED_OTHER, look();
+  begin("believed", (struct seed_steps){.waits = true, .answers = true, .confirms = true}), look(), s.heard = SEED_FOLLOWED, s.answered = true;
+  look(), s.confirmed = true, look();
+  begin("not believed", (struct seed_steps){.waits = true, .answers = true, .confirms = true}), look(), s.heard = SEED_FOLLOWED;
+  s.answered = true, look(), later(19 * MS), later(MS), s.heard = SEED_FOLLOWED, look(), s.answered = true, look();
+  begin("never heard, so never believed", (struct seed_steps){.waits = true, .answers = true, .confirms = true}), look();
+  later(20 * MS), later(20 * MS), later(20 * MS);
   begin("away", (struct seed_steps){0}), s.away = true, look(), later(90 * MS), s.away = false, look();
 }
 
-/* Any order of anything: it ends, and plays each frame after the first once. */
+/* Any order of anything: it ends, and plays each frame after the first once, or once more after a reset. */
 static void any(uint32_t n) {
   begin("any", (struct seed_steps){0});
   srandom(1);
   for (uint32_t i = 0; i < n; i++) {
     uint32_t played[4] = {0}, looks = 0;
-    s = (struct seed_steps){.steps = 4, .wait_ns = 20 * MS, .waits = random() % 2, .answers = random() % 2, .paced = random() % 2};
+    s = (struct seed_steps){.steps = 4, .wait_ns = 20 * MS, .waits = random() % 2, .answers = random() % 2, .paced = random() % 2, .confirms = random() % 2};
+    uint32_t resets = 0;
     for (enum seed_action a; (a = seed_next(&s, now)) != SEED_OVER; now += (uint64_t)random() % (30 * MS)) {
       if (a == SEED_PLAY) played[s.step++]++;
+      resets += a == SEED_RESET;
+      if (random() % 16 == 0) s.confirmed = true;
       if (random() % 8 == 0 && !s.heard) s.heard = (uint8_t)(random() % 4);
       if (random() % 8 == 0) s.answered = true;
       if (random() % 64 == 0) seed_hurry(&s);
       if (++looks > 1000) abort();
     }
     bool whole = s.heard != SEED_OTHER;
-    if (played[0] < 1 || played[0] > RM_SEED_TRIES) abort();
+    if (resets > 1 || played[0] < 1 + resets || played[0] > RM_SEED_TRIES * (1 + resets)) abort();
     for (uint32_t k = 1; k < 4; k++)
-      if (played[k] > 1 || (whole && played[k] != 1)) abort();
+      if (played[k] > 1 + resets || (whole && played[k] != 1 + resets)) abort();
   }
   printf("whole\n");
 }

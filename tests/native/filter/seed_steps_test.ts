@@ -19,6 +19,9 @@ Deno.test("a seed waits for its first frame where it has to, twice, and never fo
       "one that renumbers: 1.2..34 translated",
       "its answer is never heard: 1.2..34 translated",
       "its answer is not translated: 1.2. unlike",
+      "believed: 1.234. translated",
+      "not believed: 1.234..R1.2.34 translated",
+      "never heard, so never believed: 1.1.2.34 unheard",
       "away: ..1234 unasked",
       "any: whole",
     ]);

@@ -7,8 +7,9 @@ import { isDeepStrictEqual } from "node:util";
 import { makeApi } from "../../../ui/api.ts";
 import { openApi } from "../../../ui/openapi.ts";
 import { ROUTES } from "../../../ui/routes.ts";
-import { faultIn, type ObjectSchema, type Schema } from "../../../ui/schema.ts";
+import { faultIn, type ObjectSchema, type Schema } from "../../../appliance/schema.ts";
 import { openSite } from "../../support/listener.ts";
+import { fakeDesk } from "../../support/update_desk.ts";
 import { fakeNode, streamOf } from "../../unit/ui/fake_node.ts";
 
 interface Operation {
@@ -50,7 +51,12 @@ Deno.test("openApi() has each route once, with its role, parameters, body and an
 Deno.test("what routes answer is what the document says they answer", async () => {
   const site = await openSite({ users: [] });
   await using _ = site;
-  const api = makeApi(site.node, { access: site.access, streams: site.streams });
+  const api = makeApi(site.node, {
+    access: site.access,
+    streams: site.streams,
+    support: () => Promise.resolve(new Uint8Array(8)),
+    update: fakeDesk().desk,
+  });
   let compared = 0;
   for (const { path, operation } of OPERATIONS.filter(({ method }) => method === "get")) {
     const wants = operation.parameters?.some(({ required }) => required) ?? false;
@@ -190,6 +196,7 @@ Deno.test("the same requests over the network leave the listener, its users and 
   await using site = await openSite({ users: [] });
   // Without logins, which are slow and tried elsewhere.
   const authorization = `Bearer ${site.token("admin")}`, pick = chance(7);
+  let added = 0;
   for (let round = 0; round < 800; round++) {
     const made = requestFor(pick);
     if (/^\/api\/v1\/(first|session)/.test(made.path) && made.method !== "GET") continue;
@@ -197,8 +204,10 @@ Deno.test("the same requests over the network leave the listener, its users and 
     const response = await fetch(site.base + made.path, { ...made, headers: { authorization } });
     const status = await judged(response, made);
     assert.ok(status < 500 || status === 503, `${made.method} ${made.path}: ${status}`);
+    added += Number(made.method === "POST" && made.path === "/api/v1/users" && status === 200);
   }
-  assert.deepEqual(site.access.users(), []);
+  // Chance may make a good request for a user; nobody comes in by a bad one.
+  assert.ok(site.access.users().length <= added);
   for (let turn = 0; site.streams.readers > 0 && turn < 100; turn++) {
     await new Promise((done) => setTimeout(done, 20));
   }

@@ -114,7 +114,8 @@ Deno.test("no page of another site can have a browser log in or change anything"
 Deno.test("every route refuses bodies that are too long, broken or of other members", async () => {
   await using site = await openSite({ users: [] });
   const headers = { authorization: `Bearer ${site.token("admin")}` };
-  for (const route of CHANGING) {
+  // A stream is no body of members; what takes it in bounds it.
+  for (const route of CHANGING.filter(({ stream }) => stream === undefined)) {
     const long = JSON.stringify({ x: "x".repeat((route.bytesMax ?? 4096) + 1) });
     assert.equal((await ask(site, route, headers, long)).status, 413, route.name);
     for (

@@ -8,6 +8,7 @@ import {
   hostText,
   macBytes,
 } from "../../../appliance/address.ts";
+import { endpointOf } from "../../../appliance/config_keys_api.ts";
 
 const SIXTEEN: readonly (readonly [string, string])[] = [
   ["::", "00000000000000000000000000000000"],
@@ -55,5 +56,16 @@ Deno.test("addressFault() wants one host, macBytes() one card", () => {
   assert.deepEqual([...macBytes("02:00:00:00:00:1f")!], [2, 0, 0, 0, 0, 31]);
   for (const text of ["01:00:5e:00:00:01", "00:00:00:00:00:00", "02:00:00:00:00", "x"]) {
     assert.equal(macBytes(text), null, text);
+  }
+});
+
+Deno.test("endpointOf() takes one address with a port, and the addresses that mean all", () => {
+  for (const text of ["192.0.2.10:8443", "0.0.0.0:8443", "[::]:8443", "[2001:db8::1]:1"]) {
+    assert.ok(endpointOf(text) !== null, text);
+  }
+  for (
+    const text of ["0.0.0.1:8443", "224.0.0.1:1", "[ff02::1]:1", "192.0.2.10", "host:1", "192.0.2.10:70000"]
+  ) {
+    assert.equal(endpointOf(text), null, text);
   }
 });

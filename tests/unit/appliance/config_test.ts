@@ -49,6 +49,7 @@ Deno.test("parseConfig() fills in every default when only the ports are given", 
   });
   assert.deepEqual(config.failover, {
     automatic: true,
+    learningFirst: false,
     silenceMs: 20,
     silenceMsMin: 6,
     silenceMsMax: 0,

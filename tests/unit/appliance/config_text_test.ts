@@ -22,7 +22,7 @@ Deno.test("exampleConfig() is a good configuration, with and without its comment
   const withDefaults = good(exampleConfig());
   // Keys that exclude each other, or have no default, are examples; everything else must be the default.
   const uncommented = text.replace(/^#(?=[a-z_]+ = )/gm, "").replace(
-    /^(core|socket|listen|certificate|key|hold_ring_ms|failback_window|client|server|gateway) = .*$/gm,
+    /^(core|socket|listen|certificate|key|hold_ring_ms|failback_window|client|server|gateway|url|fingerprint|ca|proxy|token_file) = .*$/gm,
     "",
   );
   const withoutLists = uncommented.replace(/^#\[\[[^]*?(?=^\[)/gm, "");

@@ -4,7 +4,8 @@ import * as names from "../../../filter/names.ts";
 
 const native = (name: string) =>
   Deno.readTextFile(new URL(`../../../filter/native/${name}`, import.meta.url));
-const header = await native("abi_words.h") + await native("abi_bfd.h") + await native("abi.h") +
+const header = await native("abi_words.h") + await native("abi_bfd.h") + await native("abi_steer.h") +
+  await native("abi.h") +
   await native("abi_capture.h");
 const bare = header.replace(/\/\*[\s\S]*?\*\//g, "");
 
@@ -56,6 +57,8 @@ const TABLE: readonly (readonly [string, string, string, readonly string[]])[] =
   ["rm_bfd_state", "bfd_", "bfd_states", names.BFD_STATE],
   ["rm_bfd_diag", "bfd_diag_", "bfd_diags", names.BFD_DIAG],
   ["rm_bfd_discard", "bfd_", "bfd_discards", names.BFD_DISCARD],
+  ["rm_steer_phase", "steer_", "steer_phases", names.STEER_PHASE],
+  ["rm_steer_state", "steered_", "steered_states", names.STEER_STATE],
 ];
 
 for (const [name, prefix, count, ours] of TABLE) {

@@ -298,7 +298,7 @@ const NO_STATE: NodeControl["state"] = {
   del: () => Promise.resolve(NONE),
 };
 
-const ORDERS = ["switchover", "failback", "join", "leave", "maintain", "resync"] as const;
+const ORDERS = ["switchover", "failback", "arm", "disarm", "join", "leave", "maintain", "resync"] as const;
 
 export const VNF_VIEW: VnfView = {
   name: "fw-b",

@@ -1,7 +1,7 @@
 /** Duty: what comes in with a request, against what its route takes; and the sentences that refuse it. */
 import assert from "node:assert/strict";
 import { bodyOf, limitedText, queryOf } from "../../../ui/incoming.ts";
-import { faultIn, members, nullable, type Schema } from "../../../ui/schema.ts";
+import { faultIn, members, nullable, type Schema } from "../../../appliance/schema.ts";
 
 const refuses = (work: () => unknown, text: RegExp) => assert.throws(work, { message: text });
 

@@ -287,3 +287,41 @@ if (live) {
   setInterval(partsOnTheirOwn, 500);
   document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 }
+
+/** A bundle goes to the API as it lies on the disk, is installed there, and the page shows how far it is. */
+const bundleForm = document.querySelector("form[data-bundle]");
+async function sendBundle(form) {
+  const said = form.querySelector("[data-told]");
+  const headers = { "x-csrf-token": form.dataset.csrf };
+  const ask = async (method, path, body, type) => {
+    const response = await fetch(path, { method, body, headers: { ...headers, "content-type": type } });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(answer.detail);
+    return answer;
+  };
+  const button = form.querySelector("button");
+  button.disabled = true;
+  const watch = setInterval(() => refresh((part) => part.id === "slots"), POLL_MS);
+  try {
+    said.textContent = "The bundle is being sent";
+    const { digest } = await ask(
+      "PUT",
+      "/api/v1/update/bundle",
+      form.bundle.files[0],
+      "application/octet-stream",
+    );
+    said.textContent = "It is being installed";
+    const order = JSON.stringify({ digest, force: form.force.checked });
+    said.textContent = (await ask("POST", "/api/v1/update/install", order, "application/json")).reason;
+  } catch (error) {
+    said.textContent = error.message;
+  } finally {
+    clearInterval(watch);
+    button.disabled = false;
+    refresh(() => true);
+  }
+}
+bundleForm?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  sendBundle(bundleForm);
+});

@@ -1,5 +1,5 @@
 /**
- * The part of JSON Schema (2020-12) that the API is described in, and its validator.
+ * The part of JSON Schema (2020-12) that the API and the fleet's protocol are described in, and its validator.
  *
  * Pure. The objects go into the OpenAPI document as they stand. A library would be ten times this and say "must match
  * pattern"; here a fault is one sentence with the place, the value and what is accepted, which for texts is the schema's
@@ -30,12 +30,17 @@ export interface ObjectSchema extends Common {
   readonly type: "object";
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
-  /** False in what comes in: a misspelt member would otherwise be obeyed as if it were not there. */
-  readonly additionalProperties?: boolean;
+  /**
+   * False in what comes in: a misspelt member would otherwise be obeyed as if it were not there. A schema: what further
+   * members are.
+   */
+  readonly additionalProperties?: boolean | Schema;
+  readonly maxProperties?: number;
 }
 export interface ListSchema extends Common {
   readonly type: "array";
   readonly items: Schema;
+  readonly maxItems?: number;
 }
 export interface NumberSchema extends Common {
   readonly type: "number";
@@ -84,7 +89,9 @@ export function faultIn(schema: Schema, value: unknown, name = ""): string | nul
     case "boolean":
       return typeof value === "boolean" ? null : refusal(schema, value, name);
     case "array": {
-      if (!Array.isArray(value)) return refusal(schema, value, name);
+      if (!Array.isArray(value) || value.length > (schema.maxItems ?? Infinity)) {
+        return refusal(schema, value, name);
+      }
       const faults = value.map((item: unknown, index) => faultIn(schema.items, item, `${name}[${index}]`));
       return faults.find((fault) => fault !== null) ?? null;
     }
@@ -98,6 +105,7 @@ function objectFault(schema: ObjectSchema, value: unknown, name: string): string
     return refusal(schema, value, name);
   }
   const given = value as Readonly<Record<string, unknown>>, { properties = {}, required = [] } = schema;
+  if (Object.keys(given).length > (schema.maxProperties ?? Infinity)) return refusal(schema, value, name);
   if (schema.additionalProperties === false) {
     const strange = Object.keys(given).find((key) => !Object.hasOwn(properties, key));
     if (strange !== undefined) return `There is no member "${strange}" in this body; ${known(properties)}`;
@@ -106,6 +114,12 @@ function objectFault(schema: ObjectSchema, value: unknown, name: string): string
     const there = Object.hasOwn(given, key);
     if (!there && !required.includes(key)) continue;
     const fault = faultIn(inner, there ? given[key] : undefined, name === "" ? key : `${name}.${key}`);
+    if (fault !== null) return fault;
+  }
+  const further = schema.additionalProperties;
+  if (typeof further !== "object") return null;
+  for (const [key, one] of Object.entries(given)) {
+    const fault = Object.hasOwn(properties, key) ? null : faultIn(further, one, `${name}.${key}`);
     if (fault !== null) return fault;
   }
   return null;
@@ -140,8 +154,10 @@ export function accepted(schema: Schema): string {
       return "true or false";
     case "string":
       return schema.enum?.map((one) => `"${one}"`).join(" or ") ?? schema.description ?? "a text";
+    case "array":
+      return schema.maxItems === undefined ? "a list" : `a list of at most ${schema.maxItems}`;
     default:
-      return { number: "a number", array: "a list", object: "a JSON object" }[schema.type];
+      return { number: "a number", object: "a JSON object" }[schema.type];
   }
 }
 

@@ -1,0 +1,218 @@
+/**
+ * Updates as machines see them: QEMU, a disk that lasts, bundles good and bad, a power that is cut. Each case ends in a node
+ * that forwards frames and in a report that is true. Whole starts take minutes each without virtualisation, so the gate
+ * leaves this out: `deno task test:update` runs it, REMEDIATE_UPDATE names cases by a part of their name.
+ */
+import assert from "node:assert/strict";
+import { dirname } from "node:path";
+import type { UpdateOutcome, UpdateReport } from "../../appliance/update/contract.ts";
+import {
+  type BundleName,
+  BUNDLES,
+  makeUpdateDisk,
+  type UpdateDisk,
+} from "../../scripts/image/update_disk.ts";
+import type { Slots } from "../../scripts/image/update_frames.ts";
+import { UpdateMachine } from "../../scripts/image/update_machine.ts";
+import { run } from "../../scripts/image/run.ts";
+
+const TOP = dirname(dirname(import.meta.dirname!));
+const HOME = `${TOP}/.cache/test/update`;
+const WANTED = Deno.env.get("REMEDIATE_UPDATE") ?? "all";
+const START_MS_MAX = 900_000;
+const FIRST_PORT = 24_100;
+
+const CONFIG = `[node]
+name = "update"
+state_directory = "/data/state"
+[ports]
+upstream = "0000:00:10.0"
+downstream = "0000:00:11.0"
+primary_in = "0000:00:12.0"
+primary_out = "0000:00:13.0"
+redundant_in = "null"
+redundant_out = "null"
+[filter]
+preset = "nat"
+[api]
+listen = "10.0.2.15:8443"
+`;
+
+let made: Promise<UpdateDisk> | undefined;
+
+async function make(): Promise<UpdateDisk> {
+  await Deno.mkdir(HOME, { recursive: true });
+  await Deno.writeTextFile(`${HOME}/remediate.toml`, CONFIG);
+  const image = `${HOME}/remediate.img`;
+  await run([
+    ...[Deno.execPath(), "run", "-A", "--no-check", `${TOP}/scripts/image.ts`, "--raw"],
+    ...["--config", `${HOME}/remediate.toml`, "--output", image],
+  ]);
+  return await makeUpdateDisk({ cache: `${TOP}/.cache/image`, image, directory: HOME });
+}
+
+/** What a case does with a machine at rest in slot A. */
+interface Case {
+  readonly name: string;
+  readonly work: (on: On) => Promise<void>;
+}
+
+/** A machine, and what is asked of it again and again. */
+class On {
+  constructor(readonly machine: UpdateMachine, readonly disk: UpdateDisk) {}
+
+  /** @returns the sentence of its refusal, or its report's */
+  async install(name: BundleName, force = false): Promise<{ status: number; text: string }> {
+    const body = { file: `${name}.raucb`, digest: this.disk.digests[name], force };
+    const answer = await this.machine.ask<UpdateReport & { detail?: string }>(
+      ...["POST", "/api/v1/update/install", body] as const,
+    );
+    return { status: answer?.status ?? 0, text: answer?.body.detail ?? answer?.body.reason ?? "" };
+  }
+
+  async order(name: "restart" | "rollback"): Promise<void> {
+    const answer = await this.machine.ask("POST", `/api/v1/update/${name}`);
+    // A machine that restarts may take its answer with it.
+    if (name === "rollback") assert.equal(answer?.status, 200);
+  }
+
+  until(what: string, wanted: (view: Slots) => boolean): Promise<Slots> {
+    return this.machine.until(what, START_MS_MAX, async () => {
+      const view = await this.machine.slots();
+      return view !== null && wanted(view) ? view : null;
+    });
+  }
+
+  /** Forwards, runs that version out of a good slot, and reports last what was meant. */
+  async well(version: string | null, outcome: UpdateOutcome | null): Promise<Slots> {
+    const view = await this.until(`version ${version} at rest`, ({ slots, reports }) => {
+      const now = slots.find(({ booted }) => booted);
+      return now?.state === "good" && (version === null || now.version === version) &&
+        (outcome === null || reports.at(-1)?.outcome === outcome);
+    });
+    await this.machine.until("a forwarded frame", START_MS_MAX, () => this.machine.forwards());
+    return view;
+  }
+
+  /** The power is cut as soon as the install has come that far. */
+  async cutAt(percent: number): Promise<void> {
+    const done = this.install("good").catch(() => null);
+    await this.until(
+      `${percent} % of the install`,
+      ({ installing, slots }) =>
+        (installing?.percent ?? 0) >= percent || slots.some(({ state }) => state === "trial"),
+    );
+    await this.machine.cut();
+    await done;
+  }
+}
+
+const FIRST = "0.1.0";
+const REFUSALS: readonly [BundleName, RegExp][] = [
+  ["stranger", /verif|signature|issuer|self.signed/i],
+  ["expired", /expired/i],
+  ["board", /another-board/],
+  ["truncated", /signature|bundle|size/i],
+  ["old", /older than/],
+];
+
+const CASES: readonly Case[] = [
+  {
+    name: "bad signature, ended certificate, wrong board, truncated, too old: refused, and nothing changes",
+    work: async (on) => {
+      for (const [name, reason] of REFUSALS) {
+        const { status, text } = await on.install(name);
+        assert.equal(status, 409, name);
+        assert.match(text, reason, name);
+        const view = await on.well(FIRST, "refused");
+        assert.equal(view.slots.find((slot) => slot.name === "B")?.state, "empty", name);
+      }
+    },
+  },
+  ...[1, 30, 60, 90, 100].map((percent): Case => ({
+    name: `power cut at ${percent} % of an install`,
+    work: async (on) => {
+      await on.cutAt(percent);
+      // It may have been whole already; then it is tried and proves itself.
+      const view = await on.until(
+        "rest",
+        ({ slots, reports }) =>
+          slots.some(({ booted, state }) => booted && state === "good") &&
+          reports.at(-1)?.outcome !== "installed",
+      );
+      const version = view.slots.find(({ booted }) => booted)?.version;
+      assert.equal(view.reports.at(-1)?.outcome, version === FIRST ? "refused" : "good");
+      await on.well(version ?? null, null);
+    },
+  })),
+  {
+    name: "a slot that panics falls back after three starts",
+    work: async (on) => {
+      assert.equal((await on.install("panics")).status, 200);
+      const before = on.machine.starts;
+      await on.order("restart");
+      const view = await on.well(FIRST, "fell-back");
+      assert.equal(on.machine.starts - before, 4);
+      assert.deepEqual(view.badVersions, [BUNDLES.panics]);
+      assert.equal((await on.install("panics")).status, 409);
+    },
+  },
+  {
+    name: "a slot that fails its gate falls back at once, and says why",
+    work: async (on) => {
+      assert.equal((await on.install("gate")).status, 200);
+      await on.order("restart");
+      const view = await on.well(FIRST, "fell-back");
+      assert.match(view.reports.at(-1)!.reason, /control does not answer/);
+    },
+  },
+  {
+    name: "two good updates in a row, then back by hand",
+    work: async (on) => {
+      for (const name of ["good", "next"] as const) {
+        assert.equal((await on.install(name)).status, 200);
+        await on.order("restart");
+        await on.well(BUNDLES[name], "good");
+      }
+      await on.order("rollback");
+      await on.order("restart");
+      await on.well(BUNDLES.good, null);
+    },
+  },
+  {
+    name: "a full data partition refuses and forwards",
+    work: async (on) => {
+      // What is sent in fills it: zeroes are no bundle, but they take room.
+      const zeroes = `${HOME}/zeroes`;
+      await run(["truncate", "-s", "500M", zeroes]);
+      const { token, firstPort } = on.machine.files;
+      const send = ["curl", "-sk", "-T", zeroes, "-H", `authorization: Bearer ${token}`, "-H", "expect:"];
+      const said = await run([...send, `https://127.0.0.1:${firstPort}/api/v1/update/bundle`]);
+      assert.match(said, /no space left|digest/i);
+      await on.well(FIRST, null);
+    },
+  },
+];
+
+async function runCase({ name, work }: Case): Promise<void> {
+  const disk = await (made ??= make());
+  const copy = `${HOME}/case.img`;
+  await run(["cp", "--sparse=always", "--reflink=auto", disk.disk, copy]);
+  const files = { disk: copy, directory: HOME, firstPort: FIRST_PORT, token: disk.token };
+  const machine = new UpdateMachine(files), on = new On(machine, disk);
+  const startedMs = performance.now();
+  try {
+    await on.well(FIRST, null);
+    await work(on);
+    const load = (await Deno.readTextFile("/proc/loadavg")).split(" ")[0];
+    const seconds = Math.round((performance.now() - startedMs) / 1000);
+    console.log(JSON.stringify({ case: name, starts: machine.starts, seconds, load: Number(load) }));
+  } finally {
+    await machine.cut();
+    await Deno.remove(copy).catch(() => {});
+  }
+}
+
+for (const one of CASES) {
+  if (WANTED === "all" || one.name.includes(WANTED)) Deno.test(one.name, () => runCase(one));
+}

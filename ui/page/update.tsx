@@ -1,0 +1,144 @@
+/** The page of updates: slots, a bundle to send in, what became of updates. Pure. */
+import type { UpdateReport, UpdateView } from "../../appliance/update/contract.ts";
+import { wallTime } from "../paint.ts";
+import { may, type Visitor } from "../session.ts";
+import { Card, Csrf, FixedLight, Result } from "./parts.tsx";
+import type { Outcome } from "./means.ts";
+
+const STATE = { good: "green", trial: "yellow", bad: "red", empty: "off" } as const;
+const OUTCOME = { installed: "yellow", good: "green", "fell-back": "red", refused: "red" } as const;
+
+interface Props {
+  readonly view: UpdateView;
+  readonly visitor: Visitor;
+  readonly outcome?: Outcome;
+}
+
+export function Update({ view, visitor, outcome }: Props) {
+  const isAdmin = may(visitor, "admin");
+  return (
+    <>
+      {outcome === undefined ? null : <Result ok={outcome.ok} text={outcome.text} />}
+      <Slots view={view} />
+      {isAdmin ? <Send visitor={visitor} /> : null}
+      {isAdmin ? <Orders view={view} visitor={visitor} /> : null}
+      <Reports view={view} />
+    </>
+  );
+}
+
+function Slots({ view: { slots, installing, badVersions } }: { view: UpdateView }) {
+  const note = installing === null
+    ? "A version on trial has three starts to prove itself."
+    : `${installing.version ?? "A bundle"} is being installed: ${installing.percent} %`;
+  return (
+    <Card id="slots" title="Slots" note={note} wide>
+      <table>
+        <thead>
+          <tr>
+            <th>Slot</th>
+            <th>State</th>
+            <th>Version</th>
+            <th>Bundle</th>
+          </tr>
+        </thead>
+        <tbody>
+          {slots.map(({ name, state, version, triesLeft, booted, digest }) => (
+            <tr>
+              <th scope="row">{booted ? `${name}, runs` : name}</th>
+              <td>
+                <FixedLight
+                  state={STATE[state]}
+                  word={state === "trial" ? `trial, ${triesLeft} starts left` : state}
+                />
+              </td>
+              <td>{version ?? "none"}</td>
+              <td class="code">{digest?.slice(0, 16) ?? "came with the disk"}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {badVersions.length === 0 ? null : <p>Failed here before: {badVersions.join(", ")}</p>}
+    </Card>
+  );
+}
+
+/** Sent by script, for a form would be held in memory as a whole. */
+function Send({ visitor }: { visitor: Visitor }) {
+  return (
+    <Card
+      id="send"
+      title="Install a bundle"
+      note="Traffic goes on. The new version is tried at the next restart."
+      wide
+    >
+      <form data-bundle data-csrf={visitor.csrf ?? ""}>
+        <label>
+          Bundle (.raucb) <input type="file" name="bundle" accept=".raucb" required />
+        </label>
+        <label class="tick">
+          <input type="checkbox" name="force" value="true" />
+          <span>Even if it is older, or failed here before</span>
+        </label>
+        <p class="actions">
+          <button type="submit">Send and install</button>
+        </p>
+        <p role="status" data-told></p>
+      </form>
+      <noscript>
+        <p>
+          Without script: <span class="code">remediate update FILE</span> on the machine.
+        </p>
+      </noscript>
+    </Card>
+  );
+}
+
+function Orders({ view: { slots }, visitor }: { view: UpdateView; visitor: Visitor }) {
+  const other = slots.find(({ booted }) => !booted);
+  return (
+    <Card
+      id="orders"
+      title="Restart"
+      note="Traffic stands while the machine starts, unless something else carries it."
+      wide
+    >
+      <form method="post" action="/update/restart">
+        <Csrf visitor={visitor} />
+        <p class="actions">
+          <button type="submit">
+            {other?.state === "trial" ? "Restart into the new version" : "Restart"}
+          </button>
+        </p>
+      </form>
+      {other?.state !== "good" ? null : (
+        <form method="post" action="/update/rollback">
+          <Csrf visitor={visitor} />
+          <p class="actions">
+            <button type="submit">Start {other.version ?? `slot ${other.name}`} next time</button>
+          </p>
+        </form>
+      )}
+    </Card>
+  );
+}
+
+function Reports({ view: { reports } }: { view: UpdateView }) {
+  return (
+    <Card id="reports" title="What became of updates" wide>
+      {reports.length === 0
+        ? <p>There was none.</p>
+        : <ul class="findings">{[...reports].reverse().map((report) => <Line report={report} />)}</ul>}
+    </Card>
+  );
+}
+
+function Line({ report: { atMs, version, outcome, reason } }: { report: UpdateReport }) {
+  return (
+    <li>
+      <FixedLight state={OUTCOME[outcome]} word={outcome} /> <strong>{version ?? "a bundle"}</strong> {reason}
+      {" "}
+      <span class="dim">{wallTime(atMs)}</span>
+    </li>
+  );
+}
