@@ -67,13 +67,16 @@ const isObject = (json: unknown): json is { readonly [name: string]: Json } =>
 
 const keyText = (key: Json) => typeof key === "string" ? key : JSON.stringify(key);
 
-const seconds = (json: Json | undefined) => typeof json === "number" && json > 0 ? json : undefined;
+const seconds = (json: Json | undefined, min: 0 | 1) =>
+  typeof json === "number" && json >= min ? json : undefined;
+/** What is left of the last second is no whole second. */
+const LAST_SECOND_MS = 1;
 
 /** One of the `elem` of a set: a key, a key with more about it, or a pair of such a key and data. */
 export function readElement(set: string, json: Json): Element {
   const [left, data] = Array.isArray(json) ? [json[0] as Json, json[1] as Json] : [json, undefined];
   const more = isObject(left) && isObject(left["elem"]) ? left["elem"] : null;
-  const [timeoutS, expiresS] = [seconds(more?.["timeout"]), seconds(more?.["expires"])];
+  const [timeoutS, expiresS] = [seconds(more?.["timeout"], 1), seconds(more?.["expires"], 0)];
   const comment = more?.["comment"];
   return {
     set,
@@ -90,10 +93,11 @@ export function writeElement(element: Element, whole: boolean): Json {
   const { key, data, timeoutS, expiresS, comment } = element;
   if (!whole) return key;
   // The time left is refused without a time to live of its own, which an element may have from its set.
-  const timeout = timeoutS ?? expiresS;
+  const expires = expiresS === undefined ? undefined : Math.max(1, Math.min(expiresS, timeoutS ?? expiresS));
+  const timeout = timeoutS ?? expires;
   const more = {
     ...(timeout !== undefined && { timeout }),
-    ...(expiresS !== undefined && { expires: Math.min(expiresS, timeout!) }),
+    ...(expires !== undefined && { expires }),
     ...(comment !== undefined && { comment }),
   };
   const left: Json = Object.keys(more).length === 0 ? key : { elem: { val: key, ...more } };
@@ -156,7 +160,7 @@ class NftStore implements Store {
       fields: {},
       value: new TextEncoder().encode(JSON.stringify(element)),
       sameness: JSON.stringify(lasting),
-      ttlMs: expiresS === undefined ? null : expiresS * 1000,
+      ttlMs: expiresS === undefined ? null : expiresS * 1000 || LAST_SECOND_MS,
     };
   }
 
@@ -257,9 +261,9 @@ export function decodeElement(value: Uint8Array): Element {
   ) {
     throw new RangeError("it has no set and key");
   }
-  for (const name of ["timeoutS", "expiresS"] as const) {
+  for (const [name, min] of [["timeoutS", 1], ["expiresS", 0]] as const) {
     const time = json[name];
-    if (time !== undefined && seconds(time) === undefined) {
+    if (time !== undefined && seconds(time, min) === undefined) {
       throw new RangeError(`its ${name} is ${JSON.stringify(time)}`);
     }
   }

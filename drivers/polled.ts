@@ -69,8 +69,15 @@ export function meet(a: HeaderFields, b: HeaderFields): boolean {
 
 interface Told {
   readonly digest: number;
-  /** When it ends if nothing happens; null: never. */
-  readonly untilMs: number | null;
+  /** When it ends if nothing happens, at the earliest and at the latest; null: never. */
+  readonly until: { readonly earliestMs: number; readonly latestMs: number } | null;
+}
+
+/** What the box has, at some time between the question and the end of the answer. */
+interface Listing {
+  readonly entries: readonly Entry[];
+  readonly askedMs: number;
+  readonly answeredMs: number;
 }
 
 /** An entry that lives on although nothing of it changed is told again when it has no longer than this, as it was told. */
@@ -111,15 +118,25 @@ export class PolledDriver implements StateDriver {
     this.#counts[name] = (this.#counts[name] ?? 0) + by;
   }
 
-  #toldOf(entry: Entry): Told {
+  async #listing(): Promise<Listing> {
+    const { nowMs } = this.#options;
+    const askedMs = nowMs();
+    const entries = await this.#store.list();
+    return { entries, askedMs, answeredMs: nowMs() };
+  }
+
+  #toldOf(entry: Entry, { askedMs, answeredMs }: Listing): Told {
     const { ttlMs } = entry;
-    return { digest: digest(entry), untilMs: ttlMs === null ? null : this.#options.nowMs() + ttlMs };
+    const until = ttlMs === null
+      ? null
+      : { earliestMs: askedMs + ttlMs, latestMs: answeredMs + ttlMs + ROUNDING_MS };
+    return { digest: digest(entry), until };
   }
 
   #livesOn(told: Told, now: Told): boolean {
     const { nowMs, pollMs } = this.#options;
-    if (told.untilMs === null || told.untilMs > nowMs() + NEARLY_OVER_MS + 2 * pollMs) return false;
-    return now.untilMs === null || now.untilMs > told.untilMs + ROUNDING_MS;
+    if (told.until === null || told.until.latestMs > nowMs() + NEARLY_OVER_MS + 2 * pollMs) return false;
+    return now.until === null || now.until.earliestMs > told.until.latestMs;
   }
 
   #record(entry: Entry, stamp: number, anew = false): StateRecord {
@@ -212,13 +229,14 @@ export class PolledDriver implements StateDriver {
   async #absorb(written: readonly StateRecord[], gone: readonly string[]): Promise<void> {
     for (const key of gone) for (const told of this.#told) told.delete(key);
     if (written.length === 0) return;
-    const entries = new Map((await this.#store.list()).map((entry) => [entry.key, entry]));
+    const listing = await this.#listing();
+    const entries = new Map(listing.entries.map((entry) => [entry.key, entry]));
     for (const { key, version } of written) {
       const entry = entries.get(key);
       // It has ended already: the next listing tells.
       if (!entry) continue;
       this.#versions.put(key, version, digest(entry));
-      for (const told of this.#told) told.set(key, this.#toldOf(entry));
+      for (const told of this.#told) told.set(key, this.#toldOf(entry, listing));
     }
   }
 
@@ -247,7 +265,8 @@ export class PolledDriver implements StateDriver {
   }
 
   async #begin(): Promise<Map<string, Told>> {
-    const told = new Map((await this.#store.list()).map((entry) => [entry.key, this.#toldOf(entry)]));
+    const listing = await this.#listing();
+    const told = new Map(listing.entries.map((entry) => [entry.key, this.#toldOf(entry, listing)]));
     this.#told.add(told);
     return told;
   }
@@ -258,19 +277,19 @@ export class PolledDriver implements StateDriver {
       for (;;) {
         await this.#options.sleep(this.#options.pollMs, signal);
         if (signal.aborted) return;
-        yield* await this.#alone(async () => [...this.#changes(told, await this.#store.list())]);
+        yield* await this.#alone(async () => [...this.#changes(told, await this.#listing())]);
       }
     } finally {
       this.#told.delete(told);
     }
   }
 
-  *#changes(told: Map<string, Told>, entries: readonly Entry[]): Generator<DriverEvent> {
+  *#changes(told: Map<string, Told>, listing: Listing): Generator<DriverEvent> {
     const stamp = this.#versions.next();
     const there = new Set<string>();
-    for (const entry of entries) {
+    for (const entry of listing.entries) {
       there.add(entry.key);
-      const before = told.get(entry.key), now = this.#toldOf(entry);
+      const before = told.get(entry.key), now = this.#toldOf(entry, listing);
       const isSame = before?.digest === now.digest;
       if (isSame && !this.#livesOn(before, now)) continue;
       told.set(entry.key, now);

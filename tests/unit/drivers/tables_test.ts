@@ -16,8 +16,6 @@ import {
   writeElement,
 } from "../../../drivers/nftables.ts";
 import { meet } from "../../../drivers/polled.ts";
-import { assetEntry, openPrads, readAsset } from "../../../drivers/prads.ts";
-import { FileLines } from "../../../drivers/prads_file.ts";
 import { recordFault, type StateRecord } from "../../../drivers/record.ts";
 import { Random } from "../../../filter/random.ts";
 
@@ -68,6 +66,10 @@ Deno.test("elements of nftables come back as nft wrote them", () => {
   // Of the set's own time to live there is only what is left: it becomes the element's.
   const left = readElement("s", { elem: { val: "1.2.3.4", expires: 9 } });
   assert.deepEqual(writeElement(left, true), { elem: { val: "1.2.3.4", timeout: 9, expires: 9 } });
+  // In its last second an element shows 0, which nft would not take back.
+  const last = readElement("s", { elem: { val: "1.2.3.4", timeout: 5, expires: 0 } });
+  assert.equal(last.expiresS, 0);
+  assert.deepEqual(writeElement(last, true), { elem: { val: "1.2.3.4", timeout: 5, expires: 1 } });
 });
 
 Deno.test("readTable() of nftables leaves out what has no name, what is constant, and what is not wanted", () => {
@@ -214,6 +216,30 @@ Deno.test("nftables: a watch tells changes, ends, and that an entry lives on, ea
   await done;
 });
 
+Deno.test("nftables: a slow answer and whole seconds do not make an entry that ends live on", async () => {
+  // A second's entry shows no whole second at all; the answer that has it near its end comes late.
+  const elements = new Map<string, unknown>([["b", { elem: { val: "b", timeout: 1, expires: 0 } }]]);
+  const box = fakeNft(elements);
+  let nowMs = 1_000, listingMs = 0;
+  const slow = (argv: readonly string[], options: CommandOptions) => {
+    nowMs += listingMs;
+    return box.run(argv, options);
+  };
+  const one = await openNftables({ table: "t", poll_ms: 20 }, { nowMs: () => nowMs }, slow);
+  const end = new AbortController();
+  const events = one.watch(end.signal);
+  const next = events.next();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  nowMs += 990;
+  listingMs = 30;
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  elements.clear();
+  const { value } = await next;
+  assert.ok(value?.kind === "record" && value.record.ended, JSON.stringify(value));
+  end.abort();
+  await events.return(undefined);
+});
+
 Deno.test("nftables: what cannot be listed does not open, and says what nft says", async () => {
   const run = () =>
     Promise.resolve({ code: 1, stdout: "", stderr: "Error: No such file or directory\nlist table" });
@@ -308,76 +334,4 @@ Deno.test("haproxy: entries of a box in memory move by the contract", async () =
   assert.equal((await one.put([evil])).refused[0]?.reason, '"1; shutdown" is no key of type ip');
   assert.ok(said.every((command) => !command.includes(";")));
   assert.equal(await one.del("supporting", { source: "10.0.0.0/24" }), 1);
-});
-
-Deno.test("readAsset() reads lines of PRADS, and keys name what was seen whole", () => {
-  const line =
-    "192.168.1.11,0,33779,6,SYN,[S44:64:1:60:M1460,S,T,N,W7:.:unknown:uptime:5680hrs],3,1591780863";
-  const asset = readAsset(line)!;
-  assert.deepEqual([asset.port, asset.info.length, asset.distance, asset.discoveredS], [
-    33_779,
-    51,
-    3,
-    1_591_780_863,
-  ]);
-  assert.deepEqual(assetEntry(asset).fields, { protocol: 6, source: "192.168.1.11" });
-  const server = readAsset("10.0.0.2,4,53,17,SERVER,[domain:DNS SQR No Error],0,1591780863")!;
-  assert.deepEqual(assetEntry(server).fields, { protocol: 17, destination: "10.0.0.2", destinationPort: 53 });
-  const long = (end: string) => assetEntry({ ...asset, info: "x".repeat(600) + end }).key;
-  assert.ok(long("a").length < 512 && long("a") !== long("b"));
-  for (
-    const bad of [
-      "asset,vlan,port,proto,service,[service-info],distance,discovered",
-      "",
-      "1.2.3,0,1,6,SYN,[x],0,1",
-      "10.0.0.1,0,99999,6,SYN,[x],0,1",
-      "10.0.0.1,0,1,6,SYN,x,0,1",
-    ]
-  ) assert.equal(readAsset(bad), null);
-});
-
-Deno.test("prads: what is seen again is one record, what is too much is counted, and nothing is put", async () => {
-  const log: string[][] = [
-    [
-      "asset,vlan,port,proto,service,[service-info],distance,discovered",
-      "10.0.0.1,0,0,6,SYN,[a],0,1",
-      "10.0.0.1,0,0,6,SYN,[a],0,2",
-      "?",
-    ],
-    ["10.0.0.1,0,0,6,SYN,[b],0,3", "10.0.0.1,0,0,6,SYN,[c],0,4"],
-  ];
-  const one = await openPrads(
-    { assets_max: 2, poll_ms: 50 },
-    CONTEXT,
-    () => Promise.resolve(log.shift() ?? []),
-  );
-  const records = await Array.fromAsync(one.get("reporting", {}, never));
-  assert.deepEqual(records.map(({ key, merge }) => [key, merge]), [["10.0.0.1 0 6 0 SYN a", "union"], [
-    "10.0.0.1 0 6 0 SYN b",
-    "union",
-  ]]);
-  const { lines_read, lines_unread, assets_over } = one.counters();
-  assert.deepEqual([lines_read, lines_unread, assets_over], [4, 1, 1]);
-  assert.equal((await one.put([{ ...records[0]!, version: 9e15 }])).refused.length, 1);
-});
-
-Deno.test("FileLines reads on where it was, waits for the rest of a line, and begins anew in a new file", async () => {
-  const directory = await Deno.makeTempDir();
-  try {
-    const path = `${directory}/log`;
-    const lines = new FileLines(path);
-    await assert.rejects(lines.read());
-    await Deno.writeTextFile(path, "one\ntw");
-    assert.deepEqual(await lines.read(), ["one"]);
-    await Deno.writeTextFile(path, "o\nthree\n", { append: true });
-    assert.deepEqual(await lines.read(), ["two", "three"]);
-    assert.deepEqual(await lines.read(), []);
-    await Deno.writeTextFile(path, "four\n");
-    assert.deepEqual(await lines.read(), ["four"], "it was emptied");
-    await Deno.rename(path, `${path}.1`);
-    await Deno.writeTextFile(path, "five, longer than what was there\n");
-    assert.deepEqual(await lines.read(), ["five, longer than what was there"], "it is another one");
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
 });
