@@ -44,7 +44,7 @@ export interface DashPlan {
 }
 
 /** The video, once for all servers: bytes that stand for it. */
-async function placeVideo(lab: Lab): Promise<void> {
+export async function placeVideo(lab: Lab, servers: readonly string[]): Promise<void> {
   for (const level of LADDER_KBIT.keys()) {
     await Deno.mkdir(`${lab.directory}/video/${level}`, { recursive: true });
     for (let number = 0; number < VARIANTS; number++) {
@@ -52,7 +52,7 @@ async function placeVideo(lab: Lab): Promise<void> {
       await Deno.writeFile(`${lab.directory}/video/${level}/${number}`, bytes);
     }
   }
-  for (const server of SERVERS) {
+  for (const server of servers) {
     await Deno.mkdir(`${lab.directory}/${server}/objects`, { recursive: true });
     await Deno.symlink(`${lab.directory}/video`, `${lab.directory}/${server}/objects/video`);
   }
@@ -61,7 +61,12 @@ async function placeVideo(lab: Lab): Promise<void> {
 /** One run in a lab of its own. */
 export async function dashRun(kit: Kit, setup: Setup, plan: DashPlan): Promise<DashRun> {
   const { streams, segments, failovers, seed } = plan;
-  const balanced = { balancer: "nft-turns", setup, mbit: MBIT, prepare: placeVideo } as const;
+  const balanced = {
+    balancer: "nft-turns",
+    setup,
+    mbit: MBIT,
+    prepare: (lab: Lab) => placeVideo(lab, SERVERS),
+  } as const;
   return await withBalancers(kit, balanced, async (stand) => {
     const from = look();
     const viewers = [Deno.execPath(), "run", "-A", "--no-check", `${kit.top}/scripts/lab/viewers.ts`];

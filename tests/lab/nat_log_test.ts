@@ -11,11 +11,12 @@ import { builtinFormat } from "../../drivers/formats/builtin.ts";
 import { compileFormat } from "../../drivers/formats/engine.ts";
 import { openSyslog } from "../../drivers/syslog/driver.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
+import { NatLog } from "../../scripts/lab/nat_log.ts";
 import { programs } from "../../scripts/lab/native.ts";
 import { run, sleep } from "../../scripts/lab/process.ts";
 import { waitForPath, workloadArgv } from "../../scripts/lab/scenario.ts";
 import { startServers } from "../../scripts/lab/servers.ts";
-import { BOX, NatLog, natTopology } from "../support/nat_log_lab.ts";
+import { BOX, natTopology } from "../support/nat_log_lab.ts";
 
 const TOP = dirname(dirname(import.meta.dirname!));
 const FLOWS = 80;
@@ -59,7 +60,7 @@ Deno.test("the syslog driver has of a NAT's log what the NAT has, as connections
   await using lab = await Lab.up(natTopology());
   const driver = await openSyslog({ format: "ulogd-flow", transport: "tcp", listen: "127.0.0.1:0" }, CONTEXT);
   try {
-    await using _log = await NatLog.start(lab, driver.address!.port, "flows");
+    await using _log = await NatLog.start(lab, driver.address!, "flows");
     await startServers(lab, built);
     await waitForPath(lab, built, "c1", "s1");
     const work = { kind: "long", from: "c1", to: "s1", flows: FLOWS, bytesPerSecond: 2048 } as const;
@@ -96,7 +97,7 @@ Deno.test("the syslog driver knows of packets that nftables logs who began, and 
   );
   const clients = (texts: readonly string[]) => texts.map((text) => text.replace(/ as .*/, "")).toSorted();
   try {
-    await using _log = await NatLog.start(lab, driver.address!.port, "packets");
+    await using _log = await NatLog.start(lab, driver.address!, "packets");
     const log = 'log prefix "nat " group 2';
     const rules = [
       `insert rule inet box forward tcp flags fin,rst ${log}`,
