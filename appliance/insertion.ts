@@ -22,6 +22,11 @@ export interface InsertionOptions {
   readonly replica: string;
   readonly repository: Repository;
   readonly secret: CryptoKey;
+  /**
+   * Whether the traffic goes by the replica's box now: then it knows its connections best, and one that a dying source
+   * tells to have ended, as a NAT does that loses a link, lives here.
+   */
+  readonly serves: () => boolean;
   readonly nowMs: () => number;
   /** Ends early with the signal, without an error. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -40,6 +45,7 @@ export class Insertion {
     refused: 0,
     foreign: 0,
     expired: 0,
+    ends_left_out: 0,
     gaps: 0,
     snapshots: 0,
     retries: 0,
@@ -138,12 +144,20 @@ export class Insertion {
       const record = await this.#open(entry, again, driver);
       if (record !== null) records.push(record);
     }
-    if (records.length === 0 || signal.aborted) return;
-    const { taken, known, refused } = await this.#putAgain(driver, records, signal);
+    const wanted = this.#wanted(records);
+    if (wanted.length === 0 || signal.aborted) return;
+    const { taken, known, refused } = await this.#putAgain(driver, wanted, signal);
     this.#counts.taken += taken;
     this.#counts.known += known;
     this.#counts.refused += refused.length;
     for (const { key, reason } of refused) this.#tell(reason, `${key.slice(0, 80)} is refused: ${reason}`);
+  }
+
+  #wanted(records: readonly StateRecord[]): readonly StateRecord[] {
+    if (!records.some(({ ended }) => ended) || !this.#options.serves()) return records;
+    const wanted = records.filter(({ ended }) => !ended);
+    this.#counts.ends_left_out += records.length - wanted.length;
+    return wanted;
   }
 
   async #open(entry: Entry, again: boolean, driver: StateDriver): Promise<StateRecord | null> {

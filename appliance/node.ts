@@ -80,6 +80,7 @@ export class Node implements NodeControl {
   readonly state = new NodeState({
     say: (level, text) => this.say(level, text),
     tell: (told) => this.#journal.add(stateEvent(told, this.#boot(), this.#now())),
+    serves: (box) => this.status().boxes.some((one) => one.box === box && one.serving),
   });
   #config: Config;
   #bfdKeys: BfdKeys;

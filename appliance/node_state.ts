@@ -30,6 +30,8 @@ export interface StateTold {
 export interface NodeStateOptions {
   readonly say: (level: "info" | "warn" | "error", text: string) => void;
   readonly tell: (told: StateTold) => void;
+  /** Whether the traffic goes by this box now. */
+  readonly serves: (box: string) => boolean;
   /** A driver says that frames of a flow have to be seen again, or belong to another box. */
   readonly hint?: (hint: Hint, driver: string) => void;
 }
@@ -86,7 +88,7 @@ export class NodeState implements StateControl {
   }
 
   async #begin(config: Config, by: string): Promise<Open> {
-    const { node, repository: kept } = config, { say, tell, hint } = this.#options;
+    const { node, repository: kept } = config, { say, tell, hint, serves } = this.#options;
     const secret = await importSecret(readStateKey(kept.keyFile, kept.makesKey));
     const { repository, epoch, resume } = await openRepository(kept, (event) => this.#told(event));
     const drivers = new StateDrivers({
@@ -98,6 +100,7 @@ export class NodeState implements StateControl {
         return Sealer.open({ secret, source, epoch: epoch(), salt });
       },
       tombstoneMs: kept.tombstoneS * 1_000,
+      serves,
       random: new Random(Date.now()),
       nowMs: Date.now,
       sleep,

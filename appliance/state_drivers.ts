@@ -25,6 +25,8 @@ export interface StateDriversOptions {
   /** A sealer for a source, with an epoch and a salt of this start. */
   readonly sealer: (source: string) => Promise<Sealer>;
   readonly tombstoneMs: number;
+  /** Whether the traffic goes by this box now. */
+  readonly serves: (box: string) => boolean;
   readonly random: Random;
   readonly nowMs: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -75,7 +77,7 @@ export class StateDrivers implements StateControl {
       ? this.#extraction(config, source, await sealer(source))
       : null;
     const insertions = config.role === "replica"
-      ? config.from.map((from) => this.#insertion(from, source))
+      ? config.from.map((from) => this.#insertion(from, source, config.box))
       : [];
     const live = new LiveDriver({
       kind,
@@ -106,9 +108,14 @@ export class StateDrivers implements StateControl {
     });
   }
 
-  #insertion(source: string, replica: string): Insertion {
-    const { repository, secret, nowMs, sleep, say } = this.#options;
-    return new Insertion({ source: this.#full(source), replica, repository, secret, nowMs, sleep, say });
+  #insertion(source: string, replica: string, box: string): Insertion {
+    const { serves, ...options } = this.#options;
+    return new Insertion({
+      ...options,
+      source: this.#full(source),
+      replica,
+      serves: () => serves(box),
+    });
   }
 
   /** A name without a node is of this one. */

@@ -162,6 +162,7 @@ export async function stateRun(plan: Plan, url: string): Promise<StateRun> {
         salt: crypto.getRandomValues(new Uint8Array(SALT_BYTES)),
       }),
     tombstoneMs: 60_000,
+    serves: () => false,
     random: new Random(1),
     nowMs: Date.now,
     sleep,

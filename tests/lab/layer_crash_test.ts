@@ -16,7 +16,6 @@ import { waitForPath } from "../../scripts/lab/scenario.ts";
 import { ECHO_PORT, LONG_PORT, startServers } from "../../scripts/lab/servers.ts";
 import { hotReplica, NODE_NS } from "../../scripts/lab/topology.ts";
 import { TOP } from "../support/programs.ts";
-import { listed } from "../support/state_lab.ts";
 
 const CRASHES = Number(Deno.env.get("REMEDIATE_CRASHES") ?? 3);
 const FLOWS = 30;
@@ -41,14 +40,17 @@ const talk = async ({ lab, built }: World, ms: number) => {
   return { flows: (JSON.parse(long) as LongReport).flows, probe: parseProbe(probe) };
 };
 
-const keysIn = async ({ lab }: World, box: string) =>
-  [...await listed(lab, box, "tcp")].filter((key) => key.endsWith(` ${LONG_PORT}`));
+/** Connections of the load that a box takes for open; those of trials before have ended. */
+const openIn = async ({ lab }: World, box: string) => {
+  const words = ["-L", "-p", "tcp", "--orig-port-dst", String(LONG_PORT), "--state", "ESTABLISHED"];
+  return (await lab.exec(box, ["conntrack", ...words])).split("\n").filter((line) => line !== "").length;
+};
 
 /** Of all moves, when none is under way any more. */
 async function ended(node: LabNode): Promise<readonly MoveView[]> {
   for (const deadline = Date.now() + END_MS_MAX;; await sleep(50)) {
     const { stdout, code } = await node.command(["state", "moves", "--json"]);
-    const moves = code === 0 ? JSON.parse(stdout) as readonly MoveView[] : null;
+    const moves = code === 0 ? (JSON.parse(stdout) as { moves: readonly MoveView[] }).moves : null;
     if (moves !== null && moves.every(({ end }) => end !== null)) return moves;
     assert.ok(Date.now() < deadline, `still under way: ${stdout}`);
   }
@@ -56,15 +58,10 @@ async function ended(node: LabNode): Promise<readonly MoveView[]> {
 
 /** Each connection is in one box, the same for all, with nothing left in the other. Returns its driver. */
 async function whole(world: World, moves: readonly MoveView[]): Promise<"a" | "b"> {
-  const [primary, redundant] = [await keysIn(world, "primary"), await keysIn(world, "redundant")];
-  const told = `${primary.length} and ${redundant.length} of ${FLOWS}, after ${JSON.stringify(moves.at(-1))}`;
-  const here = primary.length > redundant.length;
-  assert.deepEqual(
-    [Math.max(primary.length, redundant.length), Math.min(primary.length, redundant.length)],
-    [FLOWS, 0],
-    told,
-  );
-  return here ? "a" : "b";
+  const [primary, redundant] = [await openIn(world, "primary"), await openIn(world, "redundant")];
+  const told = `${primary} and ${redundant} of ${FLOWS}, after ${JSON.stringify(moves.at(-1))}`;
+  assert.deepEqual([Math.max(primary, redundant), Math.min(primary, redundant)], [FLOWS, 0], told);
+  return primary > redundant ? "a" : "b";
 }
 
 /** A move, and in the middle of it the end of control or of Redis; then a start. Returns the node that runs now. */

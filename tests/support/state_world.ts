@@ -44,7 +44,11 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
 let epoch = 0;
 
 export async function stateWorld(
-  { node = "node", repository }: { node?: string; repository?: Repository } = {},
+  { node = "node", repository, serves = () => false }: {
+    node?: string;
+    repository?: Repository;
+    serves?: (box: string) => boolean;
+  } = {},
 ) {
   const said: string[] = [];
   const secret = await importSecret(new Uint8Array(32).fill(5));
@@ -61,6 +65,7 @@ export async function stateWorld(
         salt: crypto.getRandomValues(new Uint8Array(16)),
       }),
     tombstoneMs: 60_000,
+    serves,
     random: new Random(1),
     nowMs: Date.now,
     sleep: pause,

@@ -46,6 +46,25 @@ Deno.test("state: what a source has and what changes in it is in every replica, 
   assert.deepEqual(world.said, []);
 });
 
+Deno.test("state: a box that serves keeps what a dying source tells to have ended, and takes what is new", async () => {
+  let serving = "primary";
+  const world = await stateWorld({ serves: (box) => box === serving });
+  await world.drivers.configure(driversFrom(PAIR));
+  const source = await open(world, "a");
+  await source.put([1, 2].map((number) => flowRecord(number)));
+  await alike(world, "a", ["b"]);
+  serving = "redundant";
+  await source.del("supporting", flowRecord(1).fields);
+  await source.put([flowRecord(3)]);
+  await until("the new one in the replica", async () => (await contents(world, "b")).length === 3);
+  serving = "primary";
+  await source.del("supporting", flowRecord(2).fields);
+  await until("the end in the replica", async () => (await contents(world, "b")).length === 2);
+  const { counters } = world.drivers.report().drivers.find(({ name }) => name === "b")!;
+  assert.equal(counters["ends_left_out"], 1);
+  await world.close();
+});
+
 Deno.test("state: a replica that joins late, and one that is taken out and in again, have all", async () => {
   const world = await stateWorld();
   await world.drivers.configure(driversFrom(memoryDriver("a", "primary", "source")));
