@@ -22,7 +22,7 @@ struct alias {
   uint32_t next;          /* place plus one of the same flow's alias for another box; 0: none */
   uint16_t vlan;
   uint8_t proto, box;
-};
+} RM_ALIGNED; /* one line of the cache */
 
 /* What became of the addresses of a first fragment. */
 struct alias_fragment { uint8_t before[2][16], after[2][16]; uint64_t ns; uint32_t id, whose; };

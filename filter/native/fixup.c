@@ -135,27 +135,50 @@ struct rte_mbuf *fixup_looked(struct plane *p, uint32_t role, struct rte_mbuf *m
   return aliases_has(p->aliases[side], place) ? change_known(p, role, m, l, i) : m;
 }
 
-/* Most frames' flows have no alias; what the others need is asked for together. */
-void fixup_burst(struct plane *p, uint32_t role, struct rte_mbuf **frames, const struct rm_look *l) {
-  uint32_t side = role_side(role), n = 0;
-  const struct aliases *t = p->aliases[side];
-  uint8_t some[RM_LOOK];
-  if (!fixup_any(p, side, role_of_box(role))) return;
+/* Frames of a burst whose flow may have an alias. Returns how many. */
+static uint32_t some_of(const struct aliases *t, const struct rm_look *l, uint8_t *some) {
+  uint32_t n = 0;
   for (uint32_t i = 0; i < l->n; i++) {
     uint32_t place = place_looked(l, i);
     some[n] = (uint8_t)i;
     n += (place == RM_NO_FLOW) | aliases_has(t, place & (t->places - 1));
   }
+  return n;
+}
+
+void fixup_foresee(struct plane *p, uint32_t side, const struct rm_look *l) {
+  const struct aliases *t = p->aliases[side];
+  uint8_t some[RM_LOOK];
+  uint32_t n = some_of(t, l, some);
   for (uint32_t k = 0; k < n; k++) {
     uint32_t place = place_looked(l, some[k]);
     if (place == RM_NO_FLOW) continue;
     __builtin_prefetch(&t->first[place]);
     __builtin_prefetch(&t->entries[place]);
   }
-  for (uint32_t k = 0; k < n; k++) {
-    uint32_t place = place_looked(l, some[k]), first = place == RM_NO_FLOW ? 0 : t->first[place];
-    if (first) __builtin_prefetch(&t->alias[first - 1]);
-  }
+}
+
+/* Ask for the alias of the flow at this place, and for the next one if the first is that of another box. */
+static void foresee_alias(const struct aliases *t, uint32_t place) {
+  uint32_t first = place == RM_NO_FLOW ? 0 : t->first[place];
+  if (first) __builtin_prefetch(&t->alias[first - 1]);
+}
+
+static void foresee_next(const struct aliases *t, uint32_t place, uint32_t box) {
+  uint32_t first = place == RM_NO_FLOW ? 0 : t->first[place];
+  const struct alias *a = first ? &t->alias[first - 1] : NULL;
+  if (a && a->box != box && a->next) __builtin_prefetch(&t->alias[a->next - 1]);
+}
+
+/* Most frames' flows have no alias; those of the others are asked for together. */
+void fixup_burst(struct plane *p, uint32_t role, struct rte_mbuf **frames, const struct rm_look *l) {
+  uint32_t side = role_side(role), box = role_of_box(role);
+  const struct aliases *t = p->aliases[side];
+  uint8_t some[RM_LOOK];
+  if (!fixup_any(p, side, box)) return;
+  uint32_t n = some_of(t, l, some);
+  for (uint32_t k = 0; k < n; k++) foresee_alias(t, place_looked(l, some[k]));
+  for (uint32_t k = 0; k < n; k++) foresee_next(t, place_looked(l, some[k]), box);
   for (uint32_t k = 0; k < n; k++) {
     uint32_t i = some[k];
     frames[i] = place_looked(l, i) == RM_NO_FLOW ? fixup_into(p, role, frames[i]) : change_known(p, role, frames[i], l, i);
