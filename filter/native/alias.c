@@ -4,11 +4,12 @@
 
 #define LOOKS 8 /* a worker that learns is done in some hundred steps */
 
-void aliases_open(struct aliases *t, const struct rm_flow *entries, struct alias *alias, uint32_t *signature, uint32_t *first, uint32_t places) {
+void aliases_open(struct aliases *t, const struct rm_flow *entries, struct alias *alias, uint32_t *words, uint32_t places) {
   t->entries = entries;
   t->alias = alias;
-  t->signature = signature;
-  t->first = first;
+  t->signature = words;
+  t->first = words + places;
+  t->mark = words + 2 * (size_t)places;
   t->places = places;
 }
 
@@ -34,6 +35,11 @@ static void put_alias(struct alias *to, const struct alias *from) {
 
 static void get_alias(const struct alias *from, struct alias *to) {
   for (size_t i = 0; i < PARTS; i++) ((part *)to)[i] = __atomic_load_n((const part *)from + i, __ATOMIC_ACQUIRE);
+}
+
+static void mark_first(struct aliases *t, uint32_t slot) {
+  uint32_t *word = &t->mark[slot / 32], bit = 1u << slot % 32;
+  *word = t->first[slot] ? *word | bit : *word & ~bit;
 }
 
 static void begin_change(struct aliases *t) { put(&t->edition, t->edition + 1); }
@@ -86,6 +92,7 @@ static void drop(struct aliases *t, uint32_t at) {
   while (*link && *link != at + 1) link = &t->alias[*link - 1].next;
   begin_change(t);
   if (*link) put(link, a->next);
+  mark_first(t, a->slot);
   t->signature[at] = 0;
   put(&t->count[a->box], t->count[a->box] - 1);
   end_change(t);
@@ -146,6 +153,7 @@ enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *f, uint
   begin_change(t);
   put_alias(&t->alias[at], &fresh);
   put(&t->first[slot], at + 1);
+  mark_first(t, slot);
   t->signature[at] = signature_of(h);
   put(&t->count[box], t->count[box] + 1);
   end_change(t);

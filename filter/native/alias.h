@@ -22,7 +22,7 @@ struct alias {
   uint32_t next;          /* place plus one of the same flow's alias for another box; 0: none */
   uint16_t vlan;
   uint8_t proto, box;
-};
+} RM_ALIGNED; /* one line of the cache */
 
 /* What became of the addresses of a first fragment. */
 struct alias_fragment { uint8_t before[2][16], after[2][16]; uint64_t ns; uint32_t id, whose; };
@@ -32,6 +32,7 @@ struct aliases {
   struct alias *alias;
   uint32_t *signature;           /* of each place; 0: free */
   uint32_t *first;               /* of each flow's place: place plus one of its first alias; 0: none */
+  uint32_t *mark;                /* a bit for each flow's place: it has a first alias; small, because every frame asks */
   uint32_t places;               /* power of two, at least two buckets */
   uint32_t walked;
   uint32_t edition;              /* odd while something is changed, by the one worker that changes */
@@ -40,8 +41,11 @@ struct aliases {
   struct alias_fragment fragment[RM_ALIAS_FRAGMENTS];
 };
 
-/* Zeroed memory of `places` and of as many words as there are flows. */
-void aliases_open(struct aliases *t, const struct rm_flow *entries, struct alias *alias, uint32_t *signature, uint32_t *first, uint32_t places);
+/* Zeroed memory of `places` aliases and of aliases_words() words, for as many flows. */
+void aliases_open(struct aliases *t, const struct rm_flow *entries, struct alias *alias, uint32_t *words, uint32_t places);
+static inline size_t aliases_words(uint32_t places) { return 2 * (size_t)places + (places + 31) / 32; }
+/* Has the flow at this place, or the one before it there, an alias for any box? */
+static inline bool aliases_has(const struct aliases *t, uint32_t slot) { return t->mark[slot / 32] >> slot % 32 & 1; }
 /* The flow's own name for a frame that leaves a box on this side. */
 struct twin_tuple alias_own(const struct rm_flow *f);
 

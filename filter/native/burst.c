@@ -199,7 +199,8 @@ static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
   burst_follow(p, side, packet, flow);
 }
 
-static void copy_to(struct plane *p, uint32_t role, struct rte_mbuf *m, struct rm_verdict v) {
+static void copy_to(struct plane *p, uint32_t role, const struct batch *b, uint16_t i, struct rm_verdict v) {
+  struct rte_mbuf *m = b->frame[i];
   if (!p->port[role].view->link) return;
   struct rm_live *live = p->live;
   live->why[v.why].packets++;
@@ -211,17 +212,17 @@ static void copy_to(struct plane *p, uint32_t role, struct rte_mbuf *m, struct r
   capture_frame(p, RM_TAP_COPY, role, m, v);
   /* Nobody writes to a frame after this point, so the copy is one more reference. */
   rte_mbuf_refcnt_update(m, 1);
-  port_queue(p, role, fixup_into(p, role, m), true);
+  port_queue(p, role, fixup_looked(p, role, m, &b->look, i), true);
 }
 
 /* Every standby gets the same, but what the old box is still drained of it must not be given twice. `not`: bit of each that has no
  * room for the flow. */
-static void copy_to_standbys(struct plane *p, uint32_t side, const struct batch *b, struct rte_mbuf *m, struct rm_verdict v, uint32_t not) {
+static void copy_to_standbys(struct plane *p, uint32_t side, const struct batch *b, uint16_t i, struct rm_verdict v, uint32_t not) {
   uint32_t boxes = p->members & ~(1u << b->box) & ~b->apart;
-  if (__builtin_expect(boxes & not, 0)) count(p, RM_COUNT_VALUE_REFUSED, (uint32_t)__builtin_popcount(boxes & not), m->pkt_len);
+  if (__builtin_expect(boxes & not, 0)) count(p, RM_COUNT_VALUE_REFUSED, (uint32_t)__builtin_popcount(boxes & not), b->frame[i]->pkt_len);
   boxes &= ~not;
   if (p->now < p->reflex.drain_until) boxes &= ~(1u << p->reflex.previous);
-  for (; boxes; boxes &= boxes - 1) copy_to(p, role_box((uint32_t)__builtin_ctz(boxes), side), m, v);
+  for (; boxes; boxes &= boxes - 1) copy_to(p, role_box((uint32_t)__builtin_ctz(boxes), side), b, i, v);
 }
 
 /* What becomes of a frame beside its verdict: the flow whose seed it has to wait for, and bit of each box that is to get no copy. */
@@ -270,7 +271,7 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   b->passed |= (uint64_t)(b->passing.frames != passing) << i;
   if (serving(p) < 0) return;
   b->copied |= (uint64_t)(v.why != RM_WHY_NONE) << i;
-  if (v.why != RM_WHY_NONE) copy_to_standbys(p, side, b, m, v, fate.refused);
+  if (v.why != RM_WHY_NONE) copy_to_standbys(p, side, b, i, v, fate.refused);
   if (!fate.waiting) return;
   batch_take_out(b, i);
   hold_frame(p, side, m, seed_claim(side, slot_of(p, side, fate.waiting), fate.waiting));
@@ -286,15 +287,10 @@ static void watch_outer(struct plane *p, uint32_t side, struct batch *b) {
   }
 }
 
-/* A quick frame's flow was found when it was looked at: of most it is known there that they have no alias. */
-static void translate_batch(struct plane *p, uint32_t side, uint32_t box, struct batch *b) {
-  bool whole = b->held == 0; /* the look's places are the frames' */
-  for (uint16_t i = 0; i < b->n; i++) {
-    uint32_t slot = b->look.slot[i];
-    bool known = whole && (b->look.facts[i] & RM_LOOK_PLAIN) && slot != RM_NO_FLOW;
-    if (known && !fixup_has(p, side, slot)) continue;
-    b->frame[i] = fixup_into(p, role_box(box, side), b->frame[i]);
-  }
+/* A frame that was taken out left the others where they were looked at no more. */
+static void translate_batch(struct plane *p, uint32_t role, struct batch *b) {
+  if (b->held == 0) return fixup_burst(p, role, b->frame, &b->look);
+  for (uint16_t i = 0; i < b->n; i++) b->frame[i] = fixup_into(p, role, b->frame[i]);
 }
 
 /* All leave together, in the order in which they came. */
@@ -303,7 +299,7 @@ static void outer_leave(struct plane *p, uint32_t side, struct batch *b) {
   int box = b->box;
   if (box >= 0) {
     uint32_t role = role_box((uint32_t)box, side);
-    if (fixup_any(p, side, (uint32_t)box)) translate_batch(p, side, (uint32_t)box, b);
+    if (fixup_any(p, side, (uint32_t)box)) translate_batch(p, role, b);
     port_queue_all(p, role, b->frame, b->n, b->bytes);
   } else if (p->reflex.path == RM_PATH_WIRE) {
     port_queue_all(p, role_outer(1 - side), b->frame, b->n, b->bytes);
@@ -316,6 +312,7 @@ static void outer_leave(struct plane *p, uint32_t side, struct batch *b) {
 void burst_into(struct plane *p, uint32_t side, struct batch *b) {
   b->look.observed = b->look.wary = false;
   batch_look(p, side, b);
+  if (b->box >= 0 && fixup_any(p, side, (uint32_t)b->box)) fixup_foresee(p, side, &b->look);
   note_passes(b);
   for (uint32_t n = 0; n < b->look.todo_count; n++) outer_frame(p, side, b, b->look.todo[n]);
   batch_count_plain(p, b);

@@ -192,7 +192,7 @@ struct rm_look {
   uint64_t again;          /* bit for each of them for which rm_quiet() is to be asked in its turn */
   uint64_t passes;         /* bit for each of the others whose flow has RM_FLOW_PASSES */
   uint64_t hash[RM_LOOK];
-  uint32_t slot[RM_LOOK];
+  RM_ALIGNED uint32_t slot[RM_LOOK];
   uint32_t place[RM_LOOK]; /* of those in todo that are plain: slot or, if there is none, where the flow will most likely begin */
   RM_ALIGNED uint32_t payload[RM_LOOK], facts[RM_LOOK]; /* the rest of a struct rm_peek */
   /* The key: addresses as they lie in memory, numbers of the ports, vlan and protocol; the end that comes first is near. And

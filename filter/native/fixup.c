@@ -21,9 +21,9 @@ int fixup_open(struct plane *p) {
     if (!p->has[s] || p->crew->queues > 1) continue;
     struct aliases *t = crew_memory(sizeof *t);
     struct alias *alias = crew_reserve(slots * sizeof *alias);
-    uint32_t *words = crew_reserve(2 * (size_t)slots * sizeof *words);
+    uint32_t *words = crew_reserve(aliases_words(slots) * sizeof *words);
     if (!t || !alias || !words) return plane_fail(p, "Cannot make a table of aliases for %u flows: no memory", slots);
-    aliases_open(t, p->entries[s], alias, words, words + slots, slots);
+    aliases_open(t, p->entries[s], alias, words, slots);
     t->secret = p->crew->trace_secret;
     p->aliases[s] = t;
   }
@@ -58,6 +58,16 @@ static const struct alias *alias_into(struct plane *p, uint32_t role, const stru
   return aliases_of(p->aliases[side], f, role_of_box(role));
 }
 
+/* What the alias makes of a frame on its way in, or of what an error quotes. */
+static bool change_by(struct change *c, const struct alias *a) {
+  if (!a) return false;
+  uint32_t shift = 0u - a->made.shift, clock = 0u - a->made.clock;
+  c->to = c->error ? a->made.ends : translate_turned(&a->made.ends);
+  if (c->error) c->by = (struct translate_numbers){.seq = shift, .clock = clock};
+  else c->by = (struct translate_numbers){.ack = shift, .echo = clock};
+  return true;
+}
+
 static bool change_into(struct plane *p, uint32_t role, const uint8_t *frame, struct change *c) {
   struct aliases *t = p->aliases[role_side(role)];
   const struct rm_packet *packet = &c->packet;
@@ -66,13 +76,7 @@ static bool change_into(struct plane *p, uint32_t role, const uint8_t *frame, st
   if (packet->fragment == RM_FRAGMENT_LATER) return aliases_find_fragment(t, role_of_box(role), packet, p->now, &c->to);
   if (packet->verdict != RM_PARSE_FLOW && packet->fragment != RM_FRAGMENT_FIRST) return false;
   c->error = packet->verdict == RM_PARSE_FLOW && rm_quote(frame, packet, &c->quoted);
-  const struct alias *a = alias_into(p, role, c->error ? &c->quoted : packet, c->error);
-  if (!a) return false;
-  uint32_t shift = 0u - a->made.shift, clock = 0u - a->made.clock;
-  c->to = c->error ? a->made.ends : translate_turned(&a->made.ends);
-  if (c->error) c->by = (struct translate_numbers){.seq = shift, .clock = clock};
-  else c->by = (struct translate_numbers){.ack = shift, .echo = clock};
-  return true;
+  return change_by(c, alias_into(p, role, c->error ? &c->quoted : packet, c->error));
 }
 
 static void apply(struct plane *p, struct aliases *t, uint32_t box, uint8_t *frame, struct change *c) {
@@ -94,17 +98,91 @@ static struct rte_mbuf *writable(struct plane *p, struct rte_mbuf *m) {
   return rte_pktmbuf_copy(m, p->pool, 0, UINT32_MAX);
 }
 
-struct rte_mbuf *fixup_into(struct plane *p, uint32_t role, struct rte_mbuf *m) {
-  uint32_t side = role_side(role), box = role_of_box(role);
-  if (!fixup_any(p, side, box)) return m;
-  struct change c;
-  rm_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, &c.packet);
-  if (!change_into(p, role, rte_pktmbuf_mtod(m, const uint8_t *), &c)) return m;
+static struct rte_mbuf *changed(struct plane *p, uint32_t role, struct rte_mbuf *m, struct change *c) {
   struct rte_mbuf *own = writable(p, m);
   if (!own) return count(p, RM_COUNT_FIXUP_FULL, 1, m->pkt_len), m;
   if (own != m) rte_pktmbuf_free(m);
-  apply(p, p->aliases[side], box, rte_pktmbuf_mtod(own, uint8_t *), &c);
+  apply(p, p->aliases[role_side(role)], role_of_box(role), rte_pktmbuf_mtod(own, uint8_t *), c);
   return own;
+}
+
+struct rte_mbuf *fixup_into(struct plane *p, uint32_t role, struct rte_mbuf *m) {
+  if (!fixup_any(p, role_side(role), role_of_box(role))) return m;
+  struct change c;
+  rm_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, &c.packet);
+  return change_into(p, role, rte_pktmbuf_mtod(m, const uint8_t *), &c) ? changed(p, role, m, &c) : m;
+}
+
+/* The place of the flow of a frame that was looked at; RM_NO_FLOW: it was not found, or it is no frame of every day. */
+static inline uint32_t place_looked(const struct rm_look *l, uint32_t i) {
+  return l->facts[i] & RM_LOOK_EVERYDAY ? l->slot[i] : RM_NO_FLOW;
+}
+
+/* A frame of the flow at this place, which may have an alias. */
+static struct rte_mbuf *change_known(struct plane *p, uint32_t role, struct rte_mbuf *m, const struct rm_look *l, uint32_t i) {
+  uint32_t side = role_side(role);
+  struct change c = {.error = false};
+  rm_parse_looked(l, i, &c.packet);
+  const struct rm_flow *f = rm_flows_find(&p->table[side], &c.packet, l->hash[i]);
+  if (!f || c.packet.dir != f->outer_dir) return m;
+  return change_by(&c, aliases_of(p->aliases[side], f, role_of_box(role))) ? changed(p, role, m, &c) : m;
+}
+
+struct rte_mbuf *fixup_looked(struct plane *p, uint32_t role, struct rte_mbuf *m, const struct rm_look *l, uint32_t i) {
+  uint32_t side = role_side(role), place = place_looked(l, i);
+  if (!fixup_any(p, side, role_of_box(role))) return m;
+  if (place == RM_NO_FLOW) return fixup_into(p, role, m);
+  return aliases_has(p->aliases[side], place) ? change_known(p, role, m, l, i) : m;
+}
+
+/* Frames of a burst whose flow may have an alias. Returns how many. */
+static uint32_t some_of(const struct aliases *t, const struct rm_look *l, uint8_t *some) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < l->n; i++) {
+    uint32_t place = place_looked(l, i);
+    some[n] = (uint8_t)i;
+    n += (place == RM_NO_FLOW) | aliases_has(t, place & (t->places - 1));
+  }
+  return n;
+}
+
+void fixup_foresee(struct plane *p, uint32_t side, const struct rm_look *l) {
+  const struct aliases *t = p->aliases[side];
+  uint8_t some[RM_LOOK];
+  uint32_t n = some_of(t, l, some);
+  for (uint32_t k = 0; k < n; k++) {
+    uint32_t place = place_looked(l, some[k]);
+    if (place == RM_NO_FLOW) continue;
+    __builtin_prefetch(&t->first[place]);
+    __builtin_prefetch(&t->entries[place]);
+  }
+}
+
+/* Ask for the alias of the flow at this place, and for the next one if the first is that of another box. */
+static void foresee_alias(const struct aliases *t, uint32_t place) {
+  uint32_t first = place == RM_NO_FLOW ? 0 : t->first[place];
+  if (first) __builtin_prefetch(&t->alias[first - 1]);
+}
+
+static void foresee_next(const struct aliases *t, uint32_t place, uint32_t box) {
+  uint32_t first = place == RM_NO_FLOW ? 0 : t->first[place];
+  const struct alias *a = first ? &t->alias[first - 1] : NULL;
+  if (a && a->box != box && a->next) __builtin_prefetch(&t->alias[a->next - 1]);
+}
+
+/* Most frames' flows have no alias; those of the others are asked for together. */
+void fixup_burst(struct plane *p, uint32_t role, struct rte_mbuf **frames, const struct rm_look *l) {
+  uint32_t side = role_side(role), box = role_of_box(role);
+  const struct aliases *t = p->aliases[side];
+  uint8_t some[RM_LOOK];
+  if (!fixup_any(p, side, box)) return;
+  uint32_t n = some_of(t, l, some);
+  for (uint32_t k = 0; k < n; k++) foresee_alias(t, place_looked(l, some[k]));
+  for (uint32_t k = 0; k < n; k++) foresee_next(t, place_looked(l, some[k]), box);
+  for (uint32_t k = 0; k < n; k++) {
+    uint32_t i = some[k];
+    frames[i] = place_looked(l, i) == RM_NO_FLOW ? fixup_into(p, role, frames[i]) : change_known(p, role, frames[i], l, i);
+  }
 }
 
 void fixup_played(struct plane *p, struct rte_mbuf *m, const struct rm_flow *flow, const struct alias_guise *guise) {

@@ -22,13 +22,15 @@ bool fixup_follows(const struct plane *p, uint32_t side, uint32_t box, const str
 /* A frame that is about to be queued into a box by `role`: it or, if others hold it too, a copy of it; translated if need be.
  * Without a buffer for the copy it goes as it is, which is counted. */
 struct rte_mbuf *fixup_into(struct plane *p, uint32_t role, struct rte_mbuf *m);
+/* The same for frame `i` of a burst that was looked at, and for all of them. */
+struct rte_mbuf *fixup_looked(struct plane *p, uint32_t role, struct rte_mbuf *m, const struct rm_look *look, uint32_t i);
+/* Ask for what that will need. There are aliases on this side. */
+void fixup_foresee(struct plane *p, uint32_t side, const struct rm_look *look);
+void fixup_burst(struct plane *p, uint32_t role, struct rte_mbuf **frames, const struct rm_look *look);
 /* Frames that have just been received from a box that passes. */
 void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, uint16_t n);
 /* Now and then. */
 void fixup_tick(struct plane *p);
-
-/* Has the flow at this place of the side's table, or the one before it there, an alias for any box? */
-static inline bool fixup_has(const struct plane *p, uint32_t side, uint32_t slot) { return p->aliases[side]->first[slot] != 0; }
 
 static inline bool fixup_any(const struct plane *p, uint32_t side, uint32_t box) {
   return __builtin_expect(p->aliases[side] != NULL && __atomic_load_n(&p->aliases[side]->count[box], __ATOMIC_RELAXED) != 0, 0);

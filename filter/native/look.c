@@ -15,6 +15,11 @@ enum { PROTO_TCP = 6, PROTO_UDP = 17 };
 #define CHUNK 16u          /* frames side by side */
 #define EVERYDAY_BYTES 54u /* no more of a frame is read */
 
+#define WAYS_SHIFT 3u /* from a place to its bucket */
+_Static_assert(RM_WAYS == 1u << WAYS_SHIFT, "places of a bucket are numbered in three bits");
+_Static_assert(RM_LOOK == 64, "a bit for each frame of a burst");
+#define ALL_OF(n) ((n) < 64 ? (1ull << (n)) - 1 : UINT64_MAX)
+
 /* Eight numbers that are worked on together. */
 #define LANES 8u
 typedef uint32_t lanes __attribute__((vector_size(4 * LANES), may_alias));
@@ -97,6 +102,16 @@ static inline void want_place(const struct rm_flows *t, struct rm_look *l, uint3
   if (both) __builtin_prefetch(&f->half[1 - dir], 1);
 }
 
+/* What those that are left to do may change, but for those whose place is not known yet. */
+static inline void mark_loud(const struct rm_look *l, uint32_t todo, struct marks *loud) {
+  memset(loud, 0, sizeof *loud);
+  for (uint32_t n = 0; n < todo; n++) {
+    uint32_t i = l->todo[n], slot = l->slot[i];
+    if (!(l->facts[i] & RM_LOOK_PLAIN)) memset(loud, 0xff, sizeof *loud); /* its flow may be any */
+    else if (slot != RM_NO_FLOW) mark(loud, slot / RM_WAYS, 1u << slot % RM_WAYS);
+  }
+}
+
 /* Take out those that are done with after all. Returns how many are left. */
 static inline uint32_t drop_done(uint8_t *todo, uint32_t count, uint64_t done) {
   uint32_t left = 0;
@@ -128,6 +143,13 @@ static __attribute__((noinline)) void look_at_others(const struct rm_flows *t, s
   }
 }
 
+/* Bit for each of eight that is all bits; the others are none. */
+static inline uint32_t bits_any(const lanes *of) {
+  uint32_t bits = 0;
+  for (uint32_t i = 0; i < LANES; i++) bits |= ((*of)[i] & 1) << i;
+  return bits;
+}
+
 /* How long the flows with these states may pause. */
 static inline void patience_any(const struct rm_flows *t, const lanes *state, lanes *may) {
   for (uint32_t i = 0; i < LANES; i++) (*may)[i] = t->patience[(*state)[i] >> RM_HOT_AGE_SHIFT & 15];
@@ -135,6 +157,8 @@ static inline void patience_any(const struct rm_flows *t, const lanes *state, la
 
 #define WAYS ways_with
 #define PATIENCE patience_any
+#define BITS bits_any
+#define AT_PLACE at_place_any
 #define WRONG wrong_any
 #define COMPARED compared_any
 #define COMPARE compare_any
@@ -148,6 +172,8 @@ static inline void patience_any(const struct rm_flows *t, const lanes *state, la
 #ifdef HAS_WIDE
 #undef WAYS
 #undef PATIENCE
+#undef BITS
+#undef AT_PLACE
 #undef WRONG
 #undef COMPARED
 #undef COMPARE
@@ -162,6 +188,8 @@ static inline uint32_t ways_wide(const struct rm_flow_bucket *b, uint32_t signat
   __m256i same = _mm256_cmpeq_epi32(_mm256_load_si256((const __m256i *)b->signature), _mm256_set1_epi32((int)signature));
   return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(same));
 }
+
+static inline uint32_t bits_wide(const lanes *of) { return (uint32_t)_mm256_movemask_ps((__m256)*of); }
 
 static inline void patience_wide(const struct rm_flows *t, const lanes *state, lanes *may) {
   __m256i first = _mm256_loadu_si256((const __m256i *)(const void *)t->patience); /* of the others there is none */
@@ -203,6 +231,8 @@ static inline void gather_wide(const uint8_t *const *frames, struct stretch *s) 
 #define GATHERS 1 /* in its own way */
 #define WAYS ways_wide
 #define PATIENCE patience_wide
+#define BITS bits_wide
+#define AT_PLACE at_place_wide
 #define WRONG wrong_wide
 #define COMPARED compared_wide
 #define COMPARE compare_wide

@@ -86,8 +86,12 @@ static inline uint64_t FURTHER(struct rm_flows *t, struct rm_look *l, const uint
   return done;
 }
 
-/* How each frame compares with the flow in its first bucket, whatever becomes of the others. */
-struct COMPARED { RM_ALIGNED uint32_t state[RM_LOOK], lacks[RM_LOOK], wrong[RM_LOOK]; };
+/* How each frame compares with the flow in its first bucket, whatever becomes of the others; and a bit for each: it is not quiet,
+ * its flow's state would change, its flow passes. */
+struct COMPARED {
+  RM_ALIGNED uint32_t state[RM_LOOK], lacks[RM_LOOK], fresh[RM_LOOK];
+  uint64_t loud, stale, passes;
+};
 
 static inline void COMPARE(const struct rm_flows *t, struct rm_look *l, struct COMPARED *c) {
   uint32_t n = l->n, last = t->slots / RM_WAYS - 1, first = n / LANES * LANES;
@@ -101,57 +105,75 @@ static inline void COMPARE(const struct rm_flows *t, struct rm_look *l, struct C
     c->state[i] = b->state[way];
     l->slot[i] = bucket * RM_WAYS + way;
   }
-  lanes tick = (lanes){0} + (uint32_t)t->tick;
+  lanes tick = (lanes){0} + (uint32_t)t->tick, used = (tick & RM_HOT_TICK) | RM_HOT_USED;
+  uint64_t all = ALL_OF(n), loud = 0, stale = 0, passes = 0;
   for (uint32_t at = 0; at < n; at += LANES) {
-    lanes state = lanes_at(c->state + at), may;
+    lanes state = lanes_at(c->state + at), fresh = (state & ~RM_HOT_TICK) | used, may;
     PATIENCE(t, &state, &may);
     lanes wrong = ((state ^ lanes_at(l->expect + at)) & lanes_at(l->mask + at)) | lanes_at(l->never + at) | lanes_at(c->lacks + at);
-    lanes_put(c->wrong + at, wrong | ((may - ((tick - state) & RM_HOT_TICK)) & 0x80000000));
+    wrong |= (may - ((tick - state) & RM_HOT_TICK)) & 0x80000000;
+    lanes_put(c->fresh + at, fresh);
+    lanes is_loud = (lanes)(wrong != 0), is_stale = (lanes)(fresh != state), is_passing = (lanes)((state & RM_HOT_PASSES) != 0);
+    loud |= (uint64_t)BITS(&is_loud) << at;
+    stale |= (uint64_t)BITS(&is_stale) << at;
+    passes |= (uint64_t)BITS(&is_passing) << at;
   }
+  c->loud = loud & all, c->stale = stale & all, c->passes = passes & all;
 }
 
-/* Let pass what is quiet. Marked are the places of the frames before that are not done with: what they will have done to a
- * flow is not known yet, so those behind them are not judged here either. */
+/* A bit for each frame whose place is `slot` or, with a shift, lies in the bucket `slot`. */
+static inline uint64_t AT_PLACE(const struct rm_look *l, uint32_t slot, uint32_t shift) {
+  uint64_t found = 0;
+  for (uint32_t at = 0; at < l->n; at += LANES) {
+    lanes same = (lanes)(lanes_at(l->slot + at) >> shift == slot);
+    found |= (uint64_t)BITS(&same) << at;
+  }
+  return found;
+}
+
+/* Let pass what is quiet. What those that are left to do will have done to a flow is not known yet, so frames behind them that are
+ * of the same flow, or of one that may give way, are left as well. */
 static inline void SORT(struct rm_flows *t, struct rm_look *l) {
-  struct rm_flow_bucket *buckets = t->buckets;
-  uint64_t passes = 0, again = 0;
-  struct marks marks = {{0}}, loud = {{0}};
-  struct COMPARED compared;
-  COMPARE(t, l, &compared);
-  uint32_t todo = 0, misses = 0, n = l->n, used = ((uint32_t)t->tick & RM_HOT_TICK) | RM_HOT_USED;
+  struct COMPARED c;
+  COMPARE(t, l, &c);
+  uint64_t behind = UINT64_MAX, after = 0, again = 0;
+  uint32_t todo = 0, misses = 0;
   uint8_t missed[RM_LOOK];
-  for (uint32_t i = 0; i < n; i++) {
-    uint32_t slot = l->slot[i], bucket = slot / RM_WAYS, way = slot % RM_WAYS, state = compared.state[i];
-    uint32_t before = is_marked(&marks, bucket, way);
-    if (__builtin_expect((compared.wrong[i] | before) == 0, 1)) {
-      buckets[bucket].state[way] = (state & ~RM_HOT_TICK) | used;
-      passes |= (uint64_t)(state / RM_HOT_PASSES & 1) << i;
-      continue;
-    }
-    uint64_t hash = l->hash[i];
-    bool hits = !compared.lacks[i];
+  for (uint64_t left = c.loud; left; left = (c.loud | after) & behind) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left), one = l->slot[i] / RM_WAYS, two;
+    uint64_t bit = 1ull << i;
+    behind = ~1ull << i;
     l->todo[todo++] = (uint8_t)i;
     if (!(l->facts[i] & RM_LOOK_PLAIN)) {
-      memset(&marks, 0xff, sizeof marks); /* its flow may be any */
-      loud = marks;
+      after |= behind & ALL_OF(l->n); /* its flow may be any */
       l->slot[i] = l->place[i] = RM_NO_FLOW;
       continue;
     }
-    again |= (uint64_t)(before || !hits || (state & RM_HOT_TRACKED) || l->wary) << i;
-    if (hits) {
-      mark(&marks, bucket, 1u << way);
-      mark(&loud, bucket, 1u << way);
+    if (after & bit || c.lacks[i] || (c.state[i] & RM_HOT_TRACKED) || l->wary) again |= bit;
+    if (!c.lacks[i]) {
+      /* What is behind a frame that is left because of another one is behind that one, too. */
+      if (c.loud & bit) after |= AT_PLACE(l, l->slot[i], 0) & behind & ALL_OF(l->n);
       want_place(t, l, i);
       continue;
     }
+    two = second_bucket(t, l->hash[i]);
+    __builtin_prefetch(&t->buckets[two]);
+    after |= (AT_PLACE(l, one, WAYS_SHIFT) | AT_PLACE(l, two, WAYS_SHIFT)) & behind & ALL_OF(l->n); /* wherever it begins */
     l->slot[i] = RM_NO_FLOW;
-    mark(&marks, bucket, 0xff); /* wherever it begins */
-    mark(&marks, second_bucket(t, hash), 0xff);
-    __builtin_prefetch(&buckets[second_bucket(t, hash)]);
     missed[misses++] = (uint8_t)i;
   }
-  l->passes = passes;
-  uint64_t done = misses ? FURTHER(t, l, missed, misses, &loud) : 0;
+  uint64_t quiet = ~(c.loud | after) & ALL_OF(l->n);
+  for (uint64_t left = c.stale & quiet; left; left &= left - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left);
+    t->buckets[l->slot[i] / RM_WAYS].state[l->slot[i] % RM_WAYS] = c.fresh[i];
+  }
+  l->passes = c.passes & quiet;
+  uint64_t done = 0;
+  if (misses) {
+    struct marks loud;
+    mark_loud(l, todo, &loud);
+    done = FURTHER(t, l, missed, misses, &loud);
+  }
   l->again = again & ~done;
   l->todo_count = done ? drop_done(l->todo, todo, done) : todo;
 }

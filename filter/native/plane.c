@@ -24,6 +24,7 @@
 
 #define REFRESH_NS (10 * RM_MS) /* link of NICs, missed counters, flow count */
 #define LINK_NS (50 * 1000ull)  /* netlink while busy */
+#define JUDGE_NS (20 * 1000ull) /* far below every time that is judged; judging costs as much as some frames */
 #define SWEEP_NS (1 * RM_MS)
 #define SWEEP_BUCKETS 16
 #define NAP_US 100              /* with a port that cannot wake us */
@@ -247,6 +248,13 @@ static uint64_t slowest_ns(const struct plane *p) {
   return slowest;
 }
 
+/* A worker alone sees everything itself. Several tell each other with every judgement. */
+static void judge(struct plane *p) {
+  if (p->crew->workers == 1 && !p->reflex.moving && p->now - p->judged_ns < JUDGE_NS) return;
+  p->judged_ns = p->now;
+  crew_judge(p);
+}
+
 bool plane_turn(struct plane *p) {
   bool any = false;
   uint64_t before = p->now;
@@ -275,7 +283,7 @@ bool plane_turn(struct plane *p) {
   for (uint32_t role = 0; role < p->roles; role++) port_flush(p, &p->port[role]);
   if (p->index == 0) {
     reflex_order(&p->reflex);
-    crew_judge(p);
+    judge(p);
     p->board->live.heartbeat_ns = slowest_ns(p);
   } else {
     crew_report(p);

@@ -131,7 +131,7 @@ struct plane {
   struct bypass bypass;     /* of the NIC that has upstream */
   bool real_time;           /* scheduled before everything else */
   uint64_t priority_ns, priority_cpu_ns, yield_ns;
-  uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns;
+  uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns, judged_ns;
   RM_ALIGNED struct pending pending[RM_SIDES][RM_PENDING];
   RM_ALIGNED struct pending named[RM_PENDING]; /* by their ends, those that workers of the other side told of */
   struct seeding *seeding;

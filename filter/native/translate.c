@@ -5,32 +5,31 @@
 
 enum { ICMP = 1, TCP = 6, UDP = 17, ICMPV6 = 58, SCTP = 132 };
 enum { SACK = 5, TIMESTAMPS = 8 };
-#define SUMS 3u
-
-/* Checksums that cover what is about to change; one of UDP that is 0 was not made and stays so (RFC 768). */
-struct sums { uint8_t *at[SUMS]; uint32_t n; };
-
-static void add_sum(struct sums *s, uint8_t *at) { s->at[s->n++] = at; }
 
 static void write16(uint8_t *to, uint16_t v) { to[0] = (uint8_t)(v >> 8), to[1] = (uint8_t)v; }
 
-/* RFC 1624, equation 3. */
-static void move_sum(uint8_t *at, uint16_t before, uint16_t after) {
-  uint32_t sum = (uint16_t)~read16(at) + (uint32_t)(uint16_t)~before + after;
+/* By how much a checksum over some words has to move on: RFC 1624, equation 3, of all of them together. 0: none has changed. */
+static void move_sum(uint8_t *at, uint32_t change) {
+  if (change == 0) return;
+  uint32_t sum = (uint16_t)~read16(at) + change;
   sum = (sum & 0xffff) + (sum >> 16);
   sum = (sum & 0xffff) + (sum >> 16);
   write16(at, (uint16_t)~sum);
 }
 
-static void put_word(uint8_t *at, uint16_t v, const struct sums *s) {
-  uint16_t before = read16(at);
-  if (before == v) return;
-  for (uint32_t i = 0; i < s->n; i++) move_sum(s->at[i], before, v);
+/* What one word adds to it. */
+static uint32_t change_of(uint16_t before, uint16_t after) { return before == after ? 0 : (uint32_t)(uint16_t)~before + after; }
+
+static uint32_t put_word(uint8_t *at, uint16_t v) {
+  uint32_t change = change_of(read16(at), v);
   write16(at, v);
+  return change;
 }
 
-static void put_address(uint8_t *at, const uint8_t address[16], bool ipv6, const struct sums *s) {
-  for (uint32_t i = ipv6 ? 0 : 12; i < 16; i += 2, at += 2) put_word(at, read16(address + i), s);
+static uint32_t put_address(uint8_t *at, const uint8_t address[16], bool ipv6) {
+  uint32_t change = 0;
+  for (uint32_t i = ipv6 ? 0 : 12; i < 16; i += 2, at += 2) change += put_word(at, read16(address + i));
+  return change;
 }
 
 struct twin_tuple translate_turned(const struct twin_tuple *of) {
@@ -93,10 +92,9 @@ static bool has_ports(const uint8_t *transport, uint8_t proto) {
   return proto == TCP || proto == UDP || (proto == ICMPV6 && (transport[0] == 128 || transport[0] == 129));
 }
 
-static void put_ports(uint8_t *transport, uint8_t proto, const struct twin_tuple *to, const struct sums *s) {
-  if (proto == ICMP || proto == ICMPV6) return put_word(transport + 4, to->port[0], s);
-  put_word(transport, to->port[0], s);
-  put_word(transport + 2, to->port[1], s);
+static uint32_t put_ports(uint8_t *transport, uint8_t proto, const struct twin_tuple *to) {
+  if (proto == ICMP || proto == ICMPV6) return put_word(transport + 4, to->port[0]);
+  return put_word(transport, to->port[0]) + put_word(transport + 2, to->port[1]);
 }
 
 /* Addresses and, if the transport header is there, ports. `above`: a checksum over all of it; null: none. */
@@ -105,19 +103,16 @@ static void put_ends(uint8_t *frame, const struct rm_packet *p, const struct twi
   uint8_t *sum = whole ? sum_of(transport, p->proto, p->payload_offset + p->payload_bytes - p->transport_offset) : NULL;
   /* A checksum that lies under another one has to move that on as well: by its own change, at the end. */
   uint16_t sum_before = sum ? read16(sum) : 0, head_before = p->ipv6 ? 0 : read16(ip + 10);
-  struct sums address = {.n = 0}, port = {.n = 0};
-  if (!p->ipv6) add_sum(&address, ip + 10);
-  if (sum && p->proto != ICMP) add_sum(&address, sum);
-  if (sum) add_sum(&port, sum);
-  if (above) add_sum(&address, above), add_sum(&port, above);
-  uint32_t bytes = p->ipv6 ? 16 : 4, at = p->ipv6 ? 8 : 12;
-  put_address(ip + at, to->addr[0], p->ipv6, &address);
-  put_address(ip + at + bytes, to->addr[1], p->ipv6, &address);
-  if (whole && has_ports(transport, p->proto)) put_ports(transport, p->proto, to, &port);
+  uint32_t bytes = p->ipv6 ? 16 : 4, at = p->ipv6 ? 8 : 12, ports = 0;
+  uint32_t ends = put_address(ip + at, to->addr[0], p->ipv6) + put_address(ip + at + bytes, to->addr[1], p->ipv6);
+  if (whole && has_ports(transport, p->proto)) ports = put_ports(transport, p->proto, to);
+  if (!p->ipv6) move_sum(ip + 10, ends);
+  if (sum) move_sum(sum, p->proto == ICMP ? ports : ends + ports);
   /* RFC 768: a sum that comes out as 0 is sent as all ones. */
   if (sum && p->proto == UDP && read16(sum) == 0) write16(sum, 0xffff);
-  if (above && sum) move_sum(above, sum_before, read16(sum));
-  if (above && !p->ipv6) move_sum(above, head_before, read16(ip + 10));
+  if (!above) return;
+  uint32_t sums = (sum ? change_of(sum_before, read16(sum)) : 0) + (p->ipv6 ? 0 : change_of(head_before, read16(ip + 10)));
+  move_sum(above, ends + ports + sums);
 }
 
 void translate_frame(uint8_t *frame, const struct rm_packet *p, const struct twin_tuple *to) {
@@ -152,18 +147,14 @@ static uint32_t header_bytes(const uint8_t *t, const struct rm_packet *p, bool q
   return header < there ? header : there;
 }
 
-/* Add to a number at any offset of a header; checksums go by words at even ones. */
-static void add_number(uint8_t *header, uint32_t at, uint32_t by, const struct sums *s) {
+/* Add to a number at any offset of a header; checksums go by words at even ones. Returns what they have to move on by. */
+static uint32_t add_number(uint8_t *header, uint32_t at, uint32_t by) {
   uint32_t v = read32(header + at) + by;
-  if (by == 0) return;
-  if (at % 2 == 0) {
-    put_word(header + at, (uint16_t)(v >> 16), s);
-    put_word(header + at + 2, (uint16_t)v, s);
-    return;
-  }
-  put_word(header + at - 1, (uint16_t)(header[at - 1] << 8 | v >> 24), s);
-  put_word(header + at + 1, (uint16_t)(v >> 8), s);
-  put_word(header + at + 3, (uint16_t)(v << 8 | header[at + 4]), s);
+  if (by == 0) return 0;
+  if (at % 2 == 0) return put_word(header + at, (uint16_t)(v >> 16)) + put_word(header + at + 2, (uint16_t)v);
+  uint32_t change = put_word(header + at - 1, (uint16_t)(header[at - 1] << 8 | v >> 24));
+  change += put_word(header + at + 1, (uint16_t)(v >> 8));
+  return change + put_word(header + at + 3, (uint16_t)(v << 8 | header[at + 4]));
 }
 
 /* The next option behind `at`, or one that ends the walk: kind 0. */
@@ -174,31 +165,32 @@ static struct option next_option(const uint8_t *t, uint32_t at, uint32_t end) {
   return (struct option){at, at + t[at + 1], t[at]};
 }
 
-static void add_options(uint8_t *t, uint32_t end, const struct translate_numbers *by, const struct sums *s) {
+static uint32_t add_options(uint8_t *t, uint32_t end, const struct translate_numbers *by) {
   bool acks = t[13] & RM_TCP_ACK;
+  uint32_t change = 0;
   for (struct option o = next_option(t, 20, end); o.kind; o = next_option(t, o.end, end)) {
     if (o.kind == SACK)
-      for (uint32_t at = o.at + 2; at + 4 <= o.end; at += 4) add_number(t, at, by->ack, s);
+      for (uint32_t at = o.at + 2; at + 4 <= o.end; at += 4) change += add_number(t, at, by->ack);
     if (o.kind != TIMESTAMPS || o.end - o.at != 10) continue;
-    add_number(t, o.at + 2, by->clock, s);
-    if (acks) add_number(t, o.at + 6, by->echo, s);
+    change += add_number(t, o.at + 2, by->clock);
+    if (acks) change += add_number(t, o.at + 6, by->echo);
   }
+  return change;
 }
 
 void translate_numbers(uint8_t *frame, const struct rm_packet *p, const struct translate_numbers *by, const struct rm_packet *error) {
+  if (!(by->seq | by->ack | by->clock | by->echo)) return;
   uint8_t *t = frame + p->transport_offset, *above = error ? frame + error->transport_offset + 2 : NULL;
   uint32_t bytes = header_bytes(t, p, error != NULL);
   if (bytes == 0) return;
   uint8_t *sum = bytes >= 18 ? t + 16 : NULL;
   uint16_t before = sum ? read16(sum) : 0;
-  struct sums s = {.n = 0};
-  if (sum) add_sum(&s, sum);
-  if (above) add_sum(&s, above);
-  add_number(t, 4, by->seq, &s);
-  if (bytes >= 14 && (t[13] & RM_TCP_ACK)) add_number(t, 8, by->ack, &s);
+  uint32_t change = add_number(t, 4, by->seq);
+  if (bytes >= 14 && (t[13] & RM_TCP_ACK)) change += add_number(t, 8, by->ack);
   /* A header that is cut may end within a word. */
-  if (bytes > 20 && bytes == (t[12] >> 4) * 4u) add_options(t, bytes, by, &s);
-  if (above && sum) move_sum(above, before, read16(sum));
+  if (bytes > 20 && bytes == (t[12] >> 4) * 4u) change += add_options(t, bytes, by);
+  if (sum) move_sum(sum, change);
+  if (above) move_sum(above, change + (sum ? change_of(before, read16(sum)) : 0));
 }
 
 bool translate_clock(const uint8_t *frame, const struct rm_packet *p, uint32_t *clock) {

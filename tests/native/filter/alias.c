@@ -13,7 +13,7 @@
 
 static struct rm_flow flows[SLOTS];
 static struct alias alias[SLOTS];
-static uint32_t words[2 * SLOTS];
+static uint32_t words[2 * SLOTS + (SLOTS + 31) / 32];
 static struct aliases table;
 static struct { struct alias_guise made; uint32_t word; bool used; } model[SLOTS][RM_BOXES];
 static uint64_t state, full, learnt;
@@ -87,7 +87,7 @@ int main(int argc, char **argv) {
   uint64_t runs = strtoull(argv[1], NULL, 10), now = 1000;
   state = strtoull(argv[2], NULL, 10);
   table.secret = chance();
-  aliases_open(&table, flows, alias, words, words + SLOTS, SLOTS);
+  aliases_open(&table, flows, alias, words, SLOTS);
   for (uint32_t slot = 0; slot < SLOTS; slot++) open_flow(slot, now += 300);
   for (uint64_t i = 0; i < runs; i++) {
     uint32_t slot = (uint32_t)(chance() % SLOTS), box = (uint32_t)(chance() % 3);
