@@ -47,8 +47,7 @@ export class Drills implements DrillControl {
     if (means === null) return refusal("there is no plane");
     const { board } = means.map;
     const path = readPath(board);
-    const chosen = box ??
-      BOX.find((one) => one !== path && board.number("box.alive", BOX.indexOf(one)) === 1);
+    const chosen = box ?? this.#nextBox(board, path);
     if (chosen === undefined) return refusal("no box stands by");
     const fault = this.#fault(chosen, path);
     if (fault !== null) return refusal(fault);
@@ -61,6 +60,13 @@ export class Drills implements DrillControl {
     } finally {
       this.#running = false;
     }
+  }
+
+  /** The box that would take over: of those alive the first by rank. */
+  #nextBox(board: Board, path: string): Box | undefined {
+    const ranked = this.#options.config().boxes.toSorted((a, b) => a.rank - b.rank);
+    const isFit = (one: Box) => one !== path && board.number("box.alive", BOX.indexOf(one)) === 1;
+    return ranked.find((one) => isFit(one.box))?.box;
   }
 
   #fault(box: Box, path: string): string | null {
