@@ -7,7 +7,7 @@ import { dirname } from "node:path";
 import type { EventView, NodeStatus, ProbeView } from "../../appliance/view.ts";
 import type { Box } from "../../scripts/lab/boxes.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
-import { failureAction } from "../../scripts/lab/failures.ts";
+import { failureAction, recoveryAction } from "../../scripts/lab/failures.ts";
 import { programs } from "../../scripts/lab/native.ts";
 import { LabNode } from "../../scripts/lab/node.ts";
 import { sleep } from "../../scripts/lab/process.ts";
@@ -142,6 +142,27 @@ for (const failure of ["forwarding", "silent-out"] as const) {
     assert.equal(boxes[1]!.light, "green");
   });
 }
+
+Deno.test("a box that was put back by force at once is not left again for what its probes were", async () => {
+  await using s = await scene("firewall", probe("through", { kind: "udp" }));
+  await until(s, "green probes", allGreen);
+  const api = s.node.connect();
+  try {
+    for (const failure of ["forwarding", "silent", "link-both"] as const) {
+      await s.lab.exec("primary", failureAction(failure, box("primary")).argv);
+      for (let look = 0; look < LOOKS && (await s.node.status()).path !== "redundant"; look++) {
+        await sleep(LOOK_MS);
+      }
+      await s.lab.exec("primary", recoveryAction(failure, box("primary")).argv);
+      await api.order("failback", { force: true });
+      await sleep(2_000);
+      assert.equal((await s.node.status()).path, "primary", failure);
+    }
+  } finally {
+    api.close();
+  }
+  assert.equal(moves(await s.node.events()).filter((move) => move.startsWith("primary")).length, 3);
+});
 
 Deno.test("one direction that fails is found, and named", async () => {
   // The answer's way is open as long as the probes up keep its connection known to the box.
