@@ -187,10 +187,11 @@ function build(shape: Shape): Config {
   const filter = section(shape, "filter", FILTER);
   const { deadPolicy } = section(shape, "failover", FAILOVER);
   const own = elements(shape, "filter.rules").map((path) => ruleAt(shape, path));
+  const boxes = boxesOf(shape), there = boxes.map(({ box }) => box);
   return {
     node,
     ports: portsOf(shape),
-    boxes: boxesOf(shape),
+    boxes,
     plane: { ...plane, flowSlots: flowSlots(plane.flowsMax) },
     filter: {
       preset: filter.preset,
@@ -205,7 +206,7 @@ function build(shape: Shape): Config {
     switches: elements(shape, "switch").map((path) =>
       switchSettings(section(shape, path, SWITCH), deadPolicy)
     ),
-    probes: elements(shape, "probe").map((path) => probeOf(section(shape, path, PROBE))),
+    probes: elements(shape, "probe").map((path) => probeOf(section(shape, path, PROBE), there)),
     grey: section(shape, "grey", GREY),
     match: section(shape, "match", MATCH),
     seed: section(shape, "seed", SEED),

@@ -55,6 +55,7 @@ export function crossCheck(shape: Shape, matchFault: (expression: string) => str
     check(view);
   }
   checkBfd(view.list("bfd"));
+  for (let index = 0; index < view.count("bfd"); index++) view.boxIsThere(`bfd[${index}]`);
   for (let index = 0; index < view.count("filter.rules"); index++) {
     const path = `filter.rules[${index}].match`;
     const match = view.text(path);
@@ -96,6 +97,14 @@ export class View {
 
   is(path: string, value: string | boolean | number): boolean {
     return this.shape.values.get(path) === value;
+  }
+
+  /** A table's `box` has to be one that the file has ports for, or one of the `other` words. */
+  boxIsThere(path: string, other: readonly string[] = []): void {
+    const word = this.text(`${path}.box`);
+    const there: readonly string[] = BOX.slice(0, 2 + this.count("redundant"));
+    if (word === null || there.includes(word) || other.includes(word)) return;
+    this.problem(`${path}.box`, "is no box of this node", `one of ${[...there, ...other].join(", ")}`);
   }
 
   /** The same with the number of a list's tables. */

@@ -3,7 +3,6 @@
  *
  * Pure; config_checks.ts calls it.
  */
-import { BOX } from "../filter/names.ts";
 import type { View } from "./config_checks.ts";
 import { CHECKS_MAX } from "./config_keys_check.ts";
 import { VOTERS } from "./config_keys_votes.ts";
@@ -99,10 +98,7 @@ export function checks(view: View): void {
       view.problem(`${path}.name`, `is the name of check[${names.get(name)}] as well`, "a name of its own");
     } else if (name !== null) names.set(name, index);
     checkParts(view, path);
-    const there = BOX.slice(0, 2 + view.count("redundant"));
-    if (!there.some((box) => view.is(`${path}.box`, box)) && view.text(`${path}.box`) !== null) {
-      view.problem(`${path}.box`, "is no box of this node", `one of ${there.join(", ")}`);
-    }
+    view.boxIsThere(path);
     const interval = view.number(`${path}.interval_ms`), timeout = view.number(`${path}.timeout_ms`);
     if (interval !== null && timeout !== null && timeout > interval) {
       view.problem(`${path}.timeout_ms`, `is longer than interval_ms (${interval})`, `at most ${interval}`);

@@ -60,6 +60,7 @@ export function switches(view: View): void {
   }
   apart(view, paths);
   sameBoxes(view, paths);
+  known(view, paths);
   if (count > 0 && view.is("failover.automatic", false)) {
     const reason =
       "is false, and fast-failover groups of external switches switch by themselves all the same";
@@ -183,6 +184,18 @@ function listeners(view: View, paths: readonly string[]): void {
       const [own, its] = [view.text(`${path}.${key}`), view.text(`${first}.${key}`)];
       if (own !== its) view.problem(`${path}.${key}`, `is not that of ${first}, which shares ${listen}`);
     }
+  }
+}
+
+/** Commands know a box by the tables of this file. */
+function known(view: View, paths: readonly string[]): void {
+  const boxes = 1 + view.count("redundant");
+  for (const path of paths) {
+    const keys = [`${path}.redundant_in`, `${path}.redundant_out`];
+    const key = keys.find((one) => portList(view.text(one) ?? "").length > boxes);
+    if (key === undefined) continue;
+    const reason = `names more redundant boxes than this file (${boxes}), so commands cannot name the others`;
+    view.warning(key, reason, 'a table [[redundant]] with in = "null" and out = "null" for each');
   }
 }
 

@@ -1,5 +1,5 @@
 /** The keys of [[bfd]], a part of the table in config_keys.ts. */
-import { LIMIT } from "../filter/names.ts";
+import { BOX, LIMIT } from "../filter/names.ts";
 import { addressFault, macBytes } from "./address.ts";
 import { type Keys, pathFault } from "./config_key.ts";
 
@@ -26,7 +26,7 @@ export const BFD = {
   },
   box: {
     type: "choice",
-    choices: ["primary", "redundant"],
+    choices: BOX,
     required: true,
     default: null,
     example: "primary",

@@ -1,5 +1,5 @@
 /** The keys of [[probe]] and [grey], a part of the table in config_keys.ts. */
-import { LIMIT, PROBE_EXPECT, PROBE_KIND } from "../filter/names.ts";
+import { BOX, LIMIT, PROBE_EXPECT, PROBE_KIND } from "../filter/names.ts";
 import { type Keys, pathFault } from "./config_key.ts";
 import { parseIpAddress, parseMac } from "../filter/ip_address.ts";
 
@@ -66,9 +66,11 @@ export const PROBE = {
   },
   box: {
     type: "choice",
-    choices: ["primary", "redundant", "both"],
-    default: "both",
-    help: "Which box is probed. The one that stands by is probed as well: that proves that it would forward.",
+    choices: [...BOX, "both", "all"],
+    default: "all",
+    help:
+      "Which box is probed; `both` are those of `[ports]`. Those that stand by are probed as well: that proves that " +
+      "they would forward.",
   },
   interval_ms: {
     ...integer(

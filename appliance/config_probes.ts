@@ -2,15 +2,24 @@
 import type { View } from "./config_checks.ts";
 import type { Values } from "./config_key.ts";
 import { PACE_MS, PROBE, PROBES_MAX } from "./config_keys_probe.ts";
-import { LIMIT, PROBE_EXPECT } from "../filter/names.ts";
+import { BOX, LIMIT, PROBE_EXPECT } from "../filter/names.ts";
 import { parseIpAddress } from "../filter/ip_address.ts";
+import type { Box } from "./view.ts";
 
-export type Probe = Values<typeof PROBE> & { readonly intervalMs: number; readonly timeoutMs: number };
+export type Probe = Values<typeof PROBE> & {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Those of this node that `box` means. */
+  readonly boxes: readonly Box[];
+};
 
-/** With the pace filled in. */
-export function probeOf(given: Values<typeof PROBE>): Probe {
+/** With the pace filled in, on a node with these boxes. */
+export function probeOf(given: Values<typeof PROBE>, there: readonly Box[]): Probe {
   const { interval, timeout } = PACE_MS[given.expect];
-  return { ...given, intervalMs: given.intervalMs ?? interval, timeoutMs: given.timeoutMs ?? timeout };
+  const meant = (box: Box) =>
+    given.box === "all" || (given.box === "both" ? BOX.indexOf(box) < 2 : given.box === box);
+  const boxes = there.filter(meant);
+  return { ...given, boxes, intervalMs: given.intervalMs ?? interval, timeoutMs: given.timeoutMs ?? timeout };
 }
 
 /** Probes of a track that are looked back at are 64; a bound below leaves room for stalls. */
@@ -27,6 +36,7 @@ export function probeChecks(view: View): void {
     if (first !== undefined) {
       view.problem(`${path}.name`, `is the name of probe[${first}] as well`, "a name of its own");
     } else if (name !== null) names.set(name, index);
+    view.boxIsThere(path, ["both", "all"]);
     ends(view, path);
     times(view, path);
   }

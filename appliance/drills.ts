@@ -6,7 +6,7 @@
 import type { Board } from "../filter/board.ts";
 import { BOX, ROLE } from "../filter/names.ts";
 import { type Now, readPath } from "./board_view.ts";
-import type { Config } from "./config.ts";
+import type { BoxConfig, Config } from "./config.ts";
 import { readDetectors } from "./detector_view.ts";
 import { type DrillReport, type SignedReport, signReport } from "./drill_report.ts";
 import { type DrillMeans, type DrillOutcome, runDrill, SNAP_BYTES_MIN } from "./drill_run.ts";
@@ -47,8 +47,8 @@ export class Drills implements DrillControl {
     if (means === null) return refusal("there is no plane");
     const { board } = means.map;
     const path = readPath(board);
-    const chosen = box ??
-      BOX.find((one) => one !== path && board.number("box.alive", BOX.indexOf(one)) === 1);
+    const isAlive = (one: Box) => board.number("box.alive", BOX.indexOf(one)) === 1;
+    const chosen = box ?? nextBox(this.#options.config().boxes, path, isAlive);
     if (chosen === undefined) return refusal("no box stands by");
     const fault = this.#fault(chosen, path);
     if (fault !== null) return refusal(fault);
@@ -139,6 +139,16 @@ export class Drills implements DrillControl {
 
 function passed(board: Board, box: number): { in: number; out: number } {
   return { in: board.number("box.in_packets", box), out: board.number("box.out_packets", box) };
+}
+
+/** The box that would take over: of those alive the first by rank. */
+export function nextBox(
+  boxes: readonly BoxConfig[],
+  path: string,
+  isAlive: (box: Box) => boolean,
+): Box | undefined {
+  const ranked = boxes.toSorted((a, b) => a.rank - b.rank).map(({ box }) => box);
+  return ranked.find((box) => box !== path && isAlive(box));
 }
 
 /** A drill is good if every canary is. */

@@ -87,6 +87,7 @@ export class Externals {
   /** Before the first switch has told in which order it was found, nothing is decided. */
   #decided = false;
   #judgement: Judgement;
+  #left: readonly number[] = [];
 
   constructor(options: ExternalsOptions, config: ExternalsConfig) {
     this.#options = options;
@@ -94,7 +95,7 @@ export class Externals {
     this.#boxesConfig = config.boxes;
     this.#peers = config.switches.map((settings) => new Peer(settings));
     this.#boxes = boxesStart(Array.from({ length: this.#boxCount() }, (_, box) => box));
-    this.#judgement = { order: this.#boxes.order, out: [] };
+    this.#judgement = { order: this.#boxes.order, out: [], left: [] };
     this.#listeners = new Listeners({
       network: options.network,
       nowMs: options.nowMs,
@@ -138,14 +139,22 @@ export class Externals {
   }
 
   /** The traffic to a box, by a person. Returns why not, or null. */
-  order(box: number, force: boolean): string | null {
+  order(box: number, how: "planned" | "forced" | "relief" = "planned"): string | null {
     const from = this.#boxes.order[0] ?? 0;
-    if (this.#alive()[box] !== true && !force) return `the ${boxName(box)} is not live on every switch`;
-    this.#boxes = ordered(this.#boxes, box);
+    const isKnown = box < this.#boxCount(), isForced = how === "forced";
+    if (!isKnown) return isForced ? null : `the ${boxName(box)} is on no external switch`;
+    if (this.#alive()[box] !== true && !isForced) return `the ${boxName(box)} is not live on every switch`;
+    this.#boxes = ordered(this.#boxes, box, how !== "relief");
     this.#decided = true;
     if (from !== box) this.#options.tell(TELL.moved(from, box, "order"));
     this.#judge();
     return null;
+  }
+
+  /** These boxes get nothing and serve no more, until they are not among them. */
+  leave(left: readonly number[]): void {
+    this.#left = left;
+    this.#judge();
   }
 
   /**
@@ -225,6 +234,7 @@ export class Externals {
       cookie: this.#cookie,
       judgement: this.#decided ? this.#judgement : null,
       boxes: this.#boxCount(),
+      left: this.#left,
     });
     const conversation = { link, session, framer: new Framer(), peer: typeof of === "string" ? null : of };
     this.#conversations.set(link, conversation);
@@ -358,7 +368,7 @@ export class Externals {
     if (this.#decided) return;
     this.#decided = true;
     this.#boxes = boxesStart(order);
-    this.#judgement = { order, out: [] };
+    this.#judgement = { order, out: this.#left, left: this.#left };
   }
 
   /** By box: live on every switch that is connected. Empty: no switch tells. */
@@ -375,7 +385,8 @@ export class Externals {
     const nowMs = this.#options.nowMs();
     const alive = this.#alive();
     if (!this.#decided || alive.length === 0) return;
-    const { state, judgement, moved } = judgeBoxes(this.#boxes, alive, this.#boxesConfig, nowMs);
+    const seen = { alive, left: this.#left };
+    const { state, judgement, moved } = judgeBoxes(this.#boxes, seen, this.#boxesConfig, nowMs);
     this.#boxes = state;
     this.#judgement = judgement;
     if (moved !== null) this.#options.tell(TELL.moved(moved.from, moved.to, moved.cause));

@@ -9,20 +9,29 @@ import { membersPath } from "./paths.ts";
 import { reasonOf } from "../drivers/reason.ts";
 import { type Box, BOXES } from "./view.ts";
 
-export function readLeft(config: Config): Box[] {
+export interface Members {
+  readonly left: readonly Box[];
+  /** A person moved the traffic for work on a box, and not for good: it goes back by itself as after a failure. */
+  readonly relieved: boolean;
+}
+
+export function readMembers(config: Config): Members {
   try {
-    const { left } = JSON.parse(Deno.readTextFileSync(membersPath(config)));
-    return Array.isArray(left) ? BOXES.filter((box) => left.includes(box)) : [];
+    const { left, relieved } = JSON.parse(Deno.readTextFileSync(membersPath(config)));
+    return {
+      left: Array.isArray(left) ? BOXES.filter((box) => left.includes(box)) : [],
+      relieved: relieved === true,
+    };
   } catch {
-    return [];
+    return { left: [], relieved: false };
   }
 }
 
 /** @throws Error with one sentence; what was kept before is kept */
-export function writeLeft(config: Config, left: readonly Box[]): void {
+export function writeMembers(config: Config, members: Members): void {
   const path = membersPath(config);
   try {
-    Deno.writeTextFileSync(`${path}.new`, `${JSON.stringify({ left })}\n`, { mode: 0o640 });
+    Deno.writeTextFileSync(`${path}.new`, `${JSON.stringify(members)}\n`, { mode: 0o640 });
     Deno.renameSync(`${path}.new`, path);
   } catch (cause) {
     throw new Error(`Cannot write ${path}: ${reasonOf(cause)}`, { cause });

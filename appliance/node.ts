@@ -26,7 +26,7 @@ import { openJudgement } from "./judgement_open.ts";
 import { Journal } from "./journal.ts";
 import { capturePath, journalPath, recorderPath, vnfsPath } from "./paths.ts";
 import { writeLastPath } from "./last_path.ts";
-import { readLeft } from "./members.ts";
+import { readMembers } from "./members.ts";
 import { Orders } from "./orders.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
 import { writeGrey, writeProbes } from "./probe_command.ts";
@@ -124,7 +124,8 @@ export class Node implements NodeControl {
       config: () => this.#config,
       status: () => this.status(),
       monoNs: () => this.#native.monoNs(),
-      external: (box, force) => this.externals.order(box, force),
+      external: (box, how) => this.externals.order(box, how),
+      left: (boxes) => this.externals.leave(boxes),
       learning: () => this.#learning.on,
     });
     this.#learning = this.#makeLearning();
@@ -240,7 +241,7 @@ export class Node implements NodeControl {
     if (map === null) return 0;
     const rules = this.#config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
     writeReflexes(map.board, this.#config, this.#learning.on);
-    writeLeftBoxes(map.board, readLeft(this.#config));
+    writeLeftBoxes(map.board, readMembers(this.#config).left);
     writeBfd(map.board, map.publish, this.#config.bfd, this.#bfdKeys);
     writeGrey(map.board, this.#config.grey);
     for (const fault of writeProbes(map.board, map.publish, this.#config.probes, readProbeFrame)) {
@@ -286,7 +287,7 @@ export class Node implements NodeControl {
     const order = this.#judgement.look(board, {
       config: this.#config,
       checks: this.#checks.boxes(),
-      ordered: this.#journal.lastSwitch()?.cause === "order",
+      ordered: this.#journal.lastSwitch()?.cause === "order" && !this.#orders.relieved,
       now: this.#now(),
     });
     const left = this.#learning.look(board, order);

@@ -9,7 +9,9 @@ import { NETWORK } from "../drivers/openflow/link.ts";
 import { Externals, type ExternalsConfig } from "./externals.ts";
 import { boxesOf } from "./failover/external/judge.ts";
 import type { Told } from "./failover/external/describe.ts";
-import type { Box, ExternalSwitchView } from "./view.ts";
+import { readMembers } from "./members.ts";
+import type { OrderKind } from "./orders.ts";
+import { type Box, BOXES, type ExternalSwitchView } from "./view.ts";
 
 const TICK_MS = 50;
 
@@ -30,6 +32,7 @@ export class NodeExternals {
     const options = { node: config.node.name, network: NETWORK, nowMs: () => Date.now(), tell: this.#tell };
     const externals = new Externals(options, wanted);
     this.#externals = externals;
+    this.leave(readMembers(config).left);
     this.#timer = setInterval(() => externals.tick(), TICK_MS);
   }
 
@@ -38,10 +41,15 @@ export class NodeExternals {
   }
 
   /** Returns why the switches do not go by this box, or null. */
-  order(box: Box, force: boolean): string | null {
+  order(box: Box, how: OrderKind): string | null {
     const externals = this.#externals;
     if (externals === null || !externals.configured) return null;
-    return externals.order(box === "primary" ? 0 : 1, force);
+    return externals.order(BOXES.indexOf(box), how);
+  }
+
+  /** Boxes that have left by a person's word, all of them. */
+  leave(left: readonly Box[]): void {
+    this.#externals?.leave(left.map((box) => BOXES.indexOf(box)));
   }
 
   /** With `remove` nothing of the node's stays in the switches. */

@@ -17,12 +17,15 @@ import {
 import { readPath } from "./board_view.ts";
 import type { BoxConfig, Config } from "./config.ts";
 import { lossOf } from "./failover/match.ts";
-import { readLeft, writeLeft } from "./members.ts";
+import { type Members, readMembers, writeMembers } from "./members.ts";
 import { type Box, BOXES, type BoxView, type NodeStatus, type OrderResult, type Path } from "./view.ts";
 
 const ORDER_MS_MAX = 2000;
 /** Opening a port waits for the kernel. */
 const OPEN_MS_MAX = 10_000;
+
+/** `forced`: to a box that may be dead as well; `relief`: for work on another box, and not for good. */
+export type OrderKind = "planned" | "forced" | "relief";
 
 export interface OrderMeans {
   /** The board of the living plane; null: there is none. */
@@ -31,7 +34,9 @@ export interface OrderMeans {
   readonly status: () => NodeStatus;
   readonly monoNs: () => bigint;
   /** Have the external switches move as well; why one of them does not, or null. */
-  readonly external: (box: Box, force: boolean) => string | null;
+  readonly external: (box: Box, how: OrderKind) => string | null;
+  /** Have the external switches do without these boxes. */
+  readonly left: (boxes: readonly Box[]) => void;
   /** The node learns: nothing is moved but by force. */
   readonly learning: () => boolean;
 }
@@ -65,13 +70,36 @@ export function reliefFor(box: Box, views: readonly BoxView[], boxes: readonly B
 export class Orders {
   readonly #means: OrderMeans;
   #last: Promise<unknown> = Promise.resolve();
+  #members: Members | null = null;
 
   constructor(means: OrderMeans) {
     this.#means = means;
   }
 
-  /** Move the traffic to a box, by a person's word; null: to the spare that comes first. */
-  moveTo(word: string | null, force: boolean): Promise<OrderResult> {
+  /** The last order moved the traffic for work on a box, and not for good. */
+  get relieved(): boolean {
+    return this.#kept().relieved;
+  }
+
+  #kept(): Members {
+    return this.#members ??= readMembers(this.#means.config());
+  }
+
+  #keep(change: Partial<Members>): void {
+    const members = { ...this.#kept(), ...change };
+    writeMembers(this.#means.config(), members);
+    this.#members = members;
+  }
+
+  /** Move the traffic to a box, by a person's word and for good; null: to the spare that comes first. */
+  async moveTo(word: string | null, force: boolean): Promise<OrderResult> {
+    const result = await this.#moveTo(word, force ? "forced" : "planned");
+    if (result.ok && this.relieved) this.#keep({ relieved: false });
+    return result;
+  }
+
+  #moveTo(word: string | null, how: OrderKind): Promise<OrderResult> {
+    const force = how === "forced";
     const board = this.#means.map()?.board;
     if (board === undefined) return Promise.resolve(refuse("block", "there is no plane"));
     const path = readPath(board), { boxes } = this.#means.config(), views = this.#means.status().boxes;
@@ -92,7 +120,7 @@ export class Orders {
     if (loss.tooMany && !force) {
       return Promise.resolve(refuse(path, `the ${box} would ${loss.text} (--force moves anyway)`));
     }
-    const unmoved = this.#means.external(box, force);
+    const unmoved = this.#means.external(box, how);
     if (unmoved !== null) return Promise.resolve(refuse(path, `${unmoved} (--force moves anyway)`));
     if (path === box) {
       return Promise.resolve({ ok: true, path, text: `the ${box} serves already`, tookUs: null });
@@ -159,11 +187,14 @@ export class Orders {
     if (relief === null) {
       return refuse(box, `the ${box} serves, and no other box is alive and warm to relieve it`);
     }
-    const moved = await this.moveTo(relief, false);
+    const isForGood = this.#means.status().lastSwitch?.cause === "order" && !this.relieved;
+    const moved = await this.#moveTo(relief, "relief");
     if (!moved.ok) {
       return { ...moved, text: `${moved.text}, by \`remediate switchover ${relief} --force\`` };
     }
     const left = await this.member(word, false);
+    // Only now: the primary has left, and may not be gone back to at once.
+    if (left.ok) this.#keep({ relieved: box === "primary" || !isForGood });
     return { ...left, text: `${moved.text}; ${left.text}`, tookUs: moved.tookUs };
   }
 
@@ -206,7 +237,7 @@ export class Orders {
     const path = readPath(board), box = namedBox(boxes, word);
     const result = (ok: boolean, text: string): OrderResult => ({ ok, path, text, tookUs: null });
     if (box === null) return refuse(path, noBox(boxes, word));
-    const left = readLeft(this.#means.config());
+    const { left } = this.#kept();
     if (left.includes(box) !== joins) {
       return result(true, `the ${box} has ${joins ? "joined" : "left"} already`);
     }
@@ -217,8 +248,9 @@ export class Orders {
       );
     }
     const fresh = joins ? left.filter((one) => one !== box) : [...left, box];
-    writeLeft(this.#means.config(), fresh);
+    this.#keep({ left: fresh });
     writeLeftBoxes(board, fresh);
+    this.#means.left(fresh);
     if (!await this.answers("box.member", joins ? 1 : 0, ORDER_MS_MAX, BOXES.indexOf(box))) {
       return refuse(path, "the plane did not take it over in time");
     }

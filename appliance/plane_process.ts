@@ -9,7 +9,7 @@ import { writeLeftBoxes, writeReflexes, writeRules, writeSetup } from "./board_c
 import type { Config } from "./config.ts";
 import { readMode } from "./learning.ts";
 import { readLastPath } from "./last_path.ts";
-import { readLeft } from "./members.ts";
+import { readMembers } from "./members.ts";
 import { boardPath, capturePath, recorderPath } from "./paths.ts";
 import { reasonOf } from "../drivers/reason.ts";
 import { VERSION } from "./version.ts";
@@ -54,7 +54,7 @@ async function prepare(config: Config) {
   const map = native.createBoard(boardPath(config), { slots: config.plane.flowSlots, version: VERSION });
   writeSetup(map.board, config, { huge, firstBox: readLastPath(config) });
   writeReflexes(map.board, config, readMode(config).learning);
-  writeLeftBoxes(map.board, readLeft(config));
+  writeLeftBoxes(map.board, readMembers(config).left);
   writeRules(map.board, map.publish, rules, config.filter);
   // Forwarding does without either.
   const spare = (what: string, make: () => void) => {

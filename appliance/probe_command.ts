@@ -1,6 +1,6 @@
 /** From the configuration to the board: probes, and the bars of grey failure. Pure but for the memory it writes. */
 import type { Board } from "../filter/board.ts";
-import { LIGHT, PROBE_EXPECT, PROBE_KIND } from "../filter/names.ts";
+import { BOX, LIGHT, PROBE_EXPECT, PROBE_KIND } from "../filter/names.ts";
 import type { Publish } from "./board_command.ts";
 import type { Config } from "./config.ts";
 import type { Probe } from "./config_probes.ts";
@@ -12,7 +12,6 @@ const MILLIONTHS_PER_PERCENT = 10_000;
 const SIDES = [0, 1] as const;
 /** Bits by side: up goes in on the client side. */
 const WAYS = { up: 1, down: 2, both: 3 } as const;
-const BOXES = { primary: 1, redundant: 2, both: 3 } as const;
 const OWN = { from: 1, to: 2, both: 3, none: 0 } as const;
 
 /**
@@ -61,7 +60,7 @@ function writeProbe(board: Board, i: number, probe: Probe, frames: readonly Prob
   set("expect", PROBE_EXPECT.indexOf(probe.expect));
   set("failure", LIGHT.indexOf(failure));
   set("ways", WAYS[probe.direction]);
-  set("boxes", BOXES[probe.box]);
+  set("boxes", probe.boxes.reduce((bits, box) => bits | 1 << BOX.indexOf(box), 0));
   set("own", ends === null ? 0 : OWN[probe.own]);
   set("fall", probe.fall);
   set("rise", probe.rise);

@@ -132,7 +132,8 @@ void bfd_take_orders(struct plane *p) {
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
   if (__atomic_load_n(&c->bfd_generation, __ATOMIC_RELAXED) != before) return;
   for (uint32_t i = 0; i < count; i++)
-    if (order[i].box >= RM_BOXES || order[i].side >= RM_SIDES || order[i].key_bytes > RM_BFD_KEY_BYTES) return;
+    if (order[i].side >= RM_SIDES || role_box(order[i].box, order[i].side) >= p->roles || order[i].key_bytes > RM_BFD_KEY_BYTES)
+      return; /* taken when the ports are there */
   if (p->index == 0) {
     change_sessions(p, order, count);
     say_off(p, order, count);

@@ -1,6 +1,6 @@
 /* Carrier of kernel interfaces, told by rtnetlink: the loop reads one non-blocking socket.
  *
- * DPDK drivers of real NICs are asked for their link state by ports_refresh() instead.
+ * DPDK drivers of real NICs are asked for their link state by ports_links() instead.
  */
 #include <errno.h>
 #include <linux/if.h>

@@ -22,7 +22,7 @@
 #include "plane.h"
 #include "steer.h"
 
-#define REFRESH_NS (10 * RM_MS) /* link of NICs, missed counters, flow count */
+#define REFRESH_NS (10 * RM_MS) /* missed counters, flow count; link of NICs that are slow to tell */
 #define LINK_NS (50 * 1000ull)  /* netlink while busy */
 #define JUDGE_NS (20 * 1000ull) /* far below every time that is judged; judging costs as much as some frames */
 #define SWEEP_NS (1 * RM_MS)
@@ -130,6 +130,7 @@ static void housekeep(struct plane *p) {
   if (p->now - p->last_sweep_ns >= SWEEP_NS) {
     p->last_sweep_ns = p->now;
     plane_yield(p);
+    ports_links(p);
     for (uint32_t s = 0; s < RM_SIDES; s++)
       if (p->has[s]) rm_flows_sweep(&p->table[s], &p->rules, p->now, SWEEP_BUCKETS);
     replay_tick(p);

@@ -46,6 +46,7 @@ struct port_driver {
   uint16_t (*receive)(struct port *port, struct rte_mbuf **frames, uint16_t n);
   uint16_t (*send)(struct port *port, struct rte_mbuf **frames, uint16_t n);
   void (*refresh)(struct port *port, uint64_t now); /* link and missed counters, a few times a second or more */
+  void (*link)(struct port *port, uint64_t now); /* its link alone, each millisecond or less often; null: it is told */
   void (*close)(struct port *port);
   void (*set_link)(struct port *port, bool up); /* may wait, in a thread of its own; null: cannot */
 };
@@ -63,6 +64,7 @@ struct port {
   uint16_t dpdk;     /* DPDK port id */
   bool dials, answered; /* a memif client, which may have to call again; its server took the last call */
   uint64_t dialed_ns;
+  uint64_t link_due_ns; /* its link is not asked for before */
   uint16_t rx_queue, tx_queue, tx_queues; /* of it: this worker's own, and how many there are to send by */
   uint16_t queued;
   uint64_t queued_bytes;
@@ -243,6 +245,7 @@ uint32_t ports_count(const struct rm_setup *setup);
 int ports_open(struct plane *first, uint32_t from, uint32_t to);
 void ports_close(struct plane *first, uint32_t from, uint32_t to);
 void ports_refresh(struct plane *p);
+void ports_links(struct plane *p);
 void port_flush(struct plane *p, struct port *port);
 /* Queue a frame; the port owns it from here. `copy`: it is a mirror copy or a seed. */
 static inline void port_queue(struct plane *p, uint32_t role, struct rte_mbuf *frame, bool copy) {

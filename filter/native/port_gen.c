@@ -315,5 +315,5 @@ static void gen_refresh(struct port *port, uint64_t now) { (void)port, (void)now
 
 static void gen_close(struct port *port) { rte_free(port->scratch); }
 
-const struct port_driver port_gen = {"gen", gen_open, NULL, gen_receive, gen_send, gen_refresh, gen_close,
-                                     NULL};
+const struct port_driver port_gen = {"gen", gen_open, NULL, gen_receive, gen_send, gen_refresh, NULL,
+                                     gen_close, NULL};

@@ -170,7 +170,7 @@ static void remote_refresh(struct port *port, uint64_t now) {
 static void remote_set_link(struct port *port, bool up) { __atomic_store_n(&remote_of(port)->want_down, !up, __ATOMIC_RELAXED); }
 
 const struct port_driver port_remote = {"remote", remote_open, remote_start, remote_receive, port_remote_send, remote_refresh,
-                                        remote_close, remote_set_link};
+                                        NULL, remote_close, remote_set_link};
 /* Of the far end: it waits to be called. */
 const struct port_driver port_listen = {"listen", listen_open, remote_start, remote_receive, port_remote_send, remote_refresh,
-                                        remote_close, remote_set_link};
+                                        NULL, remote_close, remote_set_link};

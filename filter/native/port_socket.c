@@ -275,4 +275,4 @@ void interface_set_link(struct port *port, bool up) {
 }
 
 const struct port_driver port_socket = {"af_packet", socket_open, socket_start, socket_receive, socket_send, socket_refresh,
-                                        socket_close, interface_set_link};
+                                        NULL, socket_close, interface_set_link};

@@ -95,6 +95,11 @@ void ports_refresh(struct plane *p) {
   for (uint32_t r = 0; r < p->roles; r++) p->port[r].driver->refresh(&p->port[r], p->now);
 }
 
+void ports_links(struct plane *p) {
+  for (uint32_t r = 0; r < p->roles; r++)
+    if (p->port[r].driver->link) p->port[r].driver->link(&p->port[r], p->now);
+}
+
 static uint64_t bytes_of(struct rte_mbuf *const *frames, uint16_t n) {
   uint64_t bytes = 0;
   for (uint16_t i = 0; i < n; i++) bytes += frames[i]->pkt_len;

@@ -72,6 +72,7 @@ static bool box_mac(const struct plane *p, uint32_t box, uint32_t side, uint8_t 
 }
 
 static bool has_links(const struct plane *p, uint32_t box) {
+  if (role_box(box, RM_SIDE_DOWN) >= p->roles) return false; /* its ports are about to be opened */
   return p->port[role_box(box, RM_SIDE_UP)].view->link && p->port[role_box(box, RM_SIDE_DOWN)].view->link;
 }
 

@@ -6,9 +6,6 @@
  */
 import { dirname } from "node:path";
 import { reasonOf } from "../../drivers/reason.ts";
-import { Lifetime } from "../lab/lifetime.ts";
-import { programs } from "../lab/native.ts";
-import { sweep } from "../lab/registry.ts";
 import {
   featureBars,
   type Planned,
@@ -27,11 +24,10 @@ import { type Quiet, quietHours } from "./failover_quiet.ts";
 import { countBars, LEGEND, missingBar, peerBars, type Row, table, timeBars } from "./failover_report.ts";
 import { type Kit, withSystem } from "./failover_systems.ts";
 import { type Trial, trial } from "./failover_trial.ts";
+import { type Found, runBench, say } from "./frame.ts";
 import { type Load, loadBetween, loadText, look } from "./load.ts";
-import { barText } from "./plane_bars.ts";
-import { type Bar, standing, worstBar } from "./statistics.ts";
+import type { Bar } from "./statistics.ts";
 
-const TOP = decodeURIComponent(new URL("../..", import.meta.url).pathname).replace(/\/$/, "");
 /** Turns of all systems; a lab costs seconds. */
 const ROUNDS_MAX = 4;
 const ORDERED = { times: 50, everyMs: 1_000 } as const;
@@ -39,7 +35,7 @@ const ORDERED = { times: 50, everyMs: 1_000 } as const;
 const SERVICE_MS = 62_000;
 const DEATHS = { times: 20, everyMs: 2_000 } as const;
 
-interface Found {
+interface Results {
   readonly rows: readonly Row[];
   /** Turns that could not be finished, with the reason. */
   readonly leftOut: readonly string[];
@@ -50,8 +46,6 @@ interface Found {
   /** Of each time of service before a first death: why traffic left the primary; null: it did not. */
   readonly services: readonly (string | null)[];
 }
-
-const say = (text: string) => console.error(text);
 
 function trialText({ switchMs, gapMs, lostProbe, lostFast, elsewhere }: Trial): string {
   const time = switchMs === null ? "nothing switched" : `${switchMs.toFixed(2)} ms`;
@@ -82,7 +76,7 @@ async function runCells(
 }
 
 /** All trials, systems in turns. What was measured is kept when a turn fails, and the failure is told as a missed bar. */
-async function measureTrials(options: Options, kit: Kit): Promise<Pick<Found, "rows" | "leftOut">> {
+async function measureTrials(options: Options, kit: Kit): Promise<Pick<Results, "rows" | "leftOut">> {
   const wanted = cells(options);
   const leftOut: string[] = [];
   const found = new Map(wanted.map((cell) => [cell, [] as Trial[]]));
@@ -122,22 +116,15 @@ async function measurePlanned(options: Options, kit: Kit): Promise<Planned | nul
   return { base, ordered: withOrders, deaths: deaths ? await plannedRun(kit, "deaths", DEATHS) : null };
 }
 
-async function measure(options: Options, lifetime: Lifetime): Promise<Found> {
-  const features = await findFeatures(TOP);
+async function measureAll(options: Options, given: Kit): Promise<Results> {
+  const features = await findFeatures(given.top);
   for (const { name } of features.missing) say(`not available: ${name}`);
   const services: (string | null)[] = [];
   const served = (cause: string | null) => {
     services.push(cause);
     if (cause !== null) say(`traffic left the primary in service: ${cause}`);
   };
-  const kit: Kit = {
-    top: TOP,
-    programs: await programs(TOP),
-    lifetime,
-    node: features.node,
-    serviceMs: SERVICE_MS,
-    served,
-  };
+  const kit: Kit = { ...given, node: features.node, serviceMs: SERVICE_MS, served };
   const from = look();
   const { rows, leftOut } = await measureTrials(options, kit);
   const planned = await measurePlanned(options, kit);
@@ -147,7 +134,7 @@ async function measure(options: Options, lifetime: Lifetime): Promise<Found> {
   return { rows, leftOut, planned, quiet, features, services, load: loadBetween(from, look()) };
 }
 
-function barsOf({ rows, leftOut, planned, quiet, features, services }: Found): Bar[] {
+function barsOf({ rows, leftOut, planned, quiet, features, services }: Results): Bar[] {
   const hasHold = features.there.some(({ name }) => name === "hold ring");
   return [
     ...timeBars(rows),
@@ -161,56 +148,27 @@ function barsOf({ rows, leftOut, planned, quiet, features, services }: Found): B
   ];
 }
 
-function print(found: Found, bars: readonly Bar[]): void {
-  if (found.rows.length > 0) console.log(`${table(found.rows)}\n\n${LEGEND}\n`);
-  if (found.planned) console.log(`${plannedText(found.planned)}\n`);
-  if (found.quiet) console.log(`${quietText(found.quiet)}\n`);
-  for (const one of bars) console.log(barText(one));
-  console.log(`${loadText(found.load)}, on ${navigator.hardwareConcurrency} processors`);
+function tableOf({ rows, planned, quiet, load }: Results): string {
+  return [
+    ...(rows.length > 0 ? [table(rows), "", LEGEND, ""] : []),
+    ...(planned ? [plannedText(planned), ""] : []),
+    ...(quiet ? [quietText(quiet), ""] : []),
+    `${loadText(load)}, on ${navigator.hardwareConcurrency} processors`,
+  ].join("\n");
 }
 
-async function main(options: Options, lifetime: Lifetime): Promise<number> {
-  if (Deno.uid() !== 0) throw new Error("Cannot build a lab of network namespaces: it needs root");
-  await sweep();
-  const found = await measure(options, lifetime);
-  const { rows, planned, quiet } = found;
+async function measure(options: Options, kit: Kit): Promise<Found> {
+  const results = await measureAll(options, kit);
+  const { rows, planned, quiet } = results;
   if (rows.length === 0 && !planned && !quiet) {
     throw new RangeError(`Cannot measure "${options.only}": no name has it`);
   }
-  const bars = barsOf(found);
-  const ok = bars.every((one) => standing(one) >= 1);
   if (rows.length > 0) {
     await Deno.mkdir(dirname(options.plot), { recursive: true });
     await Deno.writeTextFile(options.plot, plotFailover(rows));
     say(`The picture is in ${options.plot}.`);
   }
-  if (options.json) console.log(JSON.stringify({ format: 1, options, ...found, bars, ok }, null, 1));
-  else print(found, bars);
-  const worst = worstBar(bars);
-  if (worst) say(`Worst: ${barText(worst)}`);
-  return options.check && !ok ? 1 : 0;
+  return { format: 1, results: { ...results }, table: tableOf(results), bars: barsOf(results) };
 }
 
-if (import.meta.main) {
-  if (Deno.args.includes("--help")) {
-    console.log(USAGE);
-    Deno.exit(0);
-  }
-  let options: Options;
-  try {
-    options = parseOptions(Deno.args);
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${USAGE}`);
-    Deno.exit(2);
-  }
-  using lifetime = new Lifetime(say);
-  try {
-    Deno.exit(await main(options, lifetime));
-  } catch (error) {
-    // A signal is at work already; what fails now fails because of it.
-    if (lifetime.ending) await new Promise(() => {});
-    if (!(error instanceof Error) || !error.message.startsWith("Cannot ")) throw error;
-    say(error.message);
-    Deno.exit(1);
-  }
-}
+if (import.meta.main) await runBench({ usage: USAGE, parse: parseOptions, measure });

@@ -2,6 +2,7 @@
  * Duty: what `deno task bench:failover` can be asked for. Pure.
  */
 import { parseArgs } from "node:util";
+import { wholeNumber } from "./frame.ts";
 
 export const USAGE =
   `Usage: deno task bench:failover [--trials N] [--full] [--only TEXT] [--plot FILE] [--json] [--check]
@@ -42,10 +43,7 @@ export function parseOptions(args: readonly string[]): Options {
       check: { type: "boolean", default: false },
     },
   });
-  const trials = values.trials === undefined ? (values.full ? 100 : 20) : Number(values.trials);
-  if (!Number.isInteger(trials) || trials < 1 || trials > 1000) {
-    throw new RangeError(`Cannot use --trials "${values.trials}": a whole number from 1 to 1000`);
-  }
+  const trials = wholeNumber("trials", values.trials ?? (values.full ? "100" : "20"), [1, 1000]);
   const peerTrials = Math.min(25, Math.max(1, Math.round(trials / 4)));
   return { ...values, trials, peerTrials, quietS: values.full ? 600 : 40 };
 }

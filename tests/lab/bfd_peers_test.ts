@@ -214,6 +214,35 @@ for (
   });
 }
 
+Deno.test({
+  name: `a further box has sessions as well, and one whose bfdd dies does not take over${
+    MISSING === null ? "" : ` (needs ${MISSING})`
+  }`,
+  ignore: MISSING !== null,
+  fn: async () => {
+    await using wire = await Wire.up(3);
+    await giveAddresses(wire, "redundant-2-in", ["10.5.0.1/24"]);
+    const frr = await Frr.start(wire, [
+      ` peer 10.5.0.250 local-address 10.5.0.1 interface ${worldEnd("redundant-2-in")}`,
+      ...FRR_PEER().slice(1),
+    ]);
+    const node = await TestNode.start(wire, {
+      failover: ["silence_ms = 0", "hold_up_ms = 300"],
+      further: [["order = 50"]],
+      more: session("third", { box: "redundant-2", peer: "10.5.0.1", local: "10.5.0.250" }),
+    });
+    await node.until("the session up", allUp);
+    const light = ({ boxes }: NodeStatus) =>
+      boxes[2]!.detectors.find(({ detector }) => detector === "bfd")?.light;
+    assert.equal(light(await node.status()), "green");
+    frr.kill();
+    await node.until("a red third box", (status) => light(status) === "red");
+    await wire.link("primary-in", "down");
+    await node.until("the redundant box serving", ({ path }) => path === "redundant");
+    assert.deepEqual(moves(await node.events()), ["primary > redundant (link)"]);
+  },
+});
+
 lab("a peer that is shut down moves nothing, and says so", async (wire) => {
   await giveAddresses(wire, "primary-in", ["10.1.0.1/24"]);
   const frr = await Frr.start(wire, FRR_PEER());

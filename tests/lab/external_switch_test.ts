@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import type { ExternalSwitchView } from "../../appliance/view.ts";
 import type { TestNode } from "../support/node.ts";
 import { DATAPATH, makeCertificates, missingSwitch, SwitchLab } from "../support/switch_lab.ts";
-import { machineDrops } from "../support/wire.ts";
+import { machineDrops, nodeEnd } from "../support/wire.ts";
 
 const missing = missingSwitch();
 const LISTENING = ["ptcp:6653:127.0.0.1", 'address = "tcp:127.0.0.1:6653"'] as const;
@@ -91,6 +91,47 @@ test("a switch that is driven fails over by itself, and traffic comes back when 
   assert.match(told, /primary-out \(\w+\) is down[^]*from primary to redundant: the primary is not live/);
   assert.match(told, /primary-out \(\w+\) is up[^]*from redundant to primary: by order/);
   assert.equal(report.foreign, 0);
+});
+
+Deno.test({
+  name: `of three boxes around a switch each serves in its turn, and one that has left does not${
+    missing && ` (needs ${missing})`
+  }`,
+  ignore: missing !== "",
+  fn: async () => {
+    await using lab = await SwitchLab.up(3);
+    const further = (end: "in" | "out") => `${nodeEnd(`redundant-${end}`)}, ${nodeEnd(`redundant-2-${end}`)}`;
+    await lab.controller(LISTENING[0]);
+    const ports = SwitchLab.ports({ "redundant-in": further("in"), "redundant-out": further("out") });
+    const node = await lab.node(LISTENING[1], ...ports);
+    await seen(node, "a switch that is driven", ({ light }) => light === "green");
+    for (const box of ["primary", "redundant", "redundant-2"] as const) await lab.wire.box(box);
+    const load = await lab.wire.load(PER_SECOND);
+    await load.more(200);
+    const serves = async (box: string) => {
+      await seen(node, `${box} serving`, (one) => one.serving === box && packetsTo(one, box) > 0);
+      await load.more(200);
+    };
+    assert.ok((await node.order("switchover", false, "redundant-2")).ok);
+    await serves("redundant-2");
+    assert.ok((await node.order("failback")).ok);
+    await serves("primary");
+    assert.ok((await node.maintain("redundant", true)).ok);
+    await lab.wire.link("primary-out", "down");
+    await serves("redundant-2");
+    assert.ok((await node.maintain("redundant", false)).ok);
+    await lab.wire.link("redundant-2-in", "down");
+    await serves("redundant");
+    const { foreign } = await load.stop();
+    assert.equal(foreign, 0, "what a standby sends is heard by nobody");
+    const told = (await texts(node)).filter((text) => text.includes("traffic moved"));
+    assert.deepEqual(told.map((text) => / from (\S+ to \S+):/.exec(text)?.[1]).slice(0, 4), [
+      "primary to redundant-2",
+      "redundant-2 to primary",
+      "primary to redundant-2",
+      "redundant-2 to redundant",
+    ]);
+  },
 });
 
 test("without a live box traffic passes around, or is blocked where the policy says so", async (lab) => {

@@ -46,7 +46,7 @@ async function program(dummy: DummySwitch, first: number): Promise<void> {
   };
   const serves = (name: string) => externals.views()[0]!.reason === `${name} serves; holds what it should`;
   await until(() => externals.views()[0]!.light === "green");
-  externals.order(first, false);
+  externals.order(first);
   await until(() => serves(first === 0 ? "primary" : "redundant"));
   await externals.close(false, sleep);
 }
@@ -58,7 +58,7 @@ function model(first: number): FakeSwitch {
     server: { outer: 2, boxes: [4, 6] },
     bypass: null,
   };
-  const judgement = { order: [first, 1 - first], out: [] };
+  const judgement = { order: [first, 1 - first], out: [], left: [] };
   const wanted = planSwitch({
     settings: bothSides(),
     placement,

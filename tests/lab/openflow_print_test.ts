@@ -37,7 +37,7 @@ Deno.test({
       server: { outer: 2, boxes: [4, 6] },
       bypass: null,
     };
-    const judgement = { order: [0, 1], out: [] };
+    const judgement = { order: [0, 1], out: [], left: [] };
     const base = { settings: bothSides(), placement, judgement, cookie: COOKIE };
     const wanted = planSwitch({ ...base, chaining: true });
     const changes = changesTo(wanted, { groups: [], flows: [] }, GROUP_FIRST);

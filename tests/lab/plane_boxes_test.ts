@@ -160,6 +160,44 @@ Deno.test("maintenance relieves a box under load without a frame lost, and keeps
   assert.deepEqual({ ours, duplicated, foreign }, { ours: 0, duplicated: 0, foreign: 0 });
 });
 
+/** "02:00-03:00", so many hours from now. */
+function hoursFromNow(from: number, to: number): string {
+  const at = (hours: number) => {
+    const time = new Date(Date.now() + hours * 3_600_000);
+    return [time.getHours(), time.getMinutes()].map((part) => String(part).padStart(2, "0")).join(":");
+  };
+  return `${at(from)}-${at(to)}`;
+}
+
+Deno.test("after maintenance traffic comes back by itself, in its hours; what was moved for good does not", async () => {
+  await using wire = await Wire.up(2);
+  await wire.box("primary");
+  await wire.box("redundant");
+  const window = `failback_window = "${hoursFromNow(2, 3)}"`;
+  const node = await TestNode.start(wire, {
+    failover: [...PATIENT, 'failback = "automatic"', "failback_after_s = 1", window],
+  });
+  assert.deepEqual([(await node.maintain("primary", true)).path], ["redundant"]);
+  await node.endControl("SIGTERM");
+  await node.startControl();
+  assert.ok((await node.maintain("primary", false)).ok);
+  const waits = await node.until("a time at which it goes back", ({ failback }) => failback !== null);
+  assert.ok(waits.failback!.atMs > Date.now() + 3_600_000, "not before its hours");
+  assert.equal(waits.path, "redundant");
+  await node.edit((toml) => toml.replace(window, `failback_window = "${hoursFromNow(-1, 1)}"`));
+  assert.ok((await node.reload()).ok);
+  await node.until("the primary serving", ({ path }) => path === "primary");
+  assert.ok((await node.order("switchover")).ok);
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  const { path, failback } = await node.status();
+  assert.deepEqual([path, failback], ["redundant", null]);
+  assert.deepEqual(moves(await node.events()), [
+    "primary > redundant (order)",
+    "redundant > primary (order)",
+    "primary > redundant (order)",
+  ]);
+});
+
 for (const cores of [1, 2]) {
   Deno.test(`a further box comes by reload under load, without a frame lost, on ${cores} cores`, async () => {
     await using wire = await Wire.up(3);

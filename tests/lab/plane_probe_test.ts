@@ -4,10 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
-import type { EventView, ProbeView } from "../../appliance/view.ts";
+import type { EventView, NodeStatus, ProbeView } from "../../appliance/view.ts";
 import type { Box } from "../../scripts/lab/boxes.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
-import { failureAction } from "../../scripts/lab/failures.ts";
+import { failureAction, recoveryAction } from "../../scripts/lab/failures.ts";
 import { programs } from "../../scripts/lab/native.ts";
 import { LabNode } from "../../scripts/lab/node.ts";
 import { sleep } from "../../scripts/lab/process.ts";
@@ -143,6 +143,27 @@ for (const failure of ["forwarding", "silent-out"] as const) {
   });
 }
 
+Deno.test("a box that was put back by force at once is not left again for what its probes were", async () => {
+  await using s = await scene("firewall", probe("through", { kind: "udp" }));
+  await until(s, "green probes", allGreen);
+  const api = s.node.connect();
+  try {
+    for (const failure of ["forwarding", "silent", "link-both"] as const) {
+      await s.lab.exec("primary", failureAction(failure, box("primary")).argv);
+      for (let look = 0; look < LOOKS && (await s.node.status()).path !== "redundant"; look++) {
+        await sleep(LOOK_MS);
+      }
+      await s.lab.exec("primary", recoveryAction(failure, box("primary")).argv);
+      await api.order("failback", { force: true });
+      await sleep(2_000);
+      assert.equal((await s.node.status()).path, "primary", failure);
+    }
+  } finally {
+    api.close();
+  }
+  assert.equal(moves(await s.node.events()).filter((move) => move.startsWith("primary")).length, 3);
+});
+
 Deno.test("one direction that fails is found, and named", async () => {
   // The answer's way is open as long as the probes up keep its connection known to the box.
   const both = { kind: "udp", direction: "both" };
@@ -169,6 +190,33 @@ Deno.test("a probe that is to be blocked is green behind a policy, and tells whe
   await until(s, "a red primary", (probes) => probes[0]!.light === "red");
   const { boxes } = await s.node.status();
   assert.match(boxes[0]!.reason, /probe closed down comes through and should be blocked/);
+});
+
+Deno.test("each of three boxes is probed, and one that forwards nothing is not the one that takes over", async () => {
+  await using wire = await Wire.up(3);
+  const [primary, third] = [await wire.box("primary"), await wire.box("redundant-2")];
+  await wire.box("redundant");
+  const more = probe("through", {
+    kind: "udp",
+    timeout_ms: 100,
+    mac_up: "02:00:00:00:02:0b",
+    mac_down: "02:00:00:00:01:0b",
+  });
+  const failover = ["silence_ms = 0", "hold_up_ms = 300"];
+  const node = await TestNode.start(wire, { failover, further: [['name = "fw-c"', "order = 50"]], more });
+  const light = (status: NodeStatus, box: number) =>
+    status.boxes[box]!.detectors.find(({ detector }) => detector === "probe")?.light;
+  const all = await node.until(
+    "green probes",
+    (status) => [0, 1, 2].every((box) => light(status, box) === "green"),
+  );
+  assert.equal(all.path, "primary");
+  await third.mode("drop");
+  await node.until("a red third box", (status) => light(status, 2) === "red");
+  await primary.mode("drop");
+  const after = await node.until("another box serving", ({ path }) => path !== "primary");
+  assert.equal(after.path, "redundant");
+  assert.deepEqual(moves(await node.events()), ["primary > redundant (probe)"]);
 });
 
 Deno.test("probes through a transparent box are no traffic: no flow, no frame at either end", async () => {

@@ -4,7 +4,7 @@
  * The wire's six veth pairs are the switch's ports; the node's own ports are null. Both live in one namespace and talk
  * over its loopback.
  */
-import { type Role, ROLES } from "../../appliance/view.ts";
+import { ALL_ROLES, type Role, ROLES } from "../../appliance/view.ts";
 import { BRIDGE, OpenVSwitch, SWITCH_PROGRAM } from "../../scripts/bench/ovs.ts";
 import { run } from "../../scripts/lab/process.ts";
 import { NODE_NS } from "../../scripts/lab/topology.ts";
@@ -27,11 +27,12 @@ export const DATAPATH = "00000000000000aa";
 export class SwitchLab {
   private constructor(readonly wire: Wire, readonly ovs: OpenVSwitch) {}
 
-  static async up(): Promise<SwitchLab> {
-    const wire = await Wire.up();
+  /** Around so many boxes. */
+  static async up(boxes = 2): Promise<SwitchLab> {
+    const wire = await Wire.up(boxes);
     try {
       await wire.lab.script(NODE_NS, "ip link set dev lo up");
-      const ports = ROLES.map((role, at) => ({ name: nodeEnd(role), number: at + 1 }));
+      const ports = wire.roles.map((role, at) => ({ name: nodeEnd(role), number: at + 1 }));
       const ovs = await OpenVSwitch.start(wire.lab, { kind: "sockets", core: 0, ports });
       await ovs.configure(["set", "Bridge", BRIDGE, `other-config:datapath-id=${DATAPATH}`]);
       return new SwitchLab(wire, ovs);
@@ -55,9 +56,11 @@ export class SwitchLab {
 
   /** A node without ports of its own. */
   node(...table: string[]): Promise<TestNode> {
-    const ports = Object.fromEntries(ROLES.map((role) => [role, "null"]));
+    const ports = Object.fromEntries(ALL_ROLES.map((role) => [role, "null"]));
     const failover = ["silence_ms = 0", "hold_up_ms = 500"];
-    return TestNode.start(this.wire, { ports, failover, more: ["[[switch]]", 'name = "edge"', ...table] });
+    const further = Array.from({ length: this.wire.roles.length / 2 - 3 }, () => []);
+    const more = ["[[switch]]", 'name = "edge"', ...table];
+    return TestNode.start(this.wire, { ports, further, failover, more });
   }
 
   /** What ovs-ofctl prints of the groups or flows; in the protocol the node speaks. */

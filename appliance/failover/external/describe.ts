@@ -139,14 +139,15 @@ export const TELL = {
     after: live ? "up" : "down",
     text: `switch ${name}: ${role} (${port}) is ${live ? "up" : "down"}`,
   }),
-  moved: (from: number, to: number, cause: "link" | "return" | "order"): Told => {
+  moved: (from: number, to: number, cause: "link" | "left" | "return" | "order"): Told => {
     const why = {
       link: `the ${boxName(from)} is not live`,
+      left: `the ${boxName(from)} has left`,
       return: `the ${boxName(to)} has been live for long enough`,
       order: "by order",
     }[cause];
     return {
-      cause,
+      cause: cause === "left" ? "order" : cause,
       subject: "switches",
       before: boxName(from),
       after: boxName(to),

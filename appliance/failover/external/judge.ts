@@ -39,7 +39,16 @@ export interface BoxesVerdict {
   readonly state: BoxesState;
   readonly judgement: Judgement;
   /** What moved, if it did. */
-  readonly moved: { readonly from: number; readonly to: number; readonly cause: "link" | "return" } | null;
+  readonly moved:
+    | { readonly from: number; readonly to: number; readonly cause: "link" | "left" | "return" }
+    | null;
+}
+
+export interface BoxesSeen {
+  /** By box: all its ports on all switches are live. */
+  readonly alive: readonly boolean[];
+  /** Boxes that have left, by a person's word. */
+  readonly left: readonly number[];
 }
 
 export function boxesStart(order: readonly number[]): BoxesState {
@@ -53,25 +62,29 @@ export function orderFrom(first: number, boxes: number): number[] {
   return [first, ...Array.from({ length: boxes }, (_, box) => box).filter((box) => box !== first)];
 }
 
-/** A person moved the traffic. */
-export function ordered(state: BoxesState, box: number): BoxesState {
+/** A person moved the traffic; not for good: it may go back by itself. */
+export function ordered(state: BoxesState, box: number, isForGood = true): BoxesState {
   const order = orderFrom(box, state.order.length);
-  return { ...state, order, moves: state.moves + (order[0] === state.order[0] ? 0 : 1), ordered: true };
+  return { ...state, order, moves: state.moves + (order[0] === state.order[0] ? 0 : 1), ordered: isForGood };
 }
 
-/** One look. `alive[box]`: all its ports on all switches are live. */
+/** One look. */
 export function judgeBoxes(
   before: BoxesState,
-  alive: readonly boolean[],
+  seen: BoxesSeen,
   config: BoxesConfig,
   nowMs: number,
 ): BoxesVerdict {
+  // A box that joins again is warmed for the hold-up, like one that returns.
+  const alive = before.order.map((_, box) => seen.alive[box] === true && !seen.left.includes(box));
   const returnedMs = before.returnedMs.map((was, box) => {
     if (alive[box] !== true) return Infinity;
     return was === Infinity ? nowMs : was;
   });
   const usable = returnedMs.map((at) => at === null || nowMs - at >= config.holdUpMs);
-  const died = returnedMs.map((at, box) => at === Infinity && before.returnedMs[box] !== Infinity);
+  const died = returnedMs.map((at, box) =>
+    at === Infinity && before.returnedMs[box] !== Infinity && !seen.left.includes(box)
+  );
   const damped = before.damped.map((was, box) =>
     (died[box] ? noteDeath : lookDamped)(was, config.damping, nowMs)
   );
@@ -82,7 +95,7 @@ export function judgeBoxes(
   const steady = state.order.find((box) => usable[box] === true && !damped[box]!.suppressed);
   const next = steady ?? state.order.find((box) => usable[box] === true);
   if (usable[from] !== true && next !== undefined) {
-    moved = { from, to: next, cause: "link" };
+    moved = { from, to: next, cause: seen.left.includes(from) ? "left" : "link" };
     state = { ...state, order: orderFrom(next, state.order.length), moves: state.moves + 1, ordered: false };
   }
   const verdict = judgePoint(
@@ -97,7 +110,7 @@ export function judgeBoxes(
     state = { ...state, order: orderFrom(0, state.order.length), moves: state.moves + 1 };
   }
   const out = state.order.filter((box) => usable[box] !== true).toSorted((a, b) => a - b);
-  return { state, judgement: { order: state.order, out }, moved };
+  return { state, judgement: { order: state.order, out, left: seen.left }, moved };
 }
 
 function pointInput(state: BoxesState, alive: readonly boolean[], suppressedUntilMs: number | null) {

@@ -34,6 +34,8 @@ export interface Judgement {
   readonly order: readonly number[];
   /** Boxes that may not serve, whatever this switch sees of them. */
   readonly out: readonly number[];
+  /** Those of them that have left: they get no copies either. */
+  readonly left: readonly number[];
 }
 
 export interface PlanOptions {
@@ -104,7 +106,10 @@ class Plan {
     const { settings: { mirror }, placement, judgement } = this.options;
     const deliver = deliverGroup(this.options.settings, name);
     this.#ladder(this.#delivering, deliver, this.#deliver(side, other?.outer ?? placement.bypass));
-    const copies = mirror === "none" ? [] : side.boxes.map((_, box) => {
+    const copied = mirror === "none"
+      ? []
+      : [...side.boxes.keys()].filter((box) => !judgement.left.includes(box));
+    const copies = copied.map((box) => {
       const group = this.#group(name, BLOCKS.copies, box);
       this.#ladder(this.#delivering, group, this.#copy(side, box));
       return group;

@@ -37,4 +37,6 @@ export interface SessionOptions {
   /** null: nobody has decided yet, and what the switch holds may be taken over. */
   readonly judgement: Judgement | null;
   readonly boxes: number;
+  /** Those that have left, while nobody has decided yet. */
+  readonly left: readonly number[];
 }

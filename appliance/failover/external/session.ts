@@ -306,15 +306,13 @@ export class Session {
   #wanted(judgement = this.#judgement): Wanted | null {
     const [settings, placement] = [this.#settings, this.#placement];
     if (settings === null || placement === null) return null;
-    const { cookie } = this.#options;
-    const unjudged = { order: this.#boxes(), out: [] };
-    return planSwitch({
-      settings,
-      placement,
-      cookie,
-      chaining: this.chaining,
-      judgement: judgement ?? unjudged,
-    });
+    const { cookie } = this.#options, { chaining } = this;
+    const by = judgement ?? this.#inOrder(this.#boxes());
+    return planSwitch({ settings, placement, cookie, chaining, judgement: by });
+  }
+
+  #inOrder(order: readonly number[]): Judgement {
+    return { order, out: this.#options.left, left: this.#options.left };
   }
 
   #boxes(): number[] {
@@ -325,12 +323,12 @@ export class Session {
   #takeOverOrder(): void {
     const tries = this.#boxes().flatMap((first) => {
       const order = [first, ...this.#boxes().filter((box) => box !== first)];
-      const wanted = this.#wanted({ order, out: [] });
+      const wanted = this.#wanted(this.#inOrder(order));
       return wanted === null ? [] : [{ order, wanted }];
     });
     const order = orderHeld(this.#read, tries);
     if (order === null) return;
-    this.#judgement = { order, out: [] };
+    this.#judgement = this.#inOrder(order);
     this.#reports.push({ kind: "order", order });
   }
 

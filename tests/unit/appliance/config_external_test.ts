@@ -134,4 +134,9 @@ Deno.test("parseConfig() keeps switches apart that would be taken for each other
 Deno.test("parseConfig() warns that groups switch by themselves", () => {
   const { warnings } = parsed(aSwitch(NAMED, SIX), "[failover]\nautomatic = false\n");
   assert.match(warnings.map(({ reason }) => reason).join(), /fast-failover groups .* switch by themselves/);
+  const four = SIX.replace('"rin"', '"a, b"').replace('"rout"', '"c, d"');
+  const unnamed = parsed(aSwitch(NAMED, four)).warnings.map(({ key, reason }) => `${key} ${reason}`);
+  assert.match(unnamed.join(), /^switch\[0\]\.redundant_in names more redundant boxes than this file \(1\)/);
+  const named = parsed('[[redundant]]\nin = "null"\nout = "null"\n', aSwitch(NAMED, four));
+  assert.deepEqual([named.problems, named.warnings], [[], []]);
 });

@@ -37,6 +37,22 @@ Deno.test("probes have names of their own, and there are 16 at most", () => {
   assert.deepEqual(faults(...many), ["probe are too many: 17"]);
 });
 
+Deno.test("a probe goes through every box there is, unless it names some", () => {
+  const third = ["[[redundant]]", 'in = "af_packet:r2in"', 'out = "af_packet:r2out"'];
+  const boxes = (...lines: string[]) => parse(...third, ...PROBE, ...ENDS, ...lines).config!.probes[0]!.boxes;
+  assert.deepEqual(boxes(), ["primary", "redundant", "redundant-2"]);
+  assert.deepEqual(boxes('box = "both"'), ["primary", "redundant"]);
+  assert.deepEqual(boxes('box = "redundant-2"'), ["redundant-2"]);
+  assert.deepEqual(parse(...PROBE, ...ENDS).config!.probes[0]!.boxes, ["primary", "redundant"]);
+  assert.deepEqual(faults(...PROBE, ...ENDS, 'box = "redundant-2"'), ["probe[0].box is no box of this node"]);
+});
+
+Deno.test("a session of BFD is with a box that there is", () => {
+  const session = ["[[bfd]]", 'name = "s"', 'side = "up"', 'peer = "10.1.0.1"', 'local = "10.1.0.250"'];
+  assert.deepEqual(faults(...session, 'box = "redundant-3"'), ["bfd[0].box is no box of this node"]);
+  assert.deepEqual(faults(...session, 'box = "redundant"'), []);
+});
+
 Deno.test("what is to be answered goes up, is no raw frame, and has room for its ports", () => {
   const answered = [...PROBE, ...ENDS, 'expect = "answered"'];
   assert.deepEqual(faults(...answered), ["probe[0].direction has no host to answer on the client side"]);

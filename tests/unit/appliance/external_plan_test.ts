@@ -35,7 +35,7 @@ function programmed(
   assert.ok("placement" in placed, JSON.stringify(placed));
   const boxes = (settings.client ?? settings.server)!.boxes.length;
   const order = Array.from({ length: boxes }, (_, box) => box);
-  const whole = { order, out: [], ...judgement };
+  const whole = { order, out: [], left: [], ...judgement };
   const cookie = nodeCookie("test");
   const wanted = planSwitch({ settings, placement: placed.placement, judgement: whole, cookie, chaining });
   for (const { body } of changesTo(wanted, { groups: [], flows: [] }, GROUP_FIRST)) {
@@ -143,6 +143,19 @@ Deno.test("planSwitch() goes down a row of redundant boxes", () => {
   assert.deepEqual(fake.where(from(8, DATA)), [DOWNSTREAM]);
 });
 
+Deno.test("planSwitch() copies nothing to a box that has left, and hears nothing of it", () => {
+  const settings = bothSides({
+    client: { outer: "up", boxes: ["pin", "rin", "r2in"] },
+    server: { outer: "down", boxes: ["pout", "rout", "r2out"] },
+  });
+  const fake = programmed(settings, { out: [1], left: [1] });
+  assert.deepEqual(fake.where(from(UP, SYN)), [PIN, 7]);
+  assert.deepEqual(fake.where(from(DOWNSTREAM, SYN)), [POUT, 8]);
+  fake.setState(PIN, DOWN);
+  assert.deepEqual(fake.where(from(UP, DATA)), [7]);
+  assert.deepEqual(fake.where(from(ROUT, DATA)), []);
+});
+
 Deno.test("planSwitch() knows one side alone, with a way around and without chained groups", () => {
   const oneSide = { server: null, bypass: "around" };
   const fake = programmed(bothSides(oneSide));
@@ -167,7 +180,7 @@ Deno.test("changesTo() mends what was changed, and takes away what is its own al
   const fake = programmed(bothSides());
   const placed = place(bothSides(), PORTS);
   assert.ok("placement" in placed);
-  const judgement = { order: [0, 1], out: [] };
+  const judgement = { order: [0, 1], out: [], left: [] };
   const base = { settings: bothSides(), placement: placed.placement, cookie: nodeCookie("test") };
   const wanted = planSwitch({ ...base, judgement, chaining: true });
   const [first] = fake.groups.values();

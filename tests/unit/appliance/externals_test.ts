@@ -57,7 +57,7 @@ Deno.test("Externals makes an order of what a switch did, and a port that flaps 
   assert.deepEqual(fake.where(DATA), [5], "the way back is a judgement");
   assert.deepEqual(world.texts(), ["switch edge: primary-out (pout) is up"]);
   assert.equal(world.view().serving, "redundant");
-  assert.equal(world.externals.order(0, false), null);
+  assert.equal(world.externals.order(0), null);
   world.pass(200);
   assert.deepEqual(fake.where(DATA), [3]);
   assert.deepEqual(world.texts(), ["external switches: traffic moved from redundant to primary: by order"]);
@@ -103,7 +103,7 @@ Deno.test("Externals leaves a primary alone that died too often lately, and uses
 Deno.test("Externals refuses to move to a box that is not live, unless forced", () => {
   const { world, fake } = driven();
   world.say(fake, fake.setState(6, DOWN));
-  assert.equal(world.externals.order(1, false), "the redundant is not live on every switch");
+  assert.equal(world.externals.order(1), "the redundant is not live on every switch");
   world.pass(300);
   assert.deepEqual(fake.where(DATA), [3]);
 });
@@ -157,7 +157,7 @@ Deno.test("Externals notices a switch that answers nothing any more", () => {
 
 Deno.test("Externals, started anew, takes over the order it finds and changes nothing", () => {
   const { world, fake } = driven();
-  world.externals.order(1, false);
+  world.externals.order(1);
   world.pass(300);
   const before = fake.got.filter((kind) => kind.endsWith("-mod")).length;
   world.texts();

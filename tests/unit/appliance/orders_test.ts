@@ -1,6 +1,7 @@
 /** Which box people mean, and where a switchover leads that names none. */
 import assert from "node:assert/strict";
 import type { BoxConfig } from "../../../appliance/config.ts";
+import { nextBox } from "../../../appliance/drills.ts";
 import { chooseSpare, namedBox, reliefFor } from "../../../appliance/orders.ts";
 import { boxView } from "../ui/fake_node.ts";
 
@@ -26,6 +27,14 @@ Deno.test("chooseSpare() is the first green one by rank, and never the primary",
     chooseSpare([boxView("primary"), boxView("redundant", { light: "red" }), dead], BOXES),
     "redundant-2",
   );
+});
+
+Deno.test("nextBox() of a drill is the one that would take over: alive, not serving, first by rank", () => {
+  const alive = (...boxes: string[]) => (box: string) => boxes.includes(box);
+  assert.equal(nextBox(BOXES, "primary", alive("primary", "redundant", "redundant-2")), "redundant-2");
+  assert.equal(nextBox(BOXES, "primary", alive("primary", "redundant")), "redundant");
+  assert.equal(nextBox(BOXES, "redundant-2", alive("primary", "redundant-2")), "primary");
+  assert.equal(nextBox(BOXES, "primary", alive("primary")), undefined);
 });
 
 Deno.test("reliefFor() is the first member by rank that is green, the primary too, or nobody", () => {
