@@ -56,7 +56,6 @@ class Exported implements AsyncDisposable {
         "-O1",
         "-g",
         "-Wall",
-        "-Wextra",
         "-Werror",
         "-Wno-unused-label",
         "-Wno-misleading-indentation",
