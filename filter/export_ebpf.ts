@@ -41,7 +41,7 @@ export const EBPF: ExportTarget = {
 const HOW = [
   "Mirror filter for tc, written by `remediate filter export --format ebpf`.",
   "",
-  "Compile (Debian: clang, libbpf-dev), with the interface that leads to the standby:",
+  "Needs Linux 5.12 or later. Compile (Debian: clang, libbpf-dev), with the interface that leads to the standby:",
   "  clang -O2 -g -target bpf -I/usr/include/$(gcc -dumpmachine) \\",
   "    -DSTANDBY_IFINDEX=$(cat /sys/class/net/STANDBY/ifindex) -c filter.c -o filter.o",
   "Attach to the interface that faces outside (upstream or downstream):",

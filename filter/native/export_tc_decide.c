@@ -47,14 +47,21 @@ static __always_inline int opens_anew(const struct flow *f, const struct packet 
   return h->packets != 0 && segment_end(p) != h->next;
 }
 
-static __always_inline struct flow *find_flow(const struct key *k, const struct packet *p, u64 now) {
-  struct flow *f = bpf_map_lookup_elem(&FLOWS, k);
-  if (f && !is_aged(f, now) && !opens_anew(f, p)) return f;
+/* Put a flow of which nothing was seen. */
+__noinline u32 start_flow(struct key *k, struct packet *p, u64 now) {
+  if (!k || !p) return 0;
   struct flow fresh = {.first_ns = now, .last_ns = now, .rules = ~RULES_DIGEST, .rule = NO_RULE};
   int answer = p->proto == 6 && (p->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
   fresh.half[0].scale = fresh.half[1].scale = NO_SCALE;
   fresh.client = (u8)((p->dir & 1) ^ (u32)answer);
   bpf_map_update_elem(&FLOWS, k, &fresh, BPF_ANY);
+  return 1;
+}
+
+static __always_inline struct flow *find_flow(struct key *k, struct packet *p, u64 now) {
+  struct flow *f = bpf_map_lookup_elem(&FLOWS, k);
+  if (f && !is_aged(f, now) && !opens_anew(f, p)) return f;
+  start_flow(k, p, now);
   return bpf_map_lookup_elem(&FLOWS, k);
 }
 
@@ -95,7 +102,9 @@ static __always_inline u8 first_look(u8 proto, const struct opening *o) {
 }
 
 /* The nature of the flow after this packet, as nature.c has it. */
-static __always_inline u8 next_nature(const struct flow *f, const struct packet *p, const struct head *head) {
+__noinline u32 next_nature(struct flow *f, struct packet *p) {
+  const struct head *head = the_head();
+  if (!f || !p || !head) return NATURE_UNKNOWN;
   u32 before = f->half[p->dir & 1].payload_packets;
   if (f->nature == NATURE_OPAQUE || (f->nature <= NATURE_PLAIN && before >= NATURE_PACKETS)) return f->nature;
   struct opening o = opening_of(head, p);
@@ -115,9 +124,8 @@ static __always_inline int has_turns(const struct rule *r, const struct flow *f)
 }
 
 /* Step 2, what payload shows: its nature, and who talks. */
-static __always_inline void follow_payload(struct flow *f, const struct rule *r, const struct packet *p,
-                                           const struct head *head) {
-  if (r->plaintext) f->nature = next_nature(f, p, head);
+static __always_inline void follow_payload(struct flow *f, const struct rule *r, struct packet *p) {
+  if (r->plaintext) f->nature = (u8)next_nature(f, p);
   u8 talker = (u8)((p->dir & 1) + 1);
   if (!has_turns(r, f) || f->talker == talker) return;
   f->talker = talker;
@@ -138,7 +146,8 @@ static __always_inline u32 why_tcp(const struct rule *r, const struct half *h, u
 }
 
 /* Step 3, d to f. */
-static __always_inline u32 why_first(const struct rule *r, const struct flow *f, const struct packet *p) {
+__noinline u32 why_first(struct rule *r, struct flow *f, struct packet *p) {
+  if (!r || !f || !p) return WHY_NONE;
   const struct half *h = &f->half[p->dir & 1];
   if (h->packets < r->first_packets) return WHY_FIRST;
   if (!p->payload_bytes) return WHY_NONE;
@@ -149,7 +158,8 @@ static __always_inline u32 why_first(const struct rule *r, const struct flow *f,
 }
 
 /* Step 3, g and i. */
-static __always_inline u32 why_pair(const struct rule *r, const struct flow *f, const struct packet *p) {
+__noinline u32 why_pair(struct rule *r, struct flow *f, struct packet *p) {
+  if (!r || !f || !p) return WHY_NONE;
   const struct half *h = &f->half[p->dir & 1], *o = &f->half[(p->dir & 1) ^ 1];
   if ((h->flags & HALF_REPLY_DUE) && (p->flags & (TCP_ACK | TCP_RST)) == TCP_ACK && !is_later(o->copied, p->ack))
     return WHY_ACK;
@@ -169,15 +179,9 @@ static __always_inline u32 salt_of(const struct key *k) {
   return x ^ x >> 16;
 }
 
-struct moment {
-  u64 now;
-  const struct key *key;
-  const struct head *head;
-};
-
 /* Step 3. */
-static __always_inline u32 why_copy(const struct rule *r, const struct flow *f, const struct packet *p,
-                                    const struct moment *m) {
+__noinline u32 why_copy(struct rule *r, struct flow *f, struct packet *p, struct key *k, u64 now) {
+  if (!r || !f || !p || !k) return WHY_NONE;
   const struct half *h = &f->half[p->dir & 1];
   if (r->none) return WHY_NONE;
   if (r->all) return WHY_ALL;
@@ -193,14 +197,15 @@ static __always_inline u32 why_copy(const struct rule *r, const struct flow *f, 
   if (pair == WHY_ACK) return pair;
   if (r->keepalive_ns) {
     u64 since = h->mirrored_ns ? h->mirrored_ns : f->first_ns;
-    if (m->now > since && m->now - since >= r->keepalive_ns) return WHY_KEEPALIVE;
+    if (now > since && now - since >= r->keepalive_ns) return WHY_KEEPALIVE;
   }
-  if (pair == WHY_NONE && r->sample && (h->packets + salt_of(m->key)) % r->sample == 0) return WHY_SAMPLE;
+  if (pair == WHY_NONE && r->sample && (h->packets + salt_of(k)) % r->sample == 0) return WHY_SAMPLE;
   return pair;
 }
 
 /* Step 4 for TCP; before packets are counted. */
-static __always_inline void follow_tcp(struct flow *f, const struct packet *p) {
+__noinline u32 follow_tcp(struct flow *f, struct packet *p) {
+  if (!f || !p) return 0;
   struct half *h = &f->half[p->dir & 1], *o = &f->half[(p->dir & 1) ^ 1];
   u32 end = segment_end(p), flags = p->flags;
   if (h->packets == 0 || is_later(end, h->next)) h->next = end;
@@ -219,6 +224,7 @@ static __always_inline void follow_tcp(struct flow *f, const struct packet *p) {
     o->flags |= HALF_FIN_ACK_DUE;
   }
   if (flags & TCP_RST) f->reset = 1;
+  return 1;
 }
 
 /* Step 4 for TCP, if the packet was copied; here or, an observed one, on the other side. */
@@ -241,9 +247,10 @@ static __always_inline void follow_turn(struct flow *f, const struct packet *p, 
 }
 
 /* Steps 2 to 4 where a rule matched; returns why the packet counts as copied. */
-static __always_inline u32 apply(const struct rule *r, struct flow *f, const struct packet *p, const struct moment *m) {
-  if (p->payload_bytes) follow_payload(f, r, p, m->head);
-  u32 why = why_copy(r, f, p, m);
+__noinline u32 apply(struct rule *r, struct flow *f, struct packet *p, struct key *k, u64 now) {
+  if (!r || !f || !p || !k) return WHY_NONE;
+  if (p->payload_bytes) follow_payload(f, r, p);
+  u32 why = why_copy(r, f, p, k, now);
   if (why != WHY_NONE && p->proto == 6) follow_copy(f, r, p, why);
   if (p->payload_bytes && has_turns(r, f)) follow_turn(f, p, why);
   return why;
@@ -251,14 +258,15 @@ static __always_inline u32 apply(const struct rule *r, struct flow *f, const str
 
 /* Steps 1 to 6 for a packet with a flow. The other side of the box decides for an observed one in the same way, so it
  * counts as copied where it would be. */
-static __always_inline u32 decide(struct flow *f, const struct packet *p, const struct moment *m, int observed) {
+__noinline u32 decide(struct flow *f, struct packet *p, struct key *k, u64 now, u32 observed) {
   struct rule r;
   u32 why = WHY_NONE;
+  if (!f || !p || !k) return why;
   if (f->rules != RULES_DIGEST) {
     f->rule = (u8)choose_rule();
     f->rules = RULES_DIGEST;
   }
-  if (rule_at(f->rule, &r)) why = apply(&r, f, p, m);
+  if (rule_at(f->rule, &r)) why = apply(&r, f, p, k, now);
   struct half *h = &f->half[p->dir & 1];
   if (p->proto == 6) follow_tcp(f, p);
   h->packets++;
@@ -267,45 +275,53 @@ static __always_inline u32 decide(struct flow *f, const struct packet *p, const 
     u32 sum = h->payload_bytes + p->payload_bytes;
     h->payload_bytes = sum < p->payload_bytes ? ~0u : sum;
   }
-  if (why != WHY_NONE) h->mirrored_ns = m->now;
+  if (why != WHY_NONE) h->mirrored_ns = now;
   f->age = age_of(f, p->proto);
-  f->last_ns = m->now;
+  f->last_ns = now;
   return observed ? WHY_NONE : why;
 }
 
 /* One without ports goes where its first one went. */
-static __always_inline u32 later_fragment(const struct fragment_key *k, const struct packet *p, u64 now) {
-  struct fragment_fate *fate = p->fragment == FRAGMENT_LATER ? bpf_map_lookup_elem(&fragments, k) : 0;
+__noinline u32 later_fragment(struct packet *p, u32 ifindex, u64 now) {
+  const struct head *h = the_head();
+  struct fragment_key k = {.ifindex = ifindex};
+  struct fragment_fate *fate = 0;
+  if (!h || !p) return WHY_NONE;
+  fill_fragment_key(h, p, &k);
+  if (p->fragment == FRAGMENT_LATER) fate = bpf_map_lookup_elem(&fragments, &k);
   int known = fate && (now <= fate->ns || now - fate->ns < FRAGMENT_NS);
   if (known) return fate->copied ? WHY_FRAGMENT : WHY_NONE;
   return MIRROR_ANY ? WHY_FRAGMENT : WHY_NONE;
 }
 
-static __always_inline u32 handle_flow(struct head *h, struct packet *p, u32 ifindex, int observed) {
-  struct key k = {.ifindex = ifindex};
-  fill_key(h, p, &k);
-  struct moment m = {.now = bpf_ktime_get_ns(), .key = &k, .head = h};
-  struct flow *f = find_flow(&k, p, m.now);
-  return f ? decide(f, p, &m, observed) : WHY_NONE;
+/* The later ones will ask what became of this first one. */
+__noinline u32 keep_fragment(struct packet *p, u32 ifindex, u64 now, u32 why) {
+  const struct head *h = the_head();
+  struct fragment_key k = {.ifindex = ifindex};
+  struct fragment_fate fate = {.ns = now, .copied = why != WHY_NONE};
+  if (!h || !p) return 0;
+  fill_fragment_key(h, p, &k);
+  bpf_map_update_elem(&fragments, &k, &fate, BPF_ANY);
+  return 1;
 }
 
-static __always_inline u32 handle(struct __sk_buff *skb, int observed) {
-  struct head *h = take_head(skb);
+static __always_inline u32 handle_flow(struct packet *p, u32 ifindex, u64 now, u32 observed) {
+  struct key k = {.ifindex = ifindex};
+  if (!fill_key(p, &k)) return WHY_NONE;
+  struct flow *f = find_flow(&k, p, now);
+  return f ? decide(f, p, &k, now, observed) : WHY_NONE;
+}
+
+static __always_inline u32 handle(struct __sk_buff *skb, u32 observed) {
   struct packet p = {.scale = NO_SCALE};
-  if (!h) return WHY_NONE;
-  u32 verdict = parse(h, &p);
+  if (!take_head(skb)) return WHY_NONE;
+  u32 verdict = parse(&p), ifindex = skb->ifindex;
+  u64 now = bpf_ktime_get_ns();
   if (verdict == PARSE_NEIGHBOUR) return WHY_NEIGHBOUR;
-  if (verdict == PARSE_OTHER || (observed && p.fragment > FRAGMENT_FIRST)) return WHY_NONE;
-  struct fragment_key whole = {.ifindex = skb->ifindex};
-  if (verdict == PARSE_FRAGMENT) {
-    fill_fragment_key(h, &p, &whole);
-    if (p.fragment != FRAGMENT_FIRST) return later_fragment(&whole, &p, bpf_ktime_get_ns());
-  }
-  u32 why = handle_flow(h, &p, skb->ifindex, observed);
-  if (verdict == PARSE_FRAGMENT && !observed) {
-    struct fragment_fate fate = {.ns = bpf_ktime_get_ns(), .copied = why != WHY_NONE};
-    bpf_map_update_elem(&fragments, &whole, &fate, BPF_ANY);
-  }
+  if (verdict != PARSE_FLOW && verdict != PARSE_FRAGMENT) return WHY_NONE;
+  if (p.fragment > FRAGMENT_FIRST) return observed ? WHY_NONE : later_fragment(&p, ifindex, now);
+  u32 why = handle_flow(&p, ifindex, now, observed);
+  if (verdict == PARSE_FRAGMENT && !observed) keep_fragment(&p, ifindex, now, why);
   return why;
 }
 

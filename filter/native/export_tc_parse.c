@@ -188,9 +188,15 @@ static __always_inline struct head *take_head(struct __sk_buff *skb) {
   return h;
 }
 
+/* Functions that are not static are judged by the verifier once, each by itself, not anew on every way that leads to
+ * them: else it would not come to an end with this program. They take pointers that may be null, and find the head of the
+ * frame by themselves. */
+
 /* The window scale of a SYN. A broken option ends the walk, it does not spoil the segment. */
-static __always_inline u32 scale_of(const struct head *h, u32 at, u32 end) {
+__noinline u32 scale_of(u32 at, u32 end) {
+  const struct head *h = the_head();
   u32 scale = NO_SCALE;
+  if (!h) return scale;
   for (int seen = 0; seen < OPTIONS_MAX; seen++) {
     if (at >= end || at >= h->have) break;
     u32 kind = get8(h, at);
@@ -221,7 +227,7 @@ static __always_inline u32 parse_tcp(const struct head *h, u32 at, u32 bytes, st
   p->ack = get32(h, at + 8);
   p->flags = get8(h, at + 13);
   p->window = (u16)get16(h, at + 14);
-  if (p->flags & TCP_SYN) p->scale = (u8)scale_of(h, at + 20, at + header);
+  if (p->flags & TCP_SYN) p->scale = (u8)scale_of(at + 20, at + header);
   p->payload_at = at + header;
   p->payload_bytes = bytes - header;
   return PARSE_FLOW;
@@ -239,8 +245,10 @@ static __always_inline u32 parse_icmp(const struct head *h, u32 at, u32 bytes, s
   return PARSE_FLOW;
 }
 
-static __always_inline u32 parse_transport(const struct head *h, u32 at, u32 end, struct packet *p) {
+__noinline u32 parse_transport(struct packet *p, u32 at, u32 end) {
+  const struct head *h = the_head();
   u32 bytes = end - at;
+  if (!h || !p) return PARSE_OTHER;
   if (p->proto == 6) return parse_tcp(h, at, bytes, p);
   if (p->proto == 17 || p->proto == 132) {
     u32 header = p->proto == 17 ? 8 : 12;
@@ -275,7 +283,7 @@ static __always_inline u32 parse_ipv4(const struct head *h, u32 at, struct packe
     p->fragment = place & 0x1fff ? FRAGMENT_LATER : FRAGMENT_FIRST;
     if (p->fragment == FRAGMENT_LATER) return PARSE_FRAGMENT;
   }
-  u32 verdict = parse_transport(h, at + header, at + total, p);
+  u32 verdict = parse_transport(p, at + header, at + total);
   return p->fragment ? settle_fragment(p, verdict) : verdict;
 }
 
@@ -290,7 +298,7 @@ static __always_inline u32 walk_ipv6(const struct head *h, u32 at, struct packet
     u32 bytes;
     if (proto != 0 && proto != 43 && proto != 44 && proto != 51 && proto != 60) {
       p->proto = (u8)proto;
-      return parse_transport(h, at, end, p);
+      return parse_transport(p, at, end);
     }
     if (seen == EXTENSIONS_MAX || at + 8 > end || at + 8 > h->have) return PARSE_OTHER;
     if (proto == 44) {
@@ -319,7 +327,9 @@ static __always_inline u32 parse_ipv6(const struct head *h, u32 at, struct packe
 
 static __always_inline int is_tag(u32 type) { return type == 0x8100 || type == 0x88a8 || type == 0x9100; }
 
-static __always_inline u32 parse(const struct head *h, struct packet *p) {
+__noinline u32 parse(struct packet *p) {
+  const struct head *h = the_head();
+  if (!h || !p) return PARSE_OTHER;
   u32 at = ETHERNET_BYTES, type = get16(h, 12);
   if (get32(h, 0) == 0x0180c200 && get8(h, 4) == 0 && get8(h, 5) < 16) return PARSE_OTHER;
 #pragma unroll
@@ -362,9 +372,11 @@ static __always_inline void fill_fragment_key(const struct head *h, const struct
   k->proto = p->ipv6 ? 44 : p->proto;
 }
 
-/* The key of a packet, and its direction. */
-static __always_inline void fill_key(const struct head *h, struct packet *p, struct key *k) {
+/* The key of a packet, and its direction. Returns 0 if there is none. */
+__noinline u32 fill_key(struct packet *p, struct key *k) {
+  const struct head *h = the_head();
   u64 end[2][2];
+  if (!h || !p || !k) return 0;
   read_ends(h, p, end);
   u32 swap = end[0][0] > end[1][0];
   if (end[0][0] == end[1][0]) {
@@ -380,4 +392,5 @@ static __always_inline void fill_key(const struct head *h, struct packet *p, str
   k->vlan = (u16)p->vlan;
   k->proto = p->proto;
   k->ipv6 = p->ipv6;
+  return 1;
 }
