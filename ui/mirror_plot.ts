@@ -57,6 +57,11 @@ function axes(scale: Scale, counts: string): string[] {
   ];
 }
 
+/** Those that are not on the curve; drawn first, for equals lie on top of each other. */
+export function beatenBy(curve: readonly Candidate[], candidates: readonly Candidate[]): Candidate[] {
+  return candidates.filter((one) => !curve.includes(one));
+}
+
 /** The picture. */
 export function plotTuning(candidates: readonly Candidate[], { budget, counts }: PlotOptions): string {
   const scale = scaleOf(candidates, budget);
@@ -87,7 +92,7 @@ export function plotTuning(candidates: readonly Candidate[], { budget, counts }:
     ...axes(scale, counts),
     `<path class="budget" d="M${edge} ${EDGE.top}V${HEIGHT - EDGE.bottom}"/>`,
     `<polyline class="curve" points="${line}"/>`,
-    ...candidates.map(dot),
+    ...[...beatenBy(curve, candidates), ...curve].map(dot),
     ...label,
     "</svg>",
     "",

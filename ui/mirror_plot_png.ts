@@ -1,6 +1,15 @@
 /** The same picture as mirror_plot.ts draws, as dots: for mails and documents that take no SVG. Pure. */
 import { type Candidate, front, knee } from "../appliance/mirror_tune.ts";
-import { EDGE, HEIGHT, type PlotOptions, type Scale, scaleOf, TICKS, WIDTH } from "./mirror_plot.ts";
+import {
+  beatenBy,
+  EDGE,
+  HEIGHT,
+  type PlotOptions,
+  type Scale,
+  scaleOf,
+  TICKS,
+  WIDTH,
+} from "./mirror_plot.ts";
 import { percent } from "./paint.ts";
 import { type Colour, type Point, Raster } from "./raster.ts";
 
@@ -36,8 +45,9 @@ export function drawTuning(candidates: readonly Candidate[], { budget, counts }:
   drawAxes(raster, scale, counts);
   raster.line(at(scale.x(budget), TOP), at(scale.x(budget), BOTTOM), KNEE, 4 * ZOOM);
   const curve = front(candidates);
+  for (const one of beatenBy(curve, candidates)) raster.disc(place(one), 4 * ZOOM, BEATEN);
   curve.slice(1).forEach((one, i) => raster.line(place(curve[i]!), place(one), BEST));
-  for (const one of candidates) raster.disc(place(one), 4 * ZOOM, curve.includes(one) ? BEST : BEATEN);
+  for (const one of curve) raster.disc(place(one), 4 * ZOOM, BEST);
   const bend = knee(candidates);
   if (bend === undefined) return raster;
   raster.disc(place(bend), 6 * ZOOM, KNEE);
