@@ -149,7 +149,8 @@ Deno.test({
     for await (const capture of captures(folder!)) {
       for (const frame of capture.frames) if (frame.bytes.length <= 9014) frames.push(frame);
     }
-    const presets = Object.values(PRESETS).map((rules) => compile(...rules));
+    // `lb` copies what `nat` does, and `none` nothing.
+    const presets = (["nat", "firewall", "ids", "ids-full"] as const).map((name) => compile(...PRESETS[name]));
     const seen = new Set<string>();
     for (const [number, rules] of [...mixedRules(), ...presets].entries()) {
       for (const why of (await compare(rules, frames, `rules ${number}`)).keys()) seen.add(why);
