@@ -150,7 +150,9 @@ Deno.test({
       for (const frame of capture.frames) if (frame.bytes.length <= 9014) frames.push(frame);
     }
     // `lb` copies what `nat` does, and `none` nothing.
-    const presets = (["nat", "firewall", "ids", "ids-full"] as const).map((name) => compile(...PRESETS[name]));
+    const presets = (["nat", "firewall", "ids", "ids-full"] as const).map((name) =>
+      compile(...PRESETS[name])
+    );
     const seen = new Set<string>();
     for (const [number, rules] of [...mixedRules(), ...presets].entries()) {
       for (const why of (await compare(rules, frames, `rules ${number}`)).keys()) seen.add(why);
