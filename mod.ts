@@ -9,7 +9,7 @@ import { exampleConfig } from "./appliance/config_text.ts";
 import { reasonOf } from "./drivers/reason.ts";
 import { stagesOf } from "./appliance/stage_configs.ts";
 import { VERSION } from "./appliance/version.ts";
-import { type Preset, PRESETS } from "./filter/rule.ts";
+import { opensTunnels, type Preset, PRESETS } from "./filter/rule.ts";
 import { type Invocation, parseArguments } from "./ui/arguments.ts";
 import {
   findingText,
@@ -145,10 +145,10 @@ async function offline(invocation: Invocation, terminal: Terminal): Promise<numb
   if (loaded === null) return EXIT.input;
   const { agesMs } = await import("./appliance/mirror_run.ts");
   const filter = loaded?.config.filter;
-  const preset = PRESETS[(options.text("preset") ?? "ids") as Preset];
-  const { budget, inner } = filter ?? {};
-  const more = { ...(budget && { budget }), ...(inner !== undefined && { inner }) };
-  const policy = { rules: filter?.rules ?? preset, ages: agesMs(filter?.ages), options: more };
+  const preset = (options.text("preset") ?? "ids") as Preset;
+  const { budget, inner } = filter ?? { budget: undefined, inner: opensTunnels(preset) };
+  const more = { inner, ...(budget && { budget }) };
+  const policy = { rules: filter?.rules ?? PRESETS[preset], ages: agesMs(filter?.ages), options: more };
   const commands = await import("./ui/mirror.ts");
   const work = { "mirror explain": commands.explain, "mirror tune": commands.tune }[command.name];
   return await (work ?? commands.mirror)(invocation, policy, terminal);

@@ -7,7 +7,7 @@
  */
 import { parse, TomlError } from "smol-toml";
 import type { BudgetLimits } from "../filter/budget.ts";
-import { type FilterRule, filterRule, type Preset, PRESETS } from "../filter/rule.ts";
+import { type FilterRule, filterRule, opensTunnels, type Preset, PRESETS } from "../filter/rule.ts";
 import { crossCheck, flowSlots } from "./config_checks.ts";
 import { type BfdSession, bfdSession } from "./config_bfd.ts";
 import { switchSettings } from "./config_external.ts";
@@ -196,7 +196,7 @@ function build(shape: Shape): Config {
     filter: {
       preset: filter.preset,
       budget: { bytesPerSecond: filter.budgetMbit * BYTES_PER_MBIT, packetsPerSecond: filter.budgetPps },
-      inner: filter.inner,
+      inner: filter.inner ?? opensTunnels(filter.preset),
       rules: [...own, ...PRESETS[filter.preset]],
       ages: section(shape, "filter.ages", AGES),
     },

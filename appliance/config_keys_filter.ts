@@ -33,7 +33,9 @@ export const FILTER = {
   },
   inner: {
     type: "boolean",
-    default: false,
+    default: null,
+    absent: "true with the presets `ids` and `ids-full`, else false",
+    example: "false",
     help:
       "Tells flows apart inside GRE, IP in IP, VXLAN, GTP-U, MPLS and PPPoE, as the boxes see them if they look " +
       "inside. A tunnel is one flow otherwise. Such flows are not seeded, and `match` still sees the outer headers.",

@@ -46,8 +46,12 @@ export function flowProtocol(board: Board, base: number): string {
   return PROTOCOL[proto] ?? `ip-${proto}`;
 }
 
-/** Empty: no rule matched. */
+/**
+ * Empty: no rule matched. "?": it was chosen among rules that have been replaced, whose names are gone; the flow's next packet
+ * chooses anew.
+ */
 export function flowRule(board: Board, base: number): string {
+  if (board.number("flow.rule_generation", 0, base) !== board.number("command.rule_generation")) return "?";
   const rule = board.number("flow.rule", 0, base);
   return rule === NO_RULE ? "" : board.text("rule.name", rule);
 }

@@ -189,8 +189,8 @@ const upTo = (n: number) => n === 1 ? "the first packet with payload" : `the fir
 const SETTINGS: Readonly<Record<string, (value: number) => string>> = {
   handshake: () => "the opening",
   teardown: () => "the closing",
-  firstPackets: (n) => `the first ${n} packets`,
-  firstPayloadPackets: (n) => `the first ${n} packets with payload`,
+  firstPackets: (n) => n === 1 ? "the first packet" : `the first ${n} packets`,
+  firstPayloadPackets: (n) => n === 1 ? upTo(1) : `the first ${n} packets with payload`,
   firstBytesUp: (n) => `${upTo(n)} from the client`,
   firstBytesDown: (n) => `${upTo(n)} to the client`,
   turnBytesUp: (n) => `${upTo(n)} each time the client begins to talk`,

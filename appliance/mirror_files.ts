@@ -185,8 +185,13 @@ export function openFilter({ rules, ages, options }: Policy, slots = FLOW_SLOTS)
 }
 
 export async function writeText(path: string, text: string): Promise<void> {
+  await writeBytes(path, new TextEncoder().encode(text));
+}
+
+/** @throws Error with one sentence */
+export async function writeBytes(path: string, bytes: Uint8Array): Promise<void> {
   try {
-    await Deno.writeTextFile(path, text);
+    await Deno.writeFile(path, bytes);
   } catch (error) {
     throw new Error(`Cannot write ${path}: ${reasonOf(error)}`, { cause: error });
   }

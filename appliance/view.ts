@@ -229,9 +229,11 @@ export interface FlowView {
   readonly vlan: number;
   readonly age: "tcp-opening" | "tcp" | "tcp-closing" | "udp" | "icmp" | "other";
   readonly idleMs: number;
+  /** Stand still, like bytes, while nothing is to be copied, unless the rule has `seed` or `keepaliveWindow`. */
   readonly packets: readonly [outer: number, inner: number];
   readonly bytes: readonly [outer: number, inner: number];
   readonly mirrored: number;
+  /** Empty: none matched. "?": it was replaced, and no packet came since. */
   readonly rule: string;
   /** The same connection seen on the other side of the box: the binding. Empty: not inferred. */
   readonly binding: string;

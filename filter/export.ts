@@ -37,9 +37,18 @@ export interface ExportRule {
   readonly none: boolean;
   readonly firstPackets: number;
   readonly firstPayloadPackets: number;
-  /** Of each direction. */
+  /** Of each direction; where they differ it is 0 and the next two tell, for targets that express those. */
   readonly firstBytes: number;
+  readonly firstBytesUp: number;
+  readonly firstBytesDown: number;
+  readonly turnBytesUp: number;
+  readonly turnBytesDown: number;
+  readonly turnBytesMax: number;
+  readonly plaintext: boolean;
+  readonly acks: boolean;
+  readonly sample: number;
   readonly keepaliveMs: number;
+  readonly keepaliveWindow: boolean;
 }
 
 /** A rule as a target can express it, with its expression compiled. */
@@ -84,7 +93,7 @@ export function reviewRules({ rules, partial }: ExportInput, { format, fields }:
   return { rules: reviewed, notes: [...refused.map((what) => `LEFT OUT: ${what}.`), ...notes] };
 }
 
-/** Fields that eBPF and P4 express alike. A field that is not here is refused until it can be. */
+/** Fields that mean the same in eBPF and P4, or nearly. A field that is not here is refused until it can be expressed. */
 export const COMMON_FIELDS: ExportTarget["fields"] = {
   match: null,
   handshake: null,
@@ -94,8 +103,6 @@ export const COMMON_FIELDS: ExportTarget["fields"] = {
   firstPackets: null,
   firstPayloadPackets: null,
   firstBytes: null,
-  keepaliveMs:
-    "one packet of the direction by the clock; an ACK that answers it goes by the clock of its own direction.",
   seed: "making connections known after a switch is the node's work; the program only copies.",
 };
 
@@ -109,7 +116,16 @@ const NOTHING: ExportRule = {
   firstPackets: 0,
   firstPayloadPackets: 0,
   firstBytes: 0,
+  firstBytesUp: 0,
+  firstBytesDown: 0,
+  turnBytesUp: 0,
+  turnBytesDown: 0,
+  turnBytesMax: 0,
+  plaintext: false,
+  acks: false,
+  sample: 0,
   keepaliveMs: 0,
+  keepaliveWindow: false,
 };
 
 /** The fields of a rule by name. Bytes that are the same both ways are those of each direction. */

@@ -11,6 +11,7 @@ import {
   COMMON_FIELDS,
   describeRule,
   type ExportInput,
+  type ExportRule,
   type ExportTarget,
   forComment,
   mirrorsAny,
@@ -20,12 +21,27 @@ import {
 import decidePart from "./native/export_tc_decide.c" with { type: "text" };
 import parsePart from "./native/export_tc_parse.c" with { type: "text" };
 
-export const EBPF: ExportTarget = { format: "ebpf", fields: COMMON_FIELDS };
+export const EBPF: ExportTarget = {
+  format: "ebpf",
+  fields: {
+    ...COMMON_FIELDS,
+    firstBytesUp: null,
+    firstBytesDown: null,
+    turnBytesUp: null,
+    turnBytesDown: null,
+    turnBytesMax: null,
+    plaintext: null,
+    acks: null,
+    sample: null,
+    keepaliveMs: null,
+    keepaliveWindow: null,
+  },
+};
 
 const HOW = [
   "Mirror filter for tc, written by `remediate filter export --format ebpf`.",
   "",
-  "Compile (Debian: clang, libbpf-dev), with the interface that leads to the standby:",
+  "Needs Linux 5.12 or later. Compile (Debian: clang, libbpf-dev), with the interface that leads to the standby:",
   "  clang -O2 -g -target bpf -I/usr/include/$(gcc -dumpmachine) \\",
   "    -DSTANDBY_IFINDEX=$(cat /sys/class/net/STANDBY/ifindex) -c filter.c -o filter.o",
   "Attach to the interface that faces outside (upstream or downstream):",
@@ -38,12 +54,13 @@ const HOW = [
 const LIMITS = [
   "Decides as the plane does, but for these limits:",
   "- Only the first 252 bytes of a frame are looked at: a header further in has no flow, an expression that " +
-  "reads further in rejects.",
+  "reads further in rejects, a payload that begins further in counts as plain text.",
   "- Flows live in a hash that forgets roughly the least recently used, uncounted; processors that handle both " +
   "directions of a flow at once may miscount by a packet.",
+  "- A keep-alive by the clock is due at once; the plane notices up to a second later.",
   "- Where the kernel has merged segments (GRO), one counts as one: `ethtool -K IF gro off` avoids it.",
   "- Frames that the kernel refuses before tc (a cut VLAN header) are not seen.",
-  "- Fragments are copied where any rule copies; tunnels are not looked into; no budget bounds the copies.",
+  "- Tunnels are not looked into; no budget bounds the copies.",
   "- No failover: what is copied is copied always; a full standby loses copies in silence.",
   "- XDP cannot clone a frame, so there is no XDP form.",
 ];
@@ -96,13 +113,32 @@ function chooser(rules: readonly ReviewedRule[]): string {
   return `\nstatic u32 choose_rule(void) {\n${tries.join("")}  return NO_RULE;\n}\n`;
 }
 
+type CField = readonly [name: string, value: number];
+
+function flagsOf({ handshake, teardown, all, none, plaintext, acks, keepaliveWindow }: ExportRule): CField[] {
+  const flags = { handshake, teardown, all, none, plaintext, acks, keepalive_window: keepaliveWindow };
+  return Object.entries(flags).map(([name, value]) => [name, Number(value)]);
+}
+
+function numbersOf(rule: ExportRule): CField[] {
+  return [
+    ["first_packets", rule.firstPackets],
+    ["first_payload_packets", rule.firstPayloadPackets],
+    ["first_bytes_up", Math.max(rule.firstBytes, rule.firstBytesUp)],
+    ["first_bytes_down", Math.max(rule.firstBytes, rule.firstBytesDown)],
+    ["turn_bytes_up", rule.turnBytesUp],
+    ["turn_bytes_down", rule.turnBytesDown],
+    ["turn_bytes_max", rule.turnBytesMax],
+    ["sample", rule.sample],
+  ];
+}
+
 function settings(rules: readonly ReviewedRule[]): string {
   const cases = rules.map(({ rule }, i) => {
-    const flags = [rule.handshake, rule.teardown, rule.all, rule.none].map(Number).join(", ");
-    const keepaliveNs = BigInt(rule.keepaliveMs) * 1_000_000n;
-    const counts =
-      `${rule.firstPackets}u, ${rule.firstPayloadPackets}u, ${rule.firstBytes}ull, ${keepaliveNs}ull`;
-    return `    case ${i}: *r = (struct rule){${flags}, ${counts}}; return 1;\n`;
+    const fields = [...flagsOf(rule), ...numbersOf(rule)].filter(([, value]) => value !== 0);
+    const given = fields.map(([name, value]) => `.${name} = ${value}u`);
+    if (rule.keepaliveMs > 0) given.push(`.keepalive_ns = ${BigInt(rule.keepaliveMs) * 1_000_000n}ull`);
+    return `    case ${i}: *r = (struct rule){${given.join(", ") || "0"}}; return 1;\n`;
   });
   return `\nstatic int rule_at(u32 index, struct rule *r) {\n  switch (index) {\n${
     cases.join("")

@@ -18,7 +18,14 @@ import { type Expression, type ExpressionProtocol, parseExpression, type Side } 
 import control from "./native/export_v1model_control.p4" with { type: "text" };
 import parser from "./native/export_v1model_parser.p4" with { type: "text" };
 
-export const P4: ExportTarget = { format: "p4", fields: COMMON_FIELDS };
+export const P4: ExportTarget = {
+  format: "p4",
+  fields: {
+    ...COMMON_FIELDS,
+    keepaliveMs:
+      "one packet of the direction by the clock; an ACK that answers it goes by the clock of its own direction.",
+  },
+};
 
 const INCLUDES = "#include <core.p4>\n#include <v1model.p4>\n";
 const HEAD = [

@@ -156,6 +156,14 @@ export const PRESETS = {
 } as const satisfies Record<string, readonly FilterRule[]>;
 export type Preset = keyof typeof PRESETS;
 
+/**
+ * Whether tunnels are opened with this preset, unless a configuration says otherwise. An IDS looks into them by itself, so
+ * its flows are those inside; other boxes mostly see a tunnel as one flow, and flows inside are not seeded.
+ */
+export function opensTunnels(preset: Preset): boolean {
+  return preset === "ids" || preset === "ids-full";
+}
+
 const U32_MAX = 0xffffffff;
 /** Fields of struct rm_rule and of FilterRule. */
 const FLAGS = [

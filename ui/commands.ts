@@ -180,7 +180,9 @@ export const COMMANDS: readonly Command[] = [
     name: "flows",
     summary: "List flows, the busiest first",
     text:
-      "A flow stands twice where the box rewrites it: as seen from upstream, and as seen from downstream.",
+      "A flow stands twice where the box rewrites it: as seen from upstream, and as seen from downstream. Packets and " +
+      "bytes of a flow of which nothing more is copied stand still, unless its rule seeds or keeps windows: its " +
+      'packets pass at a look. A rule "?" was replaced; the next packet chooses another.',
     arguments: [],
     options: [
       ...REMOTE,

@@ -62,7 +62,11 @@ const tuneCommand = (json: Option): Command => ({
       default: "/var/lib/suricata/rules/suricata.rules",
       help: "Rules for Suricata.",
     },
-    { name: "plot", value: "FILE", help: "Draw the curve into this file, as SVG." },
+    {
+      name: "plot",
+      value: "FILE",
+      help: "Draw the curve into this file: PNG if its name ends so, else SVG.",
+    },
     json,
   ],
   examples: [{

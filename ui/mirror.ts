@@ -6,12 +6,13 @@
  */
 import { Judge } from "../appliance/mirror_judge.ts";
 import { explainFile, type Job, mirrorFile, type Policy, tuneFile } from "../appliance/mirror_run.ts";
-import { writeText } from "../appliance/mirror_files.ts";
+import { writeBytes, writeText } from "../appliance/mirror_files.ts";
 import { gridRules, readShare } from "../appliance/mirror_tune.ts";
 import type { Invocation, Options } from "./arguments.ts";
 import { type Terminal, toJson } from "./cli.ts";
 import { EXIT, type Exit } from "./commands.ts";
 import { plotTuning } from "./mirror_plot.ts";
+import { drawTuning } from "./mirror_plot_png.ts";
 import {
   explanationJson,
   mirrorJson,
@@ -19,6 +20,7 @@ import {
   renderExplanation,
   renderMirror,
   renderTuning,
+  type Tuned,
   tuningJson,
 } from "./mirror_text.ts";
 
@@ -113,9 +115,15 @@ export async function tune(invocation: Invocation, policy: Policy, terminal: Ter
   );
   const tuned = { candidates, budget, counts: judge === null ? "turns" : "signatures" };
   const plot = options.text("plot");
-  if (plot !== null) await writeText(plot, plotTuning(candidates, tuned));
+  if (plot !== null) await writePlot(plot, tuned);
   terminal.out(options.flag("json") ? toJson(tuningJson(tuned)) : renderTuning(tuned));
   return EXIT.ok;
+}
+
+async function writePlot(path: string, tuned: Tuned): Promise<void> {
+  const isPng = path.toLowerCase().endsWith(".png");
+  if (isPng) await writeBytes(path, await drawTuning(tuned.candidates, tuned).png());
+  else await writeText(path, plotTuning(tuned.candidates, tuned));
 }
 
 async function openJudge(options: Options): Promise<Judge | null> {

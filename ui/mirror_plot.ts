@@ -6,10 +6,10 @@
 import { type Candidate, front, knee } from "../appliance/mirror_tune.ts";
 import { percent } from "./paint.ts";
 
-const WIDTH = 720;
-const HEIGHT = 440;
-const EDGE = { left: 64, right: 24, top: 40, bottom: 56 } as const;
-const TICKS = 5;
+export const WIDTH = 720;
+export const HEIGHT = 440;
+export const EDGE = { left: 64, right: 24, top: 40, bottom: 56 } as const;
+export const TICKS = 5;
 
 export interface PlotOptions {
   /** Part of bytes; drawn as an upright line. */
@@ -18,7 +18,7 @@ export interface PlotOptions {
   readonly counts: string;
 }
 
-interface Scale {
+export interface Scale {
   x(byteShare: number): number;
   y(kept: number): number;
   readonly xMax: number;
@@ -28,7 +28,7 @@ function escape(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 }
 
-function scaleOf(candidates: readonly Candidate[], budget: number): Scale {
+export function scaleOf(candidates: readonly Candidate[], budget: number): Scale {
   const widest = Math.max(budget, ...candidates.map(({ byteShare }) => byteShare));
   const xMax = widest === 0 ? 1 : Math.min(1, widest * 1.05);
   const across = WIDTH - EDGE.left - EDGE.right;
@@ -55,6 +55,11 @@ function axes(scale: Scale, counts: string): string[] {
     `<text x="${WIDTH / 2}" y="${HEIGHT - 12}" text-anchor="middle">bytes mirrored</text>`,
     `<text x="${EDGE.left}" y="${EDGE.top - 16}">${escape(counts)} kept</text>`,
   ];
+}
+
+/** Those that are not on the curve; drawn first, for equals lie on top of each other. */
+export function beatenBy(curve: readonly Candidate[], candidates: readonly Candidate[]): Candidate[] {
+  return candidates.filter((one) => !curve.includes(one));
 }
 
 /** The picture. */
@@ -87,7 +92,7 @@ export function plotTuning(candidates: readonly Candidate[], { budget, counts }:
     ...axes(scale, counts),
     `<path class="budget" d="M${edge} ${EDGE.top}V${HEIGHT - EDGE.bottom}"/>`,
     `<polyline class="curve" points="${line}"/>`,
-    ...candidates.map(dot),
+    ...[...beatenBy(curve, candidates), ...curve].map(dot),
     ...label,
     "</svg>",
     "",

@@ -279,7 +279,7 @@ struct rm_live {
   struct rm_named why[RM_WHYS];         /* copies by reason */
   struct rm_named shed[RM_WHYS];        /* copies not made because the budget was spent, by reason */
   struct rm_named parse[RM_PARSES];     /* frames by parser verdict */
-  struct rm_named rule[RM_RULES];       /* copies by rule */
+  struct rm_named rule[RM_RULES + 1];   /* copies by rule; the last: by rules that were replaced */
   uint32_t inject_done;                 /* last of command.inject_sequence that was taken */
   uint32_t workers;                     /* how many poll loops there are */
   struct rm_worker worker[RM_WORKERS];

@@ -120,4 +120,7 @@ uint64_t crew_unseen_ns(const struct plane *p, uint32_t side);
 
 /* sum.c: worker 0 adds up what all have counted. */
 void crew_sum(struct plane *p);
+/* Give the places of `table`, which are RM_RULES and one more, to the rules of `fresh`. Counts stay with the names of their
+ * rules; those of rules that are gone are added to the last place. */
+void rules_rename(struct rm_named *table, const struct rm_rules *fresh);
 #endif

@@ -171,7 +171,7 @@ static void describe_live(struct describe *d) {
   NAMED("why", live.why, RM_WHYS);
   NAMED("shed", live.shed, RM_WHYS);
   NAMED("parse", live.parse, RM_PARSES);
-  NAMED("copied", live.rule, RM_RULES);
+  NAMED("copied", live.rule, RM_RULES + 1);
 }
 
 #define PROBE(member) EACH("probe", command.probe, member, RM_PROBES)

@@ -88,9 +88,9 @@ static void take_rules(struct plane *p) {
   p->budget_bytes = bytes;
   p->budget_packets = packets;
   standby_refresh(p);
+  rules_rename(p->live->rule, &fresh);
   if (p->index) return;
-  for (uint32_t i = 0; i < fresh.count; i++)
-    memcpy(p->board->live.rule[i].name, fresh.rule[i].name, RM_NAME_BYTES);
+  if (p->live != &p->board->live) rules_rename(p->board->live.rule, &fresh);
   if (p->crew->workers == 1) p->board->live.rule_done = before; /* else when all have them: sum.c */
 }
 

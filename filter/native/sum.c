@@ -20,6 +20,51 @@ static void sum_named(const struct crew *crew, struct rm_named *to, size_t offse
   to->bytes = bytes;
 }
 
+#define REPLACED "(replaced)" /* no name of a rule: those have no parentheses */
+
+static bool is_name(const struct rm_named *of, const char *name) {
+  return strncmp(of->name, name, RM_NAME_BYTES) == 0;
+}
+
+void rules_rename(struct rm_named *table, const struct rm_rules *fresh) {
+  struct rm_named old[RM_RULES], *gone = &table[RM_RULES];
+  memcpy(old, table, sizeof old);
+  for (uint32_t i = 0; i < RM_RULES; i++) {
+    const char *name = i < fresh->count ? fresh->rule[i].name : "";
+    uint32_t k = 0;
+    while (k < RM_RULES && !is_name(&old[k], name)) k++;
+    struct rm_named now = {.packets = 0};
+    if (*name && k < RM_RULES) now = old[k], old[k] = (struct rm_named){.packets = 0};
+    else memcpy(now.name, name, strnlen(name, RM_NAME_BYTES - 1));
+    table[i] = now;
+  }
+  for (uint32_t k = 0; k < RM_RULES; k++) gone->packets += old[k].packets, gone->bytes += old[k].bytes;
+  if (gone->packets) memcpy(gone->name, REPLACED, sizeof REPLACED);
+}
+
+/* Workers take rules over one after the other, so one place may be two rules for a moment: names tell. */
+static const struct rm_named *rule_of(const struct rm_live *live, const struct rm_named *like, uint32_t at) {
+  if (is_name(&live->rule[at], like->name)) return &live->rule[at];
+  for (uint32_t i = 0; i < RM_RULES; i++)
+    if (is_name(&live->rule[i], like->name)) return &live->rule[i];
+  return NULL;
+}
+
+static void sum_rule(const struct crew *crew, struct rm_live *board, uint32_t at) {
+  struct rm_named *to = &board->rule[at];
+  bool gone = at == RM_RULES;
+  if (!gone && !*to->name) return;
+  uint64_t packets = 0, bytes = 0;
+  for (uint32_t i = 0; i < crew->workers; i++) {
+    const struct rm_live *live = crew->worker[i]->live;
+    const struct rm_named *from = gone ? &live->rule[at] : rule_of(live, to, at);
+    if (from) packets += now_of(&from->packets), bytes += now_of(&from->bytes);
+  }
+  to->packets = packets;
+  to->bytes = bytes;
+  if (gone && packets) memcpy(to->name, REPLACED, sizeof REPLACED);
+}
+
 #define SUM_NAMED(array, i) sum_named(crew, &board->array[i], offsetof(struct rm_live, array[i]))
 
 static void sum_all_named(const struct crew *crew, struct rm_live *board) {
@@ -27,7 +72,7 @@ static void sum_all_named(const struct crew *crew, struct rm_live *board) {
     if (!is_reflex(i)) SUM_NAMED(counter, i);
   for (uint32_t i = 0; i < RM_WHYS; i++) SUM_NAMED(why, i), SUM_NAMED(shed, i);
   for (uint32_t i = 0; i < RM_PARSES; i++) SUM_NAMED(parse, i);
-  for (uint32_t i = 0; i < RM_RULES; i++) SUM_NAMED(rule, i);
+  for (uint32_t i = 0; i <= RM_RULES; i++) sum_rule(crew, board, i);
 }
 
 static uint64_t sum_word(const struct crew *crew, size_t offset) {

@@ -50,9 +50,9 @@ class Scene {
     this.#map = node.board(NATIVE);
   }
 
-  static async open(wire: Wire): Promise<Scene> {
+  static async open(wire: Wire, first: NodeSettings = NONE): Promise<Scene> {
     await wire.box("primary");
-    const node = await TestNode.start(wire, NONE);
+    const node = await TestNode.start(wire, first);
     return new Scene(node, await wire.load(PER_SECOND, { flows: FLOWS, copies: COPIES }));
   }
 
@@ -132,6 +132,39 @@ Deno.test("remediate reload swaps the rules under load: nothing lost, each frame
   const { changes, sent, copies, exact } = await scene.finish();
   if (exact) assert.deepEqual(changes, [reloads, reloads]);
   console.log(`${reloads} reloads under ${sent} frames, ${copies[0] + copies[1]} copied`);
+});
+
+/** Rules that copy different shares of flows alike, by the name of each in this order. */
+function inOrder(...names: readonly ("all" | "tenth" | "half")[]): NodeSettings {
+  const says = { all: "all = true", tenth: "sample = 10", half: "sample = 2" };
+  const flow = { all: 1, tenth: 2, half: 3 };
+  const rules = names.map((name) => [
+    "[[filter.rules]]",
+    `name = "${name}"`,
+    `match = "host 10.1.0.${flow[name]}"`,
+    says[name],
+  ]);
+  return { failover: ["silence_ms = 1000"], preset: "none", more: rules.flat() };
+}
+
+Deno.test("copies stay with the names of rules that a reload moves, and those of a rule that goes are kept apart", async () => {
+  await using wire = await Wire.up();
+  const scene = await Scene.open(wire, inOrder("all", "tenth", "half"));
+  await scene.load.more(100 * FLOWS);
+  const read = async () => {
+    const { mirror: { rules } } = await scene.node.status();
+    return new Map(rules.map(({ name, packets }) => [name, packets]));
+  };
+  const before = await read();
+  const { code, stderr } = await scene.node.reconfigure(inOrder("tenth", "all"));
+  assert.equal(code, 0, stderr);
+  await scene.inForce();
+  const after = await read();
+  assert.deepEqual([...after.keys()].toSorted(), ["(replaced)", "all", "none", "tenth"]);
+  for (const name of ["all", "tenth"]) assert.ok(after.get(name)! >= before.get(name)!, name);
+  assert.ok(after.get("tenth")! < after.get("all")! / 5, "each has its own");
+  assert.ok(after.get("(replaced)")! >= before.get("half")!);
+  await scene.load.stop();
 });
 
 Deno.test("rules written one generation after the other each decide for a run of frames, and for all of it", async () => {

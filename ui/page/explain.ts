@@ -3,7 +3,7 @@
  */
 import { agesMs, explainFile, type Explanation } from "../../appliance/mirror_run.ts";
 import { parseConfig } from "../../appliance/config.ts";
-import { type Preset, PRESETS } from "../../filter/rule.ts";
+import { opensTunnels, type Preset, PRESETS } from "../../filter/rule.ts";
 
 const FLOWS_MAX = 40;
 const LINES_MAX = 40;
@@ -20,7 +20,9 @@ export async function explainCapture(
   const path = await Deno.makeTempFile({ prefix: "remediate-explain-", suffix: ".pcap" });
   try {
     await Deno.writeFile(path, capture);
-    const options = config === undefined ? {} : { budget: config.filter.budget, inner: config.filter.inner };
+    const options = config === undefined
+      ? { inner: preset !== null && opensTunnels(preset) }
+      : { budget: config.filter.budget, inner: config.filter.inner };
     const policy = { rules, ages: agesMs(config?.filter.ages), options };
     return await explainFile({ read: path }, policy, {
       text: null,

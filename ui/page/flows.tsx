@@ -60,7 +60,7 @@ export function Flows({ flows, query, faults, rules }: FlowsProps) {
       <Card
         id="flows"
         title={`${count(flows.length)} flows`}
-        note={flows.length === query.limit ? "The busiest; there may be more." : undefined}
+        note={`${flows.length === query.limit ? "The busiest; there may be more. " : ""}${STILL}`}
         everyMs={2000}
         wide
       >
@@ -74,6 +74,9 @@ export function Flows({ flows, query, faults, rules }: FlowsProps) {
     </>
   );
 }
+
+/** The plane touches no more than a line of memory for such packets. */
+const STILL = "Packets and bytes stand still where nothing more is to be copied, unless the rule seeds.";
 
 function Search({ query }: { query: FlowQuery }) {
   return (
@@ -134,6 +137,9 @@ function row(flow: FlowView, rules: readonly FilterRule[]) {
 
 function Why({ flow, rules }: { flow: FlowView; rules: readonly FilterRule[] }) {
   if (flow.rule === "") return <span class="dim">no rule matches it: nothing is copied</span>;
+  if (flow.rule === "?") {
+    return <span class="dim">its rule was replaced; the next packet chooses another</span>;
+  }
   const rule = rules.find(({ name }) => name === flow.rule);
   const words = rule === undefined ? "" : rule.all ? "everything" : rule.none ? "nothing" : limits(rule);
   return (

@@ -222,6 +222,9 @@ Deno.test("remediate mirror runs as a command, and tells the person what is miss
   const plot = here.file("curve.svg");
   assert.equal(await main(["mirror", "tune", here.path, "--budget", "20%", "--plot", plot], terminal), 0);
   assert.match(await Deno.readTextFile(plot), /^<svg /);
+  const dots = here.file("curve.png");
+  assert.equal(await main(["mirror", "tune", here.path, "--budget", "20%", "--plot", dots], terminal), 0);
+  assert.deepEqual([...(await Deno.readFile(dots)).subarray(1, 4)], [0x50, 0x4e, 0x47]);
   assert.equal(await main(["mirror", "tune", here.path, "--budget", "0%"], terminal), 2);
   assert.equal(await main(["mirror", "explain", here.path, "--preset", "ids", "--config", "x"], terminal), 2);
 });

@@ -156,7 +156,7 @@ typedef uint8_t u8; typedef uint16_t u16; typedef uint32_t u32; typedef uint64_t
 #define NO_RULE 255u
 #define __noinline __attribute__((noinline, unused))
 struct head { u8 frame[WINDOW + 8]; u32 bytes, have; };
-struct rule { u32 handshake, teardown, all, none, first_packets, first_payload_packets; u64 first_bytes, keepalive_ns; };
+struct rule { u32 first_packets; };
 static struct head here;
 static struct head *the_head(void) { return &here; }
 static u32 choose_rule(void);

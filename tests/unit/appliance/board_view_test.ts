@@ -297,6 +297,15 @@ Deno.test("readFlows() puts the busiest first, keeps to the limit and finds text
   assert.deepEqual(outers({ limit: 10, text: "nowhere" }), []);
 });
 
+Deno.test("readFlows() does not name a rule after others took its place, until a packet has chosen again", () => {
+  const fake = running().setText("rule.name", "nat", 0);
+  fake.setFlow(0, 0, { addr: [v4(10, 0, 0, 1), v4(10, 0, 1, 1)], port: [1, 2], numbers: { rule: 0 } });
+  const rule = () => readFlows(fake.board, { limit: 1 }, NOW)[0]!.rule;
+  assert.equal(rule(), "nat");
+  fake.set("command.rule_generation", 2);
+  assert.equal(rule(), "?");
+});
+
 Deno.test("readFlows() says why nothing can be inferred of a flow, once it is sure", () => {
   const fake = running();
   const flow = (last: number, more: Record<string, number>) => ({

@@ -203,6 +203,16 @@ Deno.test("parseConfig() turns the budget into bytes, and is without one by defa
   assert.deepEqual([budget, inner], [{ bytesPerSecond: 0, packetsPerSecond: 0 }, false]);
 });
 
+Deno.test("parseConfig() opens tunnels for an IDS, unless told otherwise", () => {
+  const inner = (lines: string) => good(`[filter]\n${lines}\n`).filter.inner;
+  assert.deepEqual(
+    ['preset = "ids"', 'preset = "ids-full"', 'preset = "firewall"', 'preset = "ids"\ninner = false'].map(
+      inner,
+    ),
+    [true, true, false, false],
+  );
+});
+
 Deno.test("parseConfig() lets a direction override first_bytes of both", () => {
   const [rule] =
     good('[[filter.rules]]\nname = "a"\npreset = "ids"\nfirst_bytes = 9\nfirst_bytes_up = 7\n').filter.rules;

@@ -177,7 +177,7 @@ Deno.test("exportEbpf() turns a program into C with every jump inside", () => {
   );
   assert.match(
     text,
-    /case 0: \*r = \(struct rule\)\{0, 0, 0, 0, 0u, 0u, 70000ull, 250000000ull\}; return 1;/,
+    /= \(struct rule\)\{\.first_bytes_up = 70000u, \.first_bytes_down = 70000u, \.keepalive_ns = 250000000ull\}; return 1;/,
   );
   assert.match(text, /#define AGE_NS_TCP_CLOSING 3000000000ull/);
   assert.match(text, /#define FLOWS_MAX 1000\n/);

@@ -4,6 +4,7 @@ import { noTotals } from "../../../appliance/mirror_pass.ts";
 import type { Candidate } from "../../../appliance/mirror_tune.ts";
 import { filterRule } from "../../../filter/rule.ts";
 import { plotTuning } from "../../../ui/mirror_plot.ts";
+import { drawTuning } from "../../../ui/mirror_plot_png.ts";
 import {
   mirrorJson,
   progressBar,
@@ -98,4 +99,24 @@ Deno.test("plotTuning() draws a point for each rule, the curve, the knee and the
   assert.match(svg, /<path class="budget"/);
   assert.doesNotMatch(svg, /NaN|Infinity/);
   assert.doesNotMatch(plotTuning([], TUNED), /NaN|Infinity/);
+});
+
+Deno.test("drawTuning() is the same picture in dots, and a PNG that says what it is", async () => {
+  const raster = drawTuning(CANDIDATES, TUNED);
+  const counts = new Map<string, number>();
+  for (let at = 0; at < raster.dots.length; at += 3) {
+    const colour = raster.dots.subarray(at, at + 3).join();
+    counts.set(colour, (counts.get(colour) ?? 0) + 1);
+  }
+  const of = (colour: string) => counts.get(colour) ?? 0;
+  // Discs of the knee, of two that nothing beats, of the beaten one; the curve and the budget on top.
+  assert.ok(of("204,68,0") > 441 && of("0,170,102") > 2 * 197, "the knee, the budget and the curve");
+  assert.ok(of("187,187,187") > 150 && of("187,187,187") <= 197, "one that is beaten");
+  assert.ok(of("51,51,51") > 1000 && of("221,221,221") > 10_000, "words and a grid");
+  const png = await raster.png();
+  assert.deepEqual([...png.subarray(0, 8)], [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  const view = new DataView(png.buffer);
+  assert.deepEqual([view.getUint32(16), view.getUint32(20)], [1440, 880]);
+  assert.equal(view.getUint32(29), 0x562c5a8a, "the checksum of the head");
+  assert.doesNotThrow(() => drawTuning([], TUNED));
 });
