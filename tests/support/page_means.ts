@@ -4,7 +4,7 @@ import type { Finding } from "../../appliance/doctor_finding.ts";
 import type { NodeControl } from "../../appliance/view.ts";
 import { tagOf } from "../../ui/page/assets.ts";
 import { unifiedDiff } from "../../appliance/text_diff.ts";
-import type { ConfigAnswer, ConfigView, PendingConfig } from "../../appliance/view_config.ts";
+import type { ConfigAnswer, ConfigVersion, ConfigView, PendingConfig } from "../../appliance/view_config.ts";
 import type { ConfigDesk, PageMeans } from "../../ui/page/means.ts";
 import type { TokenView, UserView } from "../../ui/access/view.ts";
 import type { Visitor } from "../../ui/session.ts";
@@ -47,12 +47,25 @@ const FINDINGS: readonly Finding[] = [
 
 /** A desk that keeps a change only if it is confirmed; `now` is its clock. */
 export function memoryDesk(now: () => number, text = CONFIG_TEXT): ConfigDesk & { readonly text: string } {
-  let before: string | null = null, pending: PendingConfig | null = null;
+  let before: string | null = null, pending: PendingConfig | null = null, id = 1;
+  const texts = new Map([[1, text]]), first = { id, atMs: now(), who: "ada", note: "", etag: tagOf(text) };
+  let kept: readonly ConfigVersion[] = [{ ...first, state: "start" }];
+  const begin = (fresh: string, who: string, confirmS: number) => {
+    [before, text, id] = [text, fresh, id + 1];
+    pending = confirmS === 0 ? null : { id, who, untilMs: now() + confirmS * 1000 };
+    const state = confirmS === 0 ? "confirmed" : "pending";
+    kept = [{ id, atMs: now(), who, note: "by the page", state, etag: tagOf(text) }, ...kept];
+    texts.set(id, text);
+  };
+  const became = (state: ConfigVersion["state"]) => {
+    kept = kept.map((one) => one.id === pending?.id ? { ...one, state } : one);
+    pending = null;
+  };
   const current = (): ConfigView => ({
     file: "/etc/remediate/remediate.toml",
     text,
     etag: tagOf(text),
-    id: 1,
+    id,
     pending,
   });
   const done = (said: string): ConfigAnswer => ({ ok: true, view: current(), text: said });
@@ -76,16 +89,24 @@ export function memoryDesk(now: () => number, text = CONFIG_TEXT): ConfigDesk & 
     apply: ({ text: fresh, who, etag, confirmS }) => {
       if (etag !== tagOf(text)) return refused(412, "it was changed meanwhile");
       if (judge(fresh).config === undefined) return refused(422, "it has problems");
-      [before, text, pending] = [text, fresh, { id: 2, who, untilMs: now() + confirmS * 1000 }];
+      begin(fresh, who, confirmS);
       return Promise.resolve(done("the new configuration is in force"));
     },
     confirm: () => {
-      pending = null;
+      became("confirmed");
       return done("it is kept");
     },
-    rollback: () => {
-      [text, pending] = [before ?? text, null];
+    rollback: ({ id: wanted, who, confirmS }) => {
+      const old = wanted === null ? before : texts.get(wanted);
+      if (wanted === null) became("undone");
+      begin(old ?? text, who, confirmS);
       return Promise.resolve(done("the one before is back"));
+    },
+    history: () => kept,
+    version: (wanted) => {
+      const [of, earlier] = [texts.get(wanted), texts.get(wanted - 1)];
+      if (of === undefined) return null;
+      return { text: of, diff: earlier === undefined ? "" : unifiedDiff(earlier, of, ["before", "this"]) };
     },
   };
 }
@@ -148,6 +169,8 @@ export function pageMeans(
             : { status: 401 as const, text: "Name and password do not fit." },
         ),
       first: () => Promise.resolve({ status: 401 as const, text: "The code does not fit." }),
+      prove: ({ password }) =>
+        Promise.resolve(password === "correct" ? null : { status: 401, text: "the password is wrong" }),
       logout: () => "session=; Max-Age=0",
     },
     people: memoryPeople(now),

@@ -20,10 +20,13 @@ export interface Outcome {
 }
 
 /** Where the configuration is kept, and changed. Whatever is refused has changed nothing. */
-export type ConfigDesk = Pick<ConfigControl, "current" | "check" | "apply" | "confirm" | "rollback">;
+export type ConfigDesk = Pick<
+  ConfigControl,
+  "current" | "check" | "apply" | "confirm" | "rollback" | "history" | "version"
+>;
 
-/** The way in and out. */
-export type Access = Pick<AccessControl, "fresh" | "login" | "first" | "logout">;
+/** The way in and out, and the proof that somebody is who he was at the way in. */
+export type Access = Pick<AccessControl, "fresh" | "login" | "first" | "prove" | "logout">;
 
 /** Who may come in, for admins. */
 export type People = Pick<

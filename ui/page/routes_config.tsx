@@ -4,14 +4,14 @@
  * Every way to a change leads through the same page: what is wrong, or what would change, and the button that does it.
  */
 import type { Context, Hono } from "hono";
-import { ConfigPage, CONFIRM_S, Judgement, Pending } from "./config.tsx";
+import { ConfigPage, CONFIRM_S, Judgement, Pending, Version } from "./config.tsx";
 import { Explained } from "./filter.tsx";
 import { presetOf, ruleOfForm, withoutRule, withPreset, withRule } from "./filter_edit.ts";
 import { type Form, FormError, readForm } from "./form.ts";
 import type { ConfigDesk, Outcome } from "./means.ts";
 import { configNow, type Env, type Pages, show, told, visitorOf } from "./pages.tsx";
 import { Result } from "./parts.tsx";
-import { type AccessRole, may } from "../session.ts";
+import { type AccessRole, may, type Visitor } from "../session.ts";
 
 /** Twice the text at most, for the form's own encoding. */
 const CONFIG_BYTES_MAX = 512 * 1024;
@@ -45,13 +45,54 @@ export function addConfig(app: Hono<Env>, pages: Pages): void {
     return await came(c, pages, await desk.apply(change));
   });
   app.post("/config/confirm", async (c) => {
-    await formOf(c, "admin", FORM_BYTES_MAX);
-    return await came(c, pages, desk.confirm(visitorOf(c).name));
+    const { fields: { password = "" } } = await formOf(c, "admin", FORM_BYTES_MAX);
+    const fault = await proofFault(c, pages, password);
+    return await came(
+      c,
+      pages,
+      fault === null ? desk.confirm(visitorOf(c).name) : { ok: false, text: fault },
+    );
   });
   app.post("/config/rollback", async (c) => {
-    await formOf(c, "admin", FORM_BYTES_MAX);
-    return await came(c, pages, await desk.rollback({ id: null, who: visitorOf(c).name, confirmS: 0 }));
+    const { fields: { id } } = await formOf(c, "admin", FORM_BYTES_MAX), who = visitorOf(c).name;
+    if (id === undefined) return await came(c, pages, await desk.rollback({ id: null, who, confirmS: 0 }));
+    if (!ID.test(id)) throw new FormError(400, `There is no configuration "${id.slice(0, 20)}"`);
+    c.set("detail", JSON.stringify({ id: Number(id) }));
+    return await came(c, pages, await desk.rollback({ id: Number(id), who, confirmS: CONFIRM_S }));
   });
+  addHistory(app, pages, desk);
+}
+
+const ID = /^\d{1,15}$/;
+
+function addHistory(app: Hono<Env>, pages: Pages, desk: ConfigDesk): void {
+  app.get("/config/history/:id", (c) => {
+    if (!may(visitorOf(c), "admin")) return told(c, 403, "This is for admins.");
+    const id = ID.test(c.req.param("id")) ? Number(c.req.param("id")) : NaN;
+    const version = desk.history().find((one) => one.id === id), kept = version && desk.version(id);
+    if (version === undefined || !kept) return told(c, 404, "There is no configuration of that number.");
+    return show(c, pages, {
+      ...{ at: "/config", title: `Configuration ${id}` },
+      body: (visitor) => <Version {...{ version, kept, visitor }} inForce={desk.current().id === id} />,
+    });
+  });
+}
+
+/** Whoever came in by a session says his password: a change that locks people out is not kept by a page left open. */
+function proves({ means }: Pages, visitor: Visitor): boolean {
+  return means.access !== undefined && visitor.csrf !== null;
+}
+
+/** Why the visitor may not keep a change; null: he may. */
+async function proofFault(c: Context<Env>, pages: Pages, password: string): Promise<string | null> {
+  const { access, address } = pages.means, visitor = visitorOf(c);
+  if (access === undefined || !proves(pages, visitor)) return null;
+  const denied = await access.prove({
+    name: visitor.name,
+    password,
+    address: address?.(c.req.raw) ?? "",
+  });
+  return denied === null ? null : `It is not kept: ${denied.text}`;
 }
 
 /** The editor with the text in force, or with another one and what is to be said of it. */
@@ -70,7 +111,7 @@ function editor(
     },
     body: (visitor) => (
       <ConfigPage
-        {...{ now, text, visitor }}
+        {...{ now, text, visitor, history: desk.history(), proves: proves(pages, visitor) }}
         judgement={text === null ? null : desk.check(text)}
         nowMs={pages.means.now()}
       />
@@ -86,9 +127,12 @@ function came(c: Context<Env>, pages: Pages, { ok, text }: Outcome): Response | 
     body: (visitor) => (
       <>
         <Result ok={ok} text={text} />
-        {now === null || now.pending === null
-          ? null
-          : <Pending now={now} visitor={visitor} nowMs={pages.means.now()} />}
+        {now === null || now.pending === null ? null : (
+          <Pending
+            {...{ now, visitor, nowMs: pages.means.now() }}
+            proves={proves(pages, visitor)}
+          />
+        )}
         <p class="actions">
           <a class="button" href="/config">To the configuration</a>
         </p>
