@@ -213,9 +213,13 @@ export function configNow({ config }: PageMeans): ConfigView | null {
   }
 }
 
-function filterOf(means: PageMeans) {
+function configOf(means: PageMeans) {
   const now = configNow(means);
-  return now === null ? null : parseConfig(now.text, now.file).config?.filter ?? null;
+  return now === null ? null : parseConfig(now.text, now.file).config ?? null;
+}
+
+function filterOf(means: PageMeans) {
+  return configOf(means)?.filter ?? null;
 }
 
 export function addAssets(app: Hono<Env>): void {
@@ -301,7 +305,7 @@ function addViews(app: Hono<Env>, pages: Pages): void {
         <Events
           events={newest(control)}
           proof={control.match({ history: false }).failover}
-          nowMs={means.now()}
+          weights={configOf(means)?.failover.votes ?? null}
           captures={may(visitor, "operator")}
         />
       ),
