@@ -45,33 +45,48 @@ const FINDINGS: readonly Finding[] = [
   },
 ];
 
+/** What was in force, the first one at the start. */
+class Kept {
+  readonly texts = new Map<number, string>();
+  versions: readonly ConfigVersion[] = [];
+
+  add(text: string, rest: Omit<ConfigVersion, "id" | "note" | "etag">): number {
+    const id = this.texts.size + 1;
+    this.texts.set(id, text);
+    this.versions = [{ id, note: "", etag: tagOf(text), ...rest }, ...this.versions];
+    return id;
+  }
+
+  became(id: number | undefined, state: ConfigVersion["state"]): void {
+    this.versions = this.versions.map((one) => one.id === id ? { ...one, state } : one);
+  }
+
+  version(id: number): { text: string; diff: string } | null {
+    const text = this.texts.get(id), earlier = this.texts.get(id - 1);
+    if (text === undefined) return null;
+    return { text, diff: earlier === undefined ? "" : unifiedDiff(earlier, text, ["before", "this"]) };
+  }
+}
+
 /** A desk that keeps a change only if it is confirmed; `now` is its clock. */
 export function memoryDesk(now: () => number, text = CONFIG_TEXT): ConfigDesk & { readonly text: string } {
-  let before: string | null = null, pending: PendingConfig | null = null, id = 1;
-  const texts = new Map([[1, text]]), first = { id, atMs: now(), who: "ada", note: "", etag: tagOf(text) };
-  let kept: readonly ConfigVersion[] = [{ ...first, state: "start" }];
+  const kept = new Kept(), file = "/etc/remediate/remediate.toml";
+  let before = text, pending: PendingConfig | null = null;
+  let id = kept.add(text, { atMs: now(), who: "ada", state: "start" });
+  const current = (): ConfigView => ({ file, text, etag: tagOf(text), id, pending });
   const begin = (fresh: string, who: string, confirmS: number) => {
-    [before, text, id] = [text, fresh, id + 1];
+    [before, text] = [text, fresh];
+    id = kept.add(text, { atMs: now(), who, state: confirmS === 0 ? "confirmed" : "pending" });
     pending = confirmS === 0 ? null : { id, who, untilMs: now() + confirmS * 1000 };
-    const state = confirmS === 0 ? "confirmed" : "pending";
-    kept = [{ id, atMs: now(), who, note: "by the page", state, etag: tagOf(text) }, ...kept];
-    texts.set(id, text);
   };
   const became = (state: ConfigVersion["state"]) => {
-    kept = kept.map((one) => one.id === pending?.id ? { ...one, state } : one);
+    kept.became(pending?.id, state);
     pending = null;
   };
-  const current = (): ConfigView => ({
-    file: "/etc/remediate/remediate.toml",
-    text,
-    etag: tagOf(text),
-    id,
-    pending,
-  });
   const done = (said: string): ConfigAnswer => ({ ok: true, view: current(), text: said });
   const refused = (status: 412 | 422, said: string): Promise<ConfigAnswer> =>
     Promise.resolve({ ok: false, status, text: said });
-  const judge = (fresh: string) => parseConfig(fresh, "/etc/remediate/remediate.toml");
+  const judge = (fresh: string) => parseConfig(fresh, file);
   return {
     get text() {
       return text;
@@ -79,12 +94,8 @@ export function memoryDesk(now: () => number, text = CONFIG_TEXT): ConfigDesk & 
     current,
     check: (fresh) => {
       const { config, problems, warnings } = judge(fresh);
-      return {
-        ok: config !== undefined,
-        problems,
-        warnings,
-        diff: unifiedDiff(text, fresh, ["in force", "wanted"]),
-      };
+      const diff = unifiedDiff(text, fresh, ["in force", "wanted"]);
+      return { ok: config !== undefined, problems, warnings, diff };
     },
     apply: ({ text: fresh, who, etag, confirmS }) => {
       if (etag !== tagOf(text)) return refused(412, "it was changed meanwhile");
@@ -97,17 +108,12 @@ export function memoryDesk(now: () => number, text = CONFIG_TEXT): ConfigDesk & 
       return done("it is kept");
     },
     rollback: ({ id: wanted, who, confirmS }) => {
-      const old = wanted === null ? before : texts.get(wanted);
       if (wanted === null) became("undone");
-      begin(old ?? text, who, confirmS);
+      begin(wanted === null ? before : kept.texts.get(wanted) ?? text, who, confirmS);
       return Promise.resolve(done("the one before is back"));
     },
-    history: () => kept,
-    version: (wanted) => {
-      const [of, earlier] = [texts.get(wanted), texts.get(wanted - 1)];
-      if (of === undefined) return null;
-      return { text: of, diff: earlier === undefined ? "" : unifiedDiff(earlier, of, ["before", "this"]) };
-    },
+    history: () => kept.versions,
+    version: (wanted) => kept.version(wanted),
   };
 }
 

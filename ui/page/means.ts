@@ -6,6 +6,7 @@
  */
 import type { Finding } from "../../appliance/doctor_finding.ts";
 import type { Explanation } from "../../appliance/mirror_run.ts";
+import type { Candidate } from "../../appliance/mirror_tune.ts";
 import type { Preset } from "../../filter/rule.ts";
 import type { ConfigControl } from "../../appliance/view_config.ts";
 import type { Updater } from "../../appliance/update/contract.ts";
@@ -44,6 +45,8 @@ export interface PageMeans {
   readonly doctor?: () => Promise<readonly Finding[]>;
   /** Why each packet of a capture would be copied; null: by the rules in force. @throws Error with one sentence */
   readonly explain?: (capture: Uint8Array<ArrayBuffer>, preset: Preset | null) => Promise<Explanation>;
+  /** What each rule of a grid would cost and keep on it. @throws Error with one sentence */
+  readonly tune?: (capture: Uint8Array<ArrayBuffer>) => Promise<readonly Candidate[]>;
   readonly access?: Access;
   readonly people?: People;
   /** The last ones, oldest first. */

@@ -8,7 +8,7 @@ import { LineFile } from "../../appliance/line_file.ts";
 import { auditPath } from "../../appliance/paths.ts";
 import type { NodeControl } from "../../appliance/view.ts";
 import { agentStatus } from "../fleet/agent.ts";
-import { explainCapture } from "./explain.ts";
+import { explainCapture, tuneCapture } from "./explain.ts";
 import type { AuditEntry } from "../route.ts";
 import type { Access, AuditLine, ConfigDesk, People } from "./means.ts";
 import type { PageServer } from "../session.ts";
@@ -38,6 +38,7 @@ export function nodePages(control: NodeControl, config: Config, behind: Behind):
       {
         config: desk,
         explain: (capture, preset) => explainCapture(capture, preset, () => desk.current().text),
+        tune: tuneCapture,
       }),
     ...(access && { access, people: access }),
     audited: () => readAudit(config),

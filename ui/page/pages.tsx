@@ -328,6 +328,7 @@ function addMoreViews(app: Hono<Env>, pages: Pages): void {
           {...{ status, values, visitor }}
           filter={filterOf(means)}
           explains={means.explain !== undefined}
+          tunes={means.tune !== undefined}
           edits={means.config !== undefined}
         />
       ),
