@@ -1,6 +1,8 @@
 /**
  * One packet that somebody pasted, as a capture: hexadecimal digits as tcpdump, Wireshark or a log prints them. Pure.
  */
+import { pcapHeader, pcapRecord } from "../../filter/capture.ts";
+
 const FRAME_BYTES_MAX = 65_535;
 /** Ethernet with nothing in it. */
 const FRAME_BYTES_MIN = 14;
@@ -19,14 +21,11 @@ export function readPacket(text: string): Uint8Array<ArrayBuffer> | string {
   return Uint8Array.fromHex(digits);
 }
 
-const MAGIC = 0xa1b2c3d4, ETHERNET = 1, HEAD_BYTES = 24, RECORD_BYTES = 16;
-
-/** A pcap file with this one frame, at time 0 (draft-ietf-opsawg-pcap, 4 and 5). */
-export function captureOf(frame: Uint8Array): Uint8Array<ArrayBuffer> {
-  const file = new Uint8Array(HEAD_BYTES + RECORD_BYTES + frame.length), view = new DataView(file.buffer);
-  view.setUint32(0, MAGIC, true), view.setUint16(4, 2, true), view.setUint16(6, 4, true);
-  view.setUint32(16, FRAME_BYTES_MAX, true), view.setUint32(20, ETHERNET, true);
-  view.setUint32(HEAD_BYTES + 8, frame.length, true), view.setUint32(HEAD_BYTES + 12, frame.length, true);
-  file.set(frame, HEAD_BYTES + RECORD_BYTES);
+/** A pcap file with this one frame, at time 0. */
+export function captureOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const head = pcapHeader(), record = pcapRecord({ bytes, wireLength: bytes.length, timeNs: 0n });
+  const file = new Uint8Array(head.length + record.length);
+  file.set(head);
+  file.set(record, head.length);
   return file;
 }
