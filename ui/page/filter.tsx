@@ -282,7 +282,11 @@ export function Explained({ explanation, file }: { explanation: Explanation; fil
         </details>
       ))}
       {flowsLeftOut
-        ? <p class="note">There are more flows; `remediate mirror explain` shows them all.</p>
+        ? (
+          <p class="note">
+            There are more flows; <span class="code">remediate mirror explain</span> shows them all.
+          </p>
+        )
         : null}
     </>
   );

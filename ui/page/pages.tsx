@@ -60,6 +60,8 @@ export interface Pages {
 
 export interface NodePages extends PageServer {
   readonly hub: LiveHub;
+  /** Every method and path that is answered, for who holds them against roles. */
+  readonly routes: readonly { readonly method: string; readonly path: string }[];
 }
 
 export function makePages(control: NodeControl, means: PageMeans): NodePages {
@@ -94,6 +96,7 @@ export function makePages(control: NodeControl, means: PageMeans): NodePages {
   });
   return {
     hub,
+    routes: app.routes.filter(({ method }) => method !== "ALL"),
     close: () => hub.close(),
     handle: (request, visitor) => app.fetch(request, { visitor }),
   };

@@ -103,23 +103,44 @@ function Orders({ view: { slots }, visitor }: { view: UpdateView; visitor: Visit
       note="Traffic stands while the machine starts, unless something else carries it."
       wide
     >
-      <form method="post" action="/update/restart">
-        <Csrf visitor={visitor} />
-        <p class="actions">
-          <button type="submit">
-            {other?.state === "trial" ? "Restart into the new version" : "Restart"}
-          </button>
-        </p>
-      </form>
+      <Asked
+        action="/update/restart"
+        label={other?.state === "trial" ? "Restart into the new version" : "Restart"}
+        question="The machine restarts at once."
+        visitor={visitor}
+      />
       {other?.state !== "good" ? null : (
-        <form method="post" action="/update/rollback">
-          <Csrf visitor={visitor} />
-          <p class="actions">
-            <button type="submit">Start {other.version ?? `slot ${other.name}`} next time</button>
-          </p>
-        </form>
+        <Asked
+          action="/update/rollback"
+          label={`Start ${other.version ?? `slot ${other.name}`} next time`}
+          question="The next restart starts the version of the other slot. Nothing happens before."
+          visitor={visitor}
+        />
       )}
     </Card>
+  );
+}
+
+interface AskedProps {
+  readonly action: string;
+  readonly label: string;
+  readonly question: string;
+  readonly visitor: Visitor;
+}
+
+/** Asks before it is done, with script and without. */
+function Asked({ action, label, question, visitor }: AskedProps) {
+  return (
+    <details>
+      <summary>{label}…</summary>
+      <form method="post" action={action}>
+        <Csrf visitor={visitor} />
+        <p>{question}</p>
+        <p class="actions">
+          <button type="submit">{label}</button>
+        </p>
+      </form>
+    </details>
   );
 }
 

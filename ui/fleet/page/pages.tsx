@@ -113,7 +113,7 @@ export function show(c: Context<Env>, means: FleetPageMeans, view: View): Respon
   const frame = {
     ...{ visitor, node: means.control.name, version: VERSION, links: LINKS, pendingMs: null },
     ...lives(means),
-    ...{ nowMs: means.now(), logout: means.access !== undefined },
+    ...{ tells: false, nowMs: means.now(), logout: means.access !== undefined },
   };
   const page = <Page frame={frame} at={at} title={title} lead={lead}>{body(visitor)}</Page>;
   return c.html(html`<!doctype html>${page}`);
