@@ -5,7 +5,7 @@ import type { Page } from "playwright-core";
 import type { Nic } from "../../appliance/setup/nics.ts";
 import { parseBase } from "../../appliance/setup/plan.ts";
 import { ROLES } from "../../appliance/view.ts";
-import { askOnPage } from "../../ui/first_run.ts";
+import { askOnPage, type Machine } from "../../ui/first_run.ts";
 import { nodePages } from "../../ui/page/node.ts";
 import { serveNode } from "../../ui/serve.ts";
 import { type Config, parseConfig } from "../../appliance/config.ts";
@@ -124,13 +124,9 @@ async function armByPage(page: Page, url: string, control: PageNode): Promise<vo
   await page.locator('.word[data-state="protected"]').waitFor();
 }
 
-Deno.test("a browser leads from bare ports to an armed node", async () => {
-  const directory = await Deno.makeTempDir(), port = freePort(), path = `${directory}/remediate.toml`;
-  const url = `https://127.0.0.1:${port}/`;
-  const base = `[node]\nname = "edge1"\nstate_directory = "${directory}/state"\n` +
-    `runtime_directory = "${directory}/run"\n[api]\nlisten = "127.0.0.1:${port}"\n`;
-  const blinked: string[] = [], bound: string[] = [], say = () => {};
-  const machine = {
+/** Its first card is in use, once. */
+function machineOf(blinked: string[], bound: string[]): Machine {
+  return {
     nics: () => Promise.resolve(NICS),
     blink: (name: string) => (blinked.push(name), Promise.resolve(null)),
     bind: ({ ports }: Config) => {
@@ -140,6 +136,15 @@ Deno.test("a browser leads from bare ports to an armed node", async () => {
     deaf: null,
     close: () => {},
   };
+}
+
+Deno.test("a browser leads from bare ports to an armed node", async () => {
+  const directory = await Deno.makeTempDir(), port = freePort(), path = `${directory}/remediate.toml`;
+  const url = `https://127.0.0.1:${port}/`;
+  const base = `[node]\nname = "edge1"\nstate_directory = "${directory}/state"\n` +
+    `runtime_directory = "${directory}/run"\n[api]\nlisten = "127.0.0.1:${port}"\n`;
+  const blinked: string[] = [], bound: string[] = [], say = () => {};
+  const machine = machineOf(blinked, bound);
   const asked = askOnPage({
     ...{ base, path, machine, say, signal: AbortSignal.timeout(60_000) },
     config: parseBase(base, path).config!,
@@ -179,11 +184,7 @@ Deno.test("a browser leads from bare ports to an armed node", async () => {
       say,
       pages: (behind) => nodePages(control, config!, behind),
     });
-    try {
-      await armByPage(page, url, control);
-    } finally {
-      await served.close();
-    }
+    await armByPage(page, url, control).finally(() => served.close());
   } finally {
     await browser.close();
     await Deno.remove(directory, { recursive: true });
