@@ -180,6 +180,11 @@ export function pageMeans(
       logout: () => "session=; Max-Age=0",
     },
     people: memoryPeople(now),
+    logs: () =>
+      Promise.resolve([
+        { name: "control", text: "", fault: "there is no journal" },
+        { name: "plane", text: "the plane forwards on 6 ports\nlink of redundant-in is up", fault: null },
+      ]),
     audited: () => [
       { at: "2026-01-31T09:00:00.000Z", who: "ada", from: "192.0.2.7", what: "POST /act/drill", result: 200 },
       {

@@ -9,6 +9,7 @@ import type { Explanation } from "../../appliance/mirror_run.ts";
 import type { Candidate } from "../../appliance/mirror_tune.ts";
 import type { Preset } from "../../filter/rule.ts";
 import type { ConfigControl } from "../../appliance/view_config.ts";
+import type { LogText } from "../../appliance/support/logs.ts";
 import type { Updater } from "../../appliance/update/contract.ts";
 import type { AccessControl } from "../access/view.ts";
 import type { AgentStatus } from "../fleet/agent.ts";
@@ -53,6 +54,8 @@ export interface PageMeans {
   readonly audited?: () => readonly AuditLine[];
   /** What the agent of the fleet wrote last; null: there is none. Absent: the node belongs to no fleet. */
   readonly fleet?: () => AgentStatus | null;
+  /** The last lines of the node's logs, without secrets. */
+  readonly logs?: () => Promise<readonly LogText[]>;
   readonly update?: Updater;
   /** Of who asks, for the bounds of logins. */
   readonly address?: (request: Request) => string;

@@ -6,6 +6,7 @@ import type { Config } from "../../appliance/config.ts";
 import { consult } from "../../appliance/doctor.ts";
 import { LineFile } from "../../appliance/line_file.ts";
 import { auditPath } from "../../appliance/paths.ts";
+import { recentLogs } from "../../appliance/support/logs.ts";
 import type { NodeControl } from "../../appliance/view.ts";
 import { agentStatus } from "../fleet/agent.ts";
 import { explainCapture, tuneCapture } from "./explain.ts";
@@ -44,8 +45,18 @@ export function nodePages(control: NodeControl, config: Config, behind: Behind):
     audited: () => readAudit(config),
     ...(config.fleet.url !== null && { fleet: () => agentStatus(config) }),
     ...(update?.present && { update: update.updater }),
+    logs: () => recentLogs(readAccepted(config) ?? config, fileOf(desk)),
     doctor: () => consult(readAccepted(config) ?? config),
   });
+}
+
+/** Null: it is another stage's, or cannot be read just now. */
+function fileOf(desk: ConfigDesk | null): string | null {
+  try {
+    return desk?.current().file ?? null;
+  } catch {
+    return null;
+  }
 }
 
 const AUDIT_LINES_MAX = 200;

@@ -336,22 +336,23 @@ function addMoreViews(app: Hono<Env>, pages: Pages): void {
         />
       ),
     }));
-  app.get("/logs", (c) =>
-    show(c, pages, {
+  app.get("/logs", async (c) => {
+    const logs = may(visitorOf(c), "operator") ? await means.logs?.() ?? [] : [];
+    return show(c, pages, {
       ...{
         at: "/logs",
         title: "Captures and logs",
-        lead: "What was copied, what was decided, and where the log is.",
+        lead: "What was copied, what was decided, and what the node has said.",
       },
       body: (visitor) => (
         <Logs
           captures={control.captures.list()}
           recorder={control.recorder.status()}
-          visitor={visitor}
-          nowMs={means.now()}
+          {...{ logs, visitor, nowMs: means.now() }}
         />
       ),
-    }));
+    });
+  });
   const { doctor } = means;
   if (doctor !== undefined) {
     app.get("/doctor", async (c) => {
