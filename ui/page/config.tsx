@@ -79,11 +79,11 @@ function History({ now, history }: { now: ConfigView; history: readonly ConfigVe
     wallTime(atMs).slice(0, 19),
     who,
     <>
-      <FixedLight state={KEPT[state]} word={KEPT_WORD[state]} />
+      <FixedLight state={KEPT[state]} word={KEPT_WORD[state]} />{" "}
       {id === now.id ? <span class="tag">in force</span> : null}
     </>,
     note,
-    <a href={`/config/history/${id}`} aria-label={`What number ${id} changed`}>what it changed</a>,
+    <a href={`/config/history/${id}`}>What number {id} changed</a>,
   ]);
   return (
     <Card

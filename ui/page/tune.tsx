@@ -23,7 +23,9 @@ export function Tuned({ candidates, file, visitor, edits }: TunedProps) {
         note="Each dot is a rule: what it costs of the bytes, and of how many turns of a conversation it keeps the first packet."
         wide
       >
-        <Curve candidates={candidates} />
+        <div class="scroll" role="region" aria-label="The curve" tabindex={0}>
+          <Curve candidates={candidates} />
+        </div>
         <p class="note">
           {count(best.length)} of {count(candidates.length)}{" "}
           rules lie on the curve; the others cost as much and keep less. Turns rank rules much as an IDS does;
@@ -84,6 +86,8 @@ function Curve({ candidates }: { candidates: readonly Candidate[] }) {
   const x = (share: number) => Math.round(LEFT + share / most * (WIDTH - LEFT - RIGHT));
   const y = (kept: number) => Math.round(floor - kept * (floor - TOP));
   const best = front(candidates), bend = knee(candidates);
+  // What lies on the curve is drawn above what does not.
+  const rank = (one: Candidate) => one === bend ? 2 : best.includes(one) ? 1 : 0;
   const label = bend === undefined
     ? "No rule copies anything."
     : `What rules cost and keep. The curve bends at ${bend.rule.name}: ${percent(bend.byteShare)} of bytes, ${
@@ -101,7 +105,7 @@ function Curve({ candidates }: { candidates: readonly Candidate[] }) {
       <text x={WIDTH - RIGHT} y={HEIGHT - 6} text-anchor="end">of bytes copied</text>
       <text x={LEFT} y={TOP - 12}>of turns kept</text>
       <polyline points={best.map((one) => `${x(one.byteShare)},${y(one.kept)}`).join(" ")} />
-      {candidates.map((one) => (
+      {candidates.toSorted((a, b) => rank(a) - rank(b)).map((one) => (
         <circle
           class={one === bend ? "knee" : best.includes(one) ? "best" : "beaten"}
           cx={x(one.byteShare)}

@@ -2,7 +2,7 @@
 import type { UpdateReport, UpdateView } from "../../appliance/update/contract.ts";
 import { wallTime } from "../paint.ts";
 import { may, type Visitor } from "../session.ts";
-import { Card, Csrf, FixedLight, Result } from "./parts.tsx";
+import { Card, Csrf, FixedLight, Result, Table } from "./parts.tsx";
 import type { Outcome } from "./means.ts";
 
 const STATE = { good: "green", trial: "yellow", bad: "red", empty: "off" } as const;
@@ -33,31 +33,20 @@ function Slots({ view: { slots, installing, badVersions } }: { view: UpdateView 
     : `${installing.version ?? "A bundle"} is being installed: ${installing.percent} %`;
   return (
     <Card id="slots" title="Slots" note={note} wide>
-      <table>
-        <thead>
-          <tr>
-            <th>Slot</th>
-            <th>State</th>
-            <th>Version</th>
-            <th>Bundle</th>
-          </tr>
-        </thead>
-        <tbody>
-          {slots.map(({ name, state, version, triesLeft, booted, digest }) => (
-            <tr>
-              <th scope="row">{booted ? `${name}, runs` : name}</th>
-              <td>
-                <FixedLight
-                  state={STATE[state]}
-                  word={state === "trial" ? `trial, ${triesLeft} starts left` : state}
-                />
-              </td>
-              <td>{version ?? "none"}</td>
-              <td class="code">{digest?.slice(0, 16) ?? "came with the disk"}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table
+        name="Slots"
+        columns={["Slot", "State", "Version", "Bundle"].map((head) => ({ head }))}
+        rows={slots.map(({ name, state, version, triesLeft, booted, digest }) => [
+          booted ? `${name}, runs` : name,
+          <FixedLight
+            state={STATE[state]}
+            word={state === "trial" ? `trial, ${triesLeft} starts left` : state}
+          />,
+          version ?? "none",
+          <span class="code">{digest?.slice(0, 16) ?? "came with the disk"}</span>,
+        ])}
+        empty="There are no slots."
+      />
       {badVersions.length === 0 ? null : <p>Failed here before: {badVersions.join(", ")}</p>}
     </Card>
   );
@@ -74,7 +63,8 @@ function Send({ visitor }: { visitor: Visitor }) {
     >
       <form data-bundle data-csrf={visitor.csrf ?? ""}>
         <label>
-          Bundle (.raucb) <input type="file" name="bundle" accept=".raucb" required />
+          <span>Bundle (.raucb)</span>
+          <input type="file" name="bundle" accept=".raucb" required />
         </label>
         <label class="tick">
           <input type="checkbox" name="force" value="true" />

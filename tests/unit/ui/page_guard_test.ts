@@ -52,9 +52,12 @@ const form = (fields: Record<string, string>) => new URLSearchParams(fields);
 
 Deno.test("every page that takes a form is known to this test, with the role it needs", () => {
   const { pages } = open();
-  const actions = Object.keys(ACTIONS).map((name) => `/act/${name}`);
+  const named: Readonly<Record<string, readonly string[]>> = {
+    "/act/:name": Object.keys(ACTIONS).map((name) => `/act/${name}`),
+    "/update/:order": ["/update/restart", "/update/rollback"],
+  };
   const there = pages.routes.filter(({ method }) => method === "POST").flatMap(({ path }) =>
-    path === "/act/:name" ? actions : [path]
+    named[path] ?? [path]
   );
   assert.deepEqual([...new Set(there)].sort(), [...Object.keys(POSTS), ...OPEN].sort());
   pages.close();

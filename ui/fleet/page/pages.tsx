@@ -95,7 +95,8 @@ function lives({ desk: { keeper } }: FleetPageMeans) {
     if (node.connected && node.health === "red") red++;
   }
   const halted = keeper.list().filter(({ phase }) => phase === "halted").length;
-  const state = red > 0 ? "red" : halted > 0 || connected < nodes ? "yellow" : "green";
+  // As of a node: its mark has these shapes.
+  const state = red > 0 ? "unprotected" : halted > 0 || connected < nodes ? "degraded" : "protected";
   const word = `${connected} of ${nodes} connected${halted > 0 ? `, ${halted} halted` : ""}`;
   return { values: { state, "state.word": word }, shape: `${keeper.list().length}` };
 }
