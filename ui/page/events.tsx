@@ -83,6 +83,9 @@ interface TurnProps extends Omit<EventsProps, "events"> {
   readonly newest: boolean;
 }
 
+/** Nothing had died, so there was nothing to notice in time. */
+const ORDERED: ReadonlySet<EventView["cause"]> = new Set(["order", "return", "start"]);
+
 function TurnItem({ turn: { event, evidence, votes }, newest, proof, weights, captures }: TurnProps) {
   const proven = proof !== null && Math.abs(proof.atMs - event.wallMs) < 1000 ? proof : null;
   const cause = event.cause === "order" ? "by order" : event.cause;
@@ -99,7 +102,9 @@ function TurnItem({ turn: { event, evidence, votes }, newest, proof, weights, ca
       <Facts
         rows={[
           ...(votes.length === 0 ? [] : [["Votes", <Votes votes={votes} weights={weights} />] as Fact]),
-          ["Time to switch", event.silentUs === null ? UNKNOWN : duration(event.silentUs / 1000)],
+          ...(ORDERED.has(event.cause) || event.silentUs === null
+            ? []
+            : [["Time to switch", duration(event.silentUs / 1000)] as Fact]),
           ["Packets lost, at most", event.lostPackets === null ? UNKNOWN : count(event.lostPackets)],
           ["Flows", proven === null ? "not counted" : <Fate proof={proven} />],
         ]}

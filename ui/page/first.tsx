@@ -122,7 +122,7 @@ function Questions({ nics, choice }: Pick<FirstProps, "nics" | "choice">) {
           {further.map((role) => <RoleField {...{ role, nics, choice }} />)}
         </div>
       </details>
-      <label>
+      <label class="way">
         <span>The node takes its ports</span>
         <select name="way">
           {WAYS.map((way) => <option value={way} selected={choice.way === way}>{WAY_WORDS[way]}</option>)}

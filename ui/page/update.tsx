@@ -61,7 +61,7 @@ function Send({ visitor }: { visitor: Visitor }) {
       note="Traffic goes on. The new version is tried at the next restart."
       wide
     >
-      <form data-bundle data-csrf={visitor.csrf ?? ""}>
+      <form class="form" data-bundle data-csrf={visitor.csrf ?? ""}>
         <label>
           <span>Bundle (.raucb)</span>
           <input type="file" name="bundle" accept=".raucb" required />
