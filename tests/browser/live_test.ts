@@ -72,6 +72,27 @@ Deno.test("a page says that it is not live, asks by itself, and is live again", 
   });
 });
 
+Deno.test("a page behind others holds no connection, and is live again when it is looked at", async () => {
+  const node = pageNode(Date.now);
+  await using served = servePages(node, pageMeans({ control: node }));
+  await withBrowser(async (browser) => {
+    const { page, complaints } = await look(browser);
+    await page.goto(served.url);
+    const live = async () => (await text(page, "#live")) === "live" && served.pages.hub.viewers === 1;
+    const turn = (hidden: boolean) =>
+      page.evaluate(`Object.defineProperty(document, "hidden", { configurable: true, get: () => ${hidden} });
+        document.dispatchEvent(new Event("visibilitychange"))`);
+    await until("live", live);
+    await turn(true);
+    await until("nobody looks", () => Promise.resolve(served.pages.hub.viewers === 0));
+    node.fail();
+    await turn(false);
+    await until("live", live);
+    await until("the failover", async () => (await text(page, ".big")) === "Unprotected");
+    assert.deepEqual(complaints, []);
+  });
+});
+
 Deno.test("a page asks once in a dialog, by keyboard alone, and says what came of it", async () => {
   const node = pageNode(Date.now);
   await using served = servePages(node, pageMeans({ control: node }));

@@ -157,8 +157,11 @@ function watch() {
   }
 }
 
+/** Of a page that is looked at. A browser keeps six connections to a node, and a tab behind others must not hold one. */
+let source = null;
 function listen() {
-  const source = new EventSource("/live");
+  if (document.hidden || source !== null) return;
+  source = new EventSource("/live");
   source.onmessage = ({ data }) => {
     polls = false;
     take(JSON.parse(data));
@@ -166,8 +169,17 @@ function listen() {
   source.onerror = () => {
     polls = true;
     // A browser does not try again by itself after an answer that is no stream.
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, POLL_MS);
+    if (source?.readyState !== EventSource.CLOSED) return;
+    source = null;
+    setTimeout(listen, POLL_MS);
   };
+}
+
+function lookedAt() {
+  if (!document.hidden) return listen();
+  source?.close();
+  source = null;
+  polls = false;
 }
 
 async function poll() {
@@ -293,7 +305,10 @@ document.addEventListener("click", (event) => {
 if (live) {
   place();
   configEditor();
-  if (!asks) listen();
+  if (!asks) {
+    listen();
+    document.addEventListener("visibilitychange", lookedAt);
+  }
   setInterval(watch, 250);
   setInterval(poll, POLL_MS);
   setInterval(partsOnTheirOwn, 500);
