@@ -161,8 +161,8 @@ export function Pending({ now, visitor, nowMs, proves }: PendingProps) {
         {who} has put this configuration in force. Without a word the one before comes back in{" "}
         <strong data-until={untilMs}>{seconds(untilMs - nowMs)}</strong>.
       </p>
-      <div class="actions">
-        <form method="post" action="/config/confirm" class="inline">
+      <div class="actions answer">
+        <form method="post" action="/config/confirm" class="form">
           <Csrf visitor={visitor} />
           {proves ? <Proof visitor={visitor} /> : null}
           <button type="submit">Keep it</button>
