@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { parseConfig } from "../../../appliance/config.ts";
 import { readLldp } from "../../../appliance/setup/lldp.ts";
-import { blinkFault, type Nic, readGiven } from "../../../appliance/setup/nics.ts";
+import { blinkFault, type Nic } from "../../../appliance/setup/nics.ts";
 import { choiceOf, isFresh, parseBase, planConfig } from "../../../appliance/setup/plan.ts";
 import { Random } from "../../../filter/random.ts";
 import { ROLES } from "../../../appliance/view.ts";
@@ -104,30 +104,6 @@ Deno.test("planConfig() writes further redundant boxes, whole and in order or no
   ]);
   const has = `${BASE}[[redundant]]\nin = "af_packet:eth9"\nout = "af_packet:eth10"\n`;
   assert.deepEqual(faults(second, has), ["redundant-2-in: the configuration has [[redundant]] already"]);
-});
-
-Deno.test("readGiven() finds network cards that the kernel does not drive, and no others", async () => {
-  const sys = await Deno.makeTempDir();
-  try {
-    const device = async (address: string, kind: string, driver: string | null) => {
-      await Deno.mkdir(`${sys}/${address}`);
-      await Deno.writeTextFile(`${sys}/${address}/class`, `${kind}\n`);
-      if (driver !== null) await Deno.symlink(`/drivers/${driver}`, `${sys}/${address}/driver`);
-    };
-    await device("0000:05:00.0", "0x020000", "vfio-pci");
-    await device("0000:05:00.1", "0x020000", null);
-    await device("0000:05:00.2", "0x020000", "igb");
-    await device("0000:05:00.3", "0x010601", "vfio-pci");
-    await device("0000:06:00.0", "0x020000", "vfio-pci");
-    const given = readGiven(sys, [card("eth0", { device: "0000:06:00.0" })]);
-    assert.deepEqual(
-      given.map(({ name, driver, index, link }) => [name, driver, index, link]).sort(),
-      [["0000:05:00.0", "vfio-pci", 0, null], ["0000:05:00.1", "none", 0, null]],
-    );
-    assert.deepEqual(readGiven(`${sys}/none`, []), []);
-  } finally {
-    await Deno.remove(sys, { recursive: true });
-  }
 });
 
 Deno.test("blinkFault() says what to do where the driver has no LED, and passes on other refusals", () => {
