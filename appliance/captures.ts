@@ -130,7 +130,7 @@ export class Captures implements CaptureControl {
     return { ok: true, stream };
   }
 
-  kept({ filter, lastS, aroundS }: KeptRequest): CaptureAnswer {
+  kept({ filter, lastS, aroundS, atMs }: KeptRequest): CaptureAnswer {
     const compiled = compiledFilter(filter);
     if ("text" in compiled) return refusal("request", compiled.text);
     const { directory, ringMib } = this.#config.capture;
@@ -139,13 +139,13 @@ export class Captures implements CaptureControl {
       const why = ringMib === 0 ? "; set capture.ring_mib and reload to keep one" : " yet";
       return refusal("node", `there is no ring of captured frames${why}`);
     }
-    const last = this.#options.lastSwitch();
-    if (lastS === null && last === null) {
+    const aroundMs = atMs ?? this.#options.lastSwitch()?.wallMs;
+    if (lastS === null && aroundMs === undefined) {
       return refusal("node", "no switch is known; ask for the last minutes instead");
     }
     const span = lastS !== null
       ? { fromMs: Date.now() - lastS * 1000, toMs: Infinity }
-      : { fromMs: last!.wallMs - aroundS * 1000, toMs: last!.wallMs + aroundS * 1000 };
+      : { fromMs: aroundMs! - aroundS * 1000, toMs: aroundMs! + aroundS * 1000 };
     const paths = files.filter(({ startMs, endMs }) => endMs >= span.fromMs && startMs <= span.toMs)
       .map(({ name }) => `${directory}/${name}`);
     // What it was when they were kept, nobody knows.

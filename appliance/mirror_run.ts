@@ -124,14 +124,16 @@ export interface TuneOptions {
   readonly ages: AgesMs;
   /** Null: by turns. */
   readonly judge: AlertJudge | null;
+  /** That are remembered for each rule at a time, 192 bytes each. @default 32,768 */
+  readonly flows?: number;
   /** Called before each candidate is judged. */
   readonly judging?: (done: number, of: number) => void;
 }
 
 /** What each rule costs and keeps on this capture. @throws Error with one sentence */
 export async function tuneFile(job: Job, options: TuneOptions): Promise<Candidate[]> {
-  const { judge, rules, ages } = options;
-  const measured = await measure(job, rules, ages);
+  const { judge, ages } = options;
+  const measured = await measure(job, options);
   if (judge === null) return measured.map(({ candidate }) => candidate);
   const whole = await judge.judge(job.read, "whole");
   const judged: Candidate[] = [];
@@ -151,10 +153,10 @@ interface Measured {
 }
 
 /** One reading for all rules: a flow table for each. */
-async function measure(job: Job, rules: readonly FilterRule[], ages: AgesMs): Promise<Measured[]> {
+async function measure(job: Job, { rules, ages, flows = TUNE_SLOTS }: TuneOptions): Promise<Measured[]> {
   using stack = new DisposableStack();
   const runs = rules.map((rule) => {
-    const mirror = new MirrorPass(stack.use(openFilter({ rules: [rule], ages }, TUNE_SLOTS)), [rule]);
+    const mirror = new MirrorPass(stack.use(openFilter({ rules: [rule], ages }, flows)), [rule]);
     return { rule, mirror, turns: new TurnJudge(), digest: new SelectionDigest() };
   });
   for await (const piece of readPieces(job.read, { cut: null })) {

@@ -171,7 +171,7 @@ export class Recorder implements RecorderControl {
     return { ok: true, text: on ? "the recorder is on" : `the recorder is off, ${until}` };
   }
 
-  save({ lastS, aroundS }: SaveRequest): CaptureAnswer {
+  save({ lastS, aroundS, atMs }: SaveRequest): CaptureAnswer {
     const refusal = (text: string): CaptureAnswer => ({ ok: false, fault: "node", text });
     const { directory, mib } = this.#config.recorder;
     const files = listCaptureFiles(directory, "flight");
@@ -180,13 +180,13 @@ export class Recorder implements RecorderControl {
         `nothing is recorded${mib === 0 ? "; set recorder.mib and start the plane again" : " yet"}`,
       );
     }
-    const last = this.#options.lastSwitch();
-    if (lastS === null && last === null) {
+    const aroundMs = atMs ?? this.#options.lastSwitch()?.wallMs;
+    if (lastS === null && aroundMs === undefined) {
       return refusal("no switch is known; ask for the last minutes instead");
     }
     const span = lastS !== null
       ? { fromMs: Date.now() - lastS * 1000, toMs: Infinity }
-      : { fromMs: last!.wallMs - aroundS * 1000, toMs: last!.wallMs + aroundS * 1000 };
+      : { fromMs: aroundMs! - aroundS * 1000, toMs: aroundMs! + aroundS * 1000 };
     const paths = files.filter(({ startMs, endMs }) => endMs >= span.fromMs && startMs <= span.toMs)
       .map(({ name }) => `${directory}/${name}`);
     return { ok: true, stream: ReadableStream.from(savedPieces(paths, { head: this.#head(), ...span })) };

@@ -262,9 +262,11 @@ export interface LiveRequest {
 
 export interface KeptRequest {
   readonly filter: string;
-  /** Of the last so many seconds; null: so many before and after the last switch. */
+  /** Of the last so many seconds; null: so many before and after a moment. */
   readonly lastS: number | null;
   readonly aroundS: number;
+  /** The moment, since the epoch. @default the last switch */
+  readonly atMs?: number;
 }
 
 /** A pcapng file that comes in pieces, or why there is none: the request is wrong, or the node cannot. */

@@ -25,10 +25,12 @@ export interface RecorderStatus {
 }
 
 export interface SaveRequest {
-  /** Seconds until now; null: around the last switch. */
+  /** Seconds until now; null: around a moment. */
   readonly lastS: number | null;
   /** Seconds before and after it. */
   readonly aroundS: number;
+  /** The moment, since the epoch. @default the last switch */
+  readonly atMs?: number;
 }
 
 export interface RecorderControl {

@@ -8,7 +8,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { LldpEar } from "../appliance/setup/ear.ts";
 import { blink, listNics, type Nic, raise } from "../appliance/setup/nics.ts";
 import { isFresh, parseBase } from "../appliance/setup/plan.ts";
-import { type Config, describeProblem } from "../appliance/config.ts";
+import { bindPorts } from "../appliance/bind_ports.ts";
+import { type Config, configuredRoles, describeProblem, parseConfig } from "../appliance/config.ts";
 import { endpointOf } from "../appliance/config_keys_api.ts";
 import { makeDirectory } from "../appliance/directories.ts";
 import { reasonOf } from "../drivers/reason.ts";
@@ -23,6 +24,8 @@ import { answering, openAccess, openAudit } from "./serve.ts";
 export interface Machine {
   nics(): Promise<readonly Nic[]>;
   blink(name: string): Promise<string | null>;
+  /** Gives PCI ports to the plane's driver. Returns why not; then none is moved. @throws Error with one sentence */
+  bind(config: Config): Promise<readonly string[]>;
   /** Why neighbours are not heard; null: they are. */
   readonly deaf: string | null;
   close(): void;
@@ -77,8 +80,10 @@ async function openMachine(): Promise<Machine> {
     deaf = reasonOf(error);
   }
   await raise(await listNics(null));
-  return { nics: () => listNics(ear), blink, deaf, close: () => ear?.close() };
+  return { nics: () => listNics(ear), blink, bind: bound, deaf, close: () => ear?.close() };
 }
+
+const bound = async (config: Config) => (await bindPorts(config)).faults;
 
 export interface Asking {
   /** The configuration so far, and its file. */
@@ -112,7 +117,10 @@ export async function askOnPage({ base, path, config, machine, signal, say }: As
     nics: () => machine.nics(),
     deaf: machine.deaf,
     blink: (name) => machine.blink(name),
-    write: (text) => writeConfig(path, text),
+    write: async (text) => {
+      await takePorts(machine, parseConfig(text, path).config);
+      writeConfig(path, text);
+    },
     done: () => {
       written = true;
       ended.abort();
@@ -128,6 +136,15 @@ export async function askOnPage({ base, path, config, machine, signal, say }: As
   await listener.close();
   if (written) say("info", `${path} is written; the node starts`);
   return written;
+}
+
+/** Before the configuration is kept: one that cannot have its ports would not be asked about again. */
+async function takePorts(machine: Machine, config: Config | undefined): Promise<void> {
+  if (config === undefined || configuredRoles(config).every((role) => config.ports[role]?.kind !== "pci")) {
+    return;
+  }
+  const faults = await machine.bind(config);
+  if (faults.length > 0) throw new Error(faults.join("; "));
 }
 
 function writeConfig(path: string, text: string): void {

@@ -130,7 +130,7 @@ export function renderTuning({ candidates, budget, counts }: Tuned): string {
 }
 
 /** The rule as it stands in a configuration. */
-function ruleToml({ rule }: Candidate): string {
+export function ruleToml({ rule }: Pick<Candidate, "rule">): string {
   const lines = ["[[filter.rules]]", `name = "${rule.name}"`];
   for (const [key, value] of Object.entries(rule)) {
     if (key === "name" || key === "match" || value === 0 || value === false) continue;

@@ -1,5 +1,5 @@
 /** Routes that hand out frames and recordings. A part of the table in routes.ts. */
-import { ALL_ROLES, type CaptureAnswer, type Role } from "../appliance/view.ts";
+import { ALL_ROLES, type CaptureAnswer, type Role, type SaveRequest } from "../appliance/view.ts";
 import { bad, Refused } from "./refused.ts";
 import { type Asked, gives, LIST, type Route, TEXT, YES_NO } from "./route.ts";
 import { members } from "../appliance/schema.ts";
@@ -14,7 +14,13 @@ const FILTER = {
 } as const;
 const SPAN = {
   last_s: { ...SECONDS, description: "Of the last so many seconds." },
-  around_s: { ...SECONDS, description: "So many before and after the last switch; 60 unless told." },
+  around_s: { ...SECONDS, description: "So many before and after a moment; 60 unless told." },
+  at_ms: {
+    type: "integer",
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: "The moment, in milliseconds since the epoch; the last switch unless told.",
+  },
 } as const;
 const PCAPNG = { 200: { description: "A pcapng file, as it comes.", type: "application/x-pcapng" } } as const;
 
@@ -25,11 +31,15 @@ function file(answer: CaptureAnswer): Response {
   throw new Refused(409, "There is no capture", answer.text);
 }
 
-function spanOf({ last_s, around_s }: Asked["query"]): { lastS: number | null; aroundS: number } {
-  if (last_s !== undefined && around_s !== undefined) {
+function spanOf({ last_s, around_s, at_ms }: Asked["query"]): SaveRequest {
+  if (last_s !== undefined && (around_s !== undefined || at_ms !== undefined)) {
     throw bad('There is "last_s" or "around_s", not both');
   }
-  return { lastS: last_s === undefined ? null : Number(last_s), aroundS: Number(around_s ?? 60) };
+  return {
+    lastS: last_s === undefined ? null : Number(last_s),
+    aroundS: Number(around_s ?? 60),
+    ...(at_ms !== undefined && { atMs: Number(at_ms) }),
+  };
 }
 
 function portsOf(text: string): Role[] {

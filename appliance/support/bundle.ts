@@ -108,7 +108,8 @@ async function output([program = "", ...args]: readonly string[]): Promise<strin
   return new TextDecoder().decode(stdout.length > 0 ? stdout.subarray(-FILE_BYTES_MAX) : stderr);
 }
 
-async function tail(path: string): Promise<string> {
+/** The last bytes of a file, as text. @throws Error where there is none */
+export async function tail(path: string): Promise<string> {
   using file = await Deno.open(path);
   const { size } = await file.stat();
   await file.seek(Math.max(0, size - FILE_BYTES_MAX), Deno.SeekMode.Start);
@@ -136,7 +137,7 @@ async function listing({ node, capture, recorder }: Config): Promise<string> {
 }
 
 /** All that is known to be secret on this node. */
-async function ownSecrets(config: Config, configPath: string | null): Promise<string[]> {
+export async function ownSecrets(config: Config, configPath: string | null): Promise<string[]> {
   const own = [accountsPath, drillKeyPath, firstCodePath, identityPath].map((path) => path(config));
   const texts = await Promise.all([configPath, acceptedConfigPath(config)].map(readOr));
   // Files that the configuration names for their secrets.

@@ -72,6 +72,27 @@ Deno.test("a page says that it is not live, asks by itself, and is live again", 
   });
 });
 
+Deno.test("a page behind others holds no connection, and is live again when it is looked at", async () => {
+  const node = pageNode(Date.now);
+  await using served = servePages(node, pageMeans({ control: node }));
+  await withBrowser(async (browser) => {
+    const { page, complaints } = await look(browser);
+    await page.goto(served.url);
+    const live = async () => (await text(page, "#live")) === "live" && served.pages.hub.viewers === 1;
+    const turn = (hidden: boolean) =>
+      page.evaluate(`Object.defineProperty(document, "hidden", { configurable: true, get: () => ${hidden} });
+        document.dispatchEvent(new Event("visibilitychange"))`);
+    await until("live", live);
+    await turn(true);
+    await until("nobody looks", () => Promise.resolve(served.pages.hub.viewers === 0));
+    node.fail();
+    await turn(false);
+    await until("live", live);
+    await until("the failover", async () => (await text(page, ".big")) === "Unprotected");
+    assert.deepEqual(complaints, []);
+  });
+});
+
 Deno.test("a page asks once in a dialog, by keyboard alone, and says what came of it", async () => {
   const node = pageNode(Date.now);
   await using served = servePages(node, pageMeans({ control: node }));
@@ -139,9 +160,19 @@ Deno.test("a configuration is judged while it is written, applied, and kept by a
     await page.goto(served.url);
     assert.match(await text(page, ".pending") ?? "", /undone in (90|8\d) s/);
     await page.getByRole("link", { name: "To the configuration" }).click();
+    await page.getByLabel("Password of ada").fill("another");
+    await page.getByRole("button", { name: "Keep it" }).click();
+    assert.match(await text(page, ".result") ?? "", /It is not kept: the password is wrong/);
+    await page.getByLabel("Password of ada").fill("correct");
     await page.getByRole("button", { name: "Keep it" }).click();
     assert.match(await text(page, ".result") ?? "", /it is kept/);
     assert.equal(means.config.text, CONFIG_TEXT.replace("silence_ms = 10", "silence_ms = 20"));
+    await page.goto(`${served.url}/config`);
+    await page.getByRole("link", { name: "What number 1 changed" }).click();
+    await shot(page, "version");
+    await page.getByRole("button", { name: "Go back to number 1" }).click();
+    assert.match(await text(page, "#pending") ?? "", /comes back in (90|8\d) s/);
+    assert.equal(means.config.text, CONFIG_TEXT);
     assert.deepEqual(complaints, []);
   });
 });

@@ -3,14 +3,16 @@
  *
  * Chromium is Debian's, without a window; it talks to nobody but the server of the test.
  */
+import axe from "axe-core/axe.min.js" with { type: "text" };
 import { type Browser, chromium, type Page } from "playwright-core";
+import { inNamespace } from "../../scripts/lab/process.ts";
 import type { NodeControl } from "../../appliance/view.ts";
 import { makeApi } from "../../ui/api.ts";
 import type { PageMeans } from "../../ui/page/means.ts";
 import { makePages, type NodePages } from "../../ui/page/pages.tsx";
 import { ADMIN_VISITOR } from "./page_means.ts";
 import { TOP } from "./programs.ts";
-import type { Visitor } from "../../ui/session.ts";
+import type { PageHandler, PageServer, Visitor } from "../../ui/session.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
 
@@ -19,45 +21,69 @@ const SCREENS = `${TOP}/.cache/test/screens`;
 /** Every step of a page has to come to its end within so long. */
 const STEP_MS_MAX = 8000;
 
-export async function openBrowser(): Promise<Browser> {
-  // Root has no sandbox for Chromium here; it sees only what the tests serve.
-  return await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-  });
+/** @param namespace a network namespace that it is to live in. @default this one */
+export async function openBrowser(namespace?: string): Promise<Browser> {
+  const inside = namespace === undefined ? null : await wrapper(namespace);
+  try {
+    // Root has no sandbox for Chromium here; it sees only what the tests serve.
+    return await chromium.launch({
+      executablePath: inside ?? CHROMIUM,
+      args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+    });
+  } finally {
+    if (inside !== null) await Deno.remove(inside);
+  }
 }
 
-export interface ServedPages extends AsyncDisposable {
+/** It is driven by pipes, which know no namespaces. */
+async function wrapper(namespace: string): Promise<string> {
+  const path = await Deno.makeTempFile({ prefix: "remediate-chromium-" });
+  const words = inNamespace(namespace, [CHROMIUM]).map((word) => `'${word}'`).join(" ");
+  await Deno.writeTextFile(path, `#!/bin/sh\nexec ${words} "$@"\n`);
+  await Deno.chmod(path, 0o700);
+  return path;
+}
+
+export interface ServedHandler extends AsyncDisposable {
   readonly url: string;
-  readonly pages: NodePages;
   /** Who asks from now on. */
   visitor: Visitor | null;
   /** Refuse everything, as a node that is gone. */
   down: boolean;
 }
 
+export interface ServedPages extends ServedHandler {
+  readonly pages: NodePages;
+}
+
 /** Pages and API of a node on a port of loopback. */
 export function servePages(control: NodeControl, means: PageMeans): ServedPages {
-  const pages = makePages(control, means);
-  const api = makeApi(control);
-  const answer = (request: Request) =>
-    /^\/(api\/|healthz$|readyz$|metrics$)/.test(new URL(request.url).pathname)
-      ? api.fetch(request)
-      : pages.handle(request, served.visitor);
+  const pages = makePages(control, means), api = makeApi(control);
+  const isApi = (request: Request) =>
+    /^\/(api\/|healthz$|readyz$|metrics$)/.test(new URL(request.url).pathname);
+  const handle: PageHandler = (request, visitor) =>
+    isApi(request) ? api.fetch(request) : pages.handle(request, visitor);
+  return Object.assign(serveHandler({ handle, close: () => pages.close() }), { pages });
+}
+
+/** Any pages, of whoever asks as `visitor`, an admin at first. */
+export function serveHandler(server: PageServer): ServedHandler {
   const stop = new AbortController();
-  const server = Deno.serve(
+  const listener = Deno.serve(
     { hostname: "127.0.0.1", port: 0, signal: stop.signal, onListen: () => {} },
-    (request) => served.down ? new Response("down", { status: 502 }) : answer(request),
+    (request) => {
+      if (served.down) return new Response("down", { status: 502 });
+      return server.handle(request, served.visitor);
+    },
   );
-  const served: ServedPages = {
-    url: `http://127.0.0.1:${server.addr.port}`,
-    pages,
+  const served: ServedHandler = {
+    url: `http://127.0.0.1:${listener.addr.port}`,
     visitor: ADMIN_VISITOR,
     down: false,
     [Symbol.asyncDispose]: async () => {
-      pages.close();
+      server.close();
       stop.abort();
-      await server.finished;
+      await listener.finished;
     },
   };
   return served;
@@ -102,4 +128,47 @@ export async function look(browser: Browser, options: SightOptions = {}): Promis
     if (request.failure()?.errorText !== "net::ERR_ABORTED") complaints.push(`failed: ${request.url()}`);
   });
   return { page, complaints };
+}
+
+interface AxeResult {
+  readonly violations: readonly {
+    id: string;
+    impact: string;
+    help: string;
+    nodes: readonly { html: string }[];
+  }[];
+}
+
+/** What axe calls serious or worse, as sentences. */
+export async function seriousFaults(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() =>
+    (globalThis as unknown as { axe: { run(): Promise<AxeResult> } }).axe.run()
+  );
+  return found.violations.filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, help, nodes }) =>
+      `${id}: ${help}: ${nodes.slice(0, 3).map(({ html }) => html.slice(0, 160)).join(" | ")}`
+    );
+}
+
+/** Ways to look at a page: both sets of colours and both layouts are judged by axe once each, for it takes longest. */
+export const VIEWS = [
+  { name: "desk-light", width: 1280, height: 900, dark: false, judged: true },
+  { name: "desk-dark", width: 1280, height: 900, dark: true, judged: false },
+  { name: "phone-light", width: 390, height: 844, dark: false, judged: false },
+  { name: "phone-dark", width: 390, height: 844, dark: true, judged: true },
+] as const;
+
+/** The page as it stands, in every view, as pictures `NAME-VIEW.png`; faults of any of them, as sentences. */
+export async function portraits(page: Page, name: string): Promise<string[]> {
+  const faults: string[] = [];
+  for (const { name: view, width, height, dark, judged } of VIEWS) {
+    await page.setViewportSize({ width, height });
+    await page.emulateMedia({ colorScheme: dark ? "dark" : "light" });
+    await shot(page, `${name}-${view}`);
+    const wide = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
+    if (wide > 0) faults.push(`${name} is ${wide} px wider than the screen of ${view}`);
+    if (judged) faults.push(...(await seriousFaults(page)).map((fault) => `${name} ${view}: ${fault}`));
+  }
+  return faults;
 }

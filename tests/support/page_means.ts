@@ -4,7 +4,7 @@ import type { Finding } from "../../appliance/doctor_finding.ts";
 import type { NodeControl } from "../../appliance/view.ts";
 import { tagOf } from "../../ui/page/assets.ts";
 import { unifiedDiff } from "../../appliance/text_diff.ts";
-import type { ConfigAnswer, ConfigView, PendingConfig } from "../../appliance/view_config.ts";
+import type { ConfigAnswer, ConfigVersion, ConfigView, PendingConfig } from "../../appliance/view_config.ts";
 import type { ConfigDesk, PageMeans } from "../../ui/page/means.ts";
 import type { TokenView, UserView } from "../../ui/access/view.ts";
 import type { Visitor } from "../../ui/session.ts";
@@ -45,20 +45,48 @@ const FINDINGS: readonly Finding[] = [
   },
 ];
 
+/** What was in force, the first one at the start. */
+class Kept {
+  readonly texts = new Map<number, string>();
+  versions: readonly ConfigVersion[] = [];
+
+  add(text: string, rest: Omit<ConfigVersion, "id" | "note" | "etag">): number {
+    const id = this.texts.size + 1;
+    this.texts.set(id, text);
+    this.versions = [{ id, note: "", etag: tagOf(text), ...rest }, ...this.versions];
+    return id;
+  }
+
+  became(id: number | undefined, state: ConfigVersion["state"]): void {
+    this.versions = this.versions.map((one) => one.id === id ? { ...one, state } : one);
+  }
+
+  version(id: number): { text: string; diff: string } | null {
+    const text = this.texts.get(id), earlier = this.texts.get(id - 1);
+    if (text === undefined) return null;
+    return { text, diff: earlier === undefined ? "" : unifiedDiff(earlier, text, ["before", "this"]) };
+  }
+}
+
 /** A desk that keeps a change only if it is confirmed; `now` is its clock. */
 export function memoryDesk(now: () => number, text = CONFIG_TEXT): ConfigDesk & { readonly text: string } {
-  let before: string | null = null, pending: PendingConfig | null = null;
-  const current = (): ConfigView => ({
-    file: "/etc/remediate/remediate.toml",
-    text,
-    etag: tagOf(text),
-    id: 1,
-    pending,
-  });
+  const kept = new Kept(), file = "/etc/remediate/remediate.toml";
+  let before = text, pending: PendingConfig | null = null;
+  let id = kept.add(text, { atMs: now(), who: "ada", state: "start" });
+  const current = (): ConfigView => ({ file, text, etag: tagOf(text), id, pending });
+  const begin = (fresh: string, who: string, confirmS: number) => {
+    [before, text] = [text, fresh];
+    id = kept.add(text, { atMs: now(), who, state: confirmS === 0 ? "confirmed" : "pending" });
+    pending = confirmS === 0 ? null : { id, who, untilMs: now() + confirmS * 1000 };
+  };
+  const became = (state: ConfigVersion["state"]) => {
+    kept.became(pending?.id, state);
+    pending = null;
+  };
   const done = (said: string): ConfigAnswer => ({ ok: true, view: current(), text: said });
   const refused = (status: 412 | 422, said: string): Promise<ConfigAnswer> =>
     Promise.resolve({ ok: false, status, text: said });
-  const judge = (fresh: string) => parseConfig(fresh, "/etc/remediate/remediate.toml");
+  const judge = (fresh: string) => parseConfig(fresh, file);
   return {
     get text() {
       return text;
@@ -66,27 +94,26 @@ export function memoryDesk(now: () => number, text = CONFIG_TEXT): ConfigDesk & 
     current,
     check: (fresh) => {
       const { config, problems, warnings } = judge(fresh);
-      return {
-        ok: config !== undefined,
-        problems,
-        warnings,
-        diff: unifiedDiff(text, fresh, ["in force", "wanted"]),
-      };
+      const diff = unifiedDiff(text, fresh, ["in force", "wanted"]);
+      return { ok: config !== undefined, problems, warnings, diff };
     },
     apply: ({ text: fresh, who, etag, confirmS }) => {
       if (etag !== tagOf(text)) return refused(412, "it was changed meanwhile");
       if (judge(fresh).config === undefined) return refused(422, "it has problems");
-      [before, text, pending] = [text, fresh, { id: 2, who, untilMs: now() + confirmS * 1000 }];
+      begin(fresh, who, confirmS);
       return Promise.resolve(done("the new configuration is in force"));
     },
     confirm: () => {
-      pending = null;
+      became("confirmed");
       return done("it is kept");
     },
-    rollback: () => {
-      [text, pending] = [before ?? text, null];
+    rollback: ({ id: wanted, who, confirmS }) => {
+      if (wanted === null) became("undone");
+      begin(wanted === null ? before : kept.texts.get(wanted) ?? text, who, confirmS);
       return Promise.resolve(done("the one before is back"));
     },
+    history: () => kept.versions,
+    version: (wanted) => kept.version(wanted),
   };
 }
 
@@ -148,9 +175,16 @@ export function pageMeans(
             : { status: 401 as const, text: "Name and password do not fit." },
         ),
       first: () => Promise.resolve({ status: 401 as const, text: "The code does not fit." }),
+      prove: ({ password }) =>
+        Promise.resolve(password === "correct" ? null : { status: 401, text: "the password is wrong" }),
       logout: () => "session=; Max-Age=0",
     },
     people: memoryPeople(now),
+    logs: () =>
+      Promise.resolve([
+        { name: "control", text: "", fault: "there is no journal" },
+        { name: "plane", text: "the plane forwards on 6 ports\nlink of redundant-in is up", fault: null },
+      ]),
     audited: () => [
       { at: "2026-01-31T09:00:00.000Z", who: "ada", from: "192.0.2.7", what: "POST /act/drill", result: 200 },
       {

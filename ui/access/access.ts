@@ -117,6 +117,15 @@ export class Access implements AccessControl {
     });
   }
 
+  async prove(credentials: Credentials): Promise<Denied | null> {
+    const { name, password } = credentials;
+    return await this.#tried(credentials, "confirm", async () => {
+      const user = this.#accounts.users.find((one) => one.name === name);
+      const right = await isPassword(user?.hash ?? NOBODY, password);
+      return right && user !== undefined ? null : deny(401, "the password is wrong");
+    });
+  }
+
   async #tried<T extends object | null>(
     { name, address }: Credentials,
     what: string,

@@ -45,6 +45,8 @@ export interface AccessControl {
   login(credentials: Credentials): Promise<Entered | Denied>;
   /** The first admin, by the one-time code. */
   first(credentials: Credentials & { readonly code: string }): Promise<Entered | Denied>;
+  /** The user himself, by his password; no session begins. Null: it is he. */
+  prove(credentials: Credentials): Promise<Denied | null>;
   logout(request: Headers): string;
   users(): readonly UserView[];
   addUser(user: { name: string; password: string; role: AccessRole }): Promise<Denied | null>;

@@ -1,8 +1,9 @@
 /** The page of the configuration: its text, what is wrong at which line, what would change, and the word to keep it. Pure. */
 import type { Problem } from "../../appliance/config.ts";
-import type { ConfigJudged, ConfigView } from "../../appliance/view_config.ts";
+import type { ConfigJudged, ConfigVersion, ConfigView } from "../../appliance/view_config.ts";
+import { wallTime } from "../paint.ts";
 import { seconds } from "./layout.tsx";
-import { Card, Csrf, FixedLight, Offer } from "./parts.tsx";
+import { Card, Csrf, Facts, FixedLight, Offer, Table } from "./parts.tsx";
 import type { Visitor } from "../session.ts";
 
 export const CONFIRM_S = 90;
@@ -12,14 +13,17 @@ interface ConfigProps {
   /** What is in the editor; null: what is in force. */
   readonly text: string | null;
   readonly judgement: ConfigJudged | null;
+  readonly history: readonly ConfigVersion[];
   readonly visitor: Visitor;
   readonly nowMs: number;
+  /** Who keeps a change says his password again. */
+  readonly proves: boolean;
 }
 
-export function ConfigPage({ now, text, judgement, visitor, nowMs }: ConfigProps) {
+export function ConfigPage({ now, text, judgement, history, visitor, nowMs, proves }: ConfigProps) {
   return (
     <>
-      {now.pending === null ? null : <Pending now={now} visitor={visitor} nowMs={nowMs} />}
+      {now.pending === null ? null : <Pending {...{ now, visitor, nowMs, proves }} />}
       <Card id="editor" title={now.file} wide>
         <form method="post" action="/config/check" data-config>
           <Csrf visitor={visitor} />
@@ -52,11 +56,104 @@ export function ConfigPage({ now, text, judgement, visitor, nowMs }: ConfigProps
           />
         )}
       </div>
+      <History now={now} history={history} />
     </>
   );
 }
 
-export function Pending({ now, visitor, nowMs }: { now: ConfigView; visitor: Visitor; nowMs: number }) {
+const KEPT = { pending: "yellow", confirmed: "green", start: "off", undone: "red" } as const;
+const KEPT_WORD = {
+  pending: "waits",
+  confirmed: "kept",
+  start: "found at a start",
+  undone: "undone",
+} as const;
+
+/** What was in force, the newest first, each with its change. */
+function History({ now, history }: { now: ConfigView; history: readonly ConfigVersion[] }) {
+  const columns = [{ head: "Number" }, { head: "Since (UTC)" }, { head: "By" }, { head: "Became" }, {
+    head: "Note",
+  }, { head: "Look" }];
+  const rows = history.map(({ id, atMs, who, note, state }) => [
+    <span class="code">{id}</span>,
+    wallTime(atMs).slice(0, 19),
+    who,
+    <>
+      <FixedLight state={KEPT[state]} word={KEPT_WORD[state]} />{" "}
+      {id === now.id ? <span class="tag">in force</span> : null}
+    </>,
+    note,
+    <a href={`/config/history/${id}`}>What number {id} changed</a>,
+  ]);
+  return (
+    <Card
+      id="history"
+      title="History"
+      note="What was in force before. Any of it can be put in force again."
+      wide
+    >
+      <Table name="History" columns={columns} rows={rows} empty="Nothing is kept yet." />
+    </Card>
+  );
+}
+
+interface VersionProps {
+  readonly version: ConfigVersion;
+  readonly kept: { readonly text: string; readonly diff: string };
+  readonly inForce: boolean;
+  readonly visitor: Visitor;
+}
+
+/** One of the history: what it changed, its text, and the way back to it. */
+export function Version({ version, kept, inForce, visitor }: VersionProps) {
+  const { id, atMs, who, note, state } = version;
+  return (
+    <>
+      <Card id="version" title={`Number ${id}`} wide>
+        <Facts
+          rows={[
+            ["Since", `${wallTime(atMs).slice(0, 19)} UTC`],
+            ["By", who],
+            ["Became", <FixedLight state={KEPT[state]} word={KEPT_WORD[state]} />],
+            ["Note", note || "none"],
+          ]}
+        />
+        {inForce ? <p class="note">It is in force.</p> : (
+          <form method="post" action="/config/rollback">
+            <Csrf visitor={visitor} />
+            <input type="hidden" name="id" value={id} />
+            <p class="note">
+              It is put in force, and undone by itself after {CONFIRM_S} seconds unless you confirm it.
+            </p>
+            <p class="actions">
+              <button type="submit">Go back to number {id}</button>
+            </p>
+          </form>
+        )}
+        <p class="actions">
+          <a class="button quiet" href="/config">To the configuration</a>
+        </p>
+      </Card>
+      <Card id="changed" title="What it changed" wide>
+        {kept.diff === ""
+          ? <p class="note">Nothing: it is the first that is kept.</p>
+          : <Diff text={kept.diff} />}
+      </Card>
+      <Card id="whole" title="Its text" wide>
+        <pre class="code" tabindex={0}>{kept.text}</pre>
+      </Card>
+    </>
+  );
+}
+
+interface PendingProps {
+  readonly now: ConfigView;
+  readonly visitor: Visitor;
+  readonly nowMs: number;
+  readonly proves: boolean;
+}
+
+export function Pending({ now, visitor, nowMs, proves }: PendingProps) {
   const { who, untilMs } = now.pending!;
   return (
     <Card id="pending" title="Keep this change?" wide>
@@ -64,9 +161,10 @@ export function Pending({ now, visitor, nowMs }: { now: ConfigView; visitor: Vis
         {who} has put this configuration in force. Without a word the one before comes back in{" "}
         <strong data-until={untilMs}>{seconds(untilMs - nowMs)}</strong>.
       </p>
-      <div class="actions">
-        <form method="post" action="/config/confirm" class="inline">
+      <div class="actions answer">
+        <form method="post" action="/config/confirm" class="form">
           <Csrf visitor={visitor} />
+          {proves ? <Proof visitor={visitor} /> : null}
           <button type="submit">Keep it</button>
         </form>
         <form method="post" action="/config/rollback" class="inline">
@@ -75,6 +173,16 @@ export function Pending({ now, visitor, nowMs }: { now: ConfigView; visitor: Vis
         </form>
       </div>
     </Card>
+  );
+}
+
+/** Who can log in while it is in force is not locked out by it. */
+function Proof({ visitor }: { visitor: Visitor }) {
+  return (
+    <label>
+      <span>Password of {visitor.name}</span>
+      <input type="password" name="password" required autocomplete="current-password" />
+    </label>
   );
 }
 

@@ -8,6 +8,7 @@
 import { type Child } from "hono/jsx";
 import type { BoxView, NodeStatus, Role } from "../../appliance/view.ts";
 import { type LiveValues, UNKNOWN } from "./live.ts";
+import { Value } from "./parts.tsx";
 
 interface DrawingProps {
   readonly status: NodeStatus;
@@ -20,13 +21,21 @@ export function Drawing({ status, values }: DrawingProps) {
   ).join("; ");
   const label = `Traffic between clients and servers. Serving: ${values.serving}. ${words}.`;
   return (
-    <figure class="drawing" tabindex={status.boxes.length > COLUMNS_MAX ? 0 : undefined}>
+    <figure
+      class="drawing"
+      data-s="fresh"
+      data-state={values.fresh}
+      tabindex={status.boxes.length > COLUMNS_MAX ? 0 : undefined}
+    >
       <Wide status={status} values={values} label={label} />
       <Tall status={status} values={values} label={label} />
       <figcaption class="legend">
         <span class="key traffic">traffic</span>
         <span class="key copies">copies</span>
         <span class="key none">nothing</span>
+        <span class="fresh">
+          The plane: <Value of={values} name="fresh.text" class="t" />
+        </span>
       </figcaption>
     </figure>
   );

@@ -8,7 +8,8 @@ import type { EventView, MatchProof } from "../../appliance/view.ts";
 import { fatesOf, proofText } from "../../appliance/match_proofs.ts";
 import { count, duration, wallTime } from "../paint.ts";
 import { UNKNOWN } from "./live.ts";
-import { Card, Facts, FixedLight, Table } from "./parts.tsx";
+import { Card, type Fact, Facts, FixedLight, Table } from "./parts.tsx";
+import { type Vote, Votes, votesOf, type Weights } from "./votes.tsx";
 
 /** Before a switch, so long is looked back for what led to it. */
 const BEFORE_US = 2_000_000;
@@ -18,16 +19,18 @@ export interface Turn {
   readonly event: EventView;
   /** Oldest first, with how long before the switch they were. */
   readonly evidence: readonly { readonly event: EventView; readonly beforeUs: number }[];
+  readonly votes: readonly Vote[];
 }
 
 /** The switches among events, newest first, each with what led to it. `events`: oldest first. */
-export function turnsOf(events: readonly EventView[]): Turn[] {
+export function turnsOf(events: readonly EventView[], weights: Weights | null = null): Turn[] {
   return events.filter(({ kind }) => kind === "switch").map((event) => ({
     event,
     evidence: events.filter((one) =>
       one !== event && one.boot === event.boot && one.kind !== "switch" && one.monoUs <= event.monoUs &&
       event.monoUs - one.monoUs <= BEFORE_US
     ).slice(-EVIDENCE_MAX).map((one) => ({ event: one, beforeUs: event.monoUs - one.monoUs })),
+    votes: votesOf(events, event, weights),
   })).reverse();
 }
 
@@ -35,12 +38,13 @@ export interface EventsProps {
   /** Oldest first. */
   readonly events: readonly EventView[];
   readonly proof: MatchProof | null;
-  readonly nowMs: number;
+  /** Of the configuration; null: it cannot be read here. */
+  readonly weights: Weights | null;
   readonly captures: boolean;
 }
 
-export function Events({ events, proof, nowMs, captures }: EventsProps) {
-  const turns = turnsOf(events);
+export function Events({ events, proof, weights, captures }: EventsProps) {
+  const turns = turnsOf(events, weights);
   const columns = [{ head: "When (UTC)" }, { head: "Kind" }, { head: "Cause" }, { head: "What" }];
   const rows = events.toReversed().map((event) => [
     <time class="code">{wallTime(event.wallMs)}</time>,
@@ -56,7 +60,7 @@ export function Events({ events, proof, nowMs, captures }: EventsProps) {
           : (
             <ol class="timeline">
               {turns.map((turn, index) => (
-                <TurnItem turn={turn} newest={index === 0} {...{ proof, nowMs, captures }} />
+                <TurnItem turn={turn} newest={index === 0} {...{ proof, weights, captures }} />
               ))}
             </ol>
           )}
@@ -79,7 +83,10 @@ interface TurnProps extends Omit<EventsProps, "events"> {
   readonly newest: boolean;
 }
 
-function TurnItem({ turn: { event, evidence }, newest, proof, nowMs, captures }: TurnProps) {
+/** Nothing had died, so there was nothing to notice in time. */
+const ORDERED: ReadonlySet<EventView["cause"]> = new Set(["order", "return", "start"]);
+
+function TurnItem({ turn: { event, evidence, votes }, newest, proof, weights, captures }: TurnProps) {
   const proven = proof !== null && Math.abs(proof.atMs - event.wallMs) < 1000 ? proof : null;
   const cause = event.cause === "order" ? "by order" : event.cause;
   return (
@@ -94,7 +101,10 @@ function TurnItem({ turn: { event, evidence }, newest, proof, nowMs, captures }:
       <p>{event.text}</p>
       <Facts
         rows={[
-          ["Time to switch", event.silentUs === null ? UNKNOWN : duration(event.silentUs / 1000)],
+          ...(votes.length === 0 ? [] : [["Votes", <Votes votes={votes} weights={weights} />] as Fact]),
+          ...(ORDERED.has(event.cause) || event.silentUs === null
+            ? []
+            : [["Time to switch", duration(event.silentUs / 1000)] as Fact]),
           ["Packets lost, at most", event.lostPackets === null ? UNKNOWN : count(event.lostPackets)],
           ["Flows", proven === null ? "not counted" : <Fate proof={proven} />],
         ]}
@@ -112,7 +122,7 @@ function TurnItem({ turn: { event, evidence }, newest, proof, nowMs, captures }:
           </ul>
         </details>
       )}
-      {captures ? <Downloads event={event} newest={newest} nowMs={nowMs} /> : null}
+      {captures ? <Downloads event={event} /> : null}
     </li>
   );
 }
@@ -128,11 +138,10 @@ function Fate({ proof }: { proof: MatchProof }) {
 
 const AROUND_S = 30;
 
-/** Around the last switch exactly; of an older one, from shortly before it until now. */
-function Downloads({ event, newest, nowMs }: { event: EventView; newest: boolean; nowMs: number }) {
-  const lastS = Math.ceil(Math.max(0, nowMs - event.wallMs) / 1000) + AROUND_S;
-  const span = newest ? `around_s=${AROUND_S}` : `last_s=${lastS}`;
-  const words = newest ? `${AROUND_S} s before and after` : `from ${AROUND_S} s before until now`;
+/** What the rings on disk hold of the seconds around it. */
+function Downloads({ event }: { event: EventView }) {
+  const span = `around_s=${AROUND_S}&at_ms=${Math.round(event.wallMs)}`;
+  const words = `${AROUND_S} s before and after`;
   return (
     <p class="actions">
       <a

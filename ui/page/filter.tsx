@@ -16,12 +16,13 @@ export interface FilterProps {
   readonly filter: { readonly preset: Preset; readonly rules: readonly FilterRule[] } | null;
   readonly visitor: Visitor;
   readonly explains: boolean;
+  readonly tunes: boolean;
   /** It can be changed here. */
   readonly edits: boolean;
 }
 
 export function Filter(props: FilterProps) {
-  const { status, values, visitor, explains } = props;
+  const { status, values, visitor, explains, tunes } = props;
   const edits = props.edits && props.filter !== null && may(visitor, "admin");
   return (
     <>
@@ -63,7 +64,7 @@ export function Filter(props: FilterProps) {
         <Presets current={props.filter?.preset ?? null} edits={edits} visitor={visitor} />
       </Card>
       {edits ? <RuleForm visitor={visitor} /> : null}
-      {explains && may(visitor, "operator") ? <Upload visitor={visitor} /> : null}
+      {explains && may(visitor, "operator") ? <Upload visitor={visitor} tunes={tunes} /> : null}
     </>
   );
 }
@@ -207,19 +208,23 @@ function RuleForm({ visitor }: { visitor: Visitor }) {
   );
 }
 
-function Upload({ visitor }: { visitor: Visitor }) {
+function Upload({ visitor, tunes }: { visitor: Visitor; tunes: boolean }) {
   return (
     <Card
       id="explain"
-      title="Explain a capture"
-      note="Which packets would be copied, and why. At most 8 MiB."
+      title="Explain a packet or a capture"
+      note="Which packets would be copied, and why. A capture has at most 8 MiB."
       wide
     >
       <form method="post" action="/filter/explain" enctype="multipart/form-data" class="form">
         <Csrf visitor={visitor} />
         <label>
-          <span>pcap or pcapng</span>
-          <input type="file" name="capture" required accept=".pcap,.pcapng,.cap" />
+          <span>A file, pcap or pcapng</span>
+          <input type="file" name="capture" accept=".pcap,.pcapng,.cap" />
+        </label>
+        <label class="grow">
+          <span>Or one packet with its Ethernet header, as tcpdump -xx prints it</span>
+          <textarea name="packet" class="code" rows={3} spellcheck={false} autocomplete="off"></textarea>
         </label>
         <label>
           <span>Rules</span>
@@ -230,6 +235,13 @@ function Upload({ visitor }: { visitor: Visitor }) {
         </label>
         <p class="actions">
           <button type="submit">Explain</button>
+          {tunes
+            ? (
+              <button type="submit" class="quiet" formaction="/filter/tune">
+                Find the rule that fits it
+              </button>
+            )
+            : null}
         </p>
       </form>
     </Card>
@@ -270,7 +282,11 @@ export function Explained({ explanation, file }: { explanation: Explanation; fil
         </details>
       ))}
       {flowsLeftOut
-        ? <p class="note">There are more flows; `remediate mirror explain` shows them all.</p>
+        ? (
+          <p class="note">
+            There are more flows; <span class="code">remediate mirror explain</span> shows them all.
+          </p>
+        )
         : null}
     </>
   );

@@ -60,6 +60,11 @@ export function withRule(text: string, rule: NewRule): string {
       `${key} = ${value}`
     ),
   ];
+  return withRuleLines(text, lines);
+}
+
+/** The same with the lines of its table as they are to stand. */
+export function withRuleLines(text: string, lines: readonly string[]): string {
   const last = ruleSpans(text).at(-1);
   if (last === undefined) return `${text.trimEnd()}\n\n${lines.join("\n")}\n`;
   const all = text.split("\n");

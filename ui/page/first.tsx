@@ -3,9 +3,9 @@
  *
  * Pure. It is one form without script: each button sends all choices, so nothing is lost by looking again.
  */
-import type { Choice } from "../../appliance/setup/plan.ts";
+import { type Choice, FURTHER, type Way, WAYS } from "../../appliance/setup/plan.ts";
 import type { Nic } from "../../appliance/setup/nics.ts";
-import { ROLES } from "../../appliance/view.ts";
+import { type Role, ROLES } from "../../appliance/view.ts";
 import { type Preset, PRESETS } from "../../filter/rule.ts";
 import type { Visitor } from "../session.ts";
 import { count } from "../paint.ts";
@@ -32,7 +32,17 @@ const ROLE_HELP = {
   "primary-out": "server side of the box that serves",
   "redundant-in": "client side of the box that stands by",
   "redundant-out": "server side of the box that stands by",
-} as const;
+  "redundant-2-in": "client side of the second one",
+  "redundant-2-out": "server side of the second one",
+  "redundant-3-in": "client side of the third one",
+  "redundant-3-out": "server side of the third one",
+} as const satisfies Record<Role, string>;
+
+const WAY_WORDS: Readonly<Record<Way, string>> = {
+  af_packet: "by packet sockets: any card, the slowest (af_packet)",
+  af_xdp: "by AF_XDP: faster, with a driver that can (af_xdp)",
+  pci: "by PCI address: the fastest; the card is taken from the kernel",
+};
 
 const KINDS: Readonly<Record<Preset, string>> = {
   nat: "Address translation",
@@ -82,24 +92,42 @@ export function First(props: FirstProps) {
   );
 }
 
+function RoleField({ role, nics, choice }: Pick<FirstProps, "nics" | "choice"> & { role: Role }) {
+  return (
+    <label>
+      <span>{role}</span>
+      <span class="note block" id={`help-${role}`}>{ROLE_HELP[role]}</span>
+      <select name={role} aria-describedby={`help-${role}`}>
+        <option value="">choose</option>
+        {nics.filter(({ taken }) => taken === null).map(({ name }) => (
+          <option value={name} selected={choice.ports[role] === name}>{name}</option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
 function Questions({ nics, choice }: Pick<FirstProps, "nics" | "choice">) {
+  const further = FURTHER.flat();
   return (
     <>
       <h2>2. Which is which</h2>
       <div class="fields">
-        {ROLES.map((role) => (
-          <label>
-            <span>{role}</span>
-            <span class="note block" id={`help-${role}`}>{ROLE_HELP[role]}</span>
-            <select name={role} aria-describedby={`help-${role}`}>
-              <option value="">choose</option>
-              {nics.filter(({ taken }) => taken === null).map(({ name }) => (
-                <option value={name} selected={choice.ports[role] === name}>{name}</option>
-              ))}
-            </select>
-          </label>
-        ))}
+        {ROLES.map((role) => <RoleField {...{ role, nics, choice }} />)}
       </div>
+      <details open={further.some((role) => choice.ports[role] !== undefined)}>
+        <summary>More than one box stands by</summary>
+        <p class="note">Two more at most, each with two ports. Leave empty what is not there.</p>
+        <div class="fields">
+          {further.map((role) => <RoleField {...{ role, nics, choice }} />)}
+        </div>
+      </details>
+      <label class="way">
+        <span>The node takes its ports</span>
+        <select name="way">
+          {WAYS.map((way) => <option value={way} selected={choice.way === way}>{WAY_WORDS[way]}</option>)}
+        </select>
+      </label>
       <h2>3. Kind of box</h2>
       <label>
         <span>The boxes are</span>
@@ -136,26 +164,47 @@ function Nics({ nics }: { nics: readonly Nic[] }) {
   ];
   const rows = nics.map((nic) => [
     <span class="code">{nic.name}</span>,
-    `${nic.driver}${nic.device === "" ? "" : ` ${nic.device}`}`,
-    <span class="code">{nic.mac}</span>,
-    <>
-      <FixedLight state={nic.link ? "green" : "off"} word={nic.link ? "up" : "down"} />
-      {nic.mbit === null ? "" : ` ${count(nic.mbit)} Mbit/s`}
-    </>,
-    nic.neighbour === null ? "nothing heard" : `${nic.neighbour.system} ${nic.neighbour.port}`,
-    count(nic.rxPackets),
-    nic.taken ?? (
-      <button
-        type="submit"
-        class="quiet"
-        formaction={`/blink/${nic.name}`}
-        aria-label={`Let the LED of ${nic.name} blink`}
-      >
-        Blink
-      </button>
-    ),
+    `${nic.driver}${nic.device === "" || nic.device === nic.name ? "" : ` ${nic.device}`}`,
+    <span class="code">{nic.mac || "not told"}</span>,
+    <Cable nic={nic} />,
+    nic.index === 0
+      ? "cannot be heard"
+      : nic.neighbour === null
+      ? "nothing heard"
+      : `${nic.neighbour.system} ${nic.neighbour.port}`,
+    nic.rxPackets === null ? "not counted" : count(nic.rxPackets),
+    <Use nic={nic} />,
   ]);
   return <Table name="Interfaces" columns={columns} rows={rows} empty="This machine has no interfaces." />;
+}
+
+function Cable({ nic: { link, mbit } }: { nic: Nic }) {
+  if (link === null) return <span class="dim">not known: the kernel does not drive it</span>;
+  return (
+    <>
+      <FixedLight state={link ? "green" : "off"} word={link ? "up" : "down"} />
+      {mbit === null ? "" : ` ${count(mbit)} Mbit/s`}
+    </>
+  );
+}
+
+/** Why it is not to be had, or the way to find its cable. What surely has no LED offers none. */
+function Use({ nic: { name, index, driver, device, taken } }: { nic: Nic }) {
+  if (taken !== null) return <>{taken}</>;
+  if (index === 0) return <span class="dim">no blinking: the kernel does not drive it</span>;
+  if (device === "" && driver !== "unknown") {
+    return <span class="dim">no LED: a virtual port ({driver})</span>;
+  }
+  return (
+    <button
+      type="submit"
+      class="quiet"
+      formaction={`/blink/${name}`}
+      aria-label={`Let the LED of ${name} blink`}
+    >
+      Blink
+    </button>
+  );
 }
 
 export function Starts() {

@@ -29,8 +29,8 @@ export interface FirstMeans {
   readonly deaf: string | null;
   /** Why it does not blink; null: it does. */
   readonly blink: (name: string) => Promise<string | null>;
-  /** @throws Error with one sentence; nothing is written then */
-  readonly write: (text: string) => void;
+  /** Takes PCI ports from the kernel and keeps the text. @throws Error with one sentence; nothing is written then */
+  readonly write: (text: string) => void | Promise<void>;
   /** It is written: the node is to start. */
   readonly done: () => void;
 }
@@ -82,7 +82,7 @@ function addButtons(app: Hono<Env>, means: FirstMeans): void {
     const plan = planConfig(means.base, choice, await means.nics());
     if (!plan.ok) return form(c, means, { choice, said: { ok: false, lines: plan.faults } });
     try {
-      means.write(plan.text);
+      await means.write(plan.text);
     } catch (error) {
       return form(c, means, { choice, said: { ok: false, lines: [reasonOf(error)] }, text: plan.text });
     }

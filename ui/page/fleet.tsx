@@ -23,7 +23,8 @@ export function Fleet({ status, nowMs }: { status: AgentStatus | null; nowMs: nu
     return (
       <Card id="fleet" title="Agent" everyMs={2000}>
         <p class="empty">
-          No agent runs: `remediate fleet agent` is the service that connects to the controller.
+          No agent runs: <span class="code">remediate fleet agent</span>{" "}
+          is the service that connects to the controller.
         </p>
       </Card>
     );

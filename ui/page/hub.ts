@@ -19,7 +19,7 @@ export interface Reading {
   readonly atMs: number;
 }
 
-export const VIEWERS_MAX = 64;
+export const VIEWERS_MAX = 128;
 /** Readings that wait for a viewer; with five a second he is a second behind then. */
 const QUEUE_MAX = 5;
 const SAMPLES_MAX = 300;
@@ -76,7 +76,7 @@ export class LiveHub {
         viewer = { controller, sinceMs: this.#now(), behind: false };
         this.#viewers.add(viewer);
         const { values, shape, atMs } = this.read();
-        this.#send(viewer, { values, shape, atMs, samples: this.#samples });
+        this.#send(viewer, this.#text({ values, shape, atMs, samples: this.#samples }));
         this.#timer ??= setInterval(() => this.#tick(), this.#intervalMs);
       },
       cancel: () => this.#leave(viewer),
@@ -94,11 +94,14 @@ export class LiveHub {
     const { values, shape, atMs } = this.#take();
     const changed = before === null ? values : differing(before.values, values);
     const sample = this.#samples.at(-1) === kept ? {} : { sample: this.#samples.at(-1) };
+    // Nearly all are told the same, so it is written once.
+    const news = this.#text({ values: changed, shape, atMs, ...sample });
+    let whole: Uint8Array | null = null;
     for (const viewer of this.#viewers) {
       if (atMs - viewer.sinceMs > STREAM_MS_MAX) this.#end(viewer);
       else if ((viewer.controller.desiredSize ?? 0) <= 0) viewer.behind = true;
       else {
-        this.#send(viewer, { values: viewer.behind ? values : changed, shape, atMs, ...sample });
+        this.#send(viewer, viewer.behind ? whole ??= this.#text({ values, shape, atMs, ...sample }) : news);
         viewer.behind = false;
       }
     }
@@ -136,8 +139,12 @@ export class LiveHub {
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
   }
 
-  #send(viewer: Viewer, message: object): void {
-    viewer.controller.enqueue(this.#encoder.encode(`data: ${JSON.stringify(message)}\n\n`));
+  #text(message: object): Uint8Array {
+    return this.#encoder.encode(`data: ${JSON.stringify(message)}\n\n`);
+  }
+
+  #send(viewer: Viewer, text: Uint8Array): void {
+    viewer.controller.enqueue(text);
   }
 
   #end(viewer: Viewer): void {

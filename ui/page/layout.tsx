@@ -12,6 +12,8 @@ export interface Frame {
   readonly version: string;
   readonly values: LiveValues;
   readonly shape: string;
+  /** Whether changes are told; else the page asks each second. @default true */
+  readonly tells?: boolean;
   readonly nowMs: number;
   /** Links of the navigation, as far as there is something behind them. */
   readonly links: readonly Link[];
@@ -57,7 +59,7 @@ export function Page({ frame, at, title, lead, plots = false, children }: PagePr
   return (
     <html lang="en">
       <Head title={`${title} – ${node}`} plots={plots} />
-      <body data-shape={shape}>
+      <body data-shape={shape} data-live={frame.tells === false ? "asks" : undefined}>
         <a class="skip" href="#main">Skip to the content</a>
         <header class="top">
           <p class="brand">

@@ -20,8 +20,9 @@ export type PortRates = ReadonlyMap<Role, Rates> | null;
 const LEVELS = [1, 1e6, 1e8, 1e9] as const;
 export const UNKNOWN = "–";
 
-export function liveValues(status: NodeStatus, rates: PortRates, nowMs: number): LiveValues {
-  const state = protection(status);
+/** What was not seen of late is not shown as if it were now: no rates, and no forecast of a failover. */
+export function liveValues(status: NodeStatus, measured: PortRates, nowMs: number): LiveValues {
+  const state = protection(status), rates = status.freshMs > STALE_MS ? null : measured;
   return {
     state: state.key,
     "state.word": state.word,
@@ -102,7 +103,11 @@ function planeValues({ plane }: NodeStatus, nowMs: number): LiveValues {
 
 /** "If I failed over now": to whom, and what would live on. */
 function takeoverValues(status: NodeStatus): LiveValues {
-  const spare = sparesOf(status)[0];
+  const spare = sparesOf(status)[0], { freshMs } = status;
+  if (freshMs > STALE_MS) {
+    const of = `not known: the plane was last seen ${duration(freshMs)} ago`;
+    return { "take.state": "off", "take.number": UNKNOWN, "take.of": of, "take.more": "" };
+  }
   if (spare === undefined) {
     return {
       "take.state": "off",

@@ -1,4 +1,5 @@
 /** The page of captures, the flight recorder and the log. Pure. */
+import type { LogText } from "../../appliance/support/logs.ts";
 import type { CaptureListing, RecorderStatus } from "../../appliance/view.ts";
 import { byteSize, count, duration, wallTime } from "../paint.ts";
 import { Card, type Fact, Facts, FixedLight, Offer, Table } from "./parts.tsx";
@@ -7,11 +8,13 @@ import { may, type Visitor } from "../session.ts";
 interface LogsProps {
   readonly captures: CaptureListing;
   readonly recorder: RecorderStatus;
+  /** Empty: they are not for him, or not to be had here. */
+  readonly logs: readonly LogText[];
   readonly visitor: Visitor;
   readonly nowMs: number;
 }
 
-export function Logs({ captures, recorder, visitor, nowMs }: LogsProps) {
+export function Logs({ captures, recorder, logs, visitor, nowMs }: LogsProps) {
   const gets = may(visitor, "operator");
   return (
     <>
@@ -42,6 +45,7 @@ export function Logs({ captures, recorder, visitor, nowMs }: LogsProps) {
           <span class="code">journalctl -u remediate</span>. Everything that changes traffic is under{" "}
           <a href="/events">Events</a> as well.
         </p>
+        {logs.map((log) => <LogLines log={log} />)}
         {may(visitor, "admin")
           ? (
             <>
@@ -58,6 +62,20 @@ export function Logs({ captures, recorder, visitor, nowMs }: LogsProps) {
           )
           : null}
       </Card>
+    </>
+  );
+}
+
+function LogLines({ log: { name, text, fault } }: { log: LogText }) {
+  const title = name === "control" ? "Control" : "Plane";
+  return (
+    <>
+      <h3>{title}, last lines</h3>
+      {fault !== null
+        ? <p class="empty">It cannot be read here: {fault}</p>
+        : text === ""
+        ? <p class="empty">It has said nothing.</p>
+        : <pre class="code log" tabindex={0} role="region" aria-label={`Log of ${name}`}>{text}</pre>}
     </>
   );
 }

@@ -6,9 +6,10 @@ import type { Config } from "../../appliance/config.ts";
 import { consult } from "../../appliance/doctor.ts";
 import { LineFile } from "../../appliance/line_file.ts";
 import { auditPath } from "../../appliance/paths.ts";
+import { recentLogs } from "../../appliance/support/logs.ts";
 import type { NodeControl } from "../../appliance/view.ts";
 import { agentStatus } from "../fleet/agent.ts";
-import { explainCapture } from "./explain.ts";
+import { explainCapture, tuneCapture } from "./explain.ts";
 import type { AuditEntry } from "../route.ts";
 import type { Access, AuditLine, ConfigDesk, People } from "./means.ts";
 import type { PageServer } from "../session.ts";
@@ -38,13 +39,24 @@ export function nodePages(control: NodeControl, config: Config, behind: Behind):
       {
         config: desk,
         explain: (capture, preset) => explainCapture(capture, preset, () => desk.current().text),
+        tune: tuneCapture,
       }),
     ...(access && { access, people: access }),
     audited: () => readAudit(config),
     ...(config.fleet.url !== null && { fleet: () => agentStatus(config) }),
     ...(update?.present && { update: update.updater }),
+    logs: () => recentLogs(readAccepted(config) ?? config, fileOf(desk)),
     doctor: () => consult(readAccepted(config) ?? config),
   });
+}
+
+/** Null: it is another stage's, or cannot be read just now. */
+function fileOf(desk: ConfigDesk | null): string | null {
+  try {
+    return desk?.current().file ?? null;
+  } catch {
+    return null;
+  }
 }
 
 const AUDIT_LINES_MAX = 200;

@@ -60,6 +60,8 @@ export interface Pages {
 
 export interface NodePages extends PageServer {
   readonly hub: LiveHub;
+  /** Every method and path that is answered, for who holds them against roles. */
+  readonly routes: readonly { readonly method: string; readonly path: string }[];
 }
 
 export function makePages(control: NodeControl, means: PageMeans): NodePages {
@@ -94,6 +96,7 @@ export function makePages(control: NodeControl, means: PageMeans): NodePages {
   });
   return {
     hub,
+    routes: app.routes.filter(({ method }) => method !== "ALL"),
     close: () => hub.close(),
     handle: (request, visitor) => app.fetch(request, { visitor }),
   };
@@ -213,9 +216,13 @@ export function configNow({ config }: PageMeans): ConfigView | null {
   }
 }
 
-function filterOf(means: PageMeans) {
+function configOf(means: PageMeans) {
   const now = configNow(means);
-  return now === null ? null : parseConfig(now.text, now.file).config?.filter ?? null;
+  return now === null ? null : parseConfig(now.text, now.file).config ?? null;
+}
+
+function filterOf(means: PageMeans) {
+  return configOf(means)?.filter ?? null;
 }
 
 export function addAssets(app: Hono<Env>): void {
@@ -301,7 +308,7 @@ function addViews(app: Hono<Env>, pages: Pages): void {
         <Events
           events={newest(control)}
           proof={control.match({ history: false }).failover}
-          nowMs={means.now()}
+          weights={configOf(means)?.failover.votes ?? null}
           captures={may(visitor, "operator")}
         />
       ),
@@ -324,26 +331,28 @@ function addMoreViews(app: Hono<Env>, pages: Pages): void {
           {...{ status, values, visitor }}
           filter={filterOf(means)}
           explains={means.explain !== undefined}
+          tunes={means.tune !== undefined}
           edits={means.config !== undefined}
         />
       ),
     }));
-  app.get("/logs", (c) =>
-    show(c, pages, {
+  app.get("/logs", async (c) => {
+    const logs = may(visitorOf(c), "operator") ? await means.logs?.() ?? [] : [];
+    return show(c, pages, {
       ...{
         at: "/logs",
         title: "Captures and logs",
-        lead: "What was copied, what was decided, and where the log is.",
+        lead: "What was copied, what was decided, and what the node has said.",
       },
       body: (visitor) => (
         <Logs
           captures={control.captures.list()}
           recorder={control.recorder.status()}
-          visitor={visitor}
-          nowMs={means.now()}
+          {...{ logs, visitor, nowMs: means.now() }}
         />
       ),
-    }));
+    });
+  });
   const { doctor } = means;
   if (doctor !== undefined) {
     app.get("/doctor", async (c) => {

@@ -4,7 +4,7 @@
  * Pure. Each step says by itself whether it is done, from what the node sees; nothing is ticked by hand.
  */
 import type { Child } from "hono/jsx";
-import type { MatchReport, NodeStatus, ProbeListing } from "../../appliance/view.ts";
+import type { MatchReport, MatchView, NodeStatus, ProbeListing } from "../../appliance/view.ts";
 import { compared, wouldLive } from "../../appliance/failover/match.ts";
 import type { Preset } from "../../filter/rule.ts";
 import { count, percent } from "../paint.ts";
@@ -100,31 +100,35 @@ function wiringStep({ status, probes }: SetupGiven): Step {
   return { title, light: "green", text: `Packets come out of every box${proven}` };
 }
 
+/** By the worst of those that stand by. */
 function observeStep({ status, match }: SetupGiven): Step {
   const title = "Observe";
-  const spare = sparesOf(status)[0];
-  if (spare?.match === null || spare?.match === undefined) {
-    return { title, light: "red", text: "No box stands by" };
+  const spares = sparesOf(status).flatMap((box) =>
+    box.match === null ? [] : [{ name: box.name, match: box.match }]
+  );
+  if (spares.length === 0) return { title, light: "red", text: "No box stands by" };
+  const young = spares.filter((spare) => compared(spare.match) < FLOWS_MIN);
+  if (young.length > 0) {
+    const known = young.map((spare) => `${count(compared(spare.match))} flows compared with ${spare.name}`);
+    const text = `${known.join(", ")} so far; ${FLOWS_MIN} make a judgement. Let traffic run`;
+    return { title, light: "off", text };
   }
-  const known = compared(spare.match);
-  if (known < FLOWS_MIN) {
-    return {
-      title,
-      light: "off",
-      text: `${count(known)} flows compared so far; ${FLOWS_MIN} make a judgement. Let traffic run`,
-    };
-  }
-  const text = `${spare.name} would carry on ${count(wouldLive(spare.match))} of ${count(known)} flows, ` +
-    percent(wouldLive(spare.match) / known);
+  const lights = spares.map((spare) => matchLight(spare.match, match.alarmBelow));
   return {
     title,
-    light: spare.match.alarm
-      ? "red"
-      : 100 * wouldLive(spare.match) >= match.alarmBelow * known
-      ? "green"
-      : "yellow",
-    text,
+    light: (["red", "yellow", "green"] as const).find((light) => lights.includes(light))!,
+    text: spares.map((spare) => carriedText(spare.name, spare.match)).join("; "),
   };
+}
+
+function carriedText(name: string, match: MatchView): string {
+  const [live, known] = [wouldLive(match), compared(match)];
+  return `${name} would carry on ${count(live)} of ${count(known)} flows, ${percent(live / known)}`;
+}
+
+function matchLight(match: MatchView, alarmBelow: number): "green" | "yellow" | "red" {
+  if (match.alarm) return "red";
+  return 100 * wouldLive(match) >= alarmBelow * compared(match) ? "green" : "yellow";
 }
 
 function drillStep({ match }: SetupGiven): Step {

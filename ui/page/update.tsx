@@ -2,7 +2,7 @@
 import type { UpdateReport, UpdateView } from "../../appliance/update/contract.ts";
 import { wallTime } from "../paint.ts";
 import { may, type Visitor } from "../session.ts";
-import { Card, Csrf, FixedLight, Result } from "./parts.tsx";
+import { Card, Csrf, FixedLight, Result, Table } from "./parts.tsx";
 import type { Outcome } from "./means.ts";
 
 const STATE = { good: "green", trial: "yellow", bad: "red", empty: "off" } as const;
@@ -33,31 +33,20 @@ function Slots({ view: { slots, installing, badVersions } }: { view: UpdateView 
     : `${installing.version ?? "A bundle"} is being installed: ${installing.percent} %`;
   return (
     <Card id="slots" title="Slots" note={note} wide>
-      <table>
-        <thead>
-          <tr>
-            <th>Slot</th>
-            <th>State</th>
-            <th>Version</th>
-            <th>Bundle</th>
-          </tr>
-        </thead>
-        <tbody>
-          {slots.map(({ name, state, version, triesLeft, booted, digest }) => (
-            <tr>
-              <th scope="row">{booted ? `${name}, runs` : name}</th>
-              <td>
-                <FixedLight
-                  state={STATE[state]}
-                  word={state === "trial" ? `trial, ${triesLeft} starts left` : state}
-                />
-              </td>
-              <td>{version ?? "none"}</td>
-              <td class="code">{digest?.slice(0, 16) ?? "came with the disk"}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table
+        name="Slots"
+        columns={["Slot", "State", "Version", "Bundle"].map((head) => ({ head }))}
+        rows={slots.map(({ name, state, version, triesLeft, booted, digest }) => [
+          booted ? `${name}, runs` : name,
+          <FixedLight
+            state={STATE[state]}
+            word={state === "trial" ? `trial, ${triesLeft} starts left` : state}
+          />,
+          version ?? "none",
+          <span class="code">{digest?.slice(0, 16) ?? "came with the disk"}</span>,
+        ])}
+        empty="There are no slots."
+      />
       {badVersions.length === 0 ? null : <p>Failed here before: {badVersions.join(", ")}</p>}
     </Card>
   );
@@ -72,9 +61,10 @@ function Send({ visitor }: { visitor: Visitor }) {
       note="Traffic goes on. The new version is tried at the next restart."
       wide
     >
-      <form data-bundle data-csrf={visitor.csrf ?? ""}>
+      <form class="form" data-bundle data-csrf={visitor.csrf ?? ""}>
         <label>
-          Bundle (.raucb) <input type="file" name="bundle" accept=".raucb" required />
+          <span>Bundle (.raucb)</span>
+          <input type="file" name="bundle" accept=".raucb" required />
         </label>
         <label class="tick">
           <input type="checkbox" name="force" value="true" />
@@ -103,23 +93,44 @@ function Orders({ view: { slots }, visitor }: { view: UpdateView; visitor: Visit
       note="Traffic stands while the machine starts, unless something else carries it."
       wide
     >
-      <form method="post" action="/update/restart">
-        <Csrf visitor={visitor} />
-        <p class="actions">
-          <button type="submit">
-            {other?.state === "trial" ? "Restart into the new version" : "Restart"}
-          </button>
-        </p>
-      </form>
+      <Asked
+        action="/update/restart"
+        label={other?.state === "trial" ? "Restart into the new version" : "Restart"}
+        question="The machine restarts at once."
+        visitor={visitor}
+      />
       {other?.state !== "good" ? null : (
-        <form method="post" action="/update/rollback">
-          <Csrf visitor={visitor} />
-          <p class="actions">
-            <button type="submit">Start {other.version ?? `slot ${other.name}`} next time</button>
-          </p>
-        </form>
+        <Asked
+          action="/update/rollback"
+          label={`Start ${other.version ?? `slot ${other.name}`} next time`}
+          question="The next restart starts the version of the other slot. Nothing happens before."
+          visitor={visitor}
+        />
       )}
     </Card>
+  );
+}
+
+interface AskedProps {
+  readonly action: string;
+  readonly label: string;
+  readonly question: string;
+  readonly visitor: Visitor;
+}
+
+/** Asks before it is done, with script and without. */
+function Asked({ action, label, question, visitor }: AskedProps) {
+  return (
+    <details>
+      <summary>{label}…</summary>
+      <form method="post" action={action}>
+        <Csrf visitor={visitor} />
+        <p>{question}</p>
+        <p class="actions">
+          <button type="submit">{label}</button>
+        </p>
+      </form>
+    </details>
   );
 }
 

@@ -88,12 +88,14 @@ Deno.test("makeApi() hands out captures as they come, and what they are of to th
   node.captured = nothing;
   assert.equal(refused(await ask(node, "/api/v1/capture"), 409), "there is no plane");
   await ask(node, "/api/v1/capture/kept?last_s=300");
+  await ask(node, "/api/v1/capture/kept?around_s=30&at_ms=1700000000000");
   node.captured = { ...nothing, fault: "request", text: 'Cannot compile filter "tpc": syntax error' };
   assert.match(refused(await ask(node, "/api/v1/capture/kept?filter=tpc"), 400), /^Cannot compile filter/);
   assert.deepEqual(node.calls, [
     'live {"filter":"tcp port 80","ports":["upstream","primary-in"],"seconds":5,"packets":7}',
     'live {"filter":"","ports":[],"seconds":null,"packets":null}',
     'kept {"filter":"","lastS":300,"aroundS":60}',
+    'kept {"filter":"","lastS":null,"aroundS":30,"atMs":1700000000000}',
     'kept {"filter":"tpc","lastS":null,"aroundS":60}',
   ]);
   assert.deepEqual((await ask(node, "/api/v1/capture/files")).body, { ...CAPTURE_LISTING });
@@ -107,7 +109,9 @@ Deno.test("makeApi() refuses captures of ports and times that are none", async (
   );
   assert.match(refused(await ask(node, "/api/v1/capture?seconds=0"), 400), /"seconds" is "0"/);
   assert.match(refused(await ask(node, "/api/v1/capture?snap=9"), 400), /there are filter, ports, seconds/);
-  assert.match(refused(await ask(node, "/api/v1/capture/kept?last_s=1&around_s=1"), 400), /not both/);
+  for (const moment of ["around_s=1", "at_ms=1"]) {
+    assert.match(refused(await ask(node, `/api/v1/capture/kept?last_s=1&${moment}`), 400), /not both/);
+  }
   assert.deepEqual(node.calls, []);
 });
 

@@ -1,7 +1,15 @@
 /** Changes of the filter as changes of text, and the diff that shows them. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../../appliance/config.ts";
-import { ruleOfForm, withoutRule, withPreset, withRule } from "../../../ui/page/filter_edit.ts";
+import { gridRules } from "../../../appliance/mirror_tune.ts";
+import { ruleToml } from "../../../ui/mirror_text.ts";
+import {
+  ruleOfForm,
+  withoutRule,
+  withPreset,
+  withRule,
+  withRuleLines,
+} from "../../../ui/page/filter_edit.ts";
 import { CONFIG_TEXT } from "../../support/page_means.ts";
 
 const filterOf = (text: string) => {
@@ -50,4 +58,13 @@ Deno.test("ruleOfForm() names the field and the value that are wrong", () => {
     ruleOfForm({ name: "x", sample: "many" }),
     'sample is "many"; accepted: an integer from 0 to 4294967295',
   );
+});
+
+Deno.test("withRuleLines() takes every rule of the tuning's grid as it is printed, and the configuration stays good", () => {
+  for (const rule of gridRules()) {
+    const text = withRuleLines(CONFIG_TEXT, ruleToml({ rule }).split("\n"));
+    const { config, problems } = parseConfig(text, "a test");
+    assert.deepEqual(problems, [], rule.name);
+    assert.deepEqual(config?.filter.rules.find(({ name }) => name === rule.name), rule);
+  }
 });

@@ -55,25 +55,31 @@ Deno.test("liveValues() never shows a total or a guess where a rate is not known
   assert.equal(values["lane.redundant"], "copies-0");
 });
 
-Deno.test("liveValues() gives rates, what a failover would keep, and stale where it is", () => {
+Deno.test("liveValues() gives rates and what a failover would keep, and neither of what was not seen of late", () => {
   const before = nodeStatus({ boxes: [primary(), redundant({ match })] });
   const after = {
     ...before,
-    freshMs: 4000,
     ports: before.ports.map((port) => portView(port.role, { rxBytes: port.rxBytes + 12_500_000 })),
   };
-  const values = liveValues(after, ratesBetween(before, after, 1000), NOW_MS);
+  const rates = ratesBetween(before, after, 1000), values = liveValues(after, rates, NOW_MS);
   assert.equal(values["port.upstream.rx"], "100 Mbit/s");
   assert.equal(values["lane.primary"], "traffic-3");
   assert.deepEqual(
     [values["take.number"], values["take.of"], values["take.state"]],
     ["99.3 %", "298 of 300 flows would live on", "yellow"],
   );
-  assert.deepEqual([values.fresh, values["fresh.text"], values.state], [
+  assert.deepEqual([values.fresh, values["fresh.text"]], ["fresh", "seen just now"]);
+  const old = liveValues({ ...after, freshMs: 4000 }, rates, NOW_MS);
+  assert.deepEqual([old.fresh, old["fresh.text"], old.state], [
     "stale",
     "stale: seen 4 s ago",
     "unprotected",
   ]);
+  assert.deepEqual([old["port.upstream.rx"], old["lane.primary"]], ["–", "traffic-0"]);
+  assert.deepEqual(
+    [old["take.number"], old["take.of"], old["take.state"]],
+    ["–", "not known: the plane was last seen 4 s ago", "off"],
+  );
 });
 
 Deno.test("shapeOf() stays while only numbers change, and changes with what there is to show", () => {

@@ -56,7 +56,7 @@ export function Nodes({ nodes, total, query }: {
   const more = nodes.length > shown.length ? `; the first ${shown.length} are shown` : "";
   return (
     <Card id="nodes" title="Nodes" note={`${nodes.length} of ${total}${more}`} everyMs={2000} wide>
-      <form method="get" action="/nodes" class="filters">
+      <form method="get" action="/nodes" class="form">
         <label>
           <span>Name, id or label</span>
           <input name="search" value={query.search} />

@@ -95,7 +95,8 @@ function lives({ desk: { keeper } }: FleetPageMeans) {
     if (node.connected && node.health === "red") red++;
   }
   const halted = keeper.list().filter(({ phase }) => phase === "halted").length;
-  const state = red > 0 ? "red" : halted > 0 || connected < nodes ? "yellow" : "green";
+  // As of a node: its mark has these shapes.
+  const state = red > 0 ? "unprotected" : halted > 0 || connected < nodes ? "degraded" : "protected";
   const word = `${connected} of ${nodes} connected${halted > 0 ? `, ${halted} halted` : ""}`;
   return { values: { state, "state.word": word }, shape: `${keeper.list().length}` };
 }
@@ -113,7 +114,7 @@ export function show(c: Context<Env>, means: FleetPageMeans, view: View): Respon
   const frame = {
     ...{ visitor, node: means.control.name, version: VERSION, links: LINKS, pendingMs: null },
     ...lives(means),
-    ...{ nowMs: means.now(), logout: means.access !== undefined },
+    ...{ tells: false, nowMs: means.now(), logout: means.access !== undefined },
   };
   const page = <Page frame={frame} at={at} title={title} lead={lead}>{body(visitor)}</Page>;
   return c.html(html`<!doctype html>${page}`);

@@ -92,7 +92,8 @@ export function MakeForm({ visitor, bundles, given = {}, faults = [] }: {
       {bundles.length === 0
         ? (
           <p class="empty">
-            There is no bundle: `remediate fleet bundle FILE` on the controller's machine brings one.
+            There is no bundle: <span class="code">remediate fleet bundle FILE</span>{" "}
+            on the controller's machine brings one.
           </p>
         )
         : (

@@ -15,7 +15,9 @@ const live = document.getElementById("live");
 const notLive = document.getElementById("not-live");
 const values = {};
 let heardMs = performance.now();
-let polls = false;
+/** Pages of a controller have no stream: they ask, and that is as live as they are. */
+const asks = document.body.dataset.live === "asks";
+let polls = asks;
 
 function put(changed, root = document) {
   for (const element of all("[data-t]", root)) {
@@ -121,13 +123,23 @@ function add(other) {
 
 function watch() {
   const silentMs = performance.now() - heardMs;
-  const mode = silentMs > LOST_MS ? "lost" : silentMs > STALE_MS ? "late" : polls ? "polled" : "live";
+  const mode = silentMs > LOST_MS
+    ? "lost"
+    : silentMs > STALE_MS
+    ? "late"
+    : polls && !asks
+    ? "polled"
+    : "live";
   if (live && live.dataset.mode !== mode) {
     live.dataset.mode = mode;
     document.documentElement.dataset.mode = mode;
   }
-  const words =
-    { live: "live", polled: "not live: asked each second", late: "not live", lost: "not live" }[mode];
+  const words = {
+    live: asks ? "asked each second" : "live",
+    polled: "not live: asked each second",
+    late: "not live",
+    lost: "not live",
+  }[mode];
   const since = mode === "late" || mode === "lost"
     ? `${words}: heard ${Math.round(silentMs / 1000)} s ago`
     : words;
@@ -145,8 +157,11 @@ function watch() {
   }
 }
 
+/** Of a page that is looked at. A browser keeps six connections to a node, and a tab behind others must not hold one. */
+let source = null;
 function listen() {
-  const source = new EventSource("/live");
+  if (document.hidden || source !== null) return;
+  source = new EventSource("/live");
   source.onmessage = ({ data }) => {
     polls = false;
     take(JSON.parse(data));
@@ -154,8 +169,17 @@ function listen() {
   source.onerror = () => {
     polls = true;
     // A browser does not try again by itself after an answer that is no stream.
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, POLL_MS);
+    if (source?.readyState !== EventSource.CLOSED) return;
+    source = null;
+    setTimeout(listen, POLL_MS);
   };
+}
+
+function lookedAt() {
+  if (!document.hidden) return listen();
+  source?.close();
+  source = null;
+  polls = false;
 }
 
 async function poll() {
@@ -281,7 +305,10 @@ document.addEventListener("click", (event) => {
 if (live) {
   place();
   configEditor();
-  listen();
+  if (!asks) {
+    listen();
+    document.addEventListener("visibilitychange", lookedAt);
+  }
   setInterval(watch, 250);
   setInterval(poll, POLL_MS);
   setInterval(partsOnTheirOwn, 500);
