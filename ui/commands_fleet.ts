@@ -123,6 +123,20 @@ function serve(): Command {
         default: 20_000,
         help: "At most, of agents and people together.",
       },
+      {
+        name: "mirrors",
+        value: "URLS",
+        help:
+          "Where nodes fetch bundles from before they ask the controller, with commas between them: directories of " +
+          "DIGEST.bundle and DIGEST.bundle.index. What they give is compared with the digest of the roll-out.",
+      },
+      {
+        name: "transfer-kib-s",
+        value: "N",
+        min: 1,
+        max: 2 ** 30,
+        help: "How fast a node may fetch a bundle, in KiB a second; without it as fast as it can.",
+      },
     ],
     examples: [{ line: "remediate fleet serve --listen 192.0.2.1:8444", help: "On the management network." }],
     exits: { 0: "stopped as asked", 1: "failed", 2: "bad arguments" },

@@ -25,6 +25,8 @@ export interface ControllerMeans {
 export interface FleetFiles {
   /** False: the piece does not follow the one before, or the file is too long. */
   append(node: string, command: number, offset: number, content: string): Promise<boolean>;
+  /** How much of it is here; 0: nothing. */
+  bytes(node: string, command: number): Promise<number>;
   read(node: string, command: number): Promise<ReadableStream<Uint8Array> | null>;
 }
 
@@ -82,6 +84,7 @@ export class Controller implements FleetControl {
       count: (what) => this.#count(what),
       refused: (code, text, node) => this.#refused({ code, text, node, address: line.address }),
       piece: (node, { command, offset, content }) => files.append(node, command, offset, content),
+      held: (node, command) => files.bytes(node, command),
     });
     this.#count("accepted");
     if (this.#openings.size >= OPENINGS_MAX) {

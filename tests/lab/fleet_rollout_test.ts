@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { parseOrder } from "../../appliance/fleet/rollout/order.ts";
 import type { Course, RolloutOrder } from "../../appliance/fleet/rollout/contract.ts";
-import type { RolloutStore } from "../../appliance/fleet/rollout/store.ts";
+import type { RolloutStore } from "../../appliance/fleet/rollout/keeping.ts";
 import { addBundle, type KeptBundle } from "../../appliance/fleet/transfer/bundles.ts";
 import { Random } from "../../filter/random.ts";
 import { LabAgent, LabController, labIdentity } from "../support/fleet_lab.ts";
@@ -170,18 +170,27 @@ Deno.test("a roll-out of a bundle that nobody signed is refused by the first nod
   });
 });
 
-/** Dies with every so many commits: before it, or after it and before the commands leave. */
+/** Dies with every commit that has an offer: before it, or after it and before the commands leave. The dead keep nothing. */
 function dying(store: RolloutStore, when: "before" | "after", die: () => void): RolloutStore {
+  let isDead = false;
+  const alive = () => {
+    if (isDead) throw new Error("it was killed");
+  };
   return {
     ...store,
-    commit: (turn) => {
+    // deno-lint-ignore require-await -- what it throws is a rejection
+    load: async () => (alive(), store.load()),
+    commit: async (turn) => {
+      alive();
       const hasOffers = turn.offers.length > 0;
       if (hasOffers && when === "before") {
+        isDead = true;
         die();
         throw new Error("killed before the commit");
       }
-      store.commit(turn);
+      await store.commit(turn);
       if (!hasOffers) return;
+      isDead = true;
       die();
       throw new Error("killed after the commit");
     },

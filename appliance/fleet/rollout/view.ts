@@ -84,11 +84,6 @@ export class FleetMap implements Fleet {
     });
   }
 
-  connected(id: string, connected: boolean): void {
-    const node = this.#nodes.get(id);
-    if (node !== undefined && node.connected !== connected) this.#set({ ...node, connected });
-  }
-
   #leave(id: string, before: string | undefined, now: string | undefined): void {
     if (before === undefined || before === now) return;
     this.#pairs.get(before)?.delete(id);

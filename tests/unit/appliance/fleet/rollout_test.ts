@@ -240,19 +240,19 @@ Deno.test("endsStage() waits for enough good ones and then for the soak", () => 
   assert.match(endsStage(last, over, 0).reason, /done: 3 good, 0 failed, 1 left/);
 });
 
-Deno.test("Rollouts goes on from the rows of a store, and makes open offers under the same ids", () => {
+Deno.test("Rollouts goes on from the rows of a store, and makes open offers under the same ids", async () => {
   const store = openRolloutStore(":memory:"), all = [node()];
   const fleet = { node: (id: string) => all.find((one) => one.id === id), nodes: () => all };
   const engine = new Rollouts();
-  store.commit(engine.make(order(), 0));
-  store.commit(engine.start("spring", "test", 0));
+  await store.commit(engine.make(order(), 0));
+  await store.commit(engine.start("spring", "test", 0));
   const turn = engine.turn(fleet, 1000);
-  store.commit(turn);
+  await store.commit(turn);
   assert.deepEqual(turn.offers.map(({ id }) => id), ["spring/a/1/install"]);
-  const again = new Rollouts(store.load());
+  const again = new Rollouts(await store.load());
   assert.deepEqual(again.open(2000), turn.offers);
   assert.deepEqual(again.turn(fleet, 2000).offers, []);
-  store.close();
+  await store.close();
 });
 
 Deno.test("Rollouts keeps a bounded number, and refuses where none is over", () => {
