@@ -305,6 +305,7 @@ export class FleetLife implements Fleet {
 
   /** Every node that is not through has a reason, and the engine on disk is the one in memory. */
   checkWords(): void {
+    this.checkCount();
     const { id } = this.order;
     for (const node of this.#seen.values()) {
       const why = this.#engine.why(id, this, node, this.nowMs);
