@@ -91,6 +91,14 @@ export class RolloutKeeper {
     await this.#options.store.close();
   }
 
+  /** Of this name; one that another controller has just made is looked for. */
+  async find(id: string): Promise<Rollout | undefined> {
+    if (this.#options.store.seat !== null && this.#rollouts.get(id) === undefined) {
+      await this.#do(() => this.#leads ? Promise.resolve() : this.#follow());
+    }
+    return this.#rollouts.get(id);
+  }
+
   list(): readonly Rollout[] {
     return this.#rollouts.list();
   }
