@@ -23,6 +23,9 @@ export const BOUNDS = {
   stuckMs: 20_000,
 } as const;
 
+/** Connections that wait to be accepted; the kernel has a bound of its own (somaxconn). */
+const BACKLOG_MAX = 4096;
+
 export interface Listening {
   readonly host: string;
   readonly port: number;
@@ -76,7 +79,8 @@ export async function listen(wanted: Listening): Promise<Listener> {
       (error) =>
         failed(new Error(`Cannot listen on ${host} port ${port}: ${reasonOf(error)}`, { cause: error })),
     );
-    server.listen(port, host, () => done());
+    // Who has many clients has them come back all at once.
+    server.listen({ port, host, backlog: Math.min(bounds.connections, BACKLOG_MAX) }, () => done());
   });
   server.on("error", () => {}); // of a connection; the listener goes on
   return {

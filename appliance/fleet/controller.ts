@@ -37,7 +37,9 @@ export interface Line {
   readonly close: () => void;
 }
 
+/** Some seconds of work for one core. */
 const OPENINGS_MAX = 2048;
+const BUSY_RETRY_S = 6;
 const STRANGERS_TOLD_MAX = 30;
 const STRANGERS_EVERY_MS = 60_000;
 /** Progress is of the moment: so many nodes are remembered. */
@@ -88,7 +90,8 @@ export class Controller implements FleetControl {
     });
     this.#count("accepted");
     if (this.#openings.size >= OPENINGS_MAX) {
-      session.refuse("busy", "too many connect at once", 5 + Math.floor(this.#openings.size % 10));
+      // They spread it themselves, by half of it.
+      session.refuse("busy", "too many connect at once", BUSY_RETRY_S);
     }
     this.#openings.add(session);
     return session;

@@ -29,6 +29,9 @@ export interface FleetRow {
   readonly connectionKiB: number;
   /** Of the agents' processes, for one agent. */
   readonly agentKiB: number;
+  /** Of a core, for one connection, TLS and all: at the controller, and at its agent. */
+  readonly connectionMs: number;
+  readonly agentMs: number;
   readonly reportsPerSecond: number;
   readonly commandP50Ms: number;
   readonly commandP99Ms: number;
@@ -67,10 +70,13 @@ class Bench implements AsyncDisposable {
   readonly port = freePort();
   #emptyRss = 0;
 
-  private constructor(readonly directory: string, readonly setting: Setting) {}
+  /** `agents`: their journals, which in life are not all on one disk, lie in memory. */
+  private constructor(readonly directory: string, readonly agents: string, readonly setting: Setting) {}
 
   static async open(setting: Setting): Promise<Bench> {
-    const bench = new Bench(await Deno.makeTempDir({ prefix: "bench-fleet-" }), setting);
+    const directory = await Deno.makeTempDir({ prefix: "bench-fleet-" });
+    const agents = await Deno.makeTempDir({ prefix: "bench-fleet-", dir: "/dev/shm" }).catch(() => directory);
+    const bench = new Bench(directory, agents, setting);
     try {
       await bench.#begin();
       return bench;
@@ -95,7 +101,7 @@ class Bench implements AsyncDisposable {
     const { agents, processes } = this.setting;
     for (let n = 0; n < processes; n++) {
       const count = Math.floor(agents / processes) + (n < agents % processes ? 1 : 0);
-      this.crowds.push(new Asked(`${HERE}fleet_agents.ts`, [`${this.directory}/crowd-${n}`, `${count}`]));
+      this.crowds.push(new Asked(`${HERE}fleet_agents.ts`, [`${this.agents}/crowd-${n}`, `${count}`]));
     }
     const place = await this.up();
     for (const crowd of this.crowds) {
@@ -113,7 +119,7 @@ class Bench implements AsyncDisposable {
   }
   place!: object;
 
-  stats(): Promise<{ connections: number; rss: number }> {
+  stats(): Promise<{ connections: number; rss: number; cpuS: number }> {
     return this.controller.ask("stats");
   }
 
@@ -122,14 +128,17 @@ class Bench implements AsyncDisposable {
   }
 
   async connect() {
-    const startMs = performance.now();
+    const startMs = performance.now(), [before, idle] = [await this.stats(), await this.counts()];
+    const cpuS = (counts: readonly { cpuS: number }[]) => counts.reduce((sum, one) => sum + one.cpuS, 0);
     await Promise.all(
       this.crowds.map((crowd, n) => crowd.ask("connect", { ...this.place, nodes: this.nodes[n] })),
     );
     await this.allConnected();
-    const connectS = (performance.now() - startMs) / 1000, { rss } = await this.stats();
-    const counts = await this.counts();
+    const connectS = (performance.now() - startMs) / 1000, after = await this.stats(), { rss } = after;
+    const counts = await this.counts(), { agents } = this.setting;
     return {
+      connectionMs: (after.cpuS - before.cpuS) * 1000 / agents,
+      agentMs: (cpuS(counts) - cpuS(idle)) * 1000 / agents,
       connectS,
       connectionKiB: (rss - this.#emptyRss) / this.setting.agents / 1024,
       agentKiB: counts.reduce((sum, one) => sum + one.rss, 0) / this.setting.agents / 1024,
@@ -139,7 +148,7 @@ class Bench implements AsyncDisposable {
   counts() {
     return Promise.all(
       this.crowds.map((crowd) =>
-        crowd.ask<{ installs: number[]; restarts: number[]; rss: number }>("counts")
+        crowd.ask<{ installs: number[]; restarts: number[]; rss: number; cpuS: number }>("counts")
       ),
     );
   }
@@ -207,7 +216,9 @@ class Bench implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.crowds.map((crowd) => crowd.end()));
     await this.controller?.end();
-    await Deno.remove(this.directory, { recursive: true });
+    for (const directory of new Set([this.directory, this.agents])) {
+      await Deno.remove(directory, { recursive: true });
+    }
   }
 }
 
@@ -225,7 +236,8 @@ export function fleetText(row: FleetRow, delta: DeltaRow): string {
     `${row.agents} agents, load ${row.load.toFixed(1)}`,
     `connect storm       ${s(row.connectS)}, ${
       row.connectionKiB.toFixed(0)
-    } KiB a connection at the controller`,
+    } KiB a connection at the controller, ${row.connectionMs.toFixed(1)} ms of a core there, ` +
+    `${row.agentMs.toFixed(1)} ms at the agent`,
     `status in           ${row.reportsPerSecond.toFixed(0)} reports/s`,
     `commands out        p50 ${row.commandP50Ms.toFixed(0)} ms, p99 ${row.commandP99Ms.toFixed(0)} ms of ` +
     `${row.agents} at once, ${row.commandsPerSecond.toFixed(0)}/s`,

@@ -1,7 +1,7 @@
 /**
  * Duty: the controller of `deno task bench:fleet`, a process of its own: the product's, told what to measure by lines of JSON.
  */
-import { TextLineStream } from "./lines.ts";
+import { cpuS, TextLineStream } from "./lines.ts";
 import type { FleetNews, Registry } from "../../appliance/fleet/contract.ts";
 import { openRedisRegistry } from "../../appliance/fleet/registry_redis.ts";
 import { parseRedis } from "../../appliance/repository/redis_address.ts";
@@ -81,7 +81,11 @@ async function fanOut(nodes: readonly string[]): Promise<number[]> {
 
 const works: Readonly<Record<string, (given: never) => unknown>> = {
   enrol: async ({ keys }: { keys: string[] }) => ({ nodes: await enrol(keys) }),
-  stats: () => ({ connections: control.counters().connections ?? 0, rss: Deno.memoryUsage().rss }),
+  stats: () => ({
+    connections: control.counters().connections ?? 0,
+    rss: Deno.memoryUsage().rss,
+    cpuS: cpuS(),
+  }),
   fanIn: async ({ count }: { count: number }) => ({
     ms: await heard(count, ({ kind }) => kind === "report"),
   }),

@@ -1,4 +1,11 @@
 /** Duty: processes of a bench that are asked by lines of JSON, and answer by lines; ended by their own handle. */
+import process from "node:process";
+
+/** What this process has used of the cores until now, all threads. Seconds. */
+export function cpuS(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
 
 export function TextLineStream(): TransformStream<string, string> {
   let rest = "";

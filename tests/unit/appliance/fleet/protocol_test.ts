@@ -84,6 +84,13 @@ Deno.test("version 1 knows no deltas, and a whole report has all sections", () =
   assert.equal(fromAgent(part, LIVE).ok, false);
 });
 
+Deno.test("a file is resumed since version 3 alone", () => {
+  const text = encode({ type: "resume", command: 1 });
+  assert.equal(fromAgent(text, { opening: false, version: 3 }).ok, true);
+  const old = fromAgent(text, { opening: false, version: 2 });
+  assert.match(old.ok ? "" : old.text, /version 2 cannot resume a file/);
+});
+
 Deno.test("an agent takes no command whose arguments are not those of its kind", () => {
   const command = (kind: string, given: object) =>
     fromController(JSON.stringify({ type: "command", number: 1, kind, arguments: given, expiresMs: 1 }));
