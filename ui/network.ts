@@ -23,8 +23,11 @@ export const BOUNDS = {
   stuckMs: 20_000,
 } as const;
 
-/** Connections that wait to be accepted; the kernel has a bound of its own (somaxconn). */
-const BACKLOG_MAX = 4096;
+/**
+ * Connections that wait to be accepted. Not more than are worked off while their clients wait: the kernel of those beyond it
+ * tries again, which costs nobody anything.
+ */
+const BACKLOG_MAX = 1024;
 
 export interface Listening {
   readonly host: string;

@@ -56,7 +56,8 @@ export interface AgentView {
   readonly version: number | null;
 }
 
-const OPENING_MS = 20_000;
+/** Of each step; longer than the edge waits for a connection (link.ts). */
+const OPENING_MS = 60_000;
 /** A connection that held for so long was a good one. */
 const GOOD_MS = 60_000;
 const SILENT_BEATS = 2.5;

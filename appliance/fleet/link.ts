@@ -37,7 +37,12 @@ export interface Link {
   close(reason: string): void;
 }
 
-const CONNECT_MS = 15_000;
+/**
+ * Where ten thousand come back at once a controller takes them one after the other. Who gives up early has it work for
+ * nothing, and comes again: with less patience than the queue is long, nobody gets in.
+ */
+export const CONNECT_MS = 45_000;
+const PROXY_MS = 15_000;
 
 export function openLink(options: LinkOptions, events: LinkEvents): Link {
   let socket: WebSocket | null = null, ended = false;
@@ -110,7 +115,7 @@ function tunnel(proxy: string, host: string, port: number): Promise<Socket> {
     port: Number(proxyPort || 3128),
     method: "CONNECT",
     path: target,
-    timeout: CONNECT_MS,
+    timeout: PROXY_MS,
     headers: {
       host: target,
       ...(username !== "" && { "proxy-authorization": `Basic ${btoa(secret)}` }),

@@ -16,6 +16,7 @@ export const ENROL = NODE + `
   local kept = redis.call('HMGET', token, 'digest', 'used_by', 'expires', 'labels')
   if kept[1] ~= ARGV[5] or kept[2] ~= '' or tonumber(kept[3]) <= tonumber(ARGV[6]) then return '' end
   redis.call('HSET', token, 'used_by', ARGV[1])
+  redis.call('ZREM', KEYS[1] .. ':tokens_waiting', ARGV[4])
   redis.call('HSET', node, 'id', ARGV[1], 'key', ARGV[2], 'name', ARGV[3], 'labels', kept[4], 'enrolled', ARGV[6],
     'connection', 0, 'sequence', 0, 'last_event', 0, 'last_command', 0)
   redis.call('HSET', KEYS[1] .. ':keys', ARGV[2], ARGV[1])

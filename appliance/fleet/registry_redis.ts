@@ -178,6 +178,8 @@ function changes(store: Store, controller: string): Changes {
 
 function tokens(store: Store): TokenStore {
   const all = () => store.texts("SMEMBERS", store.key("tokens"));
+  // By their end, because those that were used are many in time.
+  const waiting = store.key("tokens_waiting");
   const list: TokenStore["list"] = async () => {
     const kept = await Promise.all(
       (await all()).map(async (id) => [id, await store.hash("token", id)] as const),
@@ -187,20 +189,21 @@ function tokens(store: Store): TokenStore {
   };
   const remove = async (id: string) => {
     await store.call("SREM", store.key("tokens"), id);
+    await store.call("ZREM", waiting, id);
     return await store.call("DEL", store.key("token", id)) === 1;
   };
   return {
     list,
     add: async ({ note, labels, nowMs, expiresMs }) => {
-      const waiting = (await list()).filter(({ usedBy }) => usedBy === null);
-      for (const { id } of waiting.filter((one) => one.expiresMs < nowMs)) await remove(id);
-      if (waiting.length >= TOKENS_MAX) {
+      for (const id of await store.texts("ZRANGEBYSCORE", waiting, "-inf", `(${nowMs}`)) await remove(id);
+      if (Number(await store.call("ZCARD", waiting)) >= TOKENS_MAX) {
         throw new Error(`Cannot make a token: ${TOKENS_MAX} wait to be used already`);
       }
       const { id, token } = makeToken(), fields = ["digest", tokenDigest(token), "note", note];
       const more = ["labels", JSON.stringify(labels), "created", nowMs, "expires", expiresMs, "used_by", ""];
       await store.call("HSET", store.key("token", id), ...fields, ...more);
       await store.call("SADD", store.key("tokens"), id);
+      await store.call("ZADD", waiting, expiresMs, id);
       return { id, token };
     },
     revoke: async (id) => (await store.hash("token", id))?.get("used_by") === "" && await remove(id),

@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { quantile } from "./state_report.ts";
 import { Asked } from "./lines.ts";
 import { type DeltaRow, measureDelta } from "./fleet_delta.ts";
+import { measureRedis, type RedisRow } from "./fleet_redis.ts";
 
 const HERE = new URL("./", import.meta.url).pathname;
 const USAGE =
@@ -16,6 +17,7 @@ const USAGE =
 
   --agents N     so many agents; 10000 without it
   --processes N  in so many processes; 4 without it
+  --redis N      so many nodes in the registry of a Redis; 2000 without it, 0: leave it out
   --old, --new   two bundles, for the size of the delta; without them two made ones
   --json         JSON instead of a table
   --check        ends with 1 where a node was lost or an update was started twice
@@ -229,6 +231,15 @@ export async function fleetRun(setting: Setting): Promise<FleetRow> {
   return { agents: setting.agents, ...connect, ...fanIn, ...fanOut, ...rollOut, load: Deno.loadavg()[0]! };
 }
 
+export function redisText(row: RedisRow): string {
+  const whole = (value: number) => value.toFixed(0);
+  return `Redis, ${row.nodes} nodes  ${whole(row.reportsPerSecond)} reports/s, ${
+    whole(row.commandsPerSecond)
+  } ` +
+    `commands/s, ${whole(row.bytesPerNode)} bytes a node, ${whole(row.rowsPerSecond)} rows/s kept, ` +
+    `${whole(row.loadRowsPerSecond)}/s read, load ${row.load.toFixed(1)}`;
+}
+
 export function fleetText(row: FleetRow, delta: DeltaRow): string {
   const s = (value: number) => `${value.toFixed(1)} s`,
     mib = (bytes: number) => `${(bytes / 1048576).toFixed(2)} MiB`;
@@ -257,6 +268,7 @@ async function main(args: readonly string[]): Promise<number> {
     options: {
       agents: { type: "string", default: "10000" },
       processes: { type: "string", default: "4" },
+      redis: { type: "string", default: "2000" },
       old: { type: "string" },
       new: { type: "string" },
       json: { type: "boolean" },
@@ -264,16 +276,22 @@ async function main(args: readonly string[]): Promise<number> {
       help: { type: "boolean", short: "h" },
     },
   });
-  const agents = Number(values.agents), processes = Number(values.processes);
+  const [agents, processes, nodes] = [values.agents, values.processes, values.redis].map(Number) as [
+    number,
+    number,
+    number,
+  ];
   if (
-    values.help || !(agents >= 1) || !(processes >= 1) ||
+    values.help || !(agents >= 1) || !(processes >= 1) || !(nodes >= 0) ||
     (values.old === undefined) !== (values.new === undefined)
   ) {
     console.error(USAGE);
     return values.help ? 0 : 2;
   }
   const delta = await measureDelta(values.old, values.new), row = await fleetRun({ agents, processes });
-  console.log(values.json ? JSON.stringify({ fleet: row, delta }, null, 2) : fleetText(row, delta));
+  const redis = nodes === 0 ? null : await measureRedis(nodes);
+  const text = () => [fleetText(row, delta), ...(redis === null ? [] : [redisText(redis)])].join("\n");
+  console.log(values.json ? JSON.stringify({ fleet: row, delta, redis }, null, 2) : text());
   const isGood = row.lost === 0 && row.startedTwice === 0 && row.updated === agents &&
     delta.fetched < delta.bytes / 2;
   return values.check && !isGood ? 1 : 0;
