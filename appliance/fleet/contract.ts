@@ -241,6 +241,8 @@ export interface CommandContext {
   progress(text: string, percent?: number): void;
   /** Sends a file to the controller, in pieces. @throws Error: the connection broke, or it is too long */
   send(content: ReadableStream<Uint8Array>): Promise<number>;
+  /** When its time is over, by the node's clock. */
+  readonly untilMs: number;
   /** Aborted when the agent ends. */
   readonly signal: AbortSignal;
 }
