@@ -196,8 +196,10 @@ Deno.test("an older version is offered to nobody, and refused by a node that is 
     await until("the node has answered", async () => await result() !== null);
     assert.equal((await result())!.outcome, "refused");
     assert.match((await result())!.text, /version 0\.9\.0 is older than 1\.0\.0, which runs/);
-    const events = await control.registry.events.read({ limit: 100, node: single.id });
-    assert.ok(events.some(({ text }) => /refused, .*older than 1\.0\.0/.test(text)), "it is in the log");
+    await until("it is in the log", async () => {
+      const events = await control.registry.events.read({ limit: 100, node: single.id });
+      return events.some(({ text }) => /refused, .*older than 1\.0\.0/.test(text));
+    });
     assert.equal(lab.agents.every(({ updater }) => updater.installs === 0), true);
   });
 });

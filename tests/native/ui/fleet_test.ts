@@ -75,12 +75,11 @@ class Cutter implements AsyncDisposable {
       for (const socket of [client, server]) {
         this.#sockets.add(socket);
         socket.on("error", () => socket.destroy());
-        socket.on("close", () => {
-          this.#sockets.delete(socket);
-          client.destroy();
-          server.destroy();
-        });
+        socket.on("close", () => this.#sockets.delete(socket));
       }
+      server.on("close", () => client.destroy());
+      // What has passed arrives, so that what is counted is what was given.
+      client.on("close", () => server.end());
       server.pipe(client);
       client.on("data", (bytes: Uint8Array) => {
         own += bytes.length;
