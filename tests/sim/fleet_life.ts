@@ -59,6 +59,7 @@ export class FleetLife implements Fleet {
   #engine = new Rollouts();
   nowMs = 1_700_000_000_000;
   killed = 0;
+  steps = 0;
 
   constructor(readonly run: FleetRun) {
     const random = this.random = new Random(run.seed);
@@ -227,6 +228,7 @@ export class FleetLife implements Fleet {
   }
 
   step(): void {
+    this.steps++;
     this.nowMs += STEP_MS;
     // Nothing goes on while no window is open, but that nodes wait for their restart.
     const waits = () => [...this.#engine.underWay()].every(({ step }) => step === "installed");
