@@ -49,10 +49,14 @@ export function openLink(options: LinkOptions, events: LinkEvents): Link {
   const end = (reason: string) => {
     if (ended) return;
     ended = true;
+    clearTimeout(patience);
     socket?.terminate();
     events.closed(reason);
   };
+  // Not the timeout of `ws`: one that fires after its request has failed ends the process.
+  const patience = setTimeout(() => end("it did not answer in time"), CONNECT_MS);
   void connect(options).then((made) => {
+    made.on("error", (error) => end(reasonOf(error))); // first: who ends it early hears of it so
     if (ended) return made.terminate();
     socket = made;
     let proven = false, certificate = "";
@@ -62,14 +66,16 @@ export function openLink(options: LinkOptions, events: LinkEvents): Link {
       else end(`its certificate is ${seen}, not ${options.fingerprint}`);
       if (proven) certificate = seen;
     });
-    made.on("open", () => proven && events.opened(certificate));
+    made.on("open", () => {
+      clearTimeout(patience);
+      if (proven) events.opened(certificate);
+    });
     made.on("message", (data, isBinary) => {
       if (!proven || ended) return;
       if (isBinary) end("the controller sent a frame that is no text");
       else events.heard(data.toString());
     });
     made.on("ping", events.alive);
-    made.on("error", (error) => end(reasonOf(error)));
     made.on("close", (code) => end(`the connection ended (${code})`));
   }, (error) => end(reasonOf(error)));
   return {
@@ -92,7 +98,6 @@ async function connect({ url, fingerprint, ca, proxy }: LinkOptions): Promise<We
     maxPayload: FRAME_BYTES_MAX,
     perMessageDeflate: false,
     followRedirects: false,
-    handshakeTimeout: CONNECT_MS,
     ...security,
     ...(through !== null && {
       createConnection: () => tls.connect({ socket: through, host, servername: nameOf(host), ...security }),

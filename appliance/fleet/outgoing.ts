@@ -43,6 +43,11 @@ export class Outgoing {
 
   constructor(means: OutgoingMeans) {
     this.#means = means;
+    try {
+      Deno.removeSync(means.directory, { recursive: true }); // of a life before this one: nobody asks for it again
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 
   /** The connection is live, in this version of the protocol; null: it broke. */
