@@ -55,7 +55,8 @@ function main(args: readonly string[]): number {
       const { phase, reason } = life.engine.get(life.order.id)!;
       const tookS = ((performance.now() - startMs) / 1000).toFixed(1);
       console.log(
-        `seed ${seed}: ${phase}, ${reason}; the controller was killed ${life.killed} times; ${tookS} s`,
+        `seed ${seed}: ${phase}, ${reason}; the controller was killed ${life.killed} times; ` +
+          `${life.steps} turns in ${tookS} s`,
       );
     } catch (error) {
       console.error(`${error}\nreplay: ./scripts/deno task sim:fleet ${seed} --nodes ${nodes}`);

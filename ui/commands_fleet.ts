@@ -74,6 +74,39 @@ function ofNode({ config, json }: Shared): readonly Command[] {
   ];
 }
 
+const SERVE_BOUNDS: readonly Option[] = [
+  {
+    name: "heartbeat-s",
+    value: "SECONDS",
+    min: 1,
+    max: 600,
+    default: 30,
+    help: "How often nodes are asked whether they are there.",
+  },
+  {
+    name: "connections",
+    value: "N",
+    min: 10,
+    max: 200_000,
+    default: 20_000,
+    help: "At most, of agents and people together.",
+  },
+  {
+    name: "mirrors",
+    value: "URLS",
+    help:
+      "Where nodes fetch bundles from before they ask the controller, with commas between them: directories of " +
+      "DIGEST.bundle and DIGEST.bundle.index. What they give is compared with the digest of the roll-out.",
+  },
+  {
+    name: "transfer-kib-s",
+    value: "N",
+    min: 1,
+    max: 2 ** 30,
+    help: "How fast a node may fetch a bundle, in KiB a second; without it as fast as it can.",
+  },
+];
+
 function serve(): Command {
   const path = (name: string, value: string, help: string): Option => ({
     name,
@@ -107,22 +140,7 @@ function serve(): Command {
           "Share the load with other controllers, each with a --name of its own: where their registry is, such as " +
           "redis://HOST:PORT. The password is read from REMEDIATE_REDIS_PASSWORD.",
       },
-      {
-        name: "heartbeat-s",
-        value: "SECONDS",
-        min: 1,
-        max: 600,
-        default: 30,
-        help: "How often nodes are asked whether they are there.",
-      },
-      {
-        name: "connections",
-        value: "N",
-        min: 10,
-        max: 200_000,
-        default: 20_000,
-        help: "At most, of agents and people together.",
-      },
+      ...SERVE_BOUNDS,
     ],
     examples: [{ line: "remediate fleet serve --listen 192.0.2.1:8444", help: "On the management network." }],
     exits: { 0: "stopped as asked", 1: "failed", 2: "bad arguments" },

@@ -23,6 +23,12 @@ export const BOUNDS = {
   stuckMs: 20_000,
 } as const;
 
+/**
+ * Connections that wait to be accepted. Not more than are worked off while their clients wait: the kernel of those beyond it
+ * tries again, which costs nobody anything.
+ */
+const BACKLOG_MAX = 1024;
+
 export interface Listening {
   readonly host: string;
   readonly port: number;
@@ -76,7 +82,8 @@ export async function listen(wanted: Listening): Promise<Listener> {
       (error) =>
         failed(new Error(`Cannot listen on ${host} port ${port}: ${reasonOf(error)}`, { cause: error })),
     );
-    server.listen(port, host, () => done());
+    // Who has many clients has them come back all at once.
+    server.listen({ port, host, backlog: Math.min(bounds.connections, BACKLOG_MAX) }, () => done());
   });
   server.on("error", () => {}); // of a connection; the listener goes on
   return {

@@ -23,6 +23,7 @@ export type AgentAction =
   | { readonly do: "command"; readonly command: Message<"command"> }
   | { readonly do: "settled"; readonly commands: readonly number[] }
   | { readonly do: "rotated"; readonly key: string }
+  | { readonly do: "held"; readonly command: number; readonly bytes: number }
   | { readonly do: "refused"; readonly code: string }
   | { readonly do: "tell"; readonly level: "info" | "warn"; readonly text: string };
 
@@ -55,7 +56,8 @@ export interface AgentView {
   readonly version: number | null;
 }
 
-const OPENING_MS = 20_000;
+/** Of each step; longer than the edge waits for a connection (link.ts). */
+const OPENING_MS = 60_000;
 /** A connection that held for so long was a good one. */
 const GOOD_MS = 60_000;
 const SILENT_BEATS = 2.5;
@@ -171,6 +173,8 @@ export class AgentMachine {
         return this.#noted(message);
       case "command":
         return [{ do: "command", command: message }];
+      case "held":
+        return [{ do: "held", command: message.command, bytes: message.bytes }];
       case "rotated":
         this.#options = { ...this.#options, key: message.key };
         return [{ do: "rotated", key: message.key }];

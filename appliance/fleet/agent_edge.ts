@@ -12,7 +12,8 @@ import type { Executors } from "./contract.ts";
 import type { FleetIdentity, IdentityFile } from "./identity.ts";
 import { type KeptKey, makeKey, makeNonce, signText } from "./keys.ts";
 import { type Link, type LinkOptions, openLink } from "./link.ts";
-import { type FleetEvent, type Message, PIECE_BYTES_MAX, type Report } from "./messages.ts";
+import type { FleetEvent, Report } from "./messages.ts";
+import { Outgoing } from "./outgoing.ts";
 import { type AgentMessage, encode, fromController, rotationText } from "./protocol.ts";
 import { SyncedLines } from "../synced_lines.ts";
 
@@ -37,6 +38,7 @@ export class AgentEdge {
   readonly #machine: AgentMachine;
   #link: Link | null = null;
   #linkOptions: LinkOptions;
+  readonly #outgoing: Outgoing;
   #aheadMs = 0;
   #live: (() => void)[] = [];
   #closed = false;
@@ -47,6 +49,13 @@ export class AgentEdge {
     this.#identity = options.identity;
     this.#linkOptions = options.link;
     this.#machine = this.#makeMachine();
+    this.#outgoing = new Outgoing({
+      directory: options.file.outgoingPath,
+      send: async (message) => {
+        if (this.#link === null) throw new Error("there is no connection");
+        await this.#link.send(encode(message));
+      },
+    });
     const lines = new SyncedLines(options.file.bookPath, compactBook);
     const book = new CommandBook(readBook(lines.load()), (line) => lines.append(bookLine(line)));
     this.#commander = new Commander({
@@ -56,7 +65,7 @@ export class AgentEdge {
       aheadMs: () => this.#aheadMs,
       told: (result) => this.#carryOut(this.#machine.result(result)),
       progress: (command, text, percent) => this.#carryOut(this.#machine.progress(command, text, percent)),
-      send: (command, content) => this.#sendFile(command, content),
+      send: (command, content) => this.#outgoing.send(command, content),
       say: options.say,
     });
     this.#settle = (commands) => commands.forEach((number) => book.settle(number));
@@ -101,6 +110,7 @@ export class AgentEdge {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#outgoing.close();
     await this.#commander.close();
     this.#link?.close("the agent ends");
   }
@@ -137,6 +147,8 @@ export class AgentEdge {
         return this.#commander.give(action.command);
       case "settled":
         return this.#settle(action.commands);
+      case "held":
+        return this.#outgoing.held(action.command, action.bytes);
       case "rotated":
         return this.#rotated(action.key);
       case "refused":
@@ -154,7 +166,11 @@ export class AgentEdge {
         own(() => this.#carryOut(this.#machine.opened(certificate, makeNonce(), Date.now())))(),
       heard: (text) => own(() => this.#heard(text))(),
       alive: own(() => this.#machine.alive(Date.now())),
-      closed: (reason) => own(() => this.#carryOut(this.#machine.closed(reason, Date.now())))(),
+      closed: (reason) =>
+        own(() => {
+          this.#outgoing.connected(null);
+          this.#carryOut(this.#machine.closed(reason, Date.now()));
+        })(),
     });
     this.#link = link;
   }
@@ -166,6 +182,7 @@ export class AgentEdge {
     if (message.type === "welcome") this.#aheadMs = message.nowMs - Date.now();
     this.#carryOut(this.#machine.heard(message, Date.now()));
     if (message.type !== "welcome" || this.#machine.view.phase !== "live") return;
+    this.#outgoing.connected(this.#machine.view.version);
     for (const done of this.#live.splice(0)) done();
   }
 
@@ -176,24 +193,6 @@ export class AgentEdge {
   async #sign(text: string): Promise<void> {
     const link = this.#link, signature = await signText(this.#identity.keys[0], text);
     if (link === this.#link) this.#carryOut(this.#machine.signed(signature));
-  }
-
-  async #sendFile(command: number, content: ReadableStream<Uint8Array>): Promise<number> {
-    let offset = 0;
-    for await (const chunk of content) {
-      for (let at = 0; at < chunk.length; at += PIECE_BYTES_MAX) {
-        const piece = chunk.subarray(at, at + PIECE_BYTES_MAX);
-        const message: Message<"piece"> = { type: "piece", command, offset, content: piece.toBase64() };
-        if (this.#link === null || this.#machine.view.phase !== "live") {
-          throw new Error("the connection to the controller broke");
-        }
-        await this.#link.send(encode(message)).catch((cause) => {
-          throw new Error("the connection to the controller broke", { cause });
-        });
-        offset += piece.length;
-      }
-    }
-    return offset;
   }
 
   async #rotate() {

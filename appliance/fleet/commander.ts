@@ -112,11 +112,12 @@ export class Commander {
   }
 
   async #execute(command: Command): Promise<Executed> {
-    const { number } = command, { progress, send } = this.#means;
+    const { number, expiresMs } = command, { progress, send, aheadMs } = this.#means;
     const context: CommandContext = {
       number,
       progress: (text, percent) => progress(number, text.slice(0, 1000), percent ?? null),
       send: (content) => send(number, content),
+      untilMs: expiresMs - aheadMs(),
       signal: this.#stop.signal,
     };
     try {

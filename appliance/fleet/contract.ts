@@ -6,6 +6,7 @@
  */
 import type { CommandArguments, CommandKind } from "./kinds.ts";
 import type { FleetEvent, Outcome, Report } from "./messages.ts";
+import type { RolloutStore } from "./rollout/keeping.ts";
 
 /** A node as the registry knows it. */
 export interface NodeRecord {
@@ -45,6 +46,8 @@ export interface Registry {
   readonly fleet: string;
   node(id: string): Promise<NodeRecord | null>;
   byKey(key: string): Promise<NodeRecord | null>;
+  /** Those of these ids that are known. */
+  nodesOf(ids: readonly string[]): Promise<readonly NodeRecord[]>;
   nodes(query: NodeQuery): Promise<readonly NodeRecord[]>;
   size(): Promise<{ readonly nodes: number; readonly connected: number }>;
   /** Uses the token up and adds the node, both or neither. Returns why not as a sentence. */
@@ -66,8 +69,24 @@ export interface Registry {
   wake(node: string): Promise<void>;
   /** Hears that of every node, at whichever controller it was said; until it is called off. */
   awake(hear: (node: string) => void): () => void;
+  /** Of a registry that several controllers write to; absent: this one is alone. */
+  readonly shared?: SharedRegistry;
   /** Ends with what is under way kept. */
   close(): Promise<void>;
+}
+
+export interface SharedRegistry {
+  /** Hears of what any controller has kept of nodes, until it is called off. Null: some was missed, all may have changed. */
+  changes(hear: (change: Change | null) => void): () => void;
+  /** Names of those that live. */
+  controllers(): Promise<ReadonlySet<string>>;
+  readonly rollouts: RolloutStore;
+}
+
+export interface Change {
+  readonly node: string;
+  /** The number of one that has ended; null: the node itself has changed. */
+  readonly command: number | null;
 }
 
 export interface KeptReport {
@@ -222,6 +241,8 @@ export interface CommandContext {
   progress(text: string, percent?: number): void;
   /** Sends a file to the controller, in pieces. @throws Error: the connection broke, or it is too long */
   send(content: ReadableStream<Uint8Array>): Promise<number>;
+  /** When its time is over, by the node's clock. */
+  readonly untilMs: number;
   /** Aborted when the agent ends. */
   readonly signal: AbortSignal;
 }

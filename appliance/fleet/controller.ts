@@ -25,6 +25,8 @@ export interface ControllerMeans {
 export interface FleetFiles {
   /** False: the piece does not follow the one before, or the file is too long. */
   append(node: string, command: number, offset: number, content: string): Promise<boolean>;
+  /** How much of it is here; 0: nothing. */
+  bytes(node: string, command: number): Promise<number>;
   read(node: string, command: number): Promise<ReadableStream<Uint8Array> | null>;
 }
 
@@ -35,7 +37,9 @@ export interface Line {
   readonly close: () => void;
 }
 
+/** Some seconds of work for one core. */
 const OPENINGS_MAX = 2048;
+const BUSY_RETRY_S = 6;
 const STRANGERS_TOLD_MAX = 30;
 const STRANGERS_EVERY_MS = 60_000;
 /** Progress is of the moment: so many nodes are remembered. */
@@ -82,10 +86,12 @@ export class Controller implements FleetControl {
       count: (what) => this.#count(what),
       refused: (code, text, node) => this.#refused({ code, text, node, address: line.address }),
       piece: (node, { command, offset, content }) => files.append(node, command, offset, content),
+      held: (node, command) => files.bytes(node, command),
     });
     this.#count("accepted");
     if (this.#openings.size >= OPENINGS_MAX) {
-      session.refuse("busy", "too many connect at once", 5 + Math.floor(this.#openings.size % 10));
+      // They spread it themselves, by half of it.
+      session.refuse("busy", "too many connect at once", BUSY_RETRY_S);
     }
     this.#openings.add(session);
     return session;

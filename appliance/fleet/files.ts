@@ -28,6 +28,9 @@ export function fleetFiles(directory: string, bytesMax = FILE_BYTES_MAX): FleetF
       for (let left = bytes; left.length > 0;) left = left.subarray(await file.write(left));
       return true;
     },
+    bytes: async (node, command) => {
+      return await Deno.stat(pathOf(node, command)).then(({ size }) => size, () => 0);
+    },
     read: async (node, command) => {
       try {
         return (await Deno.open(pathOf(node, command))).readable;

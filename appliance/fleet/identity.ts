@@ -32,6 +32,11 @@ export class IdentityFile {
     return `${this.directory}/commands.jsonl`;
   }
 
+  /** For files on their way to the controller. */
+  get outgoingPath(): string {
+    return `${this.directory}/outgoing`;
+  }
+
   /** @throws Error with one sentence */
   async load(): Promise<FleetIdentity | null> {
     try {

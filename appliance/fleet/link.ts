@@ -37,17 +37,26 @@ export interface Link {
   close(reason: string): void;
 }
 
-const CONNECT_MS = 15_000;
+/**
+ * Where ten thousand come back at once a controller takes them one after the other. Who gives up early has it work for
+ * nothing, and comes again: with less patience than the queue is long, nobody gets in.
+ */
+export const CONNECT_MS = 45_000;
+const PROXY_MS = 15_000;
 
 export function openLink(options: LinkOptions, events: LinkEvents): Link {
   let socket: WebSocket | null = null, ended = false;
   const end = (reason: string) => {
     if (ended) return;
     ended = true;
+    clearTimeout(patience);
     socket?.terminate();
     events.closed(reason);
   };
+  // Not the timeout of `ws`: one that fires after its request has failed ends the process.
+  const patience = setTimeout(() => end("it did not answer in time"), CONNECT_MS);
   void connect(options).then((made) => {
+    made.on("error", (error) => end(reasonOf(error))); // first: who ends it early hears of it so
     if (ended) return made.terminate();
     socket = made;
     let proven = false, certificate = "";
@@ -57,14 +66,16 @@ export function openLink(options: LinkOptions, events: LinkEvents): Link {
       else end(`its certificate is ${seen}, not ${options.fingerprint}`);
       if (proven) certificate = seen;
     });
-    made.on("open", () => proven && events.opened(certificate));
+    made.on("open", () => {
+      clearTimeout(patience);
+      if (proven) events.opened(certificate);
+    });
     made.on("message", (data, isBinary) => {
       if (!proven || ended) return;
       if (isBinary) end("the controller sent a frame that is no text");
       else events.heard(data.toString());
     });
     made.on("ping", events.alive);
-    made.on("error", (error) => end(reasonOf(error)));
     made.on("close", (code) => end(`the connection ended (${code})`));
   }, (error) => end(reasonOf(error)));
   return {
@@ -87,7 +98,6 @@ async function connect({ url, fingerprint, ca, proxy }: LinkOptions): Promise<We
     maxPayload: FRAME_BYTES_MAX,
     perMessageDeflate: false,
     followRedirects: false,
-    handshakeTimeout: CONNECT_MS,
     ...security,
     ...(through !== null && {
       createConnection: () => tls.connect({ socket: through, host, servername: nameOf(host), ...security }),
@@ -110,7 +120,7 @@ function tunnel(proxy: string, host: string, port: number): Promise<Socket> {
     port: Number(proxyPort || 3128),
     method: "CONNECT",
     path: target,
-    timeout: CONNECT_MS,
+    timeout: PROXY_MS,
     headers: {
       host: target,
       ...(username !== "" && { "proxy-authorization": `Basic ${btoa(secret)}` }),

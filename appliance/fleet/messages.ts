@@ -167,6 +167,8 @@ export const FROM_AGENT = {
     offset: count(),
     content: text(PIECE_BYTES_MAX * 4 / 3, "base64"),
   }),
+  /** How much of this file is there? Since version 3. */
+  resume: record({ command: count(Number.MAX_SAFE_INTEGER, 1) }),
   /** From now on another key: signed by the fresh one over `rotationText`; the old one is proven by the connection. */
   rotate: record({ key: KEY, signature: SIGNATURE }),
 } as const;
@@ -223,6 +225,8 @@ export const FROM_CONTROLLER = {
     expiresMs: TIME,
   }),
   rotated: record({ key: KEY }),
+  /** Of a file's pieces, in their order from the beginning. */
+  held: record({ command: count(Number.MAX_SAFE_INTEGER, 1), bytes: count() }),
 } as const;
 
 type Messages<T extends Readonly<Record<string, unknown>>> = {

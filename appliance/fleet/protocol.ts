@@ -12,9 +12,9 @@ export type { AgentMessage, ControllerMessage };
 
 /**
  * Best first; both sides accept all of them.
- * 1: reports are whole. 2: reports may be deltas.
+ * 1: reports are whole. 2: reports may be deltas. 3: a file goes on where it was cut off.
  */
-export const VERSIONS: readonly number[] = [2, 1];
+export const VERSIONS: readonly number[] = [3, 2, 1];
 /** The path of the WebSocket at the controller. */
 export const FLEET_PATH = "/fleet";
 /** Of a frame, in bytes of UTF-8. Before the welcome much less is taken. */
@@ -42,6 +42,9 @@ export function fromAgent(text: string, { opening, version }: Moment): Decoded<A
   const { message } = decoded;
   if (opening !== OPENING.includes(message.type)) {
     return malformed(`"${message.type}" has no place ${opening ? "before" : "after"} the welcome`);
+  }
+  if (message.type === "resume" && version !== null && version < 3) {
+    return malformed(`version ${version} cannot resume a file`);
   }
   if (message.type === "report") {
     if (version === 1 && message.base !== null) return malformed("version 1 has no deltas");

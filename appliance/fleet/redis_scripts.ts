@@ -5,16 +5,23 @@
  */
 const NODE = `local node = KEYS[1] .. ':node:' .. ARGV[1] `;
 
+/** Others are told; who reads it too late reads all. */
+export const CHANGES_KEPT = 50_000;
+const CHANGED =
+  `redis.call('XADD', KEYS[1] .. ':changes', 'MAXLEN', '~', ${CHANGES_KEPT}, '*', 'n', ARGV[1])`;
+
 /** ARGV: id, key, name, token id, digest, now. "ok" or "". */
 export const ENROL = NODE + `
   local token = KEYS[1] .. ':token:' .. ARGV[4]
   local kept = redis.call('HMGET', token, 'digest', 'used_by', 'expires', 'labels')
   if kept[1] ~= ARGV[5] or kept[2] ~= '' or tonumber(kept[3]) <= tonumber(ARGV[6]) then return '' end
   redis.call('HSET', token, 'used_by', ARGV[1])
+  redis.call('ZREM', KEYS[1] .. ':tokens_waiting', ARGV[4])
   redis.call('HSET', node, 'id', ARGV[1], 'key', ARGV[2], 'name', ARGV[3], 'labels', kept[4], 'enrolled', ARGV[6],
     'connection', 0, 'sequence', 0, 'last_event', 0, 'last_command', 0)
   redis.call('HSET', KEYS[1] .. ':keys', ARGV[2], ARGV[1])
   redis.call('ZADD', KEYS[1] .. ':nodes', 0, ARGV[1])
+  ${CHANGED}
   return 'ok'`;
 
 /** ARGV: id, key. */
@@ -29,12 +36,14 @@ export const SET_FIELD = NODE + `
   if redis.call('EXISTS', node) == 0 then return 0 end
   if ARGV[2] == 'revoked' then redis.call('HSETNX', node, 'revoked', ARGV[3])
   else redis.call('HSET', node, ARGV[2], ARGV[3]) end
+  ${CHANGED}
   return 1`;
 
 /** ARGV: id, controller, now. Returns the connection's number. */
 export const CONNECTED = NODE + `
   redis.call('HSET', node, 'controller', ARGV[2], 'seen', ARGV[3])
   redis.call('SADD', KEYS[1] .. ':at:' .. ARGV[2], ARGV[1])
+  ${CHANGED}
   return redis.call('HINCRBY', node, 'connection', 1)`;
 
 /** ARGV: id, connection, now, controller. */
@@ -43,6 +52,7 @@ export const DISCONNECTED = NODE + `
     redis.call('HDEL', node, 'controller')
     redis.call('HSET', node, 'seen', ARGV[3])
     redis.call('SREM', KEYS[1] .. ':at:' .. ARGV[4], ARGV[1])
+    ${CHANGED}
   elseif redis.call('HGET', node, 'controller') ~= ARGV[4] then
     redis.call('SREM', KEYS[1] .. ':at:' .. ARGV[4], ARGV[1])
   end
@@ -52,6 +62,7 @@ export const DISCONNECTED = NODE + `
 export const REPORT = NODE + `
   if redis.call('HGET', node, 'connection') ~= ARGV[2] then return 0 end
   redis.call('HSET', node, 'sequence', ARGV[3], 'report', ARGV[4], 'reported', ARGV[5], 'name', ARGV[6])
+  ${CHANGED}
   return 1`;
 
 /** ARGV: node or "", kept, kept by node, then entries as JSON without their sequence. */
@@ -112,6 +123,7 @@ export const END = `
   if redis.call('EXISTS', command) == 0 or redis.call('HEXISTS', command, 'result') == 1 then return 0 end
   redis.call('HSET', command, 'state', 'ended', 'result', ARGV[3])
   redis.call('ZREM', open, ARGV[2])
+  redis.call('XADD', KEYS[1] .. ':changes', 'MAXLEN', '~', ${CHANGES_KEPT}, '*', 'n', ARGV[1], 'c', ARGV[2])
   local over = redis.call('ZCARD', all) - redis.call('ZCARD', open) - tonumber(ARGV[4])
   if over > 0 then
     for _, number in ipairs(redis.call('ZRANGE', all, 0, -1)) do

@@ -32,6 +32,10 @@ export function openRegistry(store: FleetStore): Registry {
     fleet,
     node: (id) => Promise.resolve(nodeOf(store.get("SELECT * FROM node WHERE id = ?", id))),
     byKey: (key) => Promise.resolve(nodeOf(store.get("SELECT * FROM node WHERE key = ?", key))),
+    nodesOf: (ids) => {
+      const sql = "SELECT * FROM node WHERE id IN (SELECT value FROM json_each(?))";
+      return Promise.resolve(store.all(sql, JSON.stringify(ids)).flatMap((row) => nodeOf(row) ?? []));
+    },
     nodes: (query) => Promise.resolve(search(store, query)),
     size: () => {
       const row = store.get("SELECT count(*) AS nodes, count(controller) AS connected FROM node");

@@ -5,6 +5,7 @@
  * one has lost it, and nothing of it is kept. A controller that stops refreshing its lease has no nodes any more.
  */
 import type {
+  Change,
   CommandQueue,
   CommandRecord,
   EventLog,
@@ -18,65 +19,38 @@ import type { RedisClient } from "../repository/redis_client.ts";
 import { makeId, makeToken, tokenDigest, tokenId } from "./keys.ts";
 import { argumentsFault } from "./kinds.ts";
 import * as scripts from "./redis_scripts.ts";
+import { type Fields, RedisStore as Store, type Word } from "./redis_store.ts";
+import { type Entry, RedisTail } from "./redis_tail.ts";
 import { NO_TOKEN, TOKENS_MAX } from "./registry.ts";
 import { ENDED_KEPT, OPEN_MAX } from "./registry_commands.ts";
 import { EVENTS_KEPT } from "./registry_events.ts";
+import { SharedRollouts } from "./rollout/shared.ts";
 
 const LEASE_MS = 15_000;
 const EVENTS_KEPT_BY_NODE = 1000;
 const WAKES_KEPT = 10_000;
-const WAIT_MS = 1000;
 const PAGE = 500;
 
-const utf8 = new TextDecoder();
-type Word = string | number;
-type Fields = ReadonlyMap<string, string>;
-
-/** Answers as texts, whatever is nested in them. */
-function readable(value: unknown): unknown {
-  if (value instanceof Uint8Array) return utf8.decode(value);
-  return Array.isArray(value) ? value.map(readable) : value;
-}
-
-class Store {
-  constructor(readonly client: RedisClient, readonly prefix: string) {}
-
-  key(...parts: readonly Word[]): string {
-    return [this.prefix, ...parts].join(":");
-  }
-
-  async call(command: string, ...words: readonly Word[]): Promise<unknown> {
-    return readable(await this.client.call(command, ...words));
-  }
-
-  async run(script: string, ...words: readonly Word[]): Promise<unknown> {
-    return await this.call("EVAL", script, 1, this.prefix, ...words);
-  }
-
-  async texts(command: string, ...words: readonly Word[]): Promise<readonly string[]> {
-    return await this.call(command, ...words) as readonly string[];
-  }
-
-  /** Null: there is no such key. */
-  async hash(...parts: readonly Word[]): Promise<Fields | null> {
-    const flat = await this.texts("HGETALL", this.key(...parts));
-    const pairs = flat.flatMap((name, i): [string, string][] => i % 2 === 0 ? [[name, flat[i + 1]!]] : []);
-    return pairs.length === 0 ? null : new Map(pairs);
-  }
-}
-
-/** `controller`: the name of this one, which no other has. @throws Error: Redis does not answer */
-export async function openRedisRegistry(client: RedisClient, controller: string): Promise<Registry> {
+/**
+ * `controller`: the name of this one, which no other has. `leaseMs`: after so long without a word it is taken for dead, and
+ * another one leads roll-outs.
+ * @throws Error: Redis does not answer
+ */
+export async function openRedisRegistry(
+  client: RedisClient,
+  controller: string,
+  leaseMs: number = LEASE_MS,
+): Promise<Registry> {
   const store = new Store(client, "{remediate-fleet}");
   await store.call("SETNX", store.key("fleet"), makeId(16));
   const fleet = String(await store.call("GET", store.key("fleet")));
-  const lease = () => store.call("SET", store.key("alive", controller), 1, "PX", LEASE_MS);
+  const lease = () => store.call("SET", store.key("alive", controller), 1, "PX", leaseMs);
   await store.call("SADD", store.key("controllers"), controller);
   await store.call("DEL", store.key("at", controller)); // of a life before this one
   await lease();
   // One that fails is made up for by the next; a node that is lost meanwhile comes back by itself.
-  const timer = setInterval(() => void lease().catch(() => {}), LEASE_MS / 3);
-  const alarm = new Alarm(store);
+  const wakes = await RedisTail.open(store, "wake"), changed = await RedisTail.open(store, "changes");
+  const timer = setInterval(() => void lease().catch(() => {}), leaseMs / 3);
   return {
     fleet,
     ...nodes(store),
@@ -87,76 +61,44 @@ export async function openRedisRegistry(client: RedisClient, controller: string)
     wake: async (node) => {
       await store.call("XADD", store.key("wake"), "MAXLEN", "~", WAKES_KEPT, "*", "n", node);
     },
-    awake: (hear) => alarm.add(hear),
+    // One that was missed is made up for by the next, or by the node when it connects anew.
+    awake: (hear) => wakes.add((entry) => entry === null || hear(entry[1]!)),
+    shared: {
+      changes: (hear) => changed.add((entry) => hear(entry && changeOf(entry))),
+      controllers: () => living(store),
+      rollouts: new SharedRollouts(store, controller, leaseMs),
+    },
     close: async () => {
       clearInterval(timer);
-      await alarm.close();
+      await wakes.close();
+      await changed.close();
       await store.call("DEL", store.key("alive", controller)).catch(() => {}); // the lease ends by itself
       await client.close();
     },
   };
 }
 
-/** Hears of nodes from all controllers. */
-class Alarm {
-  readonly #hearers = new Set<(node: string) => void>();
-  readonly #reader: RedisClient;
-  readonly #loop: Promise<void>;
-  #closed = false;
-
-  constructor(readonly store: Store) {
-    this.#reader = store.client.duplicate();
-    this.#loop = this.#run();
-  }
-
-  add(hear: (node: string) => void): () => void {
-    this.#hearers.add(hear);
-    return () => void this.#hearers.delete(hear);
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#reader.close();
-    await this.#loop;
-  }
-
-  async #run(): Promise<void> {
-    let last = "$";
-    while (!this.#closed) {
-      try {
-        const words = ["BLOCK", WAIT_MS, "COUNT", PAGE, "STREAMS", this.store.key("wake"), last];
-        const answer = readable(await this.#reader.call("XREAD", ...words)) as
-          | [[string, [string, [string, string]][]]]
-          | null;
-        for (const [id, [, node]] of answer?.[0][1] ?? []) {
-          last = id;
-          for (const hear of [...this.#hearers]) hear(node);
-        }
-        // Without an entry yet "$" would miss what comes between two calls.
-        if (last === "$") last = await this.#newest();
-      } catch {
-        if (!this.#closed) await new Promise((done) => setTimeout(done, WAIT_MS));
-      }
-    }
-  }
-
-  async #newest(): Promise<string> {
-    const words = [this.store.key("wake"), "+", "-", "COUNT", 1];
-    const [newest] = await this.store.call("XREVRANGE", ...words) as readonly [string][];
-    return newest?.[0] ?? "0-0";
-  }
+function changeOf([, node = "", , command]: Entry): Change {
+  return { node, command: command === undefined ? null : Number(command) };
 }
 
-function nodes(store: Store): Pick<Registry, "node" | "byKey" | "nodes" | "size"> {
-  const alive = async () => {
-    const names = await store.texts("SMEMBERS", store.key("controllers"));
-    const there = await Promise.all(names.map((name) => store.call("EXISTS", store.key("alive", name))));
-    return new Set(names.filter((_, i) => there[i] === 1));
-  };
-  const node = async (id: string, living?: ReadonlySet<string>) =>
-    nodeOf(await store.hash("node", id), living ?? await alive());
+/** Names of controllers whose lease holds. */
+async function living(store: Store): Promise<ReadonlySet<string>> {
+  const names = await store.texts("SMEMBERS", store.key("controllers"));
+  const there = await Promise.all(names.map((name) => store.call("EXISTS", store.key("alive", name))));
+  return new Set(names.filter((_, i) => there[i] === 1));
+}
+
+function nodes(store: Store): Pick<Registry, "node" | "byKey" | "nodesOf" | "nodes" | "size"> {
+  const alive = () => living(store);
+  const node = async (id: string, there?: ReadonlySet<string>) =>
+    nodeOf(await store.hash("node", id), there ?? await alive());
   return {
     node,
+    nodesOf: async (ids) => {
+      const there = await alive();
+      return (await Promise.all(ids.map((id) => node(id, there)))).flatMap((one) => one ?? []);
+    },
     byKey: async (key) => {
       const id = await store.call("HGET", store.key("keys"), key);
       return id === null ? null : await node(String(id));
@@ -236,6 +178,8 @@ function changes(store: Store, controller: string): Changes {
 
 function tokens(store: Store): TokenStore {
   const all = () => store.texts("SMEMBERS", store.key("tokens"));
+  // By their end, because those that were used are many in time.
+  const waiting = store.key("tokens_waiting");
   const list: TokenStore["list"] = async () => {
     const kept = await Promise.all(
       (await all()).map(async (id) => [id, await store.hash("token", id)] as const),
@@ -245,20 +189,21 @@ function tokens(store: Store): TokenStore {
   };
   const remove = async (id: string) => {
     await store.call("SREM", store.key("tokens"), id);
+    await store.call("ZREM", waiting, id);
     return await store.call("DEL", store.key("token", id)) === 1;
   };
   return {
     list,
     add: async ({ note, labels, nowMs, expiresMs }) => {
-      const waiting = (await list()).filter(({ usedBy }) => usedBy === null);
-      for (const { id } of waiting.filter((one) => one.expiresMs < nowMs)) await remove(id);
-      if (waiting.length >= TOKENS_MAX) {
+      for (const id of await store.texts("ZRANGEBYSCORE", waiting, "-inf", `(${nowMs}`)) await remove(id);
+      if (Number(await store.call("ZCARD", waiting)) >= TOKENS_MAX) {
         throw new Error(`Cannot make a token: ${TOKENS_MAX} wait to be used already`);
       }
       const { id, token } = makeToken(), fields = ["digest", tokenDigest(token), "note", note];
       const more = ["labels", JSON.stringify(labels), "created", nowMs, "expires", expiresMs, "used_by", ""];
       await store.call("HSET", store.key("token", id), ...fields, ...more);
       await store.call("SADD", store.key("tokens"), id);
+      await store.call("ZADD", waiting, expiresMs, id);
       return { id, token };
     },
     revoke: async (id) => (await store.hash("token", id))?.get("used_by") === "" && await remove(id),

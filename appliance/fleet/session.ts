@@ -44,6 +44,8 @@ export interface SessionMeans {
   readonly refused: (code: RefusalCode, text: string, node: string | null) => void;
   /** A piece of a file that a command yields; false: it does not fit. */
   readonly piece: (node: string, piece: Message<"piece">) => Promise<boolean>;
+  /** How many bytes of such a file are here. */
+  readonly held: (node: string, command: number) => Promise<number>;
   /** @default those of the protocol */
   readonly versions?: readonly number[];
 }
@@ -181,6 +183,10 @@ export class Session {
         const wanted = open !== null && open.result === null && await this.#means.piece(open.node, message);
         if (!wanted) this.refuse("order", `a piece of command ${message.command} that does not fit`);
         return;
+      }
+      case "resume": {
+        const { command } = message, bytes = await this.#means.held(this.#own.id, command);
+        return this.#send({ type: "held", command, bytes });
       }
       case "rotate":
         return await this.#rotated(message);

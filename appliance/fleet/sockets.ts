@@ -13,7 +13,7 @@ import { FLEET_PATH, FRAME_BYTES_MAX } from "./protocol.ts";
 import type { Session } from "./session.ts";
 
 /** Until the welcome. */
-const OPENING_MS = 15_000;
+const OPENING_MS = 45_000;
 const WAITING_BYTES_MAX = 4 * FRAME_BYTES_MAX;
 
 interface Held {

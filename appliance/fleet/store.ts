@@ -21,6 +21,7 @@ const SCHEMA = `
     id TEXT PRIMARY KEY, digest TEXT NOT NULL, note TEXT NOT NULL, labels TEXT NOT NULL, created INTEGER NOT NULL,
     expires INTEGER NOT NULL, used_by TEXT
   ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS token_waiting ON token (expires) WHERE used_by IS NULL;
   CREATE TABLE IF NOT EXISTS event (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, node TEXT, source TEXT NOT NULL,
     kind TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL

@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { quantile } from "./state_report.ts";
 import { Asked } from "./lines.ts";
 import { type DeltaRow, measureDelta } from "./fleet_delta.ts";
+import { measureRedis, type RedisRow } from "./fleet_redis.ts";
 
 const HERE = new URL("./", import.meta.url).pathname;
 const USAGE =
@@ -16,6 +17,7 @@ const USAGE =
 
   --agents N     so many agents; 10000 without it
   --processes N  in so many processes; 4 without it
+  --redis N      so many nodes in the registry of a Redis; 2000 without it, 0: leave it out
   --old, --new   two bundles, for the size of the delta; without them two made ones
   --json         JSON instead of a table
   --check        ends with 1 where a node was lost or an update was started twice
@@ -29,6 +31,9 @@ export interface FleetRow {
   readonly connectionKiB: number;
   /** Of the agents' processes, for one agent. */
   readonly agentKiB: number;
+  /** Of a core, for one connection, TLS and all: at the controller, and at its agent. */
+  readonly connectionMs: number;
+  readonly agentMs: number;
   readonly reportsPerSecond: number;
   readonly commandP50Ms: number;
   readonly commandP99Ms: number;
@@ -67,10 +72,13 @@ class Bench implements AsyncDisposable {
   readonly port = freePort();
   #emptyRss = 0;
 
-  private constructor(readonly directory: string, readonly setting: Setting) {}
+  /** `agents`: their journals, which in life are not all on one disk, lie in memory. */
+  private constructor(readonly directory: string, readonly agents: string, readonly setting: Setting) {}
 
   static async open(setting: Setting): Promise<Bench> {
-    const bench = new Bench(await Deno.makeTempDir({ prefix: "bench-fleet-" }), setting);
+    const directory = await Deno.makeTempDir({ prefix: "bench-fleet-" });
+    const agents = await Deno.makeTempDir({ prefix: "bench-fleet-", dir: "/dev/shm" }).catch(() => directory);
+    const bench = new Bench(directory, agents, setting);
     try {
       await bench.#begin();
       return bench;
@@ -95,7 +103,7 @@ class Bench implements AsyncDisposable {
     const { agents, processes } = this.setting;
     for (let n = 0; n < processes; n++) {
       const count = Math.floor(agents / processes) + (n < agents % processes ? 1 : 0);
-      this.crowds.push(new Asked(`${HERE}fleet_agents.ts`, [`${this.directory}/crowd-${n}`, `${count}`]));
+      this.crowds.push(new Asked(`${HERE}fleet_agents.ts`, [`${this.agents}/crowd-${n}`, `${count}`]));
     }
     const place = await this.up();
     for (const crowd of this.crowds) {
@@ -113,7 +121,7 @@ class Bench implements AsyncDisposable {
   }
   place!: object;
 
-  stats(): Promise<{ connections: number; rss: number }> {
+  stats(): Promise<{ connections: number; rss: number; cpuS: number }> {
     return this.controller.ask("stats");
   }
 
@@ -122,14 +130,17 @@ class Bench implements AsyncDisposable {
   }
 
   async connect() {
-    const startMs = performance.now();
+    const startMs = performance.now(), [before, idle] = [await this.stats(), await this.counts()];
+    const cpuS = (counts: readonly { cpuS: number }[]) => counts.reduce((sum, one) => sum + one.cpuS, 0);
     await Promise.all(
       this.crowds.map((crowd, n) => crowd.ask("connect", { ...this.place, nodes: this.nodes[n] })),
     );
     await this.allConnected();
-    const connectS = (performance.now() - startMs) / 1000, { rss } = await this.stats();
-    const counts = await this.counts();
+    const connectS = (performance.now() - startMs) / 1000, after = await this.stats(), { rss } = after;
+    const counts = await this.counts(), { agents } = this.setting;
     return {
+      connectionMs: (after.cpuS - before.cpuS) * 1000 / agents,
+      agentMs: (cpuS(counts) - cpuS(idle)) * 1000 / agents,
       connectS,
       connectionKiB: (rss - this.#emptyRss) / this.setting.agents / 1024,
       agentKiB: counts.reduce((sum, one) => sum + one.rss, 0) / this.setting.agents / 1024,
@@ -139,7 +150,7 @@ class Bench implements AsyncDisposable {
   counts() {
     return Promise.all(
       this.crowds.map((crowd) =>
-        crowd.ask<{ installs: number[]; restarts: number[]; rss: number }>("counts")
+        crowd.ask<{ installs: number[]; restarts: number[]; rss: number; cpuS: number }>("counts")
       ),
     );
   }
@@ -207,7 +218,9 @@ class Bench implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.crowds.map((crowd) => crowd.end()));
     await this.controller?.end();
-    await Deno.remove(this.directory, { recursive: true });
+    for (const directory of new Set([this.directory, this.agents])) {
+      await Deno.remove(directory, { recursive: true });
+    }
   }
 }
 
@@ -218,6 +231,15 @@ export async function fleetRun(setting: Setting): Promise<FleetRow> {
   return { agents: setting.agents, ...connect, ...fanIn, ...fanOut, ...rollOut, load: Deno.loadavg()[0]! };
 }
 
+export function redisText(row: RedisRow): string {
+  const whole = (value: number) => value.toFixed(0);
+  return `Redis, ${row.nodes} nodes  ${whole(row.reportsPerSecond)} reports/s, ${
+    whole(row.commandsPerSecond)
+  } ` +
+    `commands/s, ${whole(row.bytesPerNode)} bytes a node, ${whole(row.rowsPerSecond)} rows/s kept, ` +
+    `${whole(row.loadRowsPerSecond)}/s read, load ${row.load.toFixed(1)}`;
+}
+
 export function fleetText(row: FleetRow, delta: DeltaRow): string {
   const s = (value: number) => `${value.toFixed(1)} s`,
     mib = (bytes: number) => `${(bytes / 1048576).toFixed(2)} MiB`;
@@ -225,7 +247,8 @@ export function fleetText(row: FleetRow, delta: DeltaRow): string {
     `${row.agents} agents, load ${row.load.toFixed(1)}`,
     `connect storm       ${s(row.connectS)}, ${
       row.connectionKiB.toFixed(0)
-    } KiB a connection at the controller`,
+    } KiB a connection at the controller, ${row.connectionMs.toFixed(1)} ms of a core there, ` +
+    `${row.agentMs.toFixed(1)} ms at the agent`,
     `status in           ${row.reportsPerSecond.toFixed(0)} reports/s`,
     `commands out        p50 ${row.commandP50Ms.toFixed(0)} ms, p99 ${row.commandP99Ms.toFixed(0)} ms of ` +
     `${row.agents} at once, ${row.commandsPerSecond.toFixed(0)}/s`,
@@ -245,6 +268,7 @@ async function main(args: readonly string[]): Promise<number> {
     options: {
       agents: { type: "string", default: "10000" },
       processes: { type: "string", default: "4" },
+      redis: { type: "string", default: "2000" },
       old: { type: "string" },
       new: { type: "string" },
       json: { type: "boolean" },
@@ -252,16 +276,22 @@ async function main(args: readonly string[]): Promise<number> {
       help: { type: "boolean", short: "h" },
     },
   });
-  const agents = Number(values.agents), processes = Number(values.processes);
+  const [agents, processes, nodes] = [values.agents, values.processes, values.redis].map(Number) as [
+    number,
+    number,
+    number,
+  ];
   if (
-    values.help || !(agents >= 1) || !(processes >= 1) ||
+    values.help || !(agents >= 1) || !(processes >= 1) || !(nodes >= 0) ||
     (values.old === undefined) !== (values.new === undefined)
   ) {
     console.error(USAGE);
     return values.help ? 0 : 2;
   }
   const delta = await measureDelta(values.old, values.new), row = await fleetRun({ agents, processes });
-  console.log(values.json ? JSON.stringify({ fleet: row, delta }, null, 2) : fleetText(row, delta));
+  const redis = nodes === 0 ? null : await measureRedis(nodes);
+  const text = () => [fleetText(row, delta), ...(redis === null ? [] : [redisText(redis)])].join("\n");
+  console.log(values.json ? JSON.stringify({ fleet: row, delta, redis }, null, 2) : text());
   const isGood = row.lost === 0 && row.startedTwice === 0 && row.updated === agents &&
     delta.fetched < delta.bytes / 2;
   return values.check && !isGood ? 1 : 0;

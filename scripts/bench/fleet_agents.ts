@@ -7,7 +7,7 @@ import { IdentityFile } from "../../appliance/fleet/identity.ts";
 import { makeKey } from "../../appliance/fleet/keys.ts";
 import type { Report } from "../../appliance/fleet/messages.ts";
 import type { SlotView, UpdateReport } from "../../appliance/update/contract.ts";
-import { TextLineStream } from "./lines.ts";
+import { cpuS, TextLineStream } from "./lines.ts";
 
 const TICK_MS = 250;
 
@@ -125,6 +125,7 @@ const works: Readonly<Record<string, (given: never) => unknown>> = {
     installs: agents.map(({ installs }) => installs),
     restarts: agents.map(({ restarts }) => restarts),
     rss: Deno.memoryUsage().rss,
+    cpuS: cpuS(),
   }),
 };
 

@@ -1,17 +1,33 @@
 /**
  * Duty: the controller of `deno task bench:fleet`, a process of its own: the product's, told what to measure by lines of JSON.
  */
-import { TextLineStream } from "./lines.ts";
-import type { FleetNews } from "../../appliance/fleet/contract.ts";
+import { cpuS, TextLineStream } from "./lines.ts";
+import type { FleetNews, Registry } from "../../appliance/fleet/contract.ts";
+import { openRedisRegistry } from "../../appliance/fleet/registry_redis.ts";
+import { parseRedis } from "../../appliance/repository/redis_address.ts";
+import { openRedis } from "../../appliance/repository/redis_client.ts";
 import { rolloutParts } from "../../ui/fleet/parts.ts";
 import { serveFleet } from "../../ui/fleet/serve.ts";
 
-const [directory = "", port = "0", agents = "10"] = Deno.args;
+/** `settings`: JSON, of several controllers with one registry. */
+const [directory = "", port = "0", agents = "10", settings = "{}"] = Deno.args;
+const { name = "bench", redis = null, leaseMs = 15_000, certificate = null, key = null } = JSON.parse(
+  settings,
+);
 const say = (level: string, text: string) =>
   level === "info" || console.error(`controller: ${level} ${text}`);
+
+async function shared(url: string): Promise<Registry> {
+  const none = { user: null, password: null, ca: null, certificate: null, key: null, commandMs: 10_000 };
+  const client = openRedis({ address: parseRedis(url)!, ...none }, (reason) => say("error", reason));
+  while (!client.ready) await new Promise((done) => setTimeout(done, 20));
+  return await openRedisRegistry(client, name, leaseMs);
+}
+
 const running = await serveFleet({
-  ...{ name: "bench", listen: `127.0.0.1:${port}`, stateDirectory: directory, runtimeDirectory: directory },
-  ...{ certificate: null, key: null, heartbeatS: 60, connectionsMax: Number(agents) + 100, say },
+  ...{ name, listen: `127.0.0.1:${port}`, stateDirectory: directory, runtimeDirectory: directory },
+  ...{ certificate, key, heartbeatS: 60, connectionsMax: Number(agents) + 100, say },
+  ...(redis !== null && { registry: await shared(redis) }),
   parts: (given) => rolloutParts(given, { stateDirectory: directory, say }),
 });
 const { control } = running;
@@ -65,7 +81,11 @@ async function fanOut(nodes: readonly string[]): Promise<number[]> {
 
 const works: Readonly<Record<string, (given: never) => unknown>> = {
   enrol: async ({ keys }: { keys: string[] }) => ({ nodes: await enrol(keys) }),
-  stats: () => ({ connections: control.counters().connections ?? 0, rss: Deno.memoryUsage().rss }),
+  stats: () => ({
+    connections: control.counters().connections ?? 0,
+    rss: Deno.memoryUsage().rss,
+    cpuS: cpuS(),
+  }),
   fanIn: async ({ count }: { count: number }) => ({
     ms: await heard(count, ({ kind }) => kind === "report"),
   }),

@@ -1,4 +1,11 @@
 /** Duty: processes of a bench that are asked by lines of JSON, and answer by lines; ended by their own handle. */
+import process from "node:process";
+
+/** What this process has used of the cores until now, all threads. Seconds. */
+export function cpuS(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
 
 export function TextLineStream(): TransformStream<string, string> {
   let rest = "";
@@ -22,10 +29,16 @@ export class Asked {
   /** What it says first. */
   readonly first: Promise<Answer>;
 
-  constructor(script: string, args: readonly string[]) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", "--cached-only", script, ...args],
-      ...{ stdin: "piped", stdout: "piped", stderr: "inherit" },
+  /** `within`: to run it in another place, as a namespace. */
+  constructor(
+    script: string,
+    args: readonly string[],
+    within: (argv: readonly string[]) => readonly string[] = (argv) => argv,
+  ) {
+    const argv = [Deno.execPath(), "run", "-A", "--no-check", "--cached-only", script, ...args];
+    const [program, ...words] = within(argv);
+    this.#child = new Deno.Command(program!, {
+      ...{ args: words, stdin: "piped", stdout: "piped", stderr: "inherit" },
     }).spawn();
     this.#writer = this.#child.stdin.getWriter();
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();

@@ -6,8 +6,9 @@
 import assert from "node:assert/strict";
 import { parseOrder } from "../../appliance/fleet/rollout/order.ts";
 import type { Course, RolloutOrder } from "../../appliance/fleet/rollout/contract.ts";
-import type { RolloutStore } from "../../appliance/fleet/rollout/store.ts";
-import { addBundle, type KeptBundle } from "../../appliance/fleet/transfer/bundles.ts";
+import type { RolloutStore } from "../../appliance/fleet/rollout/keeping.ts";
+import { rolloutView } from "../../appliance/fleet/rollout/report.ts";
+import { addBundle, BUNDLES_PATH, type KeptBundle } from "../../appliance/fleet/transfer/bundles.ts";
 import { Random } from "../../filter/random.ts";
 import { LabAgent, LabController, labIdentity } from "../support/fleet_lab.ts";
 import { type Publisher, publisher } from "../support/slot_updater.ts";
@@ -170,18 +171,76 @@ Deno.test("a roll-out of a bundle that nobody signed is refused by the first nod
   });
 });
 
-/** Dies with every so many commits: before it, or after it and before the commands leave. */
+Deno.test("an older version is offered to nobody, and refused by a node that is ordered to take it", async () => {
+  await inLab(async (lab) => {
+    const { keeper, control } = lab.controller;
+    const old = await lab.bundle(lab.publisher.bundle("0.9.0", true, noise(5))),
+      order = orderOf("o", "0.9.0", old);
+    await keeper.make(order);
+    await keeper.change("o", "start", "test");
+    const single = [...keeper.fleet.nodes()].find(({ name }) => name === "single")!;
+    await until("nothing is offered", () => {
+      const { stages } = rolloutView(keeper.rollouts, keeper.fleet, keeper.rollouts.get("o")!, Date.now());
+      return stages.every(({ size, left }) => size > 0 && left === size);
+    });
+    const why = keeper.rollouts.why("o", keeper.fleet, single, Date.now());
+    assert.match(JSON.stringify(why), /it runs 1\.0\.0, which is later/);
+
+    const nowMs = Date.now(), file = `${BUNDLES_PATH}${old.digest}.bundle`;
+    const number = await control.order(single.id, {
+      kind: "update.offer",
+      arguments: { version: "0.9.0", digest: old.digest, bytes: old.bytes, sources: [file], force: false },
+      ...{ by: "test", nowMs, expiresMs: nowMs + 60_000 },
+    });
+    const result = async () => (await control.registry.commands.get(single.id, number))?.result ?? null;
+    await until("the node has answered", async () => await result() !== null);
+    assert.equal((await result())!.outcome, "refused");
+    assert.match((await result())!.text, /version 0\.9\.0 is older than 1\.0\.0, which runs/);
+    await until("it is in the log", async () => {
+      const events = await control.registry.events.read({ limit: 100, node: single.id });
+      return events.some(({ text }) => /refused, .*older than 1\.0\.0/.test(text));
+    });
+    assert.equal(lab.agents.every(({ updater }) => updater.installs === 0), true);
+  });
+});
+
+Deno.test("a bundle that was altered at the controller is refused by the node that fetched it", async () => {
+  await inLab(async (lab) => {
+    const kept = await lab.bundle(lab.publisher.bundle("1.5.0", true, noise(6))),
+      order = orderOf("x", "1.5.0", kept);
+    const content = await Deno.readFile(kept.path);
+    content[100_000]! ^= 1;
+    await Deno.writeFile(kept.path, content);
+    const { keeper } = lab.controller;
+    await keeper.make(order);
+    await keeper.change("x", "start", "test");
+    await until("it halts", () => lab.phase(order) === "halted");
+    assert.match(lab.course(order, "single")!.reason, /refused: .*what it has at byte \d+ was altered/);
+    assert.equal(lab.agents.every(({ updater }) => updater.installs + updater.restarts === 0), true);
+  });
+});
+
+/** Dies with every commit that has an offer: before it, or after it and before the commands leave. The dead keep nothing. */
 function dying(store: RolloutStore, when: "before" | "after", die: () => void): RolloutStore {
+  let isDead = false;
+  const alive = () => {
+    if (isDead) throw new Error("it was killed");
+  };
   return {
     ...store,
-    commit: (turn) => {
+    // deno-lint-ignore require-await -- what it throws is a rejection
+    load: async () => (alive(), store.load()),
+    commit: async (turn) => {
+      alive();
       const hasOffers = turn.offers.length > 0;
       if (hasOffers && when === "before") {
+        isDead = true;
         die();
         throw new Error("killed before the commit");
       }
-      store.commit(turn);
+      await store.commit(turn);
       if (!hasOffers) return;
+      isDead = true;
       die();
       throw new Error("killed after the commit");
     },

@@ -52,7 +52,11 @@ export class Fleet implements AsyncDisposable {
       ...{ name, registry: this.registry, certificate: CERTIFICATE, heartbeatS: 30, nonce: makeNonce },
       verify: isSigned,
       nowMs: () => this.nowMs,
-      files: { append: () => Promise.resolve(true), read: () => Promise.resolve(null) },
+      files: {
+        append: () => Promise.resolve(true),
+        bytes: () => Promise.resolve(0),
+        read: () => Promise.resolve(null),
+      },
       say: (_, text) => void this.said.push(text),
     });
     controller.follow((news) => void this.news.push(news));

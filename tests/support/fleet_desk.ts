@@ -32,7 +32,11 @@ export class FleetDesk implements AsyncDisposable {
     ...{ name: "control-1", registry: this.registry, certificate: "", heartbeatS: 60, nonce: () => "" },
     verify: () => Promise.resolve(false),
     nowMs: () => Date.now(),
-    files: { append: () => Promise.resolve(false), read: () => Promise.resolve(null) },
+    files: {
+      append: () => Promise.resolve(false),
+      bytes: () => Promise.resolve(0),
+      read: () => Promise.resolve(null),
+    },
     say: () => {},
   });
   readonly keeper = new RolloutKeeper({

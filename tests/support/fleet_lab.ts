@@ -17,7 +17,8 @@ import { openRegistry } from "../../appliance/fleet/registry.ts";
 import { FleetSockets } from "../../appliance/fleet/sockets.ts";
 import { FleetStore } from "../../appliance/fleet/store.ts";
 import { RolloutKeeper } from "../../appliance/fleet/rollout/keeper.ts";
-import { openRolloutStore, type RolloutStore } from "../../appliance/fleet/rollout/store.ts";
+import type { RolloutStore } from "../../appliance/fleet/rollout/keeping.ts";
+import { openRolloutStore } from "../../appliance/fleet/rollout/store.ts";
 import { serveBundles } from "../../appliance/fleet/transfer/bundles.ts";
 import { updateExecutors } from "../../appliance/fleet/transfer/executor.ts";
 import { getPinned } from "../../appliance/fleet/transfer/get.ts";
@@ -113,10 +114,12 @@ async function answer(bundles: string, url: string, range: string | undefined, r
 export interface AgentOptions {
   readonly name: string;
   readonly directory: string;
+  /** @default "127.0.0.1" */
+  readonly host?: string;
   readonly port: number;
   readonly fingerprint: string;
   readonly token: string;
-  readonly publisher: Publisher;
+  readonly publisher: Pick<Publisher, "key">;
   readonly labels?: Readonly<Record<string, string>>;
 }
 
@@ -146,13 +149,13 @@ export class LabAgent {
   }
 
   async #begin(): Promise<void> {
-    const { name, directory, port, fingerprint, token } = this.options,
+    const { name, directory, host = "127.0.0.1", port, fingerprint, token } = this.options,
       file = new IdentityFile(`${directory}/fleet`);
-    const controller = `https://127.0.0.1:${port}`;
+    const controller = `https://${host}:${port}`;
     this.#told = "";
     this.#edge = new AgentEdge({
       ...{ name, file, identity: await file.open(), token },
-      link: { url: `wss://127.0.0.1:${port}`, fingerprint, ca: null, proxy: null },
+      link: { url: `wss://${host}:${port}`, fingerprint, ca: null, proxy: null },
       backoff: { firstMs: 200, mostMs: 400 },
       enrolled: () => {},
       say: () => {},
@@ -163,7 +166,7 @@ export class LabAgent {
           controller,
           get: getPinned(fingerprint),
         },
-        restartDelayMs: 20,
+        ...{ restartDelayMs: 20, retryMs: 100 },
       }),
     });
   }

@@ -6,6 +6,7 @@
  */
 import { generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
 import { digestFile } from "../../appliance/fleet/transfer/digest.ts";
+import { candidateFault } from "../../appliance/update/versions.ts";
 import type {
   InstallOptions,
   SlotName,
@@ -14,6 +15,8 @@ import type {
   UpdateReport,
   UpdateView,
 } from "../../appliance/update/contract.ts";
+
+const BOARD = "lab";
 
 interface Kept {
   booted: SlotName;
@@ -99,7 +102,11 @@ export class SlotDirectory implements Updater {
       if (!verify(null, body, this.key, content.subarray(-64))) refuse("it is not signed by the publisher");
       const { version } = JSON.parse(new TextDecoder().decode(body.subarray(0, body.indexOf(10))));
       const kept = this.#load(), other = kept.booted === "A" ? "B" : "A";
-      if (kept.badVersions.includes(version) && !force) refuse(`${version} fell back here before`);
+      const { badVersions, booted, slots } = kept, running = slots[booted].version ?? "";
+      const fault = candidateFault({ version, compatible: BOARD }, {
+        ...{ running, compatible: BOARD, badVersions, force },
+      });
+      if (fault !== null) refuse(fault);
       await Deno.copyFile(path, `${this.directory}/slot-${other}`);
       this.installs++;
       kept.slots[other] = { state: "trial", version, digest };

@@ -20,6 +20,7 @@ import { fleetCommand } from "./cli.ts";
 import { addBundle } from "../../appliance/fleet/transfer/bundles.ts";
 import { updateExecutors, type UpdateMeans } from "../../appliance/fleet/transfer/executor.ts";
 import { getPinned } from "../../appliance/fleet/transfer/get.ts";
+import { parseMirrors } from "../../appliance/fleet/transfer/mirrors.ts";
 import type { Updater } from "../../appliance/update/contract.ts";
 import { beforeOf } from "../../appliance/update/gate_facts.ts";
 import { openUpdater, readSlots } from "../../appliance/update/machine.ts";
@@ -170,6 +171,12 @@ async function serve({ options }: Invocation, terminal: Terminal): Promise<Exit>
     terminal.err("Cannot serve: --certificate and --key belong together\n");
     return EXIT.input;
   }
+  const mirrors = parseMirrors(options.text("mirrors") ?? "");
+  if (typeof mirrors === "string") {
+    terminal.err(`Cannot serve: --mirrors ${mirrors}\n`);
+    return EXIT.input;
+  }
+  const bytesPerSecondMax = options.given("transfer-kib-s") ? options.number("transfer-kib-s") * 1024 : null;
   const redis = options.text("redis");
   const registry = redis === null ? null : await sharedRegistry(redis, options.text("name")!, say);
   const running = await serveFleet({
@@ -184,7 +191,7 @@ async function serve({ options }: Invocation, terminal: Terminal): Promise<Exit>
     connectionsMax: options.number("connections"),
     say,
     parts: (given) =>
-      rolloutParts(given, { stateDirectory: options.text("state")!, say, shared: redis !== null }),
+      rolloutParts(given, { stateDirectory: options.text("state")!, say, mirrors, bytesPerSecondMax }),
   });
   if (!stop.aborted) await new Promise((done) => stop.addEventListener("abort", done));
   await running.close();

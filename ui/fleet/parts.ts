@@ -12,30 +12,19 @@ export function bundlesPath(stateDirectory: string): string {
   return `${stateDirectory}/bundles`;
 }
 
-/** Nodes at other controllers are heard of by reading alone. */
-const SHARED_RESCAN_MS = 5000;
-
 type Options = Pick<FleetOptions, "stateDirectory" | "say"> & {
   readonly mirrors?: readonly string[];
   readonly bytesPerSecondMax?: number | null;
-  /** Other controllers have the same registry. */
-  readonly shared?: boolean;
 };
 
 /** @throws Error with one sentence: the roll-outs cannot be read */
 export function rolloutParts(
   { control, access, audit, address }: FleetGiven,
-  { stateDirectory, say, mirrors = [], bytesPerSecondMax = null, shared = false }: Options,
+  { stateDirectory, say, mirrors = [], bytesPerSecondMax = null }: Options,
 ): FleetParts {
-  const store = openRolloutStore(`${stateDirectory}/rollouts.db`);
-  const keeper = new RolloutKeeper({
-    control,
-    store,
-    mirrors,
-    bytesPerSecondMax,
-    say,
-    ...(shared && { rescanMs: SHARED_RESCAN_MS }),
-  });
+  // Controllers with one registry have one set of roll-outs.
+  const store = control.registry.shared?.rollouts ?? openRolloutStore(`${stateDirectory}/rollouts.db`);
+  const keeper = new RolloutKeeper({ control, store, mirrors, bytesPerSecondMax, say });
   keeper.start().catch((error) => say("error", `Cannot begin with roll-outs: ${reasonOf(error)}`));
   const desk: RolloutDesk = { keeper, bundles: bundlesPath(stateDirectory) };
   return {

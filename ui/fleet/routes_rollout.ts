@@ -1,5 +1,5 @@
 /** The routes of a controller's roll-outs and bundles, beside those of its nodes (routes.ts). */
-import { VERBS } from "../../appliance/fleet/rollout/contract.ts";
+import { type Rollout, VERBS } from "../../appliance/fleet/rollout/contract.ts";
 import type { RolloutKeeper } from "../../appliance/fleet/rollout/keeper.ts";
 import { parseOrder } from "../../appliance/fleet/rollout/order.ts";
 import { nodeStandings, rolloutView } from "../../appliance/fleet/rollout/report.ts";
@@ -23,8 +23,8 @@ export interface RolloutDesk {
   readonly bundles: string;
 }
 
-function rolloutOf({ keeper }: RolloutDesk, id: string) {
-  const rollout = keeper.rollouts.get(id);
+async function rolloutOf({ keeper }: RolloutDesk, id: string) {
+  const rollout = await keeper.find(id);
   if (rollout === undefined) throw new Refused(404, "Not found", `There is no roll-out ${id}`);
   return rollout;
 }
@@ -59,8 +59,8 @@ export function rolloutRoutes(desk: RolloutDesk): readonly Route[] {
 
 function views(desk: RolloutDesk): readonly Route[] {
   const { keeper } = desk;
-  const show = (id: string, means: ApiMeans) =>
-    rolloutView(keeper.rollouts, keeper.fleet, rolloutOf(desk, id), means.nowMs());
+  const show = (rollout: Rollout, means: ApiMeans) =>
+    rolloutView(keeper.rollouts, keeper.fleet, rollout, means.nowMs());
   return [
     {
       method: "GET",
@@ -69,7 +69,7 @@ function views(desk: RolloutDesk): readonly Route[] {
       summary: "All roll-outs that are kept, with how far each stage is",
       role: "viewer",
       answers: gives("The youngest last.", { rollouts: LIST }),
-      work: (_, means) => ({ rollouts: keeper.list().map(({ order }) => show(order.id, means)) }),
+      work: (_, means) => ({ rollouts: keeper.list().map((rollout) => show(rollout, means)) }),
     },
     {
       method: "GET",
@@ -78,7 +78,7 @@ function views(desk: RolloutDesk): readonly Route[] {
       summary: "One roll-out",
       role: "viewer",
       answers: gives("The roll-out.", { rollout: OBJECT }),
-      work: ({ path: { id = "" } }, means) => ({ rollout: show(id, means) }),
+      work: async ({ path: { id = "" } }, means) => ({ rollout: show(await rolloutOf(desk, id), means) }),
     },
     {
       method: "GET",
@@ -91,9 +91,9 @@ function views(desk: RolloutDesk): readonly Route[] {
         limit: { type: "integer", minimum: 1, maximum: NODES_MAX, default: 100 },
       },
       answers: gives("At most `limit` of them.", { nodes: LIST }),
-      work: ({ path: { id = "" }, query: { state, limit } }, means) => ({
+      work: async ({ path: { id = "" }, query: { state, limit } }, means) => ({
         nodes: nodeStandings(keeper.rollouts, keeper.fleet, {
-          ...{ rollout: rolloutOf(desk, id), nowMs: means.nowMs(), limit: Number(limit) },
+          ...{ rollout: await rolloutOf(desk, id), nowMs: means.nowMs(), limit: Number(limit) },
           ...(state !== undefined && { state: String(state) }),
         }),
       }),
@@ -128,7 +128,9 @@ function changes(desk: RolloutDesk): readonly Route[] {
       role: verb === "start" ? "admin" : "operator",
       answers: gives("It is done.", { ok: YES_NO }),
       work: (asked) =>
-        refusing(() => keeper.change(rolloutOf(desk, asked.path.id!).order.id, verb, who(asked))),
+        refusing(async () =>
+          await keeper.change((await rolloutOf(desk, asked.path.id!)).order.id, verb, who(asked))
+        ),
     })),
     {
       method: "POST",
@@ -139,7 +141,10 @@ function changes(desk: RolloutDesk): readonly Route[] {
       answers: gives("It is allowed.", { ok: YES_NO }),
       work: (asked) => {
         const { id = "", node = "" } = asked.path;
-        return refusing(() => keeper.allow(rolloutOf(desk, id).order.id, nodeOf(desk, node), who(asked)));
+        return refusing(async () => {
+          const { order } = await rolloutOf(desk, id);
+          await keeper.allow(order.id, nodeOf(desk, node), who(asked));
+        });
       },
     },
     {

@@ -8,6 +8,7 @@
  *        '------------'------------'------------'------> failed (refused, fell-back, late, worse)
  */
 import type { UpdateView } from "../../update/contract.ts";
+import type { Changed } from "./changes.ts";
 
 export type Health = "green" | "yellow" | "red" | "unknown";
 
@@ -30,6 +31,8 @@ export interface FleetNode {
 export interface Fleet {
   node(id: string): FleetNode | undefined;
   nodes(): Iterable<FleetNode>;
+  /** Which nodes came, changed or went since a mark; absent: nobody can tell. */
+  changed?(mark: number): Changed;
 }
 
 export interface Bundle {

@@ -3,7 +3,7 @@
  *
  * A turn looks at what the nodes show and yields rows, offers and events. Whoever calls it commits the rows before the offers
  * leave; a controller that died in between makes the same offers again from its rows, under the same ids, and a node does an
- * id once. Roll-outs share one table of who is under way, so that two of them cannot take both members of a pair.
+ * id once.
  */
 import {
   type Answer,
@@ -14,10 +14,8 @@ import {
   courseKey,
   type Fleet,
   type FleetNode,
-  isUnderWay,
   type Offer,
   type OfferKind,
-  type Phase,
   type Rollout,
   type RolloutEvent,
   type RolloutOrder,
@@ -25,14 +23,13 @@ import {
   type Turn,
 } from "./contract.ts";
 import { hearAnswer, offerId, openOffer, stepCourse, youngestReportMs } from "./course.ts";
-import { endsStage, haltReason, takeCensus } from "./judge.ts";
+import { endsStage, haltReason } from "./judge.ts";
+import { Ledger, OVER } from "./ledger.ts";
 import { type Around, notNow, type Standing, standingOf } from "./ready.ts";
 import { opensAtMs, stageOf } from "./stages.ts";
 
 /** Kept after their end, the youngest; of older ones only what fell back is remembered. */
 export const ROLLOUTS_MAX = 64;
-
-const OVER: readonly Phase[] = ["aborted", "done"];
 
 interface Draft {
   readonly rows: Map<string, Row>;
@@ -42,50 +39,42 @@ interface Draft {
 }
 
 export class Rollouts {
-  readonly #rollouts = new Map<string, Rollout>();
-  /** By roll-out, then node. */
-  readonly #courses = new Map<string, Map<string, Course>>();
-  readonly #bars = new Map<string, Bar>();
-  /** Who is under way, and with them their partners: node to the node that is updated. */
-  readonly #held = new Map<string, string>();
-  readonly #underWay = new Map<string, Course>();
+  readonly #ledger = new Ledger();
   #draft: Draft = { rows: new Map(), drops: [], offers: [], events: [] };
 
   constructor(rows: Iterable<Row> = []) {
-    for (const row of rows) {
-      if (row.kind === "rollout") this.#rollouts.set(row.value.order.id, row.value);
-      else if (row.kind === "bar") this.#bars.set(row.key, row.value);
-      else this.#place(row.value);
-    }
+    this.apply({ rows, drops: [] });
+  }
+
+  /** What was committed before, or by another controller. */
+  apply({ rows, drops }: { readonly rows: Iterable<Row>; readonly drops: readonly string[] }): void {
+    for (const id of drops) this.#ledger.forget(id);
+    for (const row of rows) this.#ledger.set(row);
   }
 
   list(): readonly Rollout[] {
-    return [...this.#rollouts.values()];
+    return [...this.#ledger.rollouts.values()];
   }
 
   get(id: string): Rollout | undefined {
-    return this.#rollouts.get(id);
+    return this.#ledger.rollouts.get(id);
   }
 
   course(rollout: string, node: string): Course | undefined {
-    return this.#courses.get(rollout)?.get(node);
+    return this.#ledger.course(rollout, node);
   }
 
   bars(node: string): readonly Bar[] {
-    return [...this.#bars.values()].filter((bar) => bar.node === node);
+    return [...this.#ledger.bars()].filter((bar) => bar.node === node);
   }
 
   underWay(): Iterable<Course> {
-    return this.#underWay.values();
+    return this.#ledger.underWay.values();
   }
 
   /** Of each stage. */
   census(id: string, fleet: Fleet): readonly Census[] {
-    const rollout = this.#known(id);
-    return takeCensus(rollout, fleet, {
-      course: (node) => this.course(id, node),
-      bar: (node) => this.#bar(rollout, node),
-    });
+    return this.#ledger.count(this.#known(id), fleet).stages;
   }
 
   /** Where a node stands in a roll-out, in words; null: it is not of it. */
@@ -100,7 +89,7 @@ export class Rollouts {
 
   /** @throws Error where there is one of this name */
   make(order: RolloutOrder, nowMs: number): Turn {
-    if (this.#rollouts.has(order.id)) {
+    if (this.#ledger.rollouts.has(order.id)) {
       throw new Error(`Cannot make the roll-out ${order.id}: there is one already`);
     }
     this.#makeRoom(order.id);
@@ -145,7 +134,7 @@ export class Rollouts {
       throw new Error(`Cannot abort the roll-out ${id}: it is ${rollout.phase}`);
     }
     this.#keepRollout({ ...rollout, phase: "aborted", reason: `aborted by ${by}` });
-    for (const course of [...this.#courses.get(id)?.values() ?? []]) {
+    for (const course of [...this.#ledger.courses(id)]) {
       if (course.step !== "installed") continue;
       this.#keepCourse({ ...course, step: "failed", sinceMs: nowMs, reason: "aborted before its restart" });
     }
@@ -159,7 +148,7 @@ export class Rollouts {
     if (course !== undefined && course.step !== "failed") {
       throw new Error(`Cannot allow ${version} on ${node} again: its update is at "${course.step}"`);
     }
-    const bar = this.#bar(rollout, node);
+    const bar = this.#ledger.bar(rollout, node);
     this.#keepBar({
       node,
       version,
@@ -176,41 +165,39 @@ export class Rollouts {
   }
 
   hear(answer: Answer, nowMs: number): Turn {
-    for (const course of this.#underWay.values()) {
-      const next = answer.id.startsWith(`${courseKey(course.rollout, course.node)}/`)
-        ? hearAnswer(course, answer, nowMs)
-        : course;
-      if (next !== course) this.#ended(next);
-    }
+    // Neither a name of a roll-out nor an id of a node has a slash in it.
+    const [rollout = "", node = ""] = answer.id.split("/"), course = this.course(rollout, node);
+    const next = course && hearAnswer(course, answer, nowMs);
+    if (next !== undefined && next !== course) this.#ended(next);
     return this.#take();
   }
 
   /** Offers that are open, to be made again after a start. */
   open(nowMs: number): readonly Offer[] {
-    return [...this.#underWay.values()].flatMap((course) => {
-      const kind = openOffer(course), rollout = this.#rollouts.get(course.rollout);
+    return [...this.#ledger.underWay.values()].flatMap((course) => {
+      const kind = openOffer(course), rollout = this.#ledger.rollouts.get(course.rollout);
       return kind === null || rollout === undefined ? [] : [this.#offer(course, kind, rollout, nowMs)];
     });
   }
 
   turn(fleet: Fleet, nowMs: number): Turn {
-    for (const course of [...this.#underWay.values()]) this.#step(course, fleet, nowMs);
+    for (const course of [...this.#ledger.underWay.values()]) this.#step(course, fleet, nowMs);
     // What was just heard may halt it all: so before anybody restarts.
     for (const rollout of this.list()) if (rollout.phase === "running") this.#judge(rollout, fleet, nowMs);
-    for (const course of [...this.#underWay.values()]) this.#restart(course, fleet, nowMs);
+    for (const course of [...this.#ledger.underWay.values()]) this.#restart(course, fleet, nowMs);
     for (const rollout of this.list()) if (rollout.phase === "running") this.#fill(rollout, fleet, nowMs);
     return this.#take();
   }
 
   #step(course: Course, fleet: Fleet, nowMs: number): void {
-    const rollout = this.#rollouts.get(course.rollout);
+    const rollout = this.#ledger.rollouts.get(course.rollout);
     if (rollout === undefined) return;
     const next = stepCourse(course, rollout.order, fleet.node(course.node), nowMs);
     if (next !== course) this.#ended(next);
   }
 
   #restart(course: Course, fleet: Fleet, nowMs: number): void {
-    const rollout = this.#rollouts.get(course.rollout);
+    const rollout = this.#ledger.rollouts.get(course.rollout);
     if (rollout === undefined || course.step !== "installed") return;
     if (this.#restartWait(course, fleet, nowMs) !== null) return;
     const node = fleet.node(course.node)!;
@@ -227,7 +214,7 @@ export class Rollouts {
   }
 
   #restartWait(course: Course, fleet: Fleet, nowMs: number): string | null {
-    const rollout = this.#rollouts.get(course.rollout), node = fleet.node(course.node);
+    const rollout = this.#ledger.rollouts.get(course.rollout), node = fleet.node(course.node);
     if (rollout === undefined || node === undefined) return "the node is not known";
     if (rollout.phase !== "running") return `waits for its restart: the roll-out is ${rollout.phase}`;
     const opensMs = opensAtMs(rollout.order.windows, nowMs);
@@ -240,7 +227,7 @@ export class Rollouts {
   /** A course that has moved on; where it ended, what follows of that. */
   #ended(course: Course): void {
     this.#keepCourse(course);
-    const rollout = this.#rollouts.get(course.rollout)!;
+    const rollout = this.#ledger.rollouts.get(course.rollout)!;
     if (course.step === "good") {
       this.#tell(course.rollout, course.node, `runs ${rollout.order.bundle.version}`);
     }
@@ -258,7 +245,7 @@ export class Rollouts {
   }
 
   #judge(rollout: Rollout, fleet: Fleet, nowMs: number): void {
-    const { order } = rollout, censuses = this.census(order.id, fleet);
+    const { order } = rollout, censuses = this.#ledger.count(rollout, fleet).stages;
     const halt = haltReason(rollout, censuses);
     if (halt !== null) {
       this.#keepRollout({ ...rollout, phase: "halted", reason: halt });
@@ -275,14 +262,15 @@ export class Rollouts {
   #fill(rollout: Rollout, fleet: Fleet, nowMs: number): void {
     const { order } = rollout;
     let room = order.concurrentMax;
-    for (const { rollout: id } of this.#underWay.values()) if (id === order.id) room--;
+    for (const { rollout: id } of this.#ledger.underWay.values()) if (id === order.id) room--;
     if (room <= 0 || opensAtMs(order.windows, nowMs) > nowMs) return;
-    const courses = this.#courses.get(order.id);
-    for (const node of fleet.nodes()) {
-      if (room <= 0) return;
-      const step = courses?.get(node.id)?.step;
-      if (!node.connected || (step !== undefined && step !== "again")) continue;
-      if (this.#begin(rollout, fleet, node, nowMs)) room--;
+    const count = this.#ledger.count(rollout, fleet);
+    for (let stage = 0; stage <= rollout.stage; stage++) {
+      for (const id of count.waiting(stage)) {
+        if (room <= 0) return;
+        const node = fleet.node(id);
+        if (node?.connected && this.#begin(rollout, fleet, node, nowMs)) room--;
+      }
     }
   }
 
@@ -316,70 +304,43 @@ export class Rollouts {
 
   #around(rollout: Rollout, fleet: Fleet, node: FleetNode, nowMs: number): Around {
     const partner = node.partner === null ? undefined : fleet.node(node.partner);
-    return { nowMs, partner, bar: this.#bar(rollout, node.id), heldBy: this.#heldBy(node) };
-  }
-
-  /** Either of the two may name the other. */
-  #heldBy({ id, partner }: FleetNode): string | null {
-    return this.#held.get(id) ?? (partner === null ? undefined : this.#held.get(partner)) ?? null;
-  }
-
-  #bar({ order }: Rollout, node: string): Bar | undefined {
-    return this.#bars.size === 0 ? undefined : this.#bars.get(barKey(node, order.bundle.version));
+    return { nowMs, partner, bar: this.#ledger.bar(rollout, node.id), heldBy: this.#ledger.heldBy(node) };
   }
 
   /** The oldest that is over goes; of its nodes what fell back stays known. */
   #makeRoom(id: string): void {
-    if (this.#rollouts.size < ROLLOUTS_MAX) return;
-    const busy = new Set([...this.#underWay.values()].map(({ rollout }) => rollout));
+    if (this.#ledger.rollouts.size < ROLLOUTS_MAX) return;
+    const busy = new Set([...this.#ledger.underWay.values()].map(({ rollout }) => rollout));
     const over = this.list().filter(({ order, phase }) => OVER.includes(phase) && !busy.has(order.id));
     const oldest = over.toSorted((a, b) => a.madeMs - b.madeMs)[0]?.order.id;
     if (oldest === undefined) {
       throw new Error(`Cannot make the roll-out ${id}: ${ROLLOUTS_MAX} are not over, and no more are kept`);
     }
-    this.#rollouts.delete(oldest);
-    this.#courses.delete(oldest);
+    this.#ledger.forget(oldest);
     this.#draft.drops.push(oldest);
   }
 
   #known(id: string): Rollout {
-    const rollout = this.#rollouts.get(id);
+    const rollout = this.#ledger.rollouts.get(id);
     if (rollout === undefined) throw new Error(`Cannot find the roll-out ${id}: there is none of this name`);
     return rollout;
   }
 
-  #place(course: Course): void {
-    const { rollout, node, partner } = course;
-    let courses = this.#courses.get(rollout);
-    if (courses === undefined) this.#courses.set(rollout, courses = new Map());
-    courses.set(node, course);
-    if (isUnderWay(course)) {
-      this.#underWay.set(node, course);
-      this.#held.set(node, node);
-      if (partner !== null) this.#held.set(partner, node);
-    } else if (this.#underWay.get(node)?.rollout === rollout) {
-      this.#underWay.delete(node);
-      this.#held.delete(node);
-      if (partner !== null && this.#held.get(partner) === node) this.#held.delete(partner);
-    }
+  #keep(row: Row): void {
+    this.#ledger.set(row);
+    this.#draft.rows.set(`${row.kind} ${row.key}`, row);
   }
 
-  #keepCourse(course: Course): void {
-    this.#place(course);
-    const key = courseKey(course.rollout, course.node);
-    this.#draft.rows.set(`course ${key}`, { kind: "course", key, value: course });
+  #keepCourse(value: Course): void {
+    this.#keep({ kind: "course", key: courseKey(value.rollout, value.node), value });
   }
 
   #keepRollout(value: Rollout): void {
-    const key = value.order.id;
-    this.#rollouts.set(key, value);
-    this.#draft.rows.set(`rollout ${key}`, { kind: "rollout", key, value });
+    this.#keep({ kind: "rollout", key: value.order.id, value });
   }
 
   #keepBar(value: Bar): void {
-    const key = barKey(value.node, value.version);
-    this.#bars.set(key, value);
-    this.#draft.rows.set(`bar ${key}`, { kind: "bar", key, value });
+    this.#keep({ kind: "bar", key: barKey(value.node, value.version), value });
   }
 
   #tell(rollout: string, node: string | null, text: string, level: RolloutEvent["level"] = "info"): void {

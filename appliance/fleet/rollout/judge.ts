@@ -1,47 +1,12 @@
 /**
- * Duty: how a roll-out goes as a whole: how many of each stage are where, whether to halt, whether the next stage begins.
+ * Duty: how a roll-out goes as a whole, by its numbers: whether to halt, whether the next stage begins. Pure.
  *
  * Failures are counted against what has ended, but at least against a small sample, or the whole stage where it is smaller:
  * the first failure in a stage of a thousand says little, that of the one canary everything.
  */
-import { type Bar, type Census, type Course, type Fleet, isUnderWay, type Rollout } from "./contract.ts";
-import { leftBecause, runsGood } from "./ready.ts";
-import { stageOf } from "./stages.ts";
+import type { Census, Rollout } from "./contract.ts";
 
 const SAMPLE_MIN = 20;
-
-export interface Known {
-  course(node: string): Course | undefined;
-  bar(node: string): Bar | undefined;
-}
-
-type Tally = { -readonly [Name in keyof Census]: Census[Name] };
-
-export function takeCensus({ order, startedMs }: Rollout, fleet: Fleet, known: Known): readonly Census[] {
-  const stages = order.stages.map((): Tally => ({
-    size: 0,
-    good: 0,
-    failed: 0,
-    fresh: 0,
-    underWay: 0,
-    left: 0,
-    waiting: 0,
-  }));
-  for (const node of fleet.nodes()) {
-    const stage = stageOf(order, node);
-    if (stage === null) continue;
-    const tally = stages[stage]!, course = known.course(node.id);
-    tally.size++;
-    if (course !== undefined && isUnderWay(course)) tally.underWay++;
-    else if (course?.step === "failed") {
-      tally.failed++;
-      if (course.sinceMs > startedMs) tally.fresh++;
-    } else if (course?.step === "good" || runsGood(node, order.bundle.digest)) tally.good++;
-    else if (leftBecause(node, order.bundle, known.bar(node.id)) !== null) tally.left++;
-    else tally.waiting++;
-  }
-  return stages;
-}
 
 /** Of the stages up to the current one; those that failed stay counted until a person goes on. */
 function sum(rollout: Rollout, censuses: readonly Census[], name: keyof Census): number {

@@ -1,11 +1,12 @@
 /**
- * Duty: what outlives the controller of its roll-outs, in SQLite. An edge.
+ * Duty: what outlives a controller of its own of its roll-outs, in SQLite. An edge.
  *
  * Rows of a turn are committed together and are on disk when `commit` returns: an offer that a node may act on is never
  * younger than what is known of it here.
  */
 import { DatabaseSync } from "node:sqlite";
-import type { Row, Turn } from "./contract.ts";
+import type { Row } from "./contract.ts";
+import type { RolloutStore } from "./keeping.ts";
 
 const SCHEMA = `
   PRAGMA journal_mode = wal;
@@ -15,12 +16,6 @@ const SCHEMA = `
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS row_rollout ON row (rollout) WHERE rollout IS NOT NULL;
 `;
-
-export interface RolloutStore {
-  load(): Iterable<Row>;
-  commit(turn: Turn): void;
-  close(): void;
-}
 
 /** Of a bar there is no roll-out: it is remembered beyond all of them. */
 function rolloutOf(row: Row): string | null {
@@ -43,12 +38,13 @@ export function openRolloutStore(path: string): RolloutStore {
   const drop = database.prepare("DELETE FROM row WHERE rollout = ?");
   const all = database.prepare("SELECT kind, key, value FROM row");
   return {
-    load: () =>
-      all.all().map(({ kind, key, value }) =>
-        ({ kind, key, value: JSON.parse(String(value)) }) as unknown as Row
-      ),
-    commit: ({ rows, drops }) => {
-      if (rows.length + drops.length === 0) return;
+    seat: null,
+    load: () => {
+      const rows = all.all().map(({ kind, key, value }) => ({ kind, key, value: JSON.parse(String(value)) }));
+      return Promise.resolve(rows as unknown as Row[]);
+    },
+    // deno-lint-ignore require-await -- what it throws is a rejection
+    commit: async ({ rows, drops }) => {
       database.exec("BEGIN IMMEDIATE");
       try {
         for (const id of drops) drop.run(id);
@@ -59,6 +55,6 @@ export function openRolloutStore(path: string): RolloutStore {
         throw error;
       }
     },
-    close: () => database.close(),
+    close: () => Promise.resolve(database.close()),
   };
 }

@@ -7,6 +7,7 @@
 import type { NodeRecord } from "../contract.ts";
 import type { Report } from "../messages.ts";
 import type { SlotName, UpdateView } from "../../update/contract.ts";
+import { type Changed, Changes } from "./changes.ts";
 import type { Fleet, FleetNode } from "./contract.ts";
 
 export const PAIR_LABEL = "pair";
@@ -24,6 +25,7 @@ export class FleetMap implements Fleet {
   readonly #nodes = new Map<string, FleetNode>();
   readonly #reports = new Map<string, Report>();
   readonly #pairs = new Map<string, Set<string>>();
+  readonly #changes = new Changes();
 
   node(id: string): FleetNode | undefined {
     return this.#nodes.get(id);
@@ -31,6 +33,15 @@ export class FleetMap implements Fleet {
 
   nodes(): Iterable<FleetNode> {
     return this.#nodes.values();
+  }
+
+  changed(mark: number): Changed {
+    return this.#changes.since(mark);
+  }
+
+  #set(node: FleetNode): void {
+    this.#nodes.set(node.id, node);
+    this.#changes.note(node.id);
   }
 
   /** What the registry knows of a node; one that was revoked is none. */
@@ -42,11 +53,12 @@ export class FleetMap implements Fleet {
     if (revokedMs !== null) {
       this.#nodes.delete(id);
       this.#reports.delete(id);
+      this.#changes.note(id);
       return;
     }
     if (report !== null) this.#reports.set(id, report);
     const known = this.#reports.get(id);
-    this.#nodes.set(id, {
+    this.#set({
       ...{ id, name, labels: all, partner: null, connected: controller !== null },
       health: known?.health.light ?? "unknown",
       onRedundant: known?.health.path.startsWith("redundant") ?? false,
@@ -58,19 +70,18 @@ export class FleetMap implements Fleet {
   report(id: string, report: Report): void {
     const node = this.#nodes.get(id);
     if (node === undefined) return;
+    const before = this.#reports.get(id);
     this.#reports.set(id, report);
-    this.#nodes.set(id, {
+    // Most reports are of what roll-outs do not ask for.
+    const isSame = before?.health === report.health && before?.update === report.update;
+    if (isSame && node.connected) return;
+    this.#set({
       ...node,
       connected: true,
       health: report.health.light,
       onRedundant: report.health.path.startsWith("redundant"),
       update: updateOf(report.update),
     });
-  }
-
-  connected(id: string, connected: boolean): void {
-    const node = this.#nodes.get(id);
-    if (node !== undefined && node.connected !== connected) this.#nodes.set(id, { ...node, connected });
   }
 
   #leave(id: string, before: string | undefined, now: string | undefined): void {
@@ -92,7 +103,7 @@ export class FleetMap implements Fleet {
     for (const id of members) {
       const other = members.length === 2 ? members.find((one) => one !== id)! : `of pair "${pair}"`;
       const node = this.#nodes.get(id);
-      if (node !== undefined && node.partner !== other) this.#nodes.set(id, { ...node, partner: other });
+      if (node !== undefined && node.partner !== other) this.#set({ ...node, partner: other });
     }
   }
 }

@@ -9,7 +9,7 @@ import type { Updater } from "../../update/contract.ts";
 import type { CommandContext, Executed, Executors } from "../contract.ts";
 import type { CommandArguments } from "../kinds.ts";
 import { keepOnly, listBundles } from "./bundles.ts";
-import { fetchBundle, type Progress } from "./fetch.ts";
+import { fetchBundle, type Fetched, FetchError, type Progress } from "./fetch.ts";
 import { type Get, getAny } from "./get.ts";
 
 export interface UpdateMeans {
@@ -24,7 +24,12 @@ export interface UpdateMeans {
   readonly like?: readonly string[];
   /** Lets the answer leave before the machine goes down. Milliseconds. @default 1000 */
   readonly restartDelayMs?: number;
+  /** From a transfer that was cut to the first further try; then twice as long each time. Milliseconds. @default 2000 */
+  readonly retryMs?: number;
 }
+
+const RETRY_MS = 2000;
+const RETRY_MS_MAX = 60_000;
 
 type Offer = CommandArguments<"update.offer">;
 
@@ -67,18 +72,19 @@ async function carryOut(means: UpdateMeans, offer: Offer, context: CommandContex
     return { outcome: "refused", text: `${offer.version} fell back here before` };
   }
   const isOwn = (url: string) => url.startsWith(`${controller}/`);
-  const { path, fetched, copied } = await fetchBundle({
-    digest,
-    bytes,
-    sources: sources.map((source) => source.startsWith("/") ? `${controller}${source}` : source),
-  }, {
-    directory,
-    like: [...await listBundles(directory), ...means.like ?? []],
-    bytesPerSecondMax: offer.bytesPerSecondMax ?? null,
-    signal: context.signal,
-    progress: (told) => context.progress(words(told), Math.floor(100 * told.bytes / told.total)),
-    get: (url, range, signal) => (isOwn(url) ? get : getAny)(url, range, signal),
-  });
+  const { path, fetched, copied } = await patiently(means, context, async () =>
+    await fetchBundle({
+      digest,
+      bytes,
+      sources: sources.map((source) => source.startsWith("/") ? `${controller}${source}` : source),
+    }, {
+      directory,
+      like: [...await listBundles(directory), ...means.like ?? []],
+      bytesPerSecondMax: offer.bytesPerSecondMax ?? null,
+      signal: context.signal,
+      progress: (told) => context.progress(words(told), Math.floor(100 * told.bytes / told.total)),
+      get: (url, range, signal) => (isOwn(url) ? get : getAny)(url, range, signal),
+    }));
   context.progress("installs it", 100);
   try {
     const { outcome, reason } = await updater.install(path, { digest, force });
@@ -92,6 +98,38 @@ async function carryOut(means: UpdateMeans, offer: Offer, context: CommandContex
   } catch (error) {
     return { outcome: "refused", text: reasonOf(error) };
   }
+}
+
+/** A network that fails for a while is no fault of the bundle: again and again, until the time of the offer is over. */
+async function patiently(
+  { retryMs = RETRY_MS }: UpdateMeans,
+  { untilMs, signal, progress }: CommandContext,
+  work: () => Promise<Fetched>,
+): Promise<Fetched> {
+  for (let tries = 0;; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      const waitMs = Math.min(retryMs * 2 ** tries, RETRY_MS_MAX);
+      if (!(error instanceof FetchError) || !error.isCut || Date.now() + waitMs > untilMs) throw error;
+      progress(`${reasonOf(error)}; again in ${Math.ceil(waitMs / 1000)} s`);
+      await pause(waitMs, signal);
+    }
+  }
+}
+
+/** @throws Error: it was stopped */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((done) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      done();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
+  });
+  if (signal.aborted) throw new Error("the transfer was stopped");
 }
 
 function words({ bytes, total, fetched }: Progress): string {

@@ -50,7 +50,18 @@ export interface Fetched extends Progress {
 
 const SILENCE_MS = 30_000;
 
-/** @throws Error with one sentence; what has come stays for the next try */
+/** A source has something else than was offered, or nothing: asking it again does not help. */
+class WrongSourceError extends Error {}
+
+export class FetchError extends Error {
+  override readonly name = "FetchError";
+  /** isCut: a source could not be reached or broke off; what has come is kept, and another try goes on from it. */
+  constructor(message: string, readonly isCut: boolean) {
+    super(message);
+  }
+}
+
+/** @throws FetchError with one sentence; what has come stays for the next try. Error: it was stopped */
 export async function fetchBundle(wanted: Wanted, options: FetchOptions): Promise<Fetched> {
   if (!/^[0-9a-f]{64}$/.test(wanted.digest)) {
     throw new Error(`Cannot fetch the bundle ${wanted.digest}: it is no SHA-256`);
@@ -60,17 +71,18 @@ export async function fetchBundle(wanted: Wanted, options: FetchOptions): Promis
   const total = wanted.bytes, whole = { path, total, bytes: total, copied: 0, fetched: 0, kept: total };
   if (await sizeOf(path) === total && await digestFile(path) === wanted.digest) return whole;
   const faults: string[] = [];
+  let isCut = false;
   for (const source of wanted.sources) {
     try {
       return await new Fetching(wanted, source, options).run(path);
     } catch (error) {
       if (options.signal.aborted) throw new Error(`Cannot fetch ${source}: it was stopped`, { cause: error });
       faults.push(`${source}: ${reasonOf(error)}`);
+      isCut ||= !(error instanceof WrongSourceError);
     }
   }
-  throw new Error(
-    `Cannot fetch the bundle ${wanted.digest.slice(0, 12)}: ${faults.join("; ") || "no source"}`,
-  );
+  const why = faults.join("; ") || "no source";
+  throw new FetchError(`Cannot fetch the bundle ${wanted.digest.slice(0, 12)}: ${why}`, isCut);
 }
 
 async function sizeOf(path: string): Promise<number | null> {
@@ -109,7 +121,7 @@ class Fetching {
     const digest = await digestFile(partial);
     if (digest !== this.wanted.digest) {
       await Deno.remove(partial);
-      throw new Error(`its content is ${digest.slice(0, 12)}, not what was offered`);
+      throw new WrongSourceError(`its content is ${digest.slice(0, 12)}, not what was offered`);
     }
     await Deno.rename(partial, path);
     this.#here = index.bytes;
@@ -120,7 +132,7 @@ class Fetching {
   async #index(): Promise<BundleIndex> {
     const data = await this.#get(`${this.source}.index`, null, INDEX_BYTES_MAX);
     const index = decodeIndex(data, this.wanted);
-    if (typeof index === "string") throw new Error(`its index cannot be used: ${index}`);
+    if (typeof index === "string") throw new WrongSourceError(`its index cannot be used: ${index}`);
     return index;
   }
 
@@ -171,7 +183,7 @@ class Fetching {
       for (let chunk = run.chunks[at]; chunk && buffer.length >= chunk.length; chunk = run.chunks[at]) {
         const content = buffer.subarray(0, chunk.length);
         if (sha256(content) !== chunk.digest) {
-          throw new Error(`what it has at byte ${chunk.offset} was altered`);
+          throw new WrongSourceError(`what it has at byte ${chunk.offset} was altered`);
         }
         await writeAt(file, chunk.offset, content);
         buffer = buffer.slice(chunk.length);
@@ -225,7 +237,7 @@ class Fetching {
       const { status, body } = await get(url, range, AbortSignal.any([signal, silence.signal]));
       const wanted = range === null ? 200 : 206;
       for await (const bytes of body) {
-        if (status !== wanted) throw new Error(`it answers ${status} where ${wanted} was asked for`);
+        if (status !== wanted) throw answeredOtherwise(status, wanted);
         clearTimeout(timer);
         this.#fetched += bytes.length;
         await this.#slow(bytes.length);
@@ -252,6 +264,12 @@ class Fetching {
     this.#told = percent;
     this.options.progress({ bytes: this.#here, total: this.wanted.bytes, fetched: this.#fetched });
   }
+}
+
+/** One that is overloaded or ill may be well later. */
+function answeredOtherwise(status: number, wanted: number): Error {
+  const text = `it answers ${status} where ${wanted} was asked for`;
+  return status >= 500 || status === 429 ? new Error(text) : new WrongSourceError(text);
 }
 
 async function readAt(file: Deno.FsFile, offset: number, length: number): Promise<Uint8Array | null> {

@@ -61,6 +61,88 @@ Deno.test("a long file comes whole, as fast as the controller takes it", async (
   assert.equal(agent.said.some((line) => /not there/.test(line)), false, agent.said.join());
 });
 
+/** Passes TCP through and breaks off each connection after so many bytes from the client, as often as it is told. */
+class Cutter implements AsyncDisposable {
+  readonly #sockets = new Set<net.Socket>();
+  readonly #server: net.Server;
+  passed = 0;
+  cuts = 0;
+
+  private constructor(to: number, afterBytes: number, cutsMax: number) {
+    this.#server = net.createServer((client) => {
+      const server = net.connect(to, "127.0.0.1");
+      let own = 0;
+      for (const socket of [client, server]) {
+        this.#sockets.add(socket);
+        socket.on("error", () => socket.destroy());
+        socket.on("close", () => this.#sockets.delete(socket));
+      }
+      server.on("close", () => client.destroy());
+      // What has passed arrives, so that what is counted is what was given.
+      client.on("close", () => server.end());
+      server.pipe(client);
+      client.on("data", (bytes: Uint8Array) => {
+        own += bytes.length;
+        this.passed += bytes.length;
+        if (!server.write(bytes)) {
+          client.pause();
+          server.once("drain", () => client.resume());
+        }
+        if (own < afterBytes || this.cuts >= cutsMax) return;
+        this.cuts++;
+        client.destroy();
+      });
+    });
+  }
+
+  static async open(to: number, afterBytes: number, cutsMax: number): Promise<Cutter> {
+    const cutter = new Cutter(to, afterBytes, cutsMax);
+    await new Promise<void>((done) => cutter.#server.listen(0, "127.0.0.1", () => done()));
+    return cutter;
+  }
+
+  get port(): number {
+    return (this.#server.address() as net.AddressInfo).port;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((done) => this.#server.close(done));
+  }
+}
+
+Deno.test("a file whose connection breaks at ten points goes on where the controller has it", async () => {
+  await using site = await FleetSite.open({ heartbeatS: 30 });
+  await using cutter = await Cutter.open(site.port, 900_000, 10);
+  const content = new Uint8Array(8 << 20).map((_, i) => i * 7 % 253);
+  let begun = 0;
+  const agent = await site.agent("n", {
+    link: { ...site.link, url: `wss://127.0.0.1:${cutter.port}` },
+    executors: {
+      // What a node yields once: it is not asked for it again.
+      capture: async (_, { send }) => {
+        begun++;
+        return { outcome: "done", text: "", bytes: await send(new Blob([content]).stream()) };
+      },
+    },
+  });
+  await until("it is connected", live(agent));
+  const id = agent.edge.view.node!, nowMs = Date.now(), { control } = site.up;
+  const given = { kind: "capture", arguments: { lastS: 1, filter: "" } } as const;
+  const number = await control.order(id, { ...given, by: "t", nowMs, expiresMs: nowMs + 120_000 });
+  await until("it has ended", async () => (await control.registry.commands.get(id, number))?.result !== null);
+  const { result } = (await control.registry.commands.get(id, number))!;
+  const told = [result?.text, ...agent.said, ...site.said].join("\n");
+  assert.deepEqual([result?.outcome, result?.bytes, begun], ["done", content.length, 1], told);
+  const file = new Uint8Array(await new Response(await control.file(id, number)).arrayBuffer());
+  assert.equal(file.length === content.length && file.every((byte, i) => byte === content[i]), true);
+  assert.equal(cutter.cuts, 10);
+  // Base64 makes four bytes of three; a cut costs the frames that were under way.
+  const whole = content.length * 4 / 3, twice = cutter.passed - whole;
+  assert.ok(twice < 10 * 400_000, `${twice} of ${whole} bytes came twice`);
+  assert.deepEqual([...Deno.readDirSync(`${site.directory}/n/outgoing`)], [], "nothing is left of it here");
+});
+
 Deno.test("an agent says nothing to a server whose certificate is another", async () => {
   await using site = await FleetSite.open();
   const pinned = { ...site.link, fingerprint: makeIdentity("x", [], Date.now()).fingerprint };

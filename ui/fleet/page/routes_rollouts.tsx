@@ -1,5 +1,6 @@
 /** Routes of the pages on roll-outs: looking, making, and what may be done with one. */
 import type { Context, Hono } from "hono";
+import type { Rollout } from "../../../appliance/fleet/rollout/contract.ts";
 import { nodeStandings, rolloutView } from "../../../appliance/fleet/rollout/report.ts";
 import { reasonOf } from "../../../drivers/reason.ts";
 import { FormError, readForm } from "../../page/form.ts";
@@ -17,10 +18,11 @@ const AT = "/rollouts";
 
 export function addRollouts(app: Hono<Env>, means: FleetPageMeans): void {
   const { desk, desk: { keeper, bundles } } = means;
-  const view = (id: string) => {
-    const rollout = keeper.rollouts.get(id);
+  const seen = (rollout: Rollout) => rolloutView(keeper.rollouts, keeper.fleet, rollout, means.now());
+  const view = async (id: string) => {
+    const rollout = await keeper.find(id);
     if (rollout === undefined) throw new Refused(404, "Not found", `There is no roll-out ${id}`);
-    return rolloutView(keeper.rollouts, keeper.fleet, rollout, means.now());
+    return seen(rollout);
   };
   const list = async (
     c: Context<Env>,
@@ -32,7 +34,7 @@ export function addRollouts(app: Hono<Env>, means: FleetPageMeans): void {
       ...{ at: AT, title: "Roll-outs", lead: "A bundle for many nodes: few first, never both of a pair." },
       body: (visitor) => (
         <>
-          <RolloutList all={keeper.list().map(({ order }) => view(order.id))} />
+          <RolloutList all={keeper.list().map(seen)} />
           <MakeForm {...{ visitor, bundles: kept, given, faults }} />
         </>
       ),
@@ -52,8 +54,8 @@ export function addRollouts(app: Hono<Env>, means: FleetPageMeans): void {
     }
     return c.redirect(`${AT}/${fields.id}`, 303);
   });
-  app.get("/rollouts/:id", (c) => {
-    const rollout = view(c.req.param("id"));
+  app.get("/rollouts/:id", async (c) => {
+    const rollout = await view(c.req.param("id"));
     const nodes = nodeStandings(keeper.rollouts, keeper.fleet, {
       rollout,
       nowMs: means.now(),

@@ -84,6 +84,13 @@ Deno.test("version 1 knows no deltas, and a whole report has all sections", () =
   assert.equal(fromAgent(part, LIVE).ok, false);
 });
 
+Deno.test("a file is resumed since version 3 alone", () => {
+  const text = encode({ type: "resume", command: 1 });
+  assert.equal(fromAgent(text, { opening: false, version: 3 }).ok, true);
+  const old = fromAgent(text, { opening: false, version: 2 });
+  assert.match(old.ok ? "" : old.text, /version 2 cannot resume a file/);
+});
+
 Deno.test("an agent takes no command whose arguments are not those of its kind", () => {
   const command = (kind: string, given: object) =>
     fromController(JSON.stringify({ type: "command", number: 1, kind, arguments: given, expiresMs: 1 }));
@@ -200,8 +207,8 @@ Deno.test("an agent gives up on a controller that opens and says nothing, or fal
   const agent = machine();
   agent.tick(0);
   agent.opened("AA", "A".repeat(43), 0);
-  assert.deepEqual(agent.tick(20_000), []);
-  assert.deepEqual(agent.tick(20_001).map((one) => one.do), ["close"]);
+  assert.deepEqual(agent.tick(60_000), []);
+  assert.deepEqual(agent.tick(60_001).map((one) => one.do), ["close"]);
 });
 
 Deno.test("what comes out of turn ends the connection", () => {

@@ -8,6 +8,8 @@ import type {
   Rollout,
   RolloutOrder,
 } from "../../../../appliance/fleet/rollout/contract.ts";
+import { Changes } from "../../../../appliance/fleet/rollout/changes.ts";
+import { Count, takeCensus } from "../../../../appliance/fleet/rollout/count.ts";
 import { hearAnswer, offerId, stepCourse } from "../../../../appliance/fleet/rollout/course.ts";
 import { Rollouts, ROLLOUTS_MAX } from "../../../../appliance/fleet/rollout/engine.ts";
 import { endsStage, haltReason } from "../../../../appliance/fleet/rollout/judge.ts";
@@ -240,19 +242,55 @@ Deno.test("endsStage() waits for enough good ones and then for the soak", () => 
   assert.match(endsStage(last, over, 0).reason, /done: 3 good, 0 failed, 1 left/);
 });
 
-Deno.test("Rollouts goes on from the rows of a store, and makes open offers under the same ids", () => {
+Deno.test("Rollouts goes on from the rows of a store, and makes open offers under the same ids", async () => {
   const store = openRolloutStore(":memory:"), all = [node()];
   const fleet = { node: (id: string) => all.find((one) => one.id === id), nodes: () => all };
   const engine = new Rollouts();
-  store.commit(engine.make(order(), 0));
-  store.commit(engine.start("spring", "test", 0));
+  await store.commit(engine.make(order(), 0));
+  await store.commit(engine.start("spring", "test", 0));
   const turn = engine.turn(fleet, 1000);
-  store.commit(turn);
+  await store.commit(turn);
   assert.deepEqual(turn.offers.map(({ id }) => id), ["spring/a/1/install"]);
-  const again = new Rollouts(store.load());
+  const again = new Rollouts(await store.load());
   assert.deepEqual(again.open(2000), turn.offers);
   assert.deepEqual(again.turn(fleet, 2000).offers, []);
-  store.close();
+  await store.close();
+});
+
+Deno.test("Count follows changes of nodes and courses, and one that looks too seldom counts all", () => {
+  const map = new Map<string, FleetNode>(), changes = new Changes(), courses = new Map<string, Course>();
+  const put = (one: FleetNode) => (map.set(one.id, one), changes.note(one.id));
+  const fleet = {
+    node: (id: string) => map.get(id),
+    nodes: () => map.values(),
+    changed: (mark: number) => changes.since(mark),
+  };
+  const spring = rollout({ order: order({ stages: [{ nodes: ["a"] }, { percent: 100 }] }) });
+  const known = { course: (id: string) => courses.get(id), bar: () => undefined };
+  const count = new Count(spring.order);
+  const look = () => {
+    count.refresh(spring, fleet, known);
+    assert.deepEqual(count.stages, takeCensus(spring, { node: fleet.node, nodes: fleet.nodes }, known));
+    return count.stages.map(({ size, good, failed, fresh, underWay, left, waiting }) =>
+      [size, good, failed, fresh, underWay, left, waiting].join(" ")
+    );
+  };
+  for (const id of ["a", "b", "c"]) put(node({ id, name: id }));
+  assert.deepEqual(look(), ["1 0 0 0 0 0 1", "2 0 0 0 0 0 2"]);
+  assert.deepEqual([...count.waiting(1)], ["b", "c"]);
+  put(node({ id: "b", name: "b", update: null }));
+  map.delete("c");
+  changes.note("c");
+  assert.deepEqual(look(), ["1 0 0 0 0 0 1", "1 0 0 0 0 1 0"]);
+  for (const [step, wanted] of [["installing", "1 0 0 0 1 0 0"], ["failed", "1 0 1 1 0 0 0"]] as const) {
+    courses.set("a", { step, sinceMs: 5 } as Course);
+    count.touch("a");
+    assert.equal(look()[0], wanted);
+  }
+  for (let n = 0; n < 200_001; n++) changes.note("b");
+  put(node({ id: "d", name: "d" }));
+  assert.equal(changes.since(3).ids, null);
+  assert.deepEqual(look(), ["1 0 1 1 0 0 0", "2 0 0 0 0 1 1"]);
 });
 
 Deno.test("Rollouts keeps a bounded number, and refuses where none is over", () => {

@@ -9,6 +9,7 @@ import {
 import { indexFile, sha256 } from "../../../../appliance/fleet/transfer/digest.ts";
 import { fetchBundle, type FetchOptions, type Progress } from "../../../../appliance/fleet/transfer/fetch.ts";
 import { decodeIndex, encodeIndex } from "../../../../appliance/fleet/transfer/index_file.ts";
+import { parseMirrors } from "../../../../appliance/fleet/transfer/mirrors.ts";
 import { Rate, RUN_BYTES_MAX, runsOf } from "../../../../appliance/fleet/transfer/plan.ts";
 import { Random } from "../../../../filter/random.ts";
 import { serveBundle } from "../../../support/bundle_mirror.ts";
@@ -111,6 +112,21 @@ Deno.test("runsOf() joins what is missing and asks for nothing twice", async () 
     const twice = { ...index, chunks: [first!, { ...first!, offset: first!.length }] };
     assert.equal(runsOf(twice, () => false).length, 1);
   });
+});
+
+Deno.test("parseMirrors() takes URLs with commas between them, and says which is none", () => {
+  assert.deepEqual(parseMirrors(""), []);
+  assert.deepEqual(parseMirrors(" https://a.example/b/ ,http://b.example:81"), [
+    "https://a.example/b",
+    "http://b.example:81",
+  ]);
+  for (
+    const bad of ["ftp://a", "https://u:p@a", "https://a?x=1", "a.example", `https://a/${"x".repeat(400)}`]
+  ) {
+    assert.match(String(parseMirrors(`https://ok,${bad}`)), /must be http/);
+  }
+  const many = Array.from({ length: 8 }, (_, n) => `https://m${n}`).join();
+  assert.match(String(parseMirrors(many)), /8 mirrors, at most 7/);
 });
 
 Deno.test("Rate lets as many bytes pass as were agreed", () => {
