@@ -35,7 +35,7 @@ redundant_out = "null"
 [filter]
 preset = "nat"
 [api]
-listen = "10.0.2.15:8443"
+listen = "0.0.0.0:8443"
 `;
 
 let made: Promise<UpdateDisk> | undefined;
@@ -55,6 +55,8 @@ async function make(): Promise<UpdateDisk> {
 interface Case {
   readonly name: string;
   readonly work: (on: On) => Promise<void>;
+  /** Not a block is free on its data partition. @default false */
+  readonly full?: boolean;
 }
 
 /** A machine, and what is asked of it again and again. */
@@ -181,23 +183,28 @@ const CASES: readonly Case[] = [
   },
   {
     name: "a full data partition refuses and forwards",
+    full: true,
     work: async (on) => {
-      // What is sent in fills it: zeroes are no bundle, but they take room.
-      const zeroes = `${HOME}/zeroes`;
-      await run(["truncate", "-s", "500M", zeroes]);
+      const { status, text } = await on.install("good");
+      assert.equal(status, 409);
+      assert.match(text, /no space left/i);
+      // Nor does it take a bundle in.
+      const bundle = `${HOME}/sent`;
+      await run(["dd", "if=/dev/urandom", `of=${bundle}`, "bs=1M", "count=8", "status=none"]);
       const { token, firstPort } = on.machine.files;
-      const send = ["curl", "-sk", "-T", zeroes, "-H", `authorization: Bearer ${token}`, "-H", "expect:"];
+      const send = ["curl", "-sk", "-T", bundle, "-H", `authorization: Bearer ${token}`, "-H", "expect:"];
       const said = await run([...send, `https://127.0.0.1:${firstPort}/api/v1/update/bundle`]);
-      assert.match(said, /no space left|digest/i);
-      await on.well(FIRST, null);
+      assert.match(said, /no space left/i);
+      const { slots } = await on.well(FIRST, null);
+      assert.equal(slots.find((slot) => slot.name === "B")?.state, "empty");
     },
   },
 ];
 
-async function runCase({ name, work }: Case): Promise<void> {
+async function runCase({ name, work, full = false }: Case): Promise<void> {
   const disk = await (made ??= make());
   const copy = `${HOME}/case.img`;
-  await run(["cp", "--sparse=always", "--reflink=auto", disk.disk, copy]);
+  await run(["cp", "--sparse=always", "--reflink=auto", full ? disk.full : disk.disk, copy]);
   const files = { disk: copy, directory: HOME, firstPort: FIRST_PORT, token: disk.token };
   const machine = new UpdateMachine(files), on = new On(machine, disk);
   const startedMs = performance.now();
