@@ -134,7 +134,7 @@ export async function makeUpdateDisk(built: Built): Promise<UpdateDisk> {
   await placeData(image, full, data);
   // What does not fit is left out, which is meant; zeroes would take no room.
   await shell(
-    `yes full | head -c "$3M" >"$2.filler"
+    `head -c "$3M" /dev/zero | tr '\\0' x >"$2.filler"
      debugfs -w -R "write $2.filler filler" "$2?offset=$1" >/dev/null 2>&1; rm "$2.filler" -r "$4"
      debugfs -R stats "$2?offset=$1" 2>/dev/null | grep -q '^Free blocks: *0$'`,
     String(layout().get("data")!.firstMib * MIB),

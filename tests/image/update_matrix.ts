@@ -40,15 +40,21 @@ listen = "0.0.0.0:8443"
 
 let made: Promise<UpdateDisk> | undefined;
 
+/** REMEDIATE_UPDATE_DISK names what an earlier run made, in place of making it anew. */
+const MADE = Deno.env.get("REMEDIATE_UPDATE_DISK");
+
 async function make(): Promise<UpdateDisk> {
   await Deno.mkdir(HOME, { recursive: true });
+  if (MADE !== undefined) return JSON.parse(await Deno.readTextFile(MADE));
   await Deno.writeTextFile(`${HOME}/remediate.toml`, CONFIG);
   const image = `${HOME}/remediate.img`;
   await run([
     ...[Deno.execPath(), "run", "-A", "--no-check", `${TOP}/scripts/image.ts`, "--raw"],
     ...["--config", `${HOME}/remediate.toml`, "--output", image],
   ]);
-  return await makeUpdateDisk({ cache: `${TOP}/.cache/image`, image, directory: HOME });
+  const disk = await makeUpdateDisk({ cache: `${TOP}/.cache/image`, image, directory: HOME });
+  await Deno.writeTextFile(`${HOME}/made.json`, JSON.stringify(disk));
+  return disk;
 }
 
 /** What a case does with a machine at rest in slot A. */
@@ -166,6 +172,15 @@ const CASES: readonly Case[] = [
       await on.order("restart");
       const view = await on.well(FIRST, "fell-back");
       assert.match(view.reports.at(-1)!.reason, /control does not answer/);
+    },
+  },
+  {
+    name: "a good update",
+    work: async (on) => {
+      assert.equal((await on.install("good")).status, 200);
+      await on.machine.until("a forwarded frame beside the install", START_MS_MAX, () => on.machine.forwards());
+      await on.order("restart");
+      await on.well(BUNDLES.good, "good");
     },
   },
   {
