@@ -178,7 +178,11 @@ const CASES: readonly Case[] = [
     name: "a good update",
     work: async (on) => {
       assert.equal((await on.install("good")).status, 200);
-      await on.machine.until("a forwarded frame beside the install", START_MS_MAX, () => on.machine.forwards());
+      await on.machine.until(
+        "a forwarded frame beside the install",
+        START_MS_MAX,
+        () => on.machine.forwards(),
+      );
       await on.order("restart");
       await on.well(BUNDLES.good, "good");
     },
