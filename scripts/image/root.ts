@@ -103,7 +103,7 @@ async function settle(root: string): Promise<void> {
   await shell(
     `cd "$1"; rm -rf $2; : >etc/machine-id; mkdir -p data var/lib; find . -xdev -type f -perm /6000 -exec chmod ug-s {} +
      sed -i 's/^\\([^:]*:[^:]*:\\)[0-9]*:/\\1:/' etc/shadow; rm -f etc/*-; mkdir -p etc/systemd/system-generators
-     ln -sfn /data/etc etc/remediate
+     ln -sfn /data/etc etc/remediate; mkdir -p etc/rauc; ln -sfn /run/remediate/rauc.conf etc/rauc/system.conf
      ln -sfn /run/systemd/resolve/resolv.conf etc/resolv.conf; ln -sfn /proc/self/mounts etc/mtab
      touch etc/.updated usr/lib/clock-epoch
      for unit in $4; do ln -sfn /dev/null "etc/systemd/system/$unit"; done

@@ -78,6 +78,12 @@ class On {
     return { status: answer?.status ?? 0, text: answer?.body.detail ?? answer?.body.reason ?? "" };
   }
 
+  /** It has to be taken. */
+  async installed(name: BundleName): Promise<void> {
+    const { status, text } = await this.install(name);
+    assert.equal(status, 200, text);
+  }
+
   async order(name: "restart" | "rollback"): Promise<void> {
     const answer = await this.machine.ask("POST", `/api/v1/update/${name}`);
     // A machine that restarts may take its answer with it.
@@ -156,7 +162,7 @@ const CASES: readonly Case[] = [
   {
     name: "a slot that panics falls back after three starts",
     work: async (on) => {
-      assert.equal((await on.install("panics")).status, 200);
+      await on.installed("panics");
       const before = on.machine.starts;
       await on.order("restart");
       const view = await on.well(FIRST, "fell-back");
@@ -168,7 +174,7 @@ const CASES: readonly Case[] = [
   {
     name: "a slot that fails its gate falls back at once, and says why",
     work: async (on) => {
-      assert.equal((await on.install("gate")).status, 200);
+      await on.installed("gate");
       await on.order("restart");
       const view = await on.well(FIRST, "fell-back");
       assert.match(view.reports.at(-1)!.reason, /control does not answer/);
@@ -177,7 +183,7 @@ const CASES: readonly Case[] = [
   {
     name: "a good update",
     work: async (on) => {
-      assert.equal((await on.install("good")).status, 200);
+      await on.installed("good");
       await on.machine.until(
         "a forwarded frame beside the install",
         START_MS_MAX,
@@ -191,7 +197,7 @@ const CASES: readonly Case[] = [
     name: "two good updates in a row, then back by hand",
     work: async (on) => {
       for (const name of ["good", "next"] as const) {
-        assert.equal((await on.install(name)).status, 200);
+        await on.installed(name);
         await on.order("restart");
         await on.well(BUNDLES[name], "good");
       }
