@@ -22,18 +22,26 @@ const WANTED = Deno.env.get("REMEDIATE_UPDATE") ?? "all";
 const START_MS_MAX = 900_000;
 const FIRST_PORT = 24_100;
 
+/** Ports of the kernel, for a plane that owns its cards never sleeps, and there is no processor to spare. */
 const CONFIG = `[node]
 name = "update"
 state_directory = "/data/state"
 [ports]
-upstream = "0000:00:10.0"
-downstream = "0000:00:11.0"
-primary_in = "0000:00:12.0"
-primary_out = "0000:00:13.0"
+upstream = "af_packet:enp0s16"
+downstream = "af_packet:enp0s17"
+primary_in = "af_packet:enp0s18"
+primary_out = "af_packet:enp0s19"
 redundant_in = "null"
 redundant_out = "null"
+[plane]
+hugepages = "off"
+memory_mib = 64
+flows_max = 1024
 [filter]
 preset = "nat"
+[failover]
+silence_ms = 2000
+stall_ms = 1000
 [api]
 listen = "0.0.0.0:8443"
 `;
