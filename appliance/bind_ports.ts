@@ -6,7 +6,7 @@
  */
 import { type BindingPlan, type Move, planBinding } from "./binding.ts";
 import type { Config } from "./config.ts";
-import { gather } from "./doctor.ts";
+import { gatherPorts } from "./doctor.ts";
 import { reasonOf } from "../drivers/reason.ts";
 
 const HOME = "/sys/bus/pci";
@@ -40,7 +40,7 @@ async function move({ address, from, to }: Move): Promise<void> {
 
 /** Binds every PCI port of the configuration. @throws Error with a sentence; ports before it stay bound */
 export async function bindPorts(config: Config): Promise<BindingPlan> {
-  const plan = planBinding(await gather(config), config);
+  const plan = planBinding(await gatherPorts(config), config);
   for (const driver of new Set(plan.moves.map(({ to }) => to))) await loadDriver(driver);
   for (const one of plan.moves) await move(one);
   return plan;

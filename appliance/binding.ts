@@ -7,7 +7,7 @@
  */
 import type { Config } from "./config.ts";
 import { configuredRoles } from "./config.ts";
-import type { Facts } from "./doctor_facts.ts";
+import type { BindingFacts } from "./doctor_facts.ts";
 
 export type PlaneDriver = "vfio-pci" | "uio_pci_generic";
 
@@ -25,7 +25,8 @@ export interface BindingPlan {
   readonly faults: readonly string[];
 }
 
-export function planBinding({ ports, management, iommu, noIommuMode }: Facts, config: Config): BindingPlan {
+export function planBinding(facts: BindingFacts, config: Config): BindingPlan {
+  const { ports, management, iommu, noIommuMode } = facts;
   const to: PlaneDriver = iommu || noIommuMode ? "vfio-pci" : "uio_pci_generic";
   const moves = new Map<string, Move>();
   const faults: string[] = [];

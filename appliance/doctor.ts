@@ -13,6 +13,7 @@ import { type Config, configuredRoles, type Port } from "./config.ts";
 import { NODE } from "./config_keys.ts";
 import { examine } from "./doctor_checks.ts";
 import {
+  type BindingFacts,
   type Facts,
   hasMount,
   hasProtocol,
@@ -51,17 +52,27 @@ export async function preflight(config: Config): Promise<Finding[]> {
   return facts.ownPlane ? [] : examine(facts, config).filter((finding) => finding.level === "fail");
 }
 
-export async function gather(config: Config | null): Promise<Facts> {
-  const [mounts, protocols, dev] = await Promise.all(
-    ["/proc/mounts", "/proc/net/protocols", "/proc/net/dev"].map(read),
-  ) as [string, string, string];
-  const plane = lookAtPlane(config);
-  const management = await managementInterfaces();
-  const interfaces = readInterfaces(dev);
+/** What there is to know for giving ports to their drivers. */
+export async function gatherPorts(config: Config | null): Promise<BindingFacts> {
+  const interfaces = readInterfaces(await read("/proc/net/dev"));
   const ports = new Map<Role, PortFacts>();
   for (const role of config === null ? [] : configuredRoles(config)) {
     ports.set(role, await lookAtPort(config!.ports[role]!, interfaces));
   }
+  return {
+    iommu: (await list("/sys/class/iommu")).length > 0,
+    noIommuMode: (await read("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode")).startsWith("Y"),
+    management: await managementInterfaces(),
+    ports,
+  };
+}
+
+export async function gather(config: Config | null): Promise<Facts> {
+  const [mounts, protocols] = await Promise.all(["/proc/mounts", "/proc/net/protocols"].map(read)) as [
+    string,
+    string,
+  ];
+  const plane = lookAtPlane(config);
   const node = config?.node ?? {
     stateDirectory: NODE.state_directory.default,
     runtimeDirectory: NODE.runtime_directory.default,
@@ -80,17 +91,14 @@ export async function gather(config: Config | null): Promise<Facts> {
       bpffs: hasMount(mounts, "bpf"),
       tun: await isThere("/dev/net/tun"),
     },
-    iommu: (await list("/sys/class/iommu")).length > 0,
+    ...await gatherPorts(config),
     vfio: await isThere("/dev/vfio/vfio") || await isThere("/sys/bus/pci/drivers/vfio-pci"),
-    noIommuMode: (await read("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode")).startsWith("Y"),
     planeLibrary: plane.fault,
     pcapLibrary: whyNot(() => compileFilter("ip")),
     state: { ...await directory(node.stateDirectory), freeMib: await freeMib(node.stateDirectory) },
     runtime: await directory(node.runtimeDirectory),
     ownPlane: plane.held,
     otherPlanes: await otherPlanes(config),
-    management,
-    ports,
   };
 }
 

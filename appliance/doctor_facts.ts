@@ -54,7 +54,16 @@ export interface RemoteFacts {
 
 export type PortFacts = InterfaceFacts | PciFacts | FileFacts | RemoteFacts | { readonly kind: "nothing" };
 
-export interface Facts {
+/** What decides which driver a port gets. */
+export interface BindingFacts {
+  readonly iommu: boolean;
+  readonly noIommuMode: boolean;
+  /** Interfaces that carry a default route, or the session of whoever asks. */
+  readonly management: ReadonlyMap<string, string>;
+  readonly ports: ReadonlyMap<Role, PortFacts>;
+}
+
+export interface Facts extends BindingFacts {
   readonly uid: number | null;
   readonly capabilities: ReadonlySet<string> | null;
   readonly cpus: readonly number[];
@@ -69,9 +78,7 @@ export interface Facts {
     readonly bpffs: boolean;
     readonly tun: boolean;
   };
-  readonly iommu: boolean;
   readonly vfio: boolean;
-  readonly noIommuMode: boolean;
   /** Why a library cannot be used; null: it can. */
   readonly planeLibrary: string | null;
   readonly pcapLibrary: string | null;
@@ -81,9 +88,6 @@ export interface Facts {
   readonly ownPlane: boolean;
   /** Planes of other runtime directories, by process id. */
   readonly otherPlanes: readonly number[];
-  /** Interfaces that carry a default route, or the session of whoever asks. */
-  readonly management: ReadonlyMap<string, string>;
-  readonly ports: ReadonlyMap<Role, PortFacts>;
 }
 
 const CAPABILITIES: Readonly<Record<number, string>> = {

@@ -13,7 +13,7 @@ import { buildUnpacked } from "./build.ts";
 import { encodeCopy, FRESH } from "../appliance/update/boot_state.ts";
 import { VERSION } from "../appliance/version.ts";
 import { addVerity, makeInitrd, slotArguments } from "./image/boot.ts";
-import { makeBundle } from "./image/bundle.ts";
+import { type BundleParts, makeBundle } from "./image/bundle.ts";
 import { ownSigner, type Signer } from "./image/keys.ts";
 import { fat, makeDisk, makeGrub } from "./image/disk.ts";
 import { digestOf } from "./image/digest.ts";
@@ -26,7 +26,8 @@ import { run, shell } from "./image/run.ts";
 const TOP = decodeURIComponent(new URL("..", import.meta.url).pathname).replace(/\/$/, "");
 const CACHE = `${TOP}/.cache/image`;
 const HELP =
-  `Usage: ./scripts/deno task image [--config FILE] [--output FILE] [--fresh] [--raw] [--version V] [--twice]
+  `Usage: ./scripts/deno task image [--config FILE] [--output FILE] [--fresh] [--raw] [--no-bundle] [--version V]
+                                   [--twice]
                                    [--key FILE --cert FILE --keyring FILE] [--sums-key FILE]
                                    [--secure-boot --keys DIR]
 
@@ -38,6 +39,7 @@ signature.
   --output FILE  the raw image, without .zst at its end (default dist/remediate.img)
   --fresh        fetch Debian's packages anew
   --raw          leave it uncompressed
+  --no-bundle    the disk alone
   --version V    call it so (default that of the program)
   --key FILE     the key that signs the bundle, with --cert its certificate and --keyring the authorities
                  that the image believes; without them throw-away ones of this checkout (.cache/image/keys)
@@ -52,6 +54,7 @@ interface Wish {
   readonly output: string;
   readonly fresh: boolean;
   readonly raw: boolean;
+  readonly bundle: boolean;
   /** Signs the digests: a private key in PEM. */
   readonly sumsKey: string | null;
   readonly twice: boolean;
@@ -129,9 +132,7 @@ async function build(wish: Wish, epoch: number): Promise<Made> {
     places,
     new Map([["vmlinuz", root.vmlinuz], ["initrd", initrd], ["slot.cfg", slot]]),
   );
-  const bundle = `${dirname(wish.output)}/remediate-${wish.version}.raucb`;
-  await makeBundle(bundle, { version: wish.version, rootfs: squashfs, boot, epoch: places.epoch }, signer);
-  say(`${bundle}: ${((await Deno.stat(bundle)).size / 1e6).toFixed(0)} MB, signed by ${signer.certificate}`);
+  if (wish.bundle) await bundleOf(wish, signer, { rootfs: squashfs, boot, epoch: places.epoch });
   const { efi, core, boot: code } = await makeGrub(cache);
   const words = slotArguments(verity);
   const esp = wish.secure === null
@@ -140,6 +141,16 @@ async function build(wish: Wish, epoch: number): Promise<Made> {
   const filled = new Map([["esp", esp], ["boot-a", boot], ["rootfs-a", squashfs]]);
   await makeDisk(wish.output, { filled, core, boot: code, seed: verity.hash });
   return { root, parts: { kernel: root.vmlinuz, initrd, root: squashfs, esp, boot } };
+}
+
+async function bundleOf(
+  { output, version }: Wish,
+  signer: Signer,
+  parts: Omit<BundleParts, "version">,
+): Promise<void> {
+  const bundle = `${dirname(output)}/remediate-${version}.raucb`;
+  await makeBundle(bundle, { version, ...parts }, signer);
+  say(`${bundle}: ${((await Deno.stat(bundle)).size / 1e6).toFixed(0)} MB, signed by ${signer.certificate}`);
 }
 
 async function makeSecureEsp(
@@ -213,6 +224,7 @@ function readWish(args: string[]): Wish | null {
       output: { type: "string" },
       fresh: { type: "boolean" },
       raw: { type: "boolean" },
+      "no-bundle": { type: "boolean" },
       "sums-key": { type: "string" },
       twice: { type: "boolean" },
       "secure-boot": { type: "boolean" },
@@ -230,6 +242,7 @@ function readWish(args: string[]): Wish | null {
     output: values.output ?? `${TOP}/dist/remediate.img`,
     fresh: values.fresh ?? false,
     raw: values.raw ?? false,
+    bundle: !values["no-bundle"],
     sumsKey: values["sums-key"] ?? null,
     twice: values.twice ?? false,
     secure: secureWish(values["secure-boot"] ?? false, values.keys),

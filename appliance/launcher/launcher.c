@@ -221,6 +221,14 @@ static char *rights_of(const char *directory, const char *command) {
   return usual;
 }
 
+/* Where Deno keeps what it knows of the program. An image is read-only, so its start copies that into memory. */
+static char *kept_by_deno(const char *directory) {
+  char *memory = text("%s/%s", "/run/remediate/deno", strrchr(directory, '/') + 1);
+  if (is_ours(memory)) return memory;
+  free(memory);
+  return text("%s/%s", directory, "deno-dir");
+}
+
 static void set_environment(const char *directory, const char *self) {
   const char *depth = getenv("REMEDIATE_DEPTH");
   if (depth && atoi(depth) > DEPTH_MAX) {
@@ -230,7 +238,7 @@ static void set_environment(const char *directory, const char *self) {
   setenv("REMEDIATE_SELF", self, 1);
   setenv("REMEDIATE_BUILD", "launcher", 1);
   setenv("REMEDIATE_NATIVE", text("%s/%s", directory, "libremediate-plane.so"), 1);
-  setenv("DENO_DIR", text("%s/%s", directory, "deno-dir"), 1);
+  setenv("DENO_DIR", kept_by_deno(directory), 1);
   setenv("DENO_NO_UPDATE_CHECK", "1", 1);
 }
 

@@ -37,9 +37,9 @@ export interface MachineOptions {
   readonly watchdog?: boolean;
   /** Forwarded from the namespace's loopback to the management port. */
   readonly tcpPort: number;
-  /** With more than one, each wastes its time while the host does not run the one that it waits for. @default 1 */
+  /** With one, the plane's loop and control take turns, which without virtualisation takes minutes. @default 2 */
   readonly processors?: number;
-  /** @default 1024 */
+  /** @default 2048 */
   readonly memoryMib?: number;
   /** Keeps what is written to the disk. @default false */
   readonly keep?: boolean;
@@ -81,9 +81,9 @@ export function machineArguments(options: MachineOptions, directory: string): st
     ],
     ...[
       "-smp",
-      String(options.processors ?? 1),
+      String(options.processors ?? 2),
       "-m",
-      String(options.memoryMib ?? 1024),
+      String(options.memoryMib ?? 2048),
       "-nodefaults",
       "-display",
       "none",

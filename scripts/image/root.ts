@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { readList, run, shell } from "./run.ts";
+import { warmProgram } from "./warm.ts";
 
 export const SUITE = "trixie";
 const MIRROR = "http://deb.debian.org/debian";
@@ -78,16 +79,35 @@ const STARTED =
   "remediate.service remediate-fleet.service remediate-ports.service remediate-import.service remediate-stick.service remediate-code.path " +
   "remediate-good.service acpid.service systemd-networkd.service systemd-resolved.service systemd-timesyncd.service";
 
+/**
+ * Units of Debian that have nothing to do here: nobody logs in, nothing is kept below /var, no user, key or binary format is
+ * added. Each costs a start some time.
+ */
+const MASKED =
+  "systemd-hwdb-update.service ldconfig.service systemd-journal-catalog-update.service systemd-update-done.service " +
+  "systemd-firstboot.service systemd-machine-id-commit.service systemd-sysusers.service systemd-random-seed.service " +
+  "systemd-journal-flush.service systemd-logind.service systemd-user-sessions.service systemd-binfmt.service " +
+  "systemd-hibernate-clear.service systemd-tpm2-setup.service systemd-tpm2-setup-early.service systemd-pcrmachine.service " +
+  "systemd-pcrphase.service systemd-pcrphase-sysinit.service systemd-ask-password-console.path " +
+  "systemd-ask-password-wall.path proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount dev-mqueue.mount " +
+  "sys-kernel-debug.mount sys-kernel-tracing.mount apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer " +
+  "fstrim.timer e2scrub_all.timer e2scrub_reap.service getty@tty1.service";
+
+/** One of them would mount the ESP, which is written to as a device. */
+const MASKED_GENERATORS =
+  "systemd-getty-generator systemd-gpt-auto-generator systemd-hibernate-resume-generator systemd-rc-local-generator " +
+  "systemd-run-generator systemd-ssh-generator systemd-system-update-generator systemd-sysv-generator " +
+  "systemd-tpm2-generator";
+
 async function settle(root: string): Promise<void> {
   await shell(
     `cd "$1"; rm -rf $2; : >etc/machine-id; mkdir -p data var/lib; find . -xdev -type f -perm /6000 -exec chmod ug-s {} +
      sed -i 's/^\\([^:]*:[^:]*:\\)[0-9]*:/\\1:/' etc/shadow; rm -f etc/*-; mkdir -p etc/systemd/system-generators
-     ln -sfn /dev/null etc/systemd/system-generators/systemd-getty-generator; ln -sfn /data/etc etc/remediate
+     ln -sfn /data/etc etc/remediate; mkdir -p etc/rauc; ln -sfn /run/remediate/rauc.conf etc/rauc/system.conf
      ln -sfn /run/systemd/resolve/resolv.conf etc/resolv.conf; ln -sfn /proc/self/mounts etc/mtab
-     touch etc/.updated usr/lib/clock-epoch; for unit in systemd-hwdb-update ldconfig systemd-journal-catalog-update systemd-update-done \
-       systemd-firstboot systemd-machine-id-commit apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
-       fstrim.timer e2scrub_all.timer e2scrub_reap getty@tty1; do
-       case $unit in *.*) name=$unit ;; *) name=$unit.service ;; esac; ln -sfn /dev/null "etc/systemd/system/$name"; done
+     touch etc/.updated usr/lib/clock-epoch
+     for unit in $4; do ln -sfn /dev/null "etc/systemd/system/$unit"; done
+     for name in $5; do ln -sfn /dev/null "etc/systemd/system-generators/$name"; done
      mkdir -p etc/systemd/system/sysinit.target.wants
      for unit in remediate-first remediate-grow remediate-slots remediate-trial; do
        ln -sfn /etc/systemd/system/$unit.service etc/systemd/system/sysinit.target.wants/; done
@@ -97,6 +117,8 @@ async function settle(root: string): Promise<void> {
     root,
     UNUSED,
     STARTED,
+    MASKED,
+    MASKED_GENERATORS,
   );
 }
 
@@ -124,6 +146,9 @@ export async function makeRoot(places: Places, tar: string, unpacked: string): P
     path,
     unpacked,
   );
+  for await (const { name, isDirectory } of Deno.readDir(unpacked)) {
+    if (isDirectory) await warmProgram(path, `/usr/lib/remediate/${name}`);
+  }
   await settle(path);
   return { path, kernel, vmlinuz };
 }

@@ -27,6 +27,8 @@ export type BundleName = keyof typeof BUNDLES;
 
 export interface UpdateDisk {
   readonly disk: string;
+  /** The same without a free block on its data partition. */
+  readonly full: string;
   readonly token: string;
   /** SHA-256 of each bundle, hexadecimal. */
   readonly digests: Readonly<Record<BundleName, string>>;
@@ -39,8 +41,11 @@ interface Built {
   readonly directory: string;
 }
 
+/** For a kernel in an emulator: it spares itself what guards against other programs, and a test that fails there. */
+const EMULATED = "no_timer_check mitigations=off";
 const DATA_MIB = 1536;
 const MORE_MIB = 64;
+const MIB = 2 ** 20;
 
 async function bootFiles({ cache, directory }: Built, name: string, slot: string): Promise<string> {
   const config = `${directory}/slot.cfg`, file = `${directory}/${name}.fat`;
@@ -53,10 +58,14 @@ async function bootFiles({ cache, directory }: Built, name: string, slot: string
   return file;
 }
 
+function withWords(slot: string, words: string): string {
+  return slot.replace(/(remediate\.blocks=\d+)/, `$1 ${words}`);
+}
+
 /** What is written into slot.cfg of a bundle. */
 function slotText(name: BundleName, own: string): string {
   const text = own.replace(/^set slot_version=.*$/m, `set slot_version="${BUNDLES[name]}"`);
-  const more = (words: string) => text.replace(/(remediate\.blocks=\d+)/, `$1 ${words}`);
+  const more = (words: string) => withWords(text, `${EMULATED} ${words}`);
   // A root whose hash is another one cannot be opened: the start ends in the initrd.
   if (name === "panics") return text.replace(/remediate\.hash=[0-9a-f]{8}/, "remediate.hash=00000000");
   // Everything starts but the node.
@@ -116,29 +125,55 @@ async function makeBundles(built: Built, data: string): Promise<Record<BundleNam
   return digests;
 }
 
-/** A disk that is ready to start; its data partition still has to grow by itself at the first start. */
+/** Disks that are ready to start: one whose data partition has room and still has to grow, one on which not a block is free. */
 export async function makeUpdateDisk(built: Built): Promise<UpdateDisk> {
   const { directory, image } = built;
-  const disk = `${directory}/disk.img`, data = `${directory}/data`;
+  const disk = `${directory}/disk.img`, full = `${directory}/full.img`, data = `${directory}/data`;
   await shell(`rm -rf "$1"; mkdir -p "$1/update" "$1/etc" "$1/state"`, data);
   const digests = await makeBundles(built, data);
   const id = "0123456789ab", secret = "0123456789".repeat(5).slice(0, 43);
   const hash = createHash("sha256").update(secret).digest("base64url");
   const token = { id, name: "test", role: "admin" as const, createdMs: 0, expiresMs: null, hash };
+  await Deno.writeTextFile(`${data}/etc/machine.conf`, "hugepages = 0\n");
   await Deno.writeTextFile(`${data}/state/access.json`, writeAccounts({ users: [], tokens: [token] }));
+  await placeData(image, disk, data);
+  await shell(`truncate -s "+$2M" "$1"`, disk, String(MORE_MIB));
+  await placeData(image, full, data);
+  // What does not fit is left out, which is meant; zeroes would take no room.
+  await shell(
+    `head -c "$3M" /dev/zero | tr '\\0' x >"$2.filler"
+     debugfs -w -R "write $2.filler filler" "$2?offset=$1" >/dev/null 2>&1; rm "$2.filler" -r "$4"
+     debugfs -R stats "$2?offset=$1" 2>/dev/null | grep -q '^Free blocks: *0$'`,
+    String(layout().get("data")!.firstMib * MIB),
+    full,
+    String(DATA_MIB),
+    data,
+  );
+  for (const one of [disk, full]) await emulate(one, `${directory}/slot.cfg`);
+  await run(["sync", disk, full]);
+  return { disk, full, token: `rmt_${id}_${secret}`, digests };
+}
+
+/** Slot A as a kernel in an emulator likes it. */
+async function emulate(disk: string, slot: string): Promise<void> {
+  const at = `${disk}@@${layout().get("boot-a")!.firstMib}M`, env = { MTOOLS_SKIP_CHECK: "1" };
+  await run(["mcopy", "-n", "-o", "-i", at, "::slot.cfg", slot], { env });
+  await Deno.writeTextFile(slot, withWords(await Deno.readTextFile(slot), EMULATED));
+  await run(["mcopy", "-o", "-i", at, slot, "::slot.cfg"], { env });
+}
+
+/** The image with a larger last partition, and in it a file system as large as that with these files. */
+async function placeData(image: string, disk: string, data: string): Promise<void> {
   const { firstMib } = layout().get("data")!;
   await shell(
     `cp --sparse=always "$1" "$2"; truncate -s "$3M" "$2"
      sfdisk --quiet --relocate gpt-bak-std "$2"; echo ", +" | sfdisk --quiet --no-reread -N 7 "$2"
-     mke2fs -q -t ext4 -L data -d "$4" -E "offset=$5,root_owner=0:0" "$2" "$6k"; truncate -s "$7M" "$2"; rm -rf "$4"`,
+     sectors=$(sfdisk -d "$2" | sed -n 's/.*size= *\\([0-9]*\\),.*name="data".*/\\1/p')
+     mke2fs -q -t ext4 -b 4096 -L data -d "$4" -E "offset=$5,root_owner=0:0" "$2" $((sectors / 8))`,
     image,
     disk,
     String(firstMib + DATA_MIB + 1),
     data,
-    String(firstMib * 2 ** 20),
-    String((DATA_MIB - 8) * 1024),
-    String(firstMib + DATA_MIB + 1 + MORE_MIB),
+    String(firstMib * MIB),
   );
-  await run(["sync", disk]);
-  return { disk, token: `rmt_${id}_${secret}`, digests };
 }

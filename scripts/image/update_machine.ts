@@ -47,7 +47,7 @@ export class UpdateMachine {
       `virtio-net-pci,netdev=${name},romfile=,mac=02:00:00:00:00:1${i},addr=0x1${i}`,
     ]);
     return [
-      ...["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off", "-smp", "2", "-m", "1024"],
+      ...["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off", "-smp", "2", "-m", "2048"],
       ...["-nodefaults", "-display", "none", "-no-reboot", "-serial", `file:${this.console}`],
       ...["-drive", `if=none,id=disk,format=raw,file=${disk},cache=unsafe`],
       ...["-device", "virtio-blk-pci,drive=disk,addr=0x4,bootindex=1"],
@@ -60,8 +60,9 @@ export class UpdateMachine {
   /** Switches it on. */
   start(): void {
     this.#starts++;
-    const child = new Deno.Command("qemu-system-x86_64", {
-      args: this.#arguments(),
+    // It ends with us, however we end.
+    const child = new Deno.Command("setpriv", {
+      args: ["--pdeathsig", "KILL", "qemu-system-x86_64", ...this.#arguments()],
       stdout: "null",
       stderr: "inherit",
     })
@@ -132,10 +133,8 @@ export class UpdateMachine {
     const [upstream, downstream, boxIn, boxOut] = [bind(0), bind(1), bind(2), bind(3)];
     try {
       const frame = udpFrame(crypto.getRandomValues(new Uint8Array(32)));
-      await upstream.send(frame, to(0));
-      if (!await arrives(boxIn, frame)) return null;
-      await boxOut.send(frame, to(3));
-      return await arrives(downstream, frame) ? true : null;
+      if (!await arrives(boxIn, frame, () => upstream.send(frame, to(0)))) return null;
+      return await arrives(downstream, frame, () => boxOut.send(frame, to(3))) ? true : null;
     } finally {
       for (const one of [upstream, downstream, boxIn, boxOut]) one.close();
     }
@@ -143,19 +142,29 @@ export class UpdateMachine {
 }
 
 const WAIT_MS = 2000;
+const AGAIN_MS = 200;
 
-async function arrives(at: Deno.DatagramConn, frame: Uint8Array): Promise<boolean> {
-  const end = performance.now() + WAIT_MS;
+/** Sends it again and again until it arrives. */
+async function arrives(
+  at: Deno.DatagramConn,
+  frame: Uint8Array,
+  send: () => Promise<unknown>,
+): Promise<boolean> {
+  const wanted = new TextDecoder("latin1").decode(frame);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const over = new Promise<null>((done) => timer = setTimeout(() => done(null), WAIT_MS));
+  // A port of a machine that is off is closed, which the kernel tells whoever sends to it.
+  const again = () => void send().catch(() => {});
+  const repeat = setInterval(again, AGAIN_MS);
+  again();
   try {
-    while (performance.now() < end) {
-      const got = await Promise.race([at.receive(), over]);
+    for (;;) {
+      const got = await Promise.race([at.receive().catch(() => undefined), over]);
       if (got === null) return false;
-      if (new TextDecoder("latin1").decode(got[0]) === new TextDecoder("latin1").decode(frame)) return true;
+      if (got !== undefined && new TextDecoder("latin1").decode(got[0]) === wanted) return true;
     }
-    return false;
   } finally {
+    clearInterval(repeat);
     clearTimeout(timer);
   }
 }

@@ -36,7 +36,16 @@ let built: Promise<void> | undefined;
 
 async function build(): Promise<void> {
   await Deno.mkdir(HOME, { recursive: true });
-  const args = ["run", "-A", "--no-check", `${TOP}/scripts/image.ts`, "--raw", "--output", DISK];
+  const args = [
+    "run",
+    "-A",
+    "--no-check",
+    `${TOP}/scripts/image.ts`,
+    "--raw",
+    "--no-bundle",
+    "--output",
+    DISK,
+  ];
   const { success, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
   assert.ok(success, new TextDecoder().decode(stderr));
 }
