@@ -40,7 +40,7 @@ A NAT with random ports, strict about sequence numbers, logs its connections thr
 open that fetch 617 KB, or viewers play video; half way the NAT loses its links and a second one takes over. Base: no failure.
 Simple: the second NAT was told nothing. Remediate: it has the connections, from the log by way of Redis.
 
-  --connections LIST  numbers of wrk's connections (1 to 500), with commas; default 50,100; 0: none
+  --connections LIST  numbers of wrk's connections (1 to 500), with commas; default 25,50; 0: none
   --viewers LIST      numbers of viewers (1 to 50), with commas; default 10,20; 0: none
   --seconds N         length of each run (6 to 300); default 20
   --json              one JSON document on standard output
@@ -197,7 +197,7 @@ function parseOptions(args: readonly string[]) {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      connections: { type: "string", default: "50,100" },
+      connections: { type: "string", default: "25,50" },
       viewers: { type: "string", default: "10,20" },
       seconds: { type: "string", default: "20" },
       json: { type: "boolean", default: false },
