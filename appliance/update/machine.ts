@@ -5,6 +5,7 @@
  * file is not there, this is no machine of ours.
  */
 import { createHash } from "node:crypto";
+import { dirname } from "node:path";
 import { reasonOf } from "../../drivers/reason.ts";
 import { VERSION } from "../version.ts";
 import { absentUpdater } from "./absent.ts";
@@ -106,6 +107,9 @@ async function keep(path: string, text: string): Promise<void> {
       await file.sync();
     }
     await Deno.rename(part, path);
+    // A name is on the disk once its directory is: without it a power cut soon after brings the old memory back.
+    using directory = await Deno.open(dirname(path));
+    await directory.sync();
   } catch (error) {
     throw new Error(`the data partition does not take ${path}: ${reasonOf(error)}`, { cause: error });
   }
