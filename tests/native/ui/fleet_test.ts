@@ -111,9 +111,12 @@ class Cutter implements AsyncDisposable {
   }
 }
 
+/** A connection breaks when so much has gone through it. */
+const CUT_BYTES = 900_000;
+
 Deno.test("a file whose connection breaks at ten points goes on where the controller has it", async () => {
   await using site = await FleetSite.open({ heartbeatS: 30 });
-  await using cutter = await Cutter.open(site.port, 900_000, 10);
+  await using cutter = await Cutter.open(site.port, CUT_BYTES, 10);
   const content = new Uint8Array(8 << 20).map((_, i) => i * 7 % 253);
   let begun = 0;
   const agent = await site.agent("n", {
@@ -137,9 +140,10 @@ Deno.test("a file whose connection breaks at ten points goes on where the contro
   const file = new Uint8Array(await new Response(await control.file(id, number)).arrayBuffer());
   assert.equal(file.length === content.length && file.every((byte, i) => byte === content[i]), true);
   assert.equal(cutter.cuts, 10);
-  // Base64 makes four bytes of three; a cut costs the frames that were under way.
+  // Base64 makes four bytes of three; a cut costs what was under way, which on a busy machine is much of what is let through
+  // between two cuts. Begun anew each time, all of that would come twice.
   const whole = content.length * 4 / 3, twice = cutter.passed - whole;
-  assert.ok(twice < 10 * 400_000, `${twice} of ${whole} bytes came twice`);
+  assert.ok(twice < 0.75 * 10 * CUT_BYTES, `${twice} of ${whole} bytes came twice`);
   assert.deepEqual([...Deno.readDirSync(`${site.directory}/n/outgoing`)], [], "nothing is left of it here");
 });
 
