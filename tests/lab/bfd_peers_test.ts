@@ -239,6 +239,7 @@ Deno.test({
     await node.until("a red third box", (status) => light(status) === "red");
     await wire.link("primary-in", "down");
     await node.until("the redundant box serving", ({ path }) => path === "redundant");
+    await node.untilEvents(1, ({ kind }) => kind === "switch");
     assert.deepEqual(moves(await node.events()), ["primary > redundant (link)"]);
   },
 });
