@@ -3,128 +3,16 @@
  * a load while its controller hangs, its agent dies and a configuration would cut it off.
  */
 import assert from "node:assert/strict";
-import type { CommandRecord, NodeRecord } from "../../appliance/fleet/contract.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
-import { end, inNamespace, sleep, tryRun } from "../../scripts/lab/process.ts";
+import { sleep } from "../../scripts/lab/process.ts";
 import { sweep } from "../../scripts/lab/registry.ts";
-import { connectNode, type RemoteNode } from "../../ui/client.ts";
+import { fleetLines, Program, TestController, until } from "../support/fleet_program.ts";
 import { freePort } from "../support/fleet_site.ts";
-import { binary, nodeToml, TestNode } from "../support/node.ts";
+import { nodeToml, TestNode } from "../support/node.ts";
 import { machineDrops, Wire } from "../support/wire.ts";
 
-const UNTIL_MS = 45_000;
 /** What moves traffic on a busy machine is not the matter here. */
 const FAILOVER = ["automatic = false", "hold_up_ms = 200"];
-
-async function until<T>(what: string, look: () => Promise<T | null>): Promise<T> {
-  for (const deadline = Date.now() + UNTIL_MS;;) {
-    const found = await look().catch(() => null);
-    if (found !== null) return found;
-    if (Date.now() > deadline) throw new Error(`Cannot see ${what}`);
-    await sleep(100);
-  }
-}
-
-/** A program of ours that is ended by its process, with what it says in a file. */
-class Program implements AsyncDisposable {
-  #child: Deno.ChildProcess | null = null;
-
-  constructor(readonly words: readonly string[], readonly log: string, readonly ns: string | null = null) {}
-
-  start(): void {
-    const argv = [
-      "sh",
-      "-c",
-      'log=$1; shift; exec "$@" >>"$log" 2>&1',
-      "sh",
-      this.log,
-      binary(),
-      ...this.words,
-    ];
-    const [program, ...args] = this.ns === null ? argv : inNamespace(this.ns, argv);
-    this.#child = new Deno.Command(program!, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
-  }
-
-  signal(signal: Deno.Signal): void {
-    if (this.#child !== null) end(this.#child, signal);
-  }
-
-  async kill(signal: Deno.Signal = "SIGKILL"): Promise<void> {
-    const child = this.#child;
-    this.#child = null;
-    if (child === null) return;
-    end(child, signal);
-    await child.status;
-  }
-
-  get said(): string {
-    return Deno.readTextFileSync(this.log);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.signal("SIGCONT");
-    await this.kill();
-  }
-}
-
-class TestController implements AsyncDisposable {
-  readonly program: Program;
-  readonly remote: RemoteNode;
-  readonly socket: string;
-
-  constructor(readonly directory: string, listen: string, ns: string | null = null) {
-    const words = ["fleet", "serve", "--listen", listen, "--state", `${directory}/ctl`, "--heartbeat-s", "1"];
-    this.program = new Program([...words, "--runtime", `${directory}/ctlrun`], `${directory}/ctl.log`, ns);
-    this.socket = `${directory}/ctlrun/control.sock`;
-    this.remote = connectNode(this.socket);
-  }
-
-  async start(): Promise<string> {
-    this.program.start();
-    await until("a controller that answers", async () => (await this.get("")).fleet as string ?? null)
-      .catch((error) => {
-        throw new Error(`${error.message}: ${this.program.said}`);
-      });
-    return /SHA-256 ([0-9A-F:]+)/.exec(this.program.said)![1]!;
-  }
-
-  async get(path: string): Promise<Readonly<Record<string, unknown>>> {
-    const { status, body } = await this.remote.ask("GET", `/api/v1/fleet${path}`);
-    if (status !== 200) throw new Error(`Cannot get ${path}: ${JSON.stringify(body)}`);
-    return body;
-  }
-
-  async nodes(): Promise<readonly NodeRecord[]> {
-    return (await this.get("/nodes")).nodes as NodeRecord[];
-  }
-
-  async token(): Promise<string> {
-    return (await this.cli("token")).stdout.trim();
-  }
-
-  cli(...words: readonly string[]) {
-    return tryRun([binary(), "fleet", ...words, "--socket", this.socket], { timeoutMs: UNTIL_MS });
-  }
-
-  async order(node: string, kind: string, given: object = {}): Promise<number> {
-    const body = { kind, arguments: given };
-    const answer = await this.remote.ask("POST", `/api/v1/fleet/nodes/${node}/commands`, { body });
-    assert.equal(answer.status, 200, JSON.stringify(answer.body));
-    return Number(answer.body.number);
-  }
-
-  ended(node: string, number: number): Promise<CommandRecord> {
-    return until(`the end of command ${number} of ${node}`, async () => {
-      const { command } = await this.get(`/nodes/${node}/commands/${number}`) as { command: CommandRecord };
-      return command.result === null ? null : command;
-    });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.program[Symbol.asyncDispose]();
-    this.remote.close();
-  }
-}
 
 const AGENTS = [1, 2, 3];
 const TOPOLOGY = {
@@ -141,15 +29,6 @@ const TOPOLOGY = {
   boxes: [],
   servers: [],
 };
-
-function fleetLines(host: string, fingerprint: string, tokenFile: string): string[] {
-  return [
-    "[fleet]",
-    `url = "wss://${host}"`,
-    `fingerprint = "${fingerprint}"`,
-    `token_file = "${tokenFile}"`,
-  ];
-}
 
 Deno.test("three agents, a controller and an agent that are killed: no node is lost, no command done twice", async () => {
   await sweep();
