@@ -15,14 +15,7 @@ import { startServers } from "../lab/servers.ts";
 import { hotReplica } from "../lab/topology.ts";
 import type { Kit } from "./failover_systems.ts";
 import { OpenVSwitch } from "./ovs.ts";
-
-export const SETUPS = ["base", "simple", "remediate"] as const;
-export type Setup = (typeof SETUPS)[number];
-export const SETUP_TEXT: Readonly<Record<Setup, string>> = {
-  base: "Base",
-  simple: "Simple",
-  remediate: "Remediate",
-};
+import type { Setup } from "./setups.ts";
 
 export interface Balanced {
   readonly lab: Lab;

@@ -12,7 +12,8 @@ import { LADDER_KBIT, SEGMENT_MS, segmentBytes, VARIANTS } from "../lab/player.t
 import { run } from "../lab/process.ts";
 import { parseReport } from "../lab/reports.ts";
 import type { Viewing } from "../lab/viewers.ts";
-import { flip, type Setup, SETUP_TEXT, SETUPS, withBalancers } from "./balanced.ts";
+import { flip, withBalancers } from "./balanced.ts";
+import { type Setup, SETUP_TEXT, SETUPS } from "./setups.ts";
 import { dashBars, type DashRun, dashTable, moments, seen } from "./dash_report.ts";
 import type { Kit } from "./failover_systems.ts";
 import { type Found, runBench, say, wholeNumber } from "./frame.ts";

@@ -3,7 +3,7 @@
  */
 import { align } from "../demo.d/table.ts";
 import type { Viewing } from "../lab/viewers.ts";
-import { type Setup, SETUP_TEXT } from "./balanced.ts";
+import { type Setup, SETUP_TEXT } from "./setups.ts";
 import { zeroBar } from "./failover_report.ts";
 import type { Load } from "./load.ts";
 import type { Bar } from "./statistics.ts";

@@ -18,7 +18,7 @@ import { accessLog, startServers } from "../lab/servers.ts";
 import { hotReplica, NODE_NS, type Topology } from "../lab/topology.ts";
 import type { Viewing } from "../lab/viewers.ts";
 import { parseWrk } from "../lab/wrk.ts";
-import { type Setup, SETUP_TEXT, SETUPS } from "./balanced.ts";
+import { type Setup, SETUP_TEXT, SETUPS } from "./setups.ts";
 import type { Kit } from "./failover_systems.ts";
 import { type Found, runBench, say, wholeNumber } from "./frame.ts";
 import { type Load, loadBetween, loadText, look } from "./load.ts";

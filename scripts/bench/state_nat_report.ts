@@ -3,23 +3,11 @@
  */
 import { align } from "../demo.d/table.ts";
 import type { Viewing } from "../lab/viewers.ts";
-import { type Setup, SETUP_TEXT } from "./balanced.ts";
 import type { Load } from "./load.ts";
+import { failures, type LoadSeen, type Setup, SETUP_TEXT } from "./setups.ts";
 import type { Bar } from "./statistics.ts";
 
-export interface LogRun {
-  readonly setup: Setup;
-  readonly connections: number;
-  readonly requests: number;
-  readonly timeouts: number;
-  /** Connections that broke. */
-  readonly resets: number;
-  /** Requests answered after the failure, or in the second half. */
-  readonly after: number;
-  /** Connections that were never answered again. */
-  readonly ended: number;
-  /** Longest time without any answer after it. */
-  readonly gapMs: number;
+export interface LogRun extends LoadSeen {
   /** Connections that the redundant box knew when the primary died. */
   readonly known: number;
   readonly load: Load;
@@ -32,8 +20,6 @@ export interface ViewRun {
   readonly known: number;
   readonly load: Load;
 }
-
-const errors = ({ timeouts, resets, ended }: LogRun) => timeouts + resets + ended;
 
 /** Connections of viewers that broke or fell silent. */
 export const failedOf = ({ viewings }: ViewRun) => viewings.reduce((total, { failed }) => total + failed, 0);
@@ -81,7 +67,7 @@ function requestBars(connections: number, runs: readonly LogRun[]): Bar[] {
     {
       what: `${connections} connections, fewer timeouts and broken connections than Simple`,
       unit: "%",
-      value: fewer(errors(ours), errors(simple)),
+      value: fewer(failures(ours), failures(simple)),
       ...{ bar: 56, goal: 95 },
     },
     {

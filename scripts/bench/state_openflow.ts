@@ -22,15 +22,8 @@ import type { Kit } from "./failover_systems.ts";
 import { type Found, runBench, say, wholeNumber } from "./frame.ts";
 import { loadBetween, loadText, look } from "./load.ts";
 import { BRIDGE, OpenVSwitch } from "./ovs.ts";
-import {
-  delayOf,
-  type Setup,
-  SETUP_TEXT,
-  SETUPS,
-  stateBars,
-  type StateRun,
-  stateTable,
-} from "./state_openflow_report.ts";
+import { type Setup, SETUP_TEXT, SETUPS } from "./setups.ts";
+import { delayOf, stateBars, type StateRun, stateTable } from "./state_openflow_report.ts";
 
 /** Where the controllers live: a namespace of its own, with a link to each box. */
 const CONTROL_NS = "ctl";

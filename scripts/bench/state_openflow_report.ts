@@ -3,16 +3,8 @@
  */
 import { align } from "../demo.d/table.ts";
 import type { Load } from "./load.ts";
+import { failures, type LoadSeen, type Setup, SETUP_TEXT, SETUPS } from "./setups.ts";
 import type { Bar } from "./statistics.ts";
-
-export const SETUPS = ["base", "simple", "remediate"] as const;
-/** No failure; a failure and a replica that was told nothing; a failure and a replica that was told all. */
-export type Setup = (typeof SETUPS)[number];
-export const SETUP_TEXT: Readonly<Record<Setup, string>> = {
-  base: "Base",
-  simple: "Simple",
-  remediate: "Remediate",
-};
 
 export interface Delay {
   readonly count: number;
@@ -24,19 +16,7 @@ export function delayOf(delaysMs: readonly number[]): Delay {
   return { count: delaysMs.length, p50Ms: quantile(delaysMs, 0.5), p99Ms: quantile(delaysMs, 0.99) };
 }
 
-export interface StateRun {
-  readonly setup: Setup;
-  readonly connections: number;
-  readonly requests: number;
-  readonly timeouts: number;
-  /** Connections that broke. */
-  readonly resets: number;
-  /** Requests answered after the failure, or in the second half. */
-  readonly after: number;
-  /** Connections that were never answered again. */
-  readonly ended: number;
-  /** Longest time without any answer after it. */
-  readonly gapMs: number;
+export interface StateRun extends LoadSeen {
   /** Questions to the controller by the switch that took over. */
   readonly asked: number;
   /**
@@ -52,8 +32,6 @@ export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? NaN;
 }
-
-const errors = ({ timeouts, resets, ended }: StateRun) => timeouts + resets + ended;
 
 export function stateTable(runs: readonly StateRun[]): string {
   const head = [
@@ -77,7 +55,7 @@ export function stateBars(runs: readonly StateRun[]): Bar[] {
     const of = (setup: Setup) => runs.find((run) => run.setup === setup && run.connections === size);
     const [base, simple, ours] = SETUPS.map(of);
     if (base === undefined || simple === undefined || ours === undefined) return [];
-    const less = 100 * (1 - errors(ours) / errors(simple));
+    const less = 100 * (1 - failures(ours) / failures(simple));
     return [
       // The paper's figures are the bars (5.1.2 and its figure 5): 41 % less, and within 17 %.
       {
