@@ -16,7 +16,7 @@ import type {
   MoveView,
   TransferView,
 } from "./contract.ts";
-import { ENDED_MAX } from "./intents.ts";
+import { ENDED_MAX, type Intents } from "./intents.ts";
 import type { LedgerStore } from "./ledger.ts";
 import { beginMove, type Entry, type MoveState } from "./move.ts";
 import { Mover, type Parties } from "./mover.ts";
@@ -47,6 +47,9 @@ export class Layer implements LayerControl {
   #ended: MoveView[] = [];
   /** As the journal has them, by names of drivers. */
   #rules: SteeringRule[] = [];
+  /** In the middle when the control before this one ended, and not gone on with yet. Null: the journal was not read yet. */
+  #left: Intents["open"] | null = null;
+  #recovered = false;
   #merging = false;
 
   constructor(options: LayerOptions) {
@@ -58,15 +61,27 @@ export class Layer implements LayerControl {
    * journal cannot be read.
    */
   async recover(): Promise<void> {
-    const { intents, steering, say, drivers } = this.#options;
-    if (drivers.names.length === 0) return;
+    try {
+      const open = this.#read();
+      if (this.#options.steering === null) return;
+      await this.assertRules();
+      this.#left = [];
+      for (const { state, entries } of open) this.#start(state, entries);
+    } finally {
+      this.#recovered = true;
+    }
+  }
+
+  /** The journal, once: people may ask for moves before the plane is there to go on with them. */
+  #read(): Intents["open"] {
+    const { intents, say, drivers } = this.#options;
+    if (this.#left !== null) return this.#left;
+    if (drivers.names.length === 0) return this.#left = [];
     const { open, ended, rules, unreadable } = intents.load();
     if (unreadable > 0) say(`${unreadable} lines of the journal of moves cannot be read and were left out`);
     this.#ended = ended.slice(-ENDED_MAX).map(endedView);
     this.#rules = [...rules];
-    if (steering === null) return;
-    await this.assertRules();
-    for (const { state, entries } of open) this.#start(state, entries);
+    return this.#left = open;
   }
 
   /** Tells the steering the rules again, which after a start of its own has none. */
@@ -128,6 +143,9 @@ export class Layer implements LayerControl {
     const pair = pairing(drivers, source, destination);
     if (typeof pair === "string") return refusal(pair);
     if (steering === null) return refusal("nothing here can lead single flows to another box");
+    if (!this.#recovered) {
+      return refusal("the node begins, and has what it left in the middle to go on with first");
+    }
     const unable = steering.fault?.() ?? null;
     if (unable !== null) return refusal(unable);
     const scene = await this.#scene();
@@ -225,9 +243,11 @@ export class Layer implements LayerControl {
     return { ok: true, view: `merged: ${transferText(answer.view)}${named}` };
   }
 
+  /** @throws Error where the journal cannot be read */
   moves(): readonly MoveView[] {
-    const nowMs = this.#options.nowMs();
-    return [...this.#ended, ...[...this.#open.values()].map(({ state }) => moveView(state, nowMs))];
+    const nowMs = this.#options.nowMs(), left = this.#recovered ? [] : this.#read();
+    const open = [...left, ...this.#open.values()];
+    return [...this.#ended, ...open.map(({ state }) => moveView(state, nowMs))];
   }
 }
 

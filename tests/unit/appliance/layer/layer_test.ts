@@ -6,6 +6,7 @@ import type { Ledger, LedgerEntry } from "../../../../appliance/layer/ledger.ts"
 import { noted } from "../../../../appliance/layer/ledger.ts";
 import { Layer } from "../../../../appliance/layer/layer.ts";
 import { BATCH } from "../../../../appliance/layer/mover.ts";
+import { entryLine, readIntents } from "../../../../appliance/layer/intents.ts";
 import { judgeMerge } from "../../../../appliance/layer/merge.ts";
 import type { Entry } from "../../../../appliance/layer/move.ts";
 import {
@@ -24,7 +25,14 @@ interface Made {
   readonly said: string[];
 }
 
-function make(drivers: Readonly<Record<string, StateDriver | null>>, more: { noSteering?: true } = {}): Made {
+interface More {
+  readonly noSteering?: true;
+  /** What an earlier control left. @default nothing */
+  readonly left?: readonly Entry[];
+}
+
+/** A layer as a node has it before it has begun. */
+function begun(drivers: Readonly<Record<string, StateDriver | null>>, more: More = {}): Made {
   const steering = new MemorySteering(), entries: Entry[] = [], said: string[] = [];
   let ledger: Ledger = { pairs: new Map(), unreadable: 0 }, ids = 0;
   const layer = new Layer({
@@ -32,7 +40,7 @@ function make(drivers: Readonly<Record<string, StateDriver | null>>, more: { noS
     steering: more.noSteering ? null : steering,
     courier: { send: (_id, records) => Promise.resolve(records) },
     intents: {
-      load: () => ({ open: [], ended: [], rules: [], unreadable: 0 }),
+      load: () => readIntents((more.left ?? []).map(entryLine).join("")),
       append: (entry) => Promise.resolve(void entries.push(entry)),
     },
     ledger: {
@@ -58,13 +66,19 @@ function make(drivers: Readonly<Record<string, StateDriver | null>>, more: { noS
   return { layer, steering, entries, said };
 }
 
+async function make(drivers: Readonly<Record<string, StateDriver | null>>, more: More = {}): Promise<Made> {
+  const made = begun(drivers, more);
+  await made.layer.recover();
+  return made;
+}
+
 const flows = (n: number) => Array.from({ length: n }, (_, i) => flowRecord(i));
 const MOVE = { source: "a", destination: "b", fields: ALL, guarantee: "loss-free" } as const;
 
 Deno.test("Layer.move() moves flows with their state and leaves others where they are", async () => {
   const a = new MemoryDriver().hold(...flows(300), countRecord("total", { merge: "sum", value: 7 }));
   const b = new MemoryDriver();
-  const { layer, steering, entries } = make({ a, b });
+  const { layer, steering, entries } = await make({ a, b });
   const answer = await layer.move({ ...MOVE, fields: parseFields("tcp 10.1.0.0/24") });
   assert.ok(answer.ok, JSON.stringify(answer));
   assert.equal(b.records.size, 256);
@@ -78,7 +92,7 @@ Deno.test("Layer.move() moves flows with their state and leaves others where the
 Deno.test("Layer.move() goes back whole when the destination refuses a record", async () => {
   const a = new MemoryDriver().hold(...flows(10)), b = new MemoryDriver();
   b.refuse = flowRecord(4).key;
-  const { layer, steering } = make({ a, b });
+  const { layer, steering } = await make({ a, b });
   const answer = await layer.move(MOVE);
   assert.ok(!answer.ok);
   assert.match(answer.text, /went back: b refused tcp 10\.1\.0\.4 1028 .*: no/);
@@ -88,7 +102,13 @@ Deno.test("Layer.move() goes back whole when the destination refuses a record", 
 Deno.test("Layer.move() refuses in words that name what is missing", async () => {
   const grey = new MemoryDriver({ ...CAN_ALL, get: ["reporting"] });
   const other = new MemoryDriver({ ...CAN_ALL, codecs: ["other/2"] });
-  const { layer, steering } = make({ a: new MemoryDriver(), b: new MemoryDriver(), grey, other, gone: null });
+  const { layer, steering } = await make({
+    a: new MemoryDriver(),
+    b: new MemoryDriver(),
+    grey,
+    other,
+    gone: null,
+  });
   const refusal = async (request: Partial<Parameters<Layer["move"]>[0]>) => {
     const answer = await layer.move({ ...MOVE, ...request });
     return answer.ok ? "done" : answer.text;
@@ -102,10 +122,23 @@ Deno.test("Layer.move() refuses in words that name what is missing", async () =>
   steering.table = [{ id: "r", fields: parseFields("udp"), box: "box-c" }];
   assert.match(await refusal({}), /served by box-c, not by box-a alone/);
   assert.equal(await refusal({ fields: parseFields("tcp") }), "done");
-  const none = make({});
+  const none = await make({});
   assert.match(JSON.stringify(await none.layer.move(MOVE)), /no driver: none is configured/);
-  const still = make({ a: new MemoryDriver(), b: new MemoryDriver() }, { noSteering: true });
+  const still = await make({ a: new MemoryDriver(), b: new MemoryDriver() }, { noSteering: true });
   assert.match(JSON.stringify(await still.layer.move(MOVE)), /nothing here can lead single flows/);
+});
+
+Deno.test("Layer tells what was left in the middle before it goes on with it, and begins nothing else until then", async () => {
+  const order = { id: "m9", ...MOVE, roles: ["supporting"] } as const;
+  const left: Entry[] = [{ id: "m9", mark: "op", round: 0, atMs: 900, order }];
+  const a = new MemoryDriver().hold(...flows(3));
+  const { layer } = begun({ a, b: new MemoryDriver() }, { left });
+  assert.deepEqual(layer.moves().map(({ id, end }) => [id, end]), [["m9", null]]);
+  const early = await layer.move(MOVE);
+  assert.match(early.ok ? "" : early.text, /what it left in the middle/);
+  await layer.recover();
+  await layer.idle();
+  assert.deepEqual(layer.moves().map(({ id, end }) => [id, end !== null]), [["m9", true]]);
 });
 
 Deno.test("Layer.clone() of 5,000 flows has no more than a batch in hand", async () => {
@@ -117,7 +150,7 @@ Deno.test("Layer.clone() of 5,000 flows has no more than a batch in hand", async
     a.handedOut = 0;
     return put(records);
   };
-  const { layer } = make({ a, b });
+  const { layer } = await make({ a, b });
   const answer = await layer.clone("a", "b");
   assert.ok(answer.ok);
   assert.equal(answer.view.counts.taken, 5000);
@@ -139,7 +172,7 @@ Deno.test("Layer.merge() adds sums once however often it is run, and empties the
     countRecord("seen", { merge: "union", value: ["y"] }),
     flowRecord(1),
   );
-  const { layer } = make({ a, b });
+  const { layer } = await make({ a, b });
   const first = await layer.merge("b", "a");
   assert.ok(first.ok && first.view.conflicts.length === 0, JSON.stringify(first));
   const values = () => ["packets", "longest", "seen"].map((key) => a.value("reporting", key));
@@ -158,7 +191,7 @@ Deno.test("Layer.merge() names what it cannot decide and leaves it", async () =>
     flowRecord(1, { version: 2, value: new Uint8Array([57]) }),
     flowRecord(2, { version: 1, value: new Uint8Array([57]) }),
   );
-  const { layer } = make({ a, b });
+  const { layer } = await make({ a, b });
   const first = await layer.merge("b", "a");
   assert.ok(first.ok);
   assert.deepEqual(first.view.conflicts.map(({ reason }) => reason), [
@@ -176,7 +209,7 @@ Deno.test("Layer.merge() names what it cannot decide and leaves it", async () =>
 Deno.test("scale-out and scale-in leave one box with what a single one would have", async () => {
   const a = new MemoryDriver().hold(...flows(50), countRecord("packets", { merge: "sum", value: 10 }));
   const b = new MemoryDriver();
-  const { layer, steering } = make({ a, b });
+  const { layer, steering } = await make({ a, b });
   const half = parseFields("* 10.1.0.0/27");
   const out = await layer.apply("scale-out", { ...MOVE, fields: half });
   assert.ok(out.ok, JSON.stringify(out));
