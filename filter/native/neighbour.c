@@ -4,6 +4,7 @@
 #include <string.h>
 #include <rte_arp.h>
 #include <rte_ether.h>
+#include "hot.h"
 #include "plane.h"
 
 #define ARP_BYTES 28u
@@ -11,17 +12,28 @@
 #define ARP_REPLY 2
 #define SOLICITATION 135
 #define ADVERTISEMENT 136
+#define WAYS 4u
+#define SETS (RM_NEIGHBOURS / WAYS)
 #define ADVERTISE_BYTES 32 /* ICMPv6 header, flags, target, link-layer address option */
 
-static struct neighbour *find(struct plane *p, uint32_t side, const uint8_t ip[16]) {
-  uint64_t half[2];
+static struct neighbour *set_of(struct plane *p, uint32_t side, const uint8_t ip[16]) {
+  uint64_t half[2], secret = p->crew->trace_secret;
   memcpy(half, ip, sizeof half);
-  uint64_t h = (half[0] * 0x9e3779b97f4a7c15u ^ half[1]) * 0xd6e8feb86659fd93u;
-  return &p->neighbour[side][(h >> 32) % RM_NEIGHBOURS];
+  /* Hosts of one network differ in the last bits alone, which every bit of the place has to hear of. */
+  uint64_t h = fold(half[0] ^ secret, half[1] ^ rotate(secret, 31) ^ 0x9e3779b97f4a7c15u);
+  return &p->neighbour[side][h % SETS * WAYS];
+}
+
+static struct neighbour *find(struct plane *p, uint32_t side, const uint8_t ip[16]) {
+  struct neighbour *set = set_of(p, side, ip);
+  for (struct neighbour *n = set; n < set + WAYS; n++)
+    if (n->used && memcmp(n->ip, ip, 16) == 0) return n;
+  return NULL;
 }
 
 /* How sure we are: a host said so itself, or it only sent a frame that may have come through a router. */
 enum { GUESSED = 1, SAID = 2 };
+struct known { const uint8_t *mac; uint8_t how; };
 
 static void tell(struct plane *p, uint32_t side, const uint8_t ip[16], const uint8_t *mac, uint8_t how) {
   struct message m = {.kind = MESSAGE_NEIGHBOUR, .how = how};
@@ -30,23 +42,37 @@ static void tell(struct plane *p, uint32_t side, const uint8_t ip[16], const uin
   crew_send_side(p, side, &m);
 }
 
-static void remember(struct plane *p, uint32_t side, const uint8_t ip[16], const uint8_t *mac, uint8_t how) {
+/* Where a host goes that is not there yet: to a free place, else in turn to one of which no more was known. */
+static struct neighbour *place_for(struct plane *p, uint32_t side, const uint8_t ip[16], uint8_t how) {
+  struct neighbour *set = set_of(p, side, ip);
+  for (struct neighbour *n = set; n < set + WAYS; n++)
+    if (!n->used) return n;
+  for (uint32_t i = 0; i < WAYS; i++) {
+    struct neighbour *n = set + (p->neighbour_turn++ % WAYS);
+    if (n->used <= how) return n;
+  }
+  return NULL;
+}
+
+/* True: that is new. */
+static bool note(struct plane *p, uint32_t side, const uint8_t ip[16], const struct known *k) {
   struct neighbour *n = find(p, side, ip);
-  bool same = memcmp(n->ip, ip, 16) == 0;
-  if (n->used > how && !same) return;
-  /* Which worker of this side will be asked is not known. */
-  if (p->crew->queues > 1 && !(same && n->used == how && memcmp(n->mac, mac, 6) == 0)) tell(p, side, ip, mac, how);
+  if (n && n->used >= k->how && memcmp(n->mac, k->mac, 6) == 0) return false;
+  if (!n) n = place_for(p, side, ip, k->how);
+  if (!n) return false;
   memcpy(n->ip, ip, 16);
-  memcpy(n->mac, mac, 6);
-  n->used = how;
+  memcpy(n->mac, k->mac, 6);
+  n->used = k->how;
+  return true;
+}
+
+static void remember(struct plane *p, uint32_t side, const uint8_t ip[16], const uint8_t *mac, uint8_t how) {
+  /* Which worker of this side will be asked is not known. */
+  if (note(p, side, ip, &(struct known){mac, how}) && p->crew->queues > 1) tell(p, side, ip, mac, how);
 }
 
 void neighbour_take(struct plane *p, const struct message *said) {
-  struct neighbour *n = find(p, p->has[RM_SIDE_UP] ? RM_SIDE_UP : RM_SIDE_DOWN, said->ip);
-  if (n->used > said->how && memcmp(n->ip, said->ip, 16) != 0) return;
-  memcpy(n->ip, said->ip, 16);
-  memcpy(n->mac, said->mac, 6);
-  n->used = said->how;
+  note(p, p->has[RM_SIDE_UP] ? RM_SIDE_UP : RM_SIDE_DOWN, said->ip, &(struct known){said->mac, said->how});
 }
 
 static void map4(uint8_t to[16], const uint8_t *ip4) {
@@ -149,9 +175,8 @@ static bool reply(struct plane *p, uint32_t role, const struct request *r, const
 
 bool neighbour_find(struct plane *p, uint32_t side, const uint8_t ip[16], uint8_t mac[6]) {
   const struct neighbour *n = find(p, side, ip);
-  bool known = n->used && memcmp(n->ip, ip, 16) == 0;
-  if (known) memcpy(mac, n->mac, 6);
-  return known;
+  if (n) memcpy(mac, n->mac, 6);
+  return n != NULL;
 }
 
 /* Answer a request that the standby sent on `role`. Returns true when the frame was turned into the answer

@@ -26,7 +26,7 @@
 #define RM_PENDING_WAYS 8  /* connections are opened in bursts: two must not push each other out */
 #define RM_HELD 1024       /* frames that wait for a seed; the oldest waits no longer if there are more */
 #define RM_PAUSED 2048     /* frames of a side that wait for a planned switch; the way they went goes on if there are more */
-#define RM_NEIGHBOURS 1024 /* per side */
+#define RM_NEIGHBOURS 4096 /* per side */
 #define RM_ADDRESSES 64    /* of the boxes, per side: so many words at once after a switch */
 #define RM_MS 1000000ull
 
@@ -148,6 +148,7 @@ struct plane {
   uint32_t held_count;
   struct pause pause[RM_SIDES];
   struct neighbour neighbour[RM_SIDES][RM_NEIGHBOURS];
+  uint32_t neighbour_turn;
   struct addresses addresses[RM_SIDES];
   uint32_t announced_switch, announcements; /* number of the switch, and how often the network was told of it */
   struct matching *matching[RM_SIDES]; /* of the sides it has */

@@ -101,6 +101,33 @@ Deno.test("the node answers the standby's ARP requests from what it has seen, an
   assert.equal(counter(await node.status(), "arp_answered"), 2);
 });
 
+Deno.test("the node answers for every host of a network, also where they differ in the last byte alone", async () => {
+  await using wire = await Wire.up();
+  const bench = await wire.bench();
+  const node = await TestNode.start(wire, { failover: ["silence_ms = 0"] });
+  const hosts = Array.from({ length: 250 }, (_, i) => ({
+    ...CLIENT4,
+    mac: [2, 0, 0, 9, 0, i + 2],
+    ip: [...CLIENT4.ip.slice(0, 3), i + 2],
+  }));
+  for (let at = 0; at < hosts.length; at += AT_ONCE) {
+    for (const host of hosts.slice(at, at + AT_ONCE)) {
+      await bench.send("upstream", ethernet([host, BOX4], 0x0806, arp(2, [host, BOX4])));
+    }
+    await settle(bench);
+  }
+  bench.taken();
+  const answered = new Set<number>();
+  for (let at = 0; at < hosts.length; at += AT_ONCE) {
+    const asked = hosts.slice(at, at + AT_ONCE).map((host) =>
+      ethernet([BOX4, { ...host, mac: BROADCAST }], 0x0806, arp(1, [BOX4, host]))
+    );
+    for (const { bytes } of await arrivalsAfter(bench, "redundant-in", asked)) answered.add(bytes[31]!);
+  }
+  assert.deepEqual([...answered].sort((a, b) => a - b), hosts.map(({ ip }) => ip[3]));
+  assert.equal(counter(await node.status(), "arp_unknown"), 0);
+});
+
 Deno.test("the node knows a neighbour from its first packet where no ARP was seen", async () => {
   await using wire = await Wire.up();
   const bench = await wire.bench();
