@@ -47,7 +47,7 @@ static void end_change(struct aliases *t) { put(&t->edition, t->edition + 1); }
 
 static uint64_t mix(uint64_t h, uint64_t with) {
   h = (h ^ with) * 0x9e3779b97f4a7c15ull;
-  return h ^ h >> 29;
+  return h ^ h >> 32;
 }
 
 /* Whose name it is: box, protocol, VLAN. */
@@ -55,7 +55,8 @@ static uint64_t hash_of(const struct aliases *t, const struct twin_tuple *name, 
   uint64_t w[4], h = mix(t->secret, (uint64_t)whose << 32 | (uint32_t)name->port[0] << 16 | name->port[1]);
   memcpy(w, name->addr, sizeof w);
   for (uint32_t i = 0; i < 4; i++) h = mix(h, w[i]);
-  return h ^ h >> 32;
+  /* Once more, so that the last bits of the last address reach those that a bucket is chosen by. */
+  return mix(h, 0);
 }
 
 static uint32_t whose(uint32_t box, uint8_t proto, uint16_t vlan) { return box << 24 | (uint32_t)vlan << 8 | proto; }
