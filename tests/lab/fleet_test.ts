@@ -137,9 +137,13 @@ Deno.test("a load passes while the controller hangs, the agent dies, and a confi
 
   const { lost } = await load.stop();
   assert.ok(lost <= machineDrops() - drops, `${lost} frames were lost`);
-  const events = await controller.get(`/events?node=${id}&limit=1000`);
-  assert.ok(
-    (events.events as { source: string }[]).some(({ source }) => source === "node"),
-    "the node's own events",
-  );
+  // The agent tells them every two seconds, and it was away most of the time.
+  const told = await until("every event of the node, once", async () => {
+    const { events } = await controller.get(`/events?node=${id}&limit=1000`);
+    const own = (events as { source: string; text: string }[]).filter(({ source }) => source === "node");
+    const journal = await node.events();
+    return own.length >= journal.length ? { own, journal } : null;
+  });
+  assert.ok(told.journal.length > 0);
+  assert.deepEqual(told.own.map(({ text }) => text), told.journal.map(({ text }) => text));
 });

@@ -15,7 +15,7 @@ import { hotReplica } from "../../scripts/lab/topology.ts";
 import { Follower, openDriver, readAll } from "../support/state_lab.ts";
 
 async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (const deadline = Date.now() + 5_000; Date.now() < deadline; await sleep(30)) if (await holds()) return;
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(30)) if (await holds()) return;
   assert.fail(`in vain waited until ${what}`);
 }
 
@@ -205,6 +205,17 @@ Deno.test("haproxy: sessions stay with their server on the box that their state 
   }
 });
 
+const isSyn = (key: string) => / SYN /.test(key);
+
+/** Connects from this address until PRADS has told it: its log is there before it listens. */
+async function seen(lab: Lab, follower: Follower, source: string): Promise<void> {
+  const connect = `exec curl -s -m 1 --interface ${source} http://10.2.0.11:7000/`;
+  await until(`${source} was told`, async () => {
+    await lab.tryExec("c1", ["sh", "-c", connect]);
+    return [...follower.there()].some((key) => key.startsWith(`${source} `) && isSyn(key));
+  });
+}
+
 const pradsMissing = await run(["prads", "-h"]).then(() => "", () => "prads");
 
 Deno.test({
@@ -228,9 +239,13 @@ Deno.test({
         "node",
         "ip link add br7 type bridge; for i in pup pdn; do ip link set $i master br7; done; ip link set br7 up",
       );
-      await lab.script("c1", "ip addr add 10.2.0.99/24 dev eth0");
-      await lab.tryExec("c1", ["bash", "-c", "echo > /dev/tcp/10.2.0.11/7000"]);
-      await until("the client was told", () => [...follower.there()].some((key) => / SYN /.test(key)));
+      await lab.script("c1", "ip addr add 10.2.0.98/24 dev eth0; ip addr add 10.2.0.99/24 dev eth0");
+      await seen(lab, follower, "10.2.0.99");
+      // What was sent before the second client has been read by the time that this one is told.
+      await seen(lab, follower, "10.2.0.99");
+      await seen(lab, follower, "10.2.0.98");
+      const told = follower.events.filter((event) => event.kind === "record" && isSyn(event.record.key));
+      assert.equal(told.length, 2, "each client once");
       const records: StateRecord[] = [];
       for await (const one of driver.get("reporting", {}, new AbortController().signal)) records.push(one);
       assert.ok(records.every(({ merge, role }) => merge === "union" && role === "reporting"));
