@@ -61,7 +61,15 @@ export function writeReflexes(board: Board, config: Config, learning = false): v
   writeSwitching(board, config);
   writeSeed(board, config.seed);
   writeCapacity(board, config.capacity);
-  for (const { box, rank } of config.boxes) board.setNumber("command.rank", rank, BOXES.indexOf(box));
+  writeRanks(board, config);
+}
+
+/** By weight they are moved later, by what the spares are worth then (preference.ts); until then by order. */
+function writeRanks(board: Board, { boxes, failover }: Config): void {
+  const isMoved = failover.choose === "weight" &&
+    board.number("command.rank", BOXES.indexOf("redundant")) !== 0;
+  if (isMoved) return;
+  for (const { box, rank } of boxes) board.setNumber("command.rank", rank, BOXES.indexOf(box));
 }
 
 /** What a switch does besides moving the path. */

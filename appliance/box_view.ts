@@ -60,12 +60,23 @@ export function readBox(board: Board, box: Box, { ports, path, now, around }: Ar
     reason,
     serving,
     detectors,
+    turn: turnOf(board, i, path),
     damping,
     match: serving ? null : { ...readMatch(board, i), alarm: unlike },
     resync: readResync(board, i, now),
     inPackets: board.number("box.in_packets", i),
     outPackets: board.number("box.out_packets", i),
   };
+}
+
+/** Where a box stands among those that would take over; null: it would not. */
+function turnOf(board: Board, of: number, path: Path): number | null {
+  const fit = (i: number) =>
+    BOXES[i] !== path && board.number("box.member", i) === 1 && board.number("box.alive", i) === 1;
+  const rank = (i: number) => board.number("command.rank", i);
+  const before = (i: number) => rank(i) < rank(of) || (rank(i) === rank(of) && i < of);
+  if (!fit(of)) return null;
+  return 1 + BOXES.filter((_, i) => i !== of && fit(i) && before(i)).length;
 }
 
 interface Verdict {

@@ -116,6 +116,8 @@ export interface BoxConfig {
   readonly name: string;
   /** The lowest of those alive takes over. */
   readonly rank: number;
+  /** With `failover.choose = "weight"`. */
+  readonly weight: number;
 }
 
 export interface Parsed {
@@ -265,17 +267,18 @@ function recorderOf(shape: Shape, stateDirectory: string): Config["recorder"] {
 }
 
 const RANK_STEP = 100;
+const WEIGHT = 100;
 
 function boxesOf(shape: Shape): BoxConfig[] {
   const further = BOXES.slice(2, 2 + (shape.lists.get("redundant") ?? 0)).map((box, index) => {
-    const { name, order } = section(shape, `redundant[${index}]`, REDUNDANT);
-    return { box, name: name ?? box, rank: order ?? RANK_STEP * (index + 2) };
+    const { name, order, weight } = section(shape, `redundant[${index}]`, REDUNDANT);
+    return { box, name: name ?? box, rank: order ?? RANK_STEP * (index + 2), weight };
   });
-  return [{ box: "primary", name: "primary", rank: 0 }, {
-    box: "redundant",
-    name: "redundant",
-    rank: RANK_STEP,
-  }, ...further];
+  return [
+    { box: "primary", name: "primary", rank: 0, weight: WEIGHT },
+    { box: "redundant", name: "redundant", rank: RANK_STEP, weight: WEIGHT },
+    ...further,
+  ];
 }
 
 function portsOf(shape: Shape): Config["ports"] {

@@ -126,6 +126,15 @@ export const FAILOVER = {
     default: "forward",
     help: "When neither box is alive: `forward` joins upstream and downstream directly, `block` drops.",
   },
+  choose: {
+    type: "choice",
+    choices: ["order", "weight"],
+    default: "order",
+    help:
+      "Which of several redundant boxes takes over: by `order`, or by `weight` the one whose weight times its share " +
+      "of live connections that it would carry on now is highest. Another is next in line only when it is clearly " +
+      "better (by a ninth), judged once in a second.",
+  },
   failback: {
     type: "choice",
     choices: ["manual", "automatic"],

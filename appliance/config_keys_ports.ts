@@ -52,6 +52,13 @@ export const REDUNDANT = {
       "Who takes over when the box that serves dies: of those alive, without a fault for `failover.hold_up_ms`, " +
       "the one with the lowest number. The primary has 0, the redundant box of `[ports]` 100.",
   },
+  weight: {
+    type: "integer",
+    min: 1,
+    max: 1000,
+    default: 100,
+    help: 'What the box is worth with `failover.choose = "weight"`. The redundant box of `[ports]` has 100.',
+  },
 } as const satisfies Keys;
 
 export const STAGES_MAX = 4;

@@ -13,6 +13,7 @@ import { type DrillMeans, type DrillOutcome, runDrill, SNAP_BYTES_MIN } from "./
 import { drillKeyPath, drillsPath } from "./paths.ts";
 import { lossOf } from "./failover/match.ts";
 import { readMatch } from "./match_view.ts";
+import { rankedBoxes } from "./preference.ts";
 import { reasonOf } from "../drivers/reason.ts";
 import { VERSION } from "./version.ts";
 import type { Box, DrillAnswer, DrillControl, DrillSummary } from "./view.ts";
@@ -48,7 +49,7 @@ export class Drills implements DrillControl {
     const { board } = means.map;
     const path = readPath(board);
     const isAlive = (one: Box) => board.number("box.alive", BOX.indexOf(one)) === 1;
-    const chosen = box ?? nextBox(this.#options.config().boxes, path, isAlive);
+    const chosen = box ?? nextBox(rankedBoxes(board, this.#options.config().boxes), path, isAlive);
     if (chosen === undefined) return refusal("no box stands by");
     const fault = this.#fault(chosen, path);
     if (fault !== null) return refusal(fault);

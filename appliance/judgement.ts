@@ -26,11 +26,12 @@ import { matchEvent } from "./match_alarms.ts";
 import { readMatch } from "./match_view.ts";
 import { MatchWatch, type MatchWatchOptions } from "./match_watch.ts";
 import { dampingEvent } from "./node_views.ts";
+import { Preference } from "./preference.ts";
 import { Resyncs } from "./resyncs.ts";
 import type { EventView, FailbackView, Path } from "./view.ts";
 
 export interface Seen {
-  readonly config: Pick<Config, "failover" | "match" | "restore" | "seed">;
+  readonly config: Pick<Config, "boxes" | "failover" | "match" | "restore" | "seed">;
   readonly checks: ReturnType<Checks["boxes"]>;
   /** The traffic is where it is by an order, not by reflex. */
   readonly ordered: boolean;
@@ -55,6 +56,7 @@ export class Judgement {
   readonly flaps = new Flaps();
   readonly matches: MatchWatch;
   readonly #resyncs: Resyncs;
+  readonly #preference: Preference;
   readonly #tell: (event: EventView) => void;
   readonly #judged: JudgementOptions["judged"];
   /** What was told to the recorder last. */
@@ -69,6 +71,7 @@ export class Judgement {
     this.#judged = options.judged;
     this.matches = new MatchWatch(options);
     this.#resyncs = new Resyncs(options.tell);
+    this.#preference = new Preference(options.tell);
   }
 
   /** When traffic goes back by itself, and what that waits for. */
@@ -83,6 +86,7 @@ export class Judgement {
     tellChecks(board, seen);
     this.matches.look(board, match, now);
     this.#resyncs.look(board, seed, now);
+    this.#preference.look(board, seen.config, now);
     const alive = (i: number) => board.number("box.alive", i) === 1;
     const counts = readMatch(board, BOXES.indexOf("primary"));
     const input: PointInput = {

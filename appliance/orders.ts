@@ -18,6 +18,7 @@ import { readPath } from "./board_view.ts";
 import type { BoxConfig, Config } from "./config.ts";
 import { lossOf } from "./failover/match.ts";
 import { type Members, readMembers, writeMembers } from "./members.ts";
+import { rankedBoxes } from "./preference.ts";
 import { type Box, BOXES, type BoxView, type NodeStatus, type OrderResult, type Path } from "./view.ts";
 
 const ORDER_MS_MAX = 2000;
@@ -136,9 +137,13 @@ export class Orders {
 
   #spare(path: Path, views: readonly BoxView[]): Box {
     const serving = BOXES.find((box) => box === path);
-    return serving !== undefined && serving !== "primary"
-      ? serving
-      : chooseSpare(views, this.#means.config().boxes);
+    return serving !== undefined && serving !== "primary" ? serving : chooseSpare(views, this.#ranked());
+  }
+
+  /** As the plane ranks them now. */
+  #ranked(): BoxConfig[] {
+    const { boxes } = this.#means.config(), board = this.#means.map()?.board;
+    return board === undefined ? [...boxes] : rankedBoxes(board, boxes);
   }
 
   /** One order at a time; the plane answers within a turn. `force` overrules the detectors that are red by then. */
@@ -183,7 +188,7 @@ export class Orders {
     const { boxes } = this.#means.config(), board = this.#means.map()?.board;
     const box = namedBox(boxes, word);
     if (!on || board === undefined || box === null || readPath(board) !== box) return this.member(word, !on);
-    const relief = reliefFor(box, this.#means.status().boxes, boxes);
+    const relief = reliefFor(box, this.#means.status().boxes, this.#ranked());
     if (relief === null) {
       return refuse(box, `the ${box} serves, and no other box is alive and warm to relieve it`);
     }
@@ -207,7 +212,7 @@ export class Orders {
     const board = this.#means.map()?.board, { boxes } = this.#means.config();
     if (board === undefined) return refuse("block", "there is no plane");
     const path = readPath(board), views = this.#means.status().boxes;
-    const others = boxes.filter((one) => one.box !== path);
+    const others = this.#ranked().filter((one) => one.box !== path);
     const box = word === null ? chooseStandby(views, others) : namedBox(boxes, word);
     if (box === null) return refuse(path, noBox(boxes, word));
     const i = BOXES.indexOf(box), view = views.find((one) => one.box === box);

@@ -154,6 +154,8 @@ export interface BoxView {
   readonly serving: boolean;
   /** Those in use that have something to say; links first. */
   readonly detectors: readonly DetectorView[];
+  /** Among the spares that are alive and have not left: 1 takes over next. Null: it is none of them. */
+  readonly turn: number | null;
   /** Null: it has not died for long. */
   readonly damping: DampingView | null;
   /** Null: it serves. */

@@ -30,6 +30,8 @@ export interface EventView {
     | "resynced"
     | "waits"
     | "overdue"
+    // Of the spares' line:
+    | "preferred"
     | "proof"
     // Of the layer:
     | "step"

@@ -108,10 +108,12 @@ function facts(status: NodeStatus, nowMs: number): string[] {
   status.plane.workers.forEach((worker, i) =>
     rows.push([i === 0 ? "cores" : "", workerFacts(worker, status.plane.workers)])
   );
+  const spares = status.boxes.filter(({ serving }) => !serving).length;
   for (const box of status.boxes) {
     const passed = `${count(box.inPackets)} packets in, ${count(box.outPackets)} out`;
     const called = box.name === box.box ? "" : `${box.name}: `;
-    rows.push([box.box, `${called}${box.light}, ${duty(box)}: ${box.reason}; ${passed}`]);
+    const next = spares > 1 && box.turn === 1 ? ", next in line" : "";
+    rows.push([box.box, `${called}${box.light}, ${duty(box)}: ${box.reason}${next}; ${passed}`]);
     for (const one of box.detectors) if (tells(one)) rows.push(["", detectorFacts(one)]);
     const checks = status.checks.filter((check) => check.box === box.box);
     if (checks.length > 0) rows.push(["", `checks: ${checks.map(checkFacts).join(", ")}`]);

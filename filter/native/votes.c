@@ -20,6 +20,13 @@ static enum rm_cause cause_of(enum rm_detector d) {
   return CAUSE[d];
 }
 
+/* Traffic that is watched comes and goes many times a second, and says nothing new by that. Links and silence have events of
+ * their own. */
+static bool is_told(enum rm_detector d, const struct rm_event *e) {
+  bool well = (e->before == RM_LIGHT_OFF || e->before == RM_LIGHT_GREEN) && (e->after == RM_LIGHT_OFF || e->after == RM_LIGHT_GREEN);
+  return d > RM_DETECTOR_SILENCE && !(d == RM_DETECTOR_GREY && well);
+}
+
 bool votes_note(struct reflex *r, uint32_t box, enum rm_detector d, struct said said) {
   struct rm_detection *row = detection(r, box, d);
   row->detail = said.detail;
@@ -30,8 +37,7 @@ bool votes_note(struct reflex *r, uint32_t box, enum rm_detector d, struct said 
                        .subject = box};
   row->since_ns = r->now;
   __atomic_store_n(&row->light, said.light, __ATOMIC_RELEASE);
-  /* Links and silence have events of their own. */
-  if (d > RM_DETECTOR_SILENCE) event_write(r->board, r->now, &e);
+  if (is_told(d, &e)) event_write(r->board, r->now, &e);
   return true;
 }
 

@@ -114,6 +114,23 @@ Deno.test("order says who takes over: the third box before the second", async ()
   assert.deepEqual(moves(await node.events()), ["primary > redundant-2 (link)"]);
 });
 
+Deno.test("by weight the heaviest spare takes over, and the line stays over a reload", async () => {
+  await using wire = await Wire.up(3);
+  const node = await TestNode.start(wire, {
+    failover: ["hold_up_ms = 100", 'choose = "weight"'],
+    further: [["weight = 200"]],
+  });
+  const { boxes } = await node.until("the heavy one next", (status) => status.boxes[2]!.turn === 1);
+  assert.deepEqual(boxes.map(({ turn }) => turn), [null, 2, 1]);
+  await node.edit((toml) => toml.replace("hold_up_ms = 100", "hold_up_ms = 110"));
+  assert.ok((await node.reload()).ok);
+  await wire.link("primary-out", "down");
+  await node.until("the switch in the journal", ({ lastSwitch }) => lastSwitch !== null);
+  assert.equal((await node.status()).path, "redundant-2");
+  const lines = told(await node.events(), "match").filter(({ cause }) => cause === "preferred");
+  assert.deepEqual(lines.map(({ text }) => text.split(": ")[1]), ["redundant-2 (200), then redundant (100)"]);
+});
+
 Deno.test("who has left stays away over restarts of control and of the plane, and does not take over", async () => {
   await using wire = await Wire.up(3);
   const node = await TestNode.start(wire, { failover: ["hold_up_ms = 100"], further: [[]] });

@@ -15,7 +15,9 @@ import { hotReplica } from "../../scripts/lab/topology.ts";
 import { Follower, openDriver, readAll } from "../support/state_lab.ts";
 
 async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(30)) if (await holds()) return;
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(30)) {
+    if (await holds()) return;
+  }
   assert.fail(`in vain waited until ${what}`);
 }
 

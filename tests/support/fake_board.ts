@@ -67,6 +67,7 @@ const FIELDS: readonly Layout[] = [
   ["header.twin_offset", 8, 2],
   ["header.carried_offset", 8, 2],
   ["header.error", 256],
+  ["command.rank", 4, BOX.length],
   ["command.rule_generation", 4],
   ["command.order_path", 4],
   ["command.order_force", 4],

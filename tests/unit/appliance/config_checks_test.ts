@@ -46,13 +46,13 @@ const box = (i: number, more = "") =>
 
 Deno.test("parseConfig() gives boxes names and ranks, and further ones ports by their place", () => {
   assert.deepEqual(good("").boxes, [
-    { box: "primary", name: "primary", rank: 0 },
-    { box: "redundant", name: "redundant", rank: 100 },
+    { box: "primary", name: "primary", rank: 0, weight: 100 },
+    { box: "redundant", name: "redundant", rank: 100, weight: 100 },
   ]);
   const config = good(box(0, 'name = "fw-c"') + box(1, "order = 7"));
   assert.deepEqual(config.boxes.slice(2), [
-    { box: "redundant-2", name: "fw-c", rank: 200 },
-    { box: "redundant-3", name: "redundant-3", rank: 7 },
+    { box: "redundant-2", name: "fw-c", rank: 200, weight: 100 },
+    { box: "redundant-3", name: "redundant-3", rank: 7, weight: 100 },
   ]);
   assert.deepEqual(configuredRoles(config).slice(6).map((role) => [role, config.ports[role]!.spec]), [
     ["redundant-2-in", "af_packet:f0"],

@@ -6,9 +6,9 @@ import { chooseSpare, namedBox, reliefFor } from "../../../appliance/orders.ts";
 import { boxView } from "../ui/fake_node.ts";
 
 const BOXES: readonly BoxConfig[] = [
-  { box: "primary", name: "primary", rank: 0 },
-  { box: "redundant", name: "redundant", rank: 100 },
-  { box: "redundant-2", name: "fw-c", rank: 50 },
+  { box: "primary", name: "primary", rank: 0, weight: 100 },
+  { box: "redundant", name: "redundant", rank: 100, weight: 100 },
+  { box: "redundant-2", name: "fw-c", rank: 50, weight: 100 },
 ];
 
 Deno.test("namedBox() takes both names of a box, and no other word", () => {

@@ -56,6 +56,7 @@ export function boxView(box: Box, more: Partial<BoxView> = {}): BoxView {
     reason: "links up",
     serving: false,
     detectors: [],
+    turn: null,
     damping: null,
     match: null,
     resync: null,
