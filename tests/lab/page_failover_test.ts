@@ -14,7 +14,7 @@ const PER_SECOND = 1000;
 const BASE = ["silence_ms = 300", "hold_up_ms = 400"];
 /** From the switch to its sight on the page. */
 const SIGHT_MS_MAX = 1000;
-const WAIT_MS_MAX = 10_000;
+const WAIT_MS_MAX = 30_000;
 
 /** The socket of a node on a port of loopback. */
 function relay(socket: string) {
