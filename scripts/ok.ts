@@ -24,7 +24,7 @@ const HELP = `Usage: ./scripts/test [GROUP ...] [--filter TEXT] [--list]
 
 Runs the gate. Without a group: everything, as CI does. The groups share the processors two by two; lab and image,
 which stand on clocks, come last and alone. A test of the lab that fails while the machine was kept from its work is run once
-more: it stood still for 20 ms or more, or as much of a tenth of a second was taken by the host or withheld by a quota. The end
+more: it stood still for 20 ms or more, or the host took or a quota withheld 40 ms of a tenth of a second. The end
 of the output names it ("again: ..."), and says of each failure how the machine was meanwhile.
 Groups: checks, and each folder of tests/ that has tests (unit, native, sim, lab, browser, image).
 

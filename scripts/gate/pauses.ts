@@ -14,8 +14,8 @@ const LOOK_MS = 5;
 const PAUSE_MS_MIN = 20;
 /** So often is looked at what host and quota took. */
 const TAKEN_EVERY_MS = 100;
-/** Between two looks, of all processors. Two ticks of the kernel's clock; one is nothing to go by. */
-const TAKEN_MS_MIN = 20;
+/** Between two looks, of all processors. Four ticks of the kernel's clock: one or two come on a busy machine all the time. */
+const TAKEN_MS_MIN = 40;
 
 /** At its worst, each of them. Milliseconds. */
 export interface Disturbance {

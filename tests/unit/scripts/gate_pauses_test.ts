@@ -47,10 +47,10 @@ Deno.test("Pauses counts what happens in steps, and between them, for their test
   ]]);
 });
 
-Deno.test("isDisturbed() takes pauses, the host's share and a quota's for a cause, each from 20 ms on", () => {
-  assert.equal(isDisturbed({ pausedMs: 19, stolenMs: 10, throttledMs: 19 }), false);
-  for (const kind of ["pausedMs", "stolenMs", "throttledMs"]) {
-    assert.ok(isDisturbed({ ...QUIET, [kind]: 20 }));
+Deno.test("isDisturbed() takes pauses from 20 ms on for a cause, and from 40 ms on what the host or a quota takes", () => {
+  assert.equal(isDisturbed({ pausedMs: 19, stolenMs: 30, throttledMs: 39 }), false);
+  for (const [kind, ms] of [["pausedMs", 20], ["stolenMs", 40], ["throttledMs", 40]] as const) {
+    assert.ok(isDisturbed({ ...QUIET, [kind]: ms }), kind);
   }
   assert.equal(
     disturbanceText({ ...QUIET, pausedMs: 7.4 }),
