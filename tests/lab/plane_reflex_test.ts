@@ -183,6 +183,8 @@ Deno.test("with both boxes dead, block drops everything and counts it", async ()
   const load = await s.wire.load(PER_SECOND);
   await load.more(500);
   await s.wire.link("redundant-in", "down");
+  // The kernel tells of both in the order it likes.
+  await s.node.until("no spare", ({ light }) => light === "yellow");
   await s.wire.link("primary-in", "down");
   await s.node.until("the block", ({ path }) => path === "block");
   // Those that were under way have arrived by the time that so many later ones were dropped.
