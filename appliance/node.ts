@@ -347,6 +347,7 @@ export class Node implements NodeControl {
   }
 
   events({ after, limit }: { after: number; limit: number }): readonly EventView[] {
+    this.#takeEvents(); // who was shown a path by the status finds here how it came to it
     return this.#journal.since(after, limit);
   }
 

@@ -8,9 +8,10 @@
 import { parseArgs } from "node:util";
 import { type Check, CHECKS, type Group, groups } from "./gate/groups.ts";
 import { interruptAll, runLimited } from "./gate/limited.ts";
-import { Pauses, watchPauses } from "./gate/pauses.ts";
+import { concluded, exactly, type Outcome, passedAgain, whyNot } from "./gate/again.ts";
+import { disturbanceText, Pauses, watchMachine } from "./gate/pauses.ts";
 import { Lines } from "./gate/lines.ts";
-import { add, type FailedTest, failedTests, forgive, judge, NOTHING, summary } from "./gate/tally.ts";
+import { add, judge, NOTHING, summary } from "./gate/tally.ts";
 import type { Tally } from "./gate/tally.ts";
 import { sweep } from "./lab/registry.ts";
 import { readRepo } from "./lint/files.ts";
@@ -22,8 +23,9 @@ const TOP = decodeURIComponent(new URL("..", import.meta.url).pathname).replace(
 const HELP = `Usage: ./scripts/test [GROUP ...] [--filter TEXT] [--list]
 
 Runs the gate. Without a group: everything, as CI does. The groups share the processors two by two; lab and image,
-which stand on clocks, come last and alone. A test of the lab that fails while the machine stood still for 20 ms or more is
-run once more, and that is said.
+which stand on clocks, come last and alone. A test of the lab that fails while the machine was kept from its work is run once
+more: it stood still for 20 ms or more, or the host took or a quota withheld 40 ms of a tenth of a second. The end
+of the output names it ("again: ..."), and says of each failure how the machine was meanwhile.
 Groups: checks, and each folder of tests/ that has tests (unit, native, sim, lab, browser, image).
 
   --filter TEXT  only tests whose name has TEXT, or matches /TEXT/; leaves the checks out
@@ -90,7 +92,7 @@ interface Running {
   readonly what: readonly string[];
   /** Show what they print as it comes. */
   readonly show: boolean;
-  readonly hear: (text: string) => void;
+  readonly hear: (text: string, from: "stdout" | "stderr") => void;
 }
 
 async function runTests(group: Group, { what, show, hear }: Running) {
@@ -123,21 +125,24 @@ async function runTests(group: Group, { what, show, hear }: Running) {
   return { ended, xml: xml === "" ? null : xml };
 }
 
-/** More than so many is no matter of the machine. */
-const AGAIN_MAX = 5;
-
-/** Runs those once more during which the machine stood still. Returns the names of what passes then. */
-async function again(group: Group, failed: readonly FailedTest[], pauses: Pauses): Promise<string[]> {
-  const passed: string[] = [];
-  for (const { file, name } of failed.length > AGAIN_MAX ? [] : failed) {
-    const ms = pauses.longestMs(name);
-    if (ms === 0) continue;
-    say(`\nonce more, for the machine stood still for ${ms.toFixed(0)} ms meanwhile: ${file}: ${name}\n`);
-    const exactly = `--filter=/^${name.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")}$/`;
-    const { ended, xml } = await runTests(group, { what: [exactly, file], show: true, hear: () => {} });
-    if (ended.code === 0 && xml !== null && failedTests(xml).length === 0) passed.push(`${file}: ${name}`);
+/** Runs those once more during which the machine was disturbed, and says what became of each. */
+async function again(group: Group, pauses: Pauses): Promise<Outcome[]> {
+  const { failed } = pauses, outcomes: Outcome[] = [];
+  for (const test of failed) {
+    const why = whyNot(test, failed.length, group.timed === true);
+    if (why !== null) {
+      outcomes.push({ test, second: null, why });
+      continue;
+    }
+    say(`\nonce more, for ${disturbanceText(test.disturbance)}: ${test.file}: ${test.name}\n`);
+    const { ended, xml } = await runTests(group, {
+      what: [exactly(test), test.file],
+      show: true,
+      hear: () => {},
+    });
+    outcomes.push({ test, second: passedAgain(test, ended.code, xml) ? "passed" : "failed", why: "" });
   }
-  return passed;
+  return outcomes;
 }
 
 /** Runs a group; beside others, each line it prints begins with its name. */
@@ -146,14 +151,15 @@ async function runGroup(group: Group, filter: string | undefined, beside = false
   say(`\ngroup: ${group.name}, at most ${group.limitS} s\n`);
   const pauses = new Pauses();
   const lines = new Lines((line) => line !== "" && say(`${group.name}: ${line}\n`));
-  const hear = (text: string) => {
-    pauses.printed(text);
+  const hear = (text: string, from: "stdout" | "stderr") => {
+    // What programs of a test complain of stands in the middle of its line otherwise.
+    if (from === "stdout") pauses.printed(text);
     if (beside) lines.add(text);
   };
   const what = [...(filter === undefined ? [] : [`--filter=${filter}`]), `tests/${group.name}`];
   let first: Awaited<ReturnType<typeof runTests>>;
   {
-    using _watch = watchPauses(pauses);
+    using _watch = watchMachine(pauses);
     first = await runTests(group, { what, show: !beside, hear });
   }
   lines.end();
@@ -167,8 +173,7 @@ async function runGroup(group: Group, filter: string | undefined, beside = false
     output: ended.output,
     filter,
   });
-  if (!group.timed || xml === null || limitS !== null) return tally;
-  return forgive(tally, await again(group, failedTests(xml), pauses));
+  return xml === null || limitS !== null ? tally : concluded(tally, await again(group, pauses));
 }
 
 /** Some run alone, after the others, which share the processors two by two. */
@@ -264,6 +269,7 @@ function stopOnSignals(): AbortSignal {
 function report(tally: Tally): number {
   say("\n");
   for (const line of tally.skipped) say(`skipped: ${line}\n`);
+  for (const line of tally.again) say(`again: ${line}\n`);
   for (const line of tally.failed) say(`failed: ${line}\n`);
   say(`${summary(tally)}\n`);
   return tally.failed.length === 0 ? 0 : FAILED;

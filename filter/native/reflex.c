@@ -64,13 +64,13 @@ static void go(struct reflex *r, uint32_t to, enum rm_cause cause, uint32_t orde
   if (is_box(from)) r->box[from].forgiven = 0; /* a forced order holds for as long as the box serves */
   for (uint32_t side = 0; is_box(to) && side < RM_SIDES; side++) learnt_begin(&r->box[to].learnt[side]);
   clear_ways(r);
+  event_write(r->board, r->now, &e); /* first: who sees the new path, or the order done, finds the event there as well */
   end_move(r);
   r->watching = true; /* from the first frame on */
   struct rm_live *live = &r->board->live;
   live->switches++;
   live->path_since_ns = r->now;
   __atomic_store_n(&live->path, to, __ATOMIC_RELEASE);
-  event_write(r->board, r->now, &e);
 }
 
 static bool is_member(const struct reflex *r, uint32_t box) {

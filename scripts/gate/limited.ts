@@ -12,7 +12,7 @@ export interface Limited {
   /** Show the output while it comes. */
   readonly show: boolean;
   /** Called with what it prints, as it comes. */
-  readonly hear?: (text: string) => void;
+  readonly hear?: (text: string, from: "stdout" | "stderr") => void;
 }
 
 export interface Ended {
@@ -53,15 +53,20 @@ export async function runLimited(job: Limited): Promise<Ended> {
   let output = "";
   let outputAtLimit: string | null = null; // what follows is the answer to being ended, and misleads
   const limit = setTimeout(() => outputAtLimit = output, job.limitS * 1000);
-  const decoder = new TextDecoder();
-  const take = (bytes: Uint8Array) => {
-    if (job.show) Deno.stdout.writeSync(bytes);
-    const text = decoder.decode(bytes, { stream: true });
-    job.hear?.(text);
-    output = (output + text).slice(-OUTPUT_MAX);
+  const takeFrom = (from: "stdout" | "stderr") => {
+    const decoder = new TextDecoder();
+    return (bytes: Uint8Array) => {
+      if (job.show) Deno.stdout.writeSync(bytes);
+      const text = decoder.decode(bytes, { stream: true });
+      job.hear?.(text, from);
+      output = (output + text).slice(-OUTPUT_MAX);
+    };
   };
   try {
-    await Promise.all([follow(child.stdout, take), follow(child.stderr, take)]);
+    await Promise.all([
+      follow(child.stdout, takeFrom("stdout")),
+      follow(child.stderr, takeFrom("stderr")),
+    ]);
     const { code } = await child.status;
     const timedOut = outputAtLimit !== null && (code === TIMED_OUT || code === KILLED);
     return { code, timedOut, output: timedOut ? outputAtLimit ?? "" : output };

@@ -10,22 +10,19 @@ export interface Tally {
   readonly failed: readonly string[];
   /** One line each: what was skipped, with the reason. */
   readonly skipped: readonly string[];
+  /** One line each: what failed and then passed when it was run once more; counted as passed. */
+  readonly again: readonly string[];
 }
 
-export const NOTHING: Tally = { passed: 0, failed: [], skipped: [] };
+export const NOTHING: Tally = { passed: 0, failed: [], skipped: [], again: [] };
 
 export function add(a: Tally, b: Tally): Tally {
   return {
     passed: a.passed + b.passed,
     failed: [...a.failed, ...b.failed],
     skipped: [...a.skipped, ...b.skipped],
+    again: [...a.again, ...b.again],
   };
-}
-
-/** With these tests, which passed when they were run once more, counted as passed. */
-export function forgive(tally: Tally, passed: readonly string[]): Tally {
-  const failed = tally.failed.filter((line) => !passed.some((test) => line.startsWith(`${test}: `)));
-  return { ...tally, passed: tally.passed + tally.failed.length - failed.length, failed };
 }
 
 /** The last line of the gate. */
@@ -81,17 +78,11 @@ function reason(body: string): string {
   return `${said.slice(0, REASON_START)} ... ${said.slice(-REASON_END)}`;
 }
 
-export interface FailedTest {
-  readonly file: string;
-  readonly name: string;
-}
-
-/** The tests that failed, as `deno test` finds them again. */
-export function failedTests(xml: string): FailedTest[] {
-  return testcases(xml).filter(({ body }) => isFailure(body)).map(({ where: file, name }) => ({
-    file,
-    name,
-  }));
+/** Names of the tests that ran and passed; none if anything of the file failed. */
+export function passedTests(xml: string): string[] {
+  const all = testcases(xml);
+  if (all.some(({ body }) => isFailure(body))) return [];
+  return all.filter(({ body }) => !/<skipped/.test(body)).map(({ name }) => name);
 }
 
 /** Totals of a JUnit file as `deno test` writes it; every test and every step counts. What a filter leaves out stands
@@ -106,7 +97,7 @@ export function fromJunit(xml: string, filter?: string): Tally {
       if (isWanted(name, filter)) skipped.push(skippedLine(where, name));
     } else passed++;
   }
-  return { passed, failed, skipped };
+  return { ...NOTHING, passed, failed, skipped };
 }
 
 // deno-lint-ignore no-control-regex -- colours are control characters
@@ -133,7 +124,7 @@ export function fromOutput(output: string): { readonly tally: Tally; readonly ru
     if (verdict === "ignored") skipped.push(skippedLine(file, name));
   }
   return {
-    tally: { passed, failed, skipped },
+    tally: { ...NOTHING, passed, failed, skipped },
     running: running === "" ? `${file} (before its first test)` : running,
   };
 }

@@ -92,6 +92,11 @@ export async function startBridge(lab: Lab): Promise<void> {
   await lab.script(NODE_NS, bridgeScript([[upstream, primary_in], [downstream, primary_out]]));
 }
 
+/** A machine that has more to do than it can is slow, not wrong. */
+const START_MS_MAX = 60_000;
+const ASK_MS_MAX = 30_000;
+const STOP_MS_MAX = 10_000;
+
 /** A running node. */
 export class LabNode {
   readonly config: string;
@@ -117,7 +122,7 @@ export class LabNode {
   }
 
   async #untilRunning(): Promise<void> {
-    const deadline = Date.now() + 20_000;
+    const deadline = Date.now() + START_MS_MAX;
     let last = "it never answered";
     while (Date.now() < deadline) {
       if (this.#exit) throw this.#failure(`it ended with exit ${this.#exit.code}`);
@@ -143,7 +148,7 @@ export class LabNode {
   }
 
   #ask(argv: string[]) {
-    return tryRun([this.#binary, ...argv, "--config", this.config], { timeoutMs: 10_000 });
+    return tryRun([this.#binary, ...argv, "--config", this.config], { timeoutMs: ASK_MS_MAX });
   }
 
   async #json<T>(argv: string[]): Promise<T> {
@@ -179,7 +184,7 @@ export class LabNode {
   async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
     if (this.#exit) return;
     end(this.child, signal);
-    const deadline = Date.now() + 3_000;
+    const deadline = Date.now() + STOP_MS_MAX;
     while (!this.#exit && Date.now() < deadline) await sleep(20);
   }
 }

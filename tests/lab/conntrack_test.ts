@@ -44,8 +44,16 @@ function fetchFlows(lab: Lab, built: Programs, client: string, [count, ms]: read
 }
 
 async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (const deadline = Date.now() + 5_000; Date.now() < deadline; await sleep(50)) if (await holds()) return;
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(50)) {
+    if (await holds()) return;
+  }
   assert.fail(`in vain waited until ${what}`);
+}
+
+/** Whether the primary has so many long connections that both ends have opened. */
+async function allOpen(lab: Lab, count: number): Promise<boolean> {
+  const text = await lab.exec("primary", ["conntrack", "-L", "-p", "tcp", "--dport", String(LONG_PORT)]);
+  return (text.match(/ ESTABLISHED .*\[ASSURED\]/g)?.length ?? 0) >= count;
 }
 
 Deno.test("conntrack: 500 connections through a NAT live on, on the box that their state was put into", async () => {
@@ -54,7 +62,8 @@ Deno.test("conntrack: 500 connections through a NAT live on, on the box that the
   const [from, to] = await Promise.all([openConntrack(lab, "primary"), openConntrack(lab, "redundant")]);
   try {
     const done = Promise.all(["c1", "c2"].map((client) => fetchFlows(lab, built, client, [250, 9_000])));
-    await sleep(3_000);
+    await sleep(2_000);
+    await until("all are open", () => allOpen(lab, 500));
     const records = await readAll(from, {
       protocol: 6,
       destination: "10.2.0.11",
@@ -103,7 +112,7 @@ Deno.test("conntrack: connections live on by their names alone, as a log tells t
   const [from, to] = await Promise.all([openConntrack(lab, "primary"), openConntrack(lab, "redundant")]);
   try {
     const done = fetchFlows(lab, built, "c1", [40, 6_000]);
-    await sleep(2_000);
+    await until("all are open", () => allOpen(lab, 40));
     const records = await readAll(from, { protocol: 6, destinationPort: LONG_PORT });
     assert.deepEqual(await to.put(records.map(asNamed)), { taken: 40, known: 0, refused: [] });
     await movePath(lab);
@@ -243,6 +252,7 @@ Deno.test("conntrack: all parts of an entry arrive, what another flow holds is r
     await ask(from);
     await putAll(lab, from, to);
     await takeAway(from, to);
+    await until("what others did was told", () => THERE_KEYS.every((key) => follower.there().has(key)));
   } finally {
     await follower.end();
     await Promise.all([from.close(), to.close()]);

@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import type { ExternalSwitchView } from "../../appliance/view.ts";
+import { sleep } from "../../scripts/lab/process.ts";
 import type { TestNode } from "../support/node.ts";
 import { DATAPATH, makeCertificates, missingSwitch, SwitchLab } from "../support/switch_lab.ts";
 import { machineDrops, nodeEnd } from "../support/wire.ts";
@@ -50,6 +51,14 @@ async function texts(node: TestNode): Promise<string[]> {
   return (await node.events()).filter(({ kind }) => kind === "external").map(({ text }) => text);
 }
 
+/** What was told, once `is` holds of it or time is up: the switch says what it has done after it has done it. */
+async function told(node: TestNode, is: (texts: readonly string[]) => boolean): Promise<string[]> {
+  for (const deadline = Date.now() + 20_000; Date.now() < deadline && !is(await texts(node));) {
+    await sleep(50);
+  }
+  return await texts(node);
+}
+
 test("a switch that is driven fails over by itself, and traffic comes back when a person says so", async (lab) => {
   const node = await driven(lab);
   await lab.wire.box("primary");
@@ -87,9 +96,13 @@ test("a switch that is driven fails over by itself, and traffic comes back when 
       } ms; in all ${report.lost} lost, ${report.duplicated} doubled of ${report.sent}; ` +
       `the machine dropped ${machineDrops() - drops}`,
   );
-  const told = (await texts(node)).join("\n");
-  assert.match(told, /primary-out \(\w+\) is down[^]*from primary to redundant: the primary is not live/);
-  assert.match(told, /primary-out \(\w+\) is up[^]*from redundant to primary: by order/);
+  const down = /primary-out \(\w+\) is down[^]*from primary to redundant: the primary is not live/;
+  const up = /primary-out \(\w+\) is up[^]*from redundant to primary: by order/;
+  const all = (await told(node, (texts) => down.test(texts.join("\n")) && up.test(texts.join("\n")))).join(
+    "\n",
+  );
+  assert.match(all, down);
+  assert.match(all, up);
   assert.equal(report.foreign, 0);
 });
 
@@ -124,8 +137,9 @@ Deno.test({
     await serves("redundant");
     const { foreign } = await load.stop();
     assert.equal(foreign, 0, "what a standby sends is heard by nobody");
-    const told = (await texts(node)).filter((text) => text.includes("traffic moved"));
-    assert.deepEqual(told.map((text) => / from (\S+ to \S+):/.exec(text)?.[1]).slice(0, 4), [
+    const moves = (texts: readonly string[]) => texts.filter((text) => text.includes("traffic moved"));
+    const moved = moves(await told(node, (texts) => moves(texts).length >= 4));
+    assert.deepEqual(moved.map((text) => / from (\S+ to \S+):/.exec(text)?.[1]).slice(0, 4), [
       "primary to redundant-2",
       "redundant-2 to primary",
       "primary to redundant-2",
@@ -143,7 +157,14 @@ test("without a live box traffic passes around, or is blocked where the policy s
   await node.edit((toml) => `${toml}dead_policy = "block"\n`);
   assert.ok((await node.reload()).ok);
   await seen(node, "a block", ({ serving, verifiedMs }) => serving === "block" && verifiedMs !== null);
-  const [before, after] = [await load.report(), await load.report()];
+  // Those that were under way have arrived by the time that so many later ones were sent.
+  const sent = async (frames: number) => {
+    const aim = (await load.report()).sent + frames;
+    for (let look = 0; look < 2_000 && (await load.report()).sent < aim; look++) await sleep(10);
+    return await load.report();
+  };
+  const [before, after] = [await sent(PER_SECOND), await sent(PER_SECOND)];
+  assert.ok(after.sent > before.sent);
   assert.equal(after.received, before.received);
   await load.stop();
 });
@@ -163,10 +184,11 @@ test("what others change on the switch is put right and said", async (lab) => {
   await seen(node, "a third repair", ({ repairs, light }) => repairs === 3 && light === "green");
   await load.more(200);
   assert.deepEqual([sorted(await lab.dump("groups")), rules(await lab.dump("flows"))], whole);
-  const told = (await texts(node)).filter((text) => text.includes("put right"));
-  assert.match(told[0]!, /group 21000 was missing; flow in_port=0x1 \(table 0, priority 1000\) was missing/);
-  assert.match(told[1]!, /group 21008 was changed$/);
-  assert.match(told[2]!, /flow .*in_port=0x2.* was missing/);
+  const repairs = (texts: readonly string[]) => texts.filter((text) => text.includes("put right"));
+  const right = repairs(await told(node, (texts) => repairs(texts).length >= 3));
+  assert.match(right[0]!, /group 21000 was missing; flow in_port=0x1 \(table 0, priority 1000\) was missing/);
+  assert.match(right[1]!, /group 21008 was changed$/);
+  assert.match(right[2]!, /flow .*in_port=0x2.* was missing/);
   await load.stop();
 });
 
@@ -201,7 +223,8 @@ test("a switch that is started again is programmed again, and one that is left k
   );
   await node.startControl();
   await seen(node, "the switch taken over", ({ light }) => light === "green");
-  assert.match((await texts(node)).at(-1)!, /holds what it should already/);
+  const already = /holds what it should already/;
+  assert.match((await told(node, (texts) => already.test(texts.at(-1) ?? ""))).at(-1)!, already);
   await node.endControl("SIGINT");
   assert.deepEqual(rules(await lab.dump("flows")).filter((line) => line !== ""), [
     "cookie=0x0, table=0, priority=5,arp actions=NORMAL",

@@ -13,7 +13,7 @@ import { Random } from "../../filter/random.ts";
 import { LabAgent, LabController, labIdentity } from "../support/fleet_lab.ts";
 import { type Publisher, publisher } from "../support/slot_updater.ts";
 
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 60_000;
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const endMs = Date.now() + LIMIT_MS;
@@ -106,7 +106,7 @@ function orderOf(id: string, version: string, { digest, bytes }: KeptBundle): Ro
     id,
     bundle: { digest, version, bytes },
     stages: [{ name: "canary", nodes: ["single"] }, { name: "all", percent: 100 }],
-    ...{ deadlineS: 20, observeS: 0, soakS: 0 },
+    ...{ deadlineS: 60, observeS: 0, soakS: 0 },
   });
   assert.ok(!Array.isArray(order), String(order));
   return order as RolloutOrder;

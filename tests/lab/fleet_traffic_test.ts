@@ -46,7 +46,7 @@ async function watch(fleet: TrafficFleet): Promise<readonly Sample[]> {
   for (const deadline = Date.now() + LIMIT_MS;;) {
     samples.push(await fleet.sample());
     const { rollout } = await fleet.controller.get(`/rollouts/${ID}`) as unknown as { rollout: RolloutView };
-    if (rollout.phase === "done") return samples;
+    if (rollout.phase === "done") return [...samples, await fleet.sample()];
     const late = Date.now() > deadline;
     if (late || rollout.phase !== "running") {
       throw new Error(`${rollout.phase}: ${rollout.reason}; ${rollout.waits}\n${await fleet.whereabouts()}`);
@@ -55,14 +55,15 @@ async function watch(fleet: TrafficFleet): Promise<readonly Sample[]> {
   }
 }
 
-/** Frames of a load that came through within a time; by those samples that were taken in it. */
+/** Frames of a load that came through within a time; by the samples around it that are nearest to it. */
 function through(
   samples: readonly Sample[],
   name: string,
   [fromMs, toMs]: readonly [number, number],
 ): number {
-  const within = samples.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs);
-  return (within.at(-1)?.received[name] ?? 0) - (within[0]?.received[name] ?? 0);
+  const first = samples.findLast(({ atMs }) => atMs <= fromMs),
+    last = samples.find(({ atMs }) => atMs >= toMs);
+  return (last?.received[name] ?? 0) - (first?.received[name] ?? 0);
 }
 
 /** When each step was taken; every one of them once. */

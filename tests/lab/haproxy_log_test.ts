@@ -52,7 +52,7 @@ Deno.test("the syslog driver has of HAProxy's own log which server a client was 
     .spawn();
   try {
     const ask = async (port: number) => {
-      for (let n = 0; n < 500; n++) {
+      for (let n = 0; n < 3_000; n++) {
         const answer = await fetch(`http://${HOST}:${port}/`, { headers: { connection: "close" } }).catch(
           () => null,
         );
@@ -62,7 +62,7 @@ Deno.test("the syslog driver has of HAProxy's own log which server a client was 
       throw new Error("Cannot reach HAProxy");
     };
     assert.deepEqual([await ask(http), await ask(tcp)], ["x", "x"]);
-    for (let n = 0; n < 1000 && driver.counters()["alive"] !== 2; n++) await sleep(10);
+    for (let n = 0; n < 3_000 && driver.counters()["alive"] !== 2; n++) await sleep(10);
     const records = await Array.fromAsync(driver.get("supporting", ALL, new AbortController().signal));
     const told = records.map((
       { codec, key, value },

@@ -6,7 +6,7 @@ import { dirname } from "node:path";
 import { Lab } from "../../scripts/lab/engine.ts";
 import { programs } from "../../scripts/lab/native.ts";
 import { startBridge } from "../../scripts/lab/node.ts";
-import { namespacesOf, processesIn } from "../../scripts/lab/process.ts";
+import { namespacesOf, processesIn, sleep } from "../../scripts/lab/process.ts";
 import { records, sweep } from "../../scripts/lab/registry.ts";
 import { waitForPath } from "../../scripts/lab/scenario.ts";
 import { startServers } from "../../scripts/lab/servers.ts";
@@ -46,8 +46,12 @@ Deno.test("a box of the lab is strict: it drops the middle of a connection it ha
   await startBridge(lab);
   await startServers(lab, built);
   await waitForPath(lab, built, "c2", "s2");
-  const flows = lab.exec("c2", [built.longflows, "fetch", "10.2.0.12", "7000", "4", "51200", "2500"]);
-  await new Promise((resolve) => setTimeout(resolve, 700));
+  const flows = lab.exec("c2", [built.longflows, "fetch", "10.2.0.12", "7000", "4", "51200", "3500"]);
+  const moved = async () => {
+    const sockets = await lab.exec("c2", ["ss", "-Htin", "state", "established", "dport", "=", ":7000"]);
+    return sockets.match(/ bytes_received:[1-9]/g)?.length ?? 0;
+  };
+  for (let look = 0; look < 60 && await moved() < 4; look++) await sleep(50);
   // A conntrack table that was emptied is what a cold redundant box has: zones make the old entries unreachable.
   await lab.exec("primary", [
     "nft",

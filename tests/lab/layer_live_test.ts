@@ -61,8 +61,12 @@ const of = async (lab: Lab, box: string) => {
 Deno.test("state move takes half of the flows of a NAT to another one and back, live: 0 lost", async () => {
   const { lab, built, node } = await up();
   await using _ = lab;
-  const talking = Promise.all(["c1", "c2"].map((client) => talk(lab, built, client, 9_000)));
-  await sleep(2_000);
+  const talking = Promise.all(["c1", "c2"].map((client) => talk(lab, built, client, 10_000)));
+  await sleep(1_500);
+  for (let look = 0; look < 60 && (await of(lab, "primary")).join() !== `${FLOWS},${FLOWS}`;) {
+    look++;
+    await sleep(50);
+  }
   const moved = await json<MoveView>(node, ["state", "move", "a", "b", "* 10.1.0.11"]);
   assert.deepEqual([moved.end, moved.reason], ["moved", ""]);
   assert.ok(moved.counts.records > FLOWS, JSON.stringify(moved.counts));

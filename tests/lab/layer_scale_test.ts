@@ -4,6 +4,7 @@
  * nftables and PRADS beside the clients and servers, which see all traffic.
  */
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import type { ApplicationView } from "../../appliance/layer/contract.ts";
 import { PRADS } from "../../drivers/prads.ts";
 import { ALL } from "../../drivers/fields.ts";
@@ -16,6 +17,7 @@ import { type LongReport, parseProbe } from "../../scripts/lab/reports.ts";
 import { waitForPath } from "../../scripts/lab/scenario.ts";
 import { ECHO_PORT, LONG_PORT, startServers } from "../../scripts/lab/servers.ts";
 import { hotReplica } from "../../scripts/lab/topology.ts";
+import { listens } from "../support/packet_sockets.ts";
 import { TOP } from "../support/programs.ts";
 import { openDriver } from "../support/state_lab.ts";
 
@@ -65,10 +67,9 @@ async function watch(lab: Lab, ns: string, interface_: string): Promise<string> 
   const path = `${lab.directory}/prads-${ns}.log`;
   const argv = ["prads", "-i", interface_, "-d", "-q", "-XSK", "-l", path, "-c", "/etc/prads/prads.conf"];
   lab.start(ns, argv).unref();
-  for (const end = Date.now() + 10_000; Date.now() < end; await sleep(50)) {
-    if (await Deno.stat(path).then(() => true, () => false)) return path;
-  }
-  throw new Error(`Cannot see PRADS start in ${ns}`);
+  // Its log is there before it listens.
+  await listens(lab, ns);
+  return path;
 }
 
 /** PRADS guesses a host's uptime, and tells the port of the first opening: both are of the moment that it first saw the host. */
@@ -143,6 +144,14 @@ async function scaled(scene: Scene, argv: readonly string[]): Promise<Applicatio
   return JSON.parse(stdout) as ApplicationView;
 }
 
+/** Looks until both sides are the same: what was sent last is still on its way, into a log as well. */
+async function alike<T extends readonly unknown[]>(look: () => Promise<T>): Promise<T> {
+  for (const deadline = Date.now() + 20_000;; await sleep(200)) {
+    const sides = await look();
+    if (isDeepStrictEqual(sides[0], sides[1]) || Date.now() > deadline) return sides;
+  }
+}
+
 Deno.test({
   name: `scale-out and scale-in: two boxes have counted and seen what one would have${
     pradsMissing && ` (needs ${pradsMissing})`
@@ -168,18 +177,21 @@ Deno.test({
       assert.equal(flows.filter(([state, , , , alive]) => state === "open" && alive).length, FLOWS);
       assert.deepEqual(probe.losses, []);
     }
-    await sleep(500);
     assert.ok(before["daddr_s2_tcp"]! > 50 && before["daddr_s1_tcp"] === 0, JSON.stringify(before));
-    const [clients, servers, ...boxes] = await Promise.all(
-      ["cbr", "sbr", ...BOXES].map((ns) => count(lab, ns)),
-    );
-    assert.deepEqual(sum(...boxes), sum(clients!, servers!));
-    const [single, ...seen] = await Promise.all([whole!, ...parts].map(assets));
-    assert.ok(
-      single!.size >= 4 && seen.every((one) => one.size > 0),
-      `${single!.size} ${seen.map((one) => one.size)}`,
-    );
-    assert.deepEqual([...new Set(seen.flatMap((one) => [...one]))].sort(), [...single!].sort());
+    const counted = await alike(async () => {
+      const [clients, servers, ...boxes] = await Promise.all(
+        ["cbr", "sbr", ...BOXES].map((ns) => count(lab, ns)),
+      );
+      return [sum(...boxes), sum(clients!, servers!)] as const;
+    });
+    assert.deepEqual(counted[0], counted[1]);
+    const told = await alike(async () => {
+      const [single, ...seen] = await Promise.all([whole!, ...parts].map(assets));
+      const sizes = [single!, ...seen].map((one) => one.size);
+      return [[...new Set(seen.flatMap((one) => [...one]))].sort(), [...single!].sort(), sizes] as const;
+    });
+    assert.deepEqual(told[0], told[1]);
+    assert.ok(told[2][0]! >= 4 && told[2].every((size) => size > 0), String(told[2]));
     const full = (await node.status()).counters.find(({ name }) => name === "tx_full")?.packets;
     assert.equal(full, 0);
   },

@@ -62,6 +62,16 @@ class Recording {
     return { code, said, written: Number(written), lost: Number(lost), frames };
   }
 
+  /** Waits until nothing more comes. */
+  async quiet(): Promise<void> {
+    const deadline = Date.now() + UNTIL_MS_MAX;
+    for (let before = -1; before !== this.size;) {
+      if (Date.now() > deadline) throw new Error(`Cannot see ${this.path} come to its end`);
+      before = this.size;
+      await sleep(1_000);
+    }
+  }
+
   /** Waits until it has so many packets. */
   async packets(count: number): Promise<void> {
     const deadline = Date.now() + UNTIL_MS_MAX;
@@ -166,7 +176,7 @@ Deno.test("capture counts what it could not keep, and forwarding does not notice
   }
   const report = await load.stop();
   const made = copies(await node.until("control at work", ({ freshMs }) => freshMs < 1000)) - copies(before);
-  await sleep(500);
+  await recording.quiet();
   const { written, lost, frames } = await recording.end("SIGINT");
   assert.equal(frames.filter((frame) => !isMark(frame)).length, written);
   assert.equal(written + lost, made);

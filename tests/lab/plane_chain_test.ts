@@ -13,7 +13,7 @@ import type { RemoteNode } from "../../ui/client.ts";
 const PER_SECOND = 3_000;
 const PATIENT = ["silence_ms = 1000", "drain_ms = 200", "hold_up_ms = 300"];
 const SOON = ["silence_ms = 40", "hold_up_ms = 200"];
-const LOOKS = 500;
+const LOOKS = 1_500;
 
 const port = (role: Parameters<typeof nodeEnd>[0]) => `"af_packet:${nodeEnd(role)}"`;
 const STAGES = [

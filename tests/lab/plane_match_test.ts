@@ -18,7 +18,7 @@ import type { RemoteNode } from "../../ui/client.ts";
 const TOP = dirname(dirname(import.meta.dirname!));
 const FLOWS = 40;
 const FLOW_MS = 6_000;
-const UNTIL_MS_MAX = 15_000;
+const UNTIL_MS_MAX = 30_000;
 /** Control looks ten times a second. */
 const CONTROL_LOOKS_MS = 500;
 const SERVER = "10.2.0.11";
@@ -40,7 +40,7 @@ async function scene(ports: "preserve" | "fully-random", cores: number) {
         "20480",
         String(FLOW_MS),
       ];
-      return run(lab.argv("c1", argv), { timeoutMs: 2 * FLOW_MS });
+      return run(lab.argv("c1", argv), { timeoutMs: FLOW_MS + 20_000 });
     };
     const end = async () => {
       api.close();

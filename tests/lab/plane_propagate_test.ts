@@ -10,7 +10,7 @@ import { Wire, WORLD, worldEnd } from "../support/wire.ts";
 /** Waits until these and no others have a carrier, as those behind them see it. */
 async function seen(wire: Wire, roles: readonly Role[]): Promise<void> {
   let up: Role[] = [];
-  for (let look = 0; look < 500; look++) {
+  for (let look = 0; look < 1_500; look++) {
     const text = await wire.lab.exec(WORLD, ["ip", "-json", "link", "show"]);
     const links = JSON.parse(text) as { ifname: string; operstate: string }[];
     up = ROLES.filter((role) =>

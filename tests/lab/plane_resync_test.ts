@@ -146,7 +146,7 @@ Deno.test("resync() notes what a standby binds otherwise, and plays no more of t
 
 Deno.test("resync() begins with the busiest flows, keeps to its rate and can be stopped", async () => {
   await using wire = await Wire.up();
-  const { bench, node } = await start(wire, {}, ["rate = 2"]);
+  const { bench, node } = await start(wire, {}, ["rate = 1"]);
   const scenes = [sceneOf(40_001), sceneOf(40_002), sceneOf(40_003), sceneOf(40_004)];
   for (const [i, it] of scenes.entries()) await live(bench, it, [0, 30, 3, 12][i]);
   bench.taken();

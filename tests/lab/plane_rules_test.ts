@@ -78,7 +78,7 @@ class Scene {
   async inForce(): Promise<void> {
     const generation = this.number("command.rule_generation");
     for (let look = 0; this.number("live.rule_done") !== generation; look++) {
-      assert.ok(look < 2_000, `generation ${generation} is not taken over: ${this.number("live.rule_done")}`);
+      assert.ok(look < 6_000, `generation ${generation} is not taken over: ${this.number("live.rule_done")}`);
       await sleep(5);
     }
     await this.load.more(SOME);

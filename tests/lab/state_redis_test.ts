@@ -27,7 +27,7 @@ Deno.test.afterAll(async () => await server?.[Symbol.asyncDispose]());
 
 async function open(opening: Opening): Promise<RedisRepository> {
   const client = openRedis(options(server!.url), () => {});
-  for (let turn = 0; turn < 500 && !client.ready; turn++) await sleep(10);
+  for (let turn = 0; turn < 3_000 && !client.ready; turn++) await sleep(10);
   return new RedisRepository({ ...opening, client, prefix: `test${++number}` });
 }
 

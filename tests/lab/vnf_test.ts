@@ -99,11 +99,11 @@ function vnfs(told: string[]): Vnfs {
 }
 
 async function until(what: string, is: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 15_000; Date.now() < end;) {
+  for (const end = Date.now() + 30_000; Date.now() < end;) {
     if (await is()) return;
     await delay(50);
   }
-  assert.fail(`not within 15 s: ${what}`);
+  assert.fail(`not within 30 s: ${what}`);
 }
 
 Deno.test("a firewall of nftables lives by its template (needs root)", async () => {

@@ -12,7 +12,7 @@ import { type Wire, worldEnd } from "./wire.ts";
 const WORLD = "world";
 const FRR = "/usr/lib/frr";
 const AHEAD = ["chrt", "-f", "20"];
-const READY_MS_MAX = 15_000;
+const READY_MS_MAX = 30_000;
 export const KEY = "swordfish";
 
 /** Whether both are installed. */

@@ -12,9 +12,9 @@ import { recordFault, type StateRecord } from "../../drivers/record.ts";
 import { takes } from "../../drivers/registry.ts";
 import { within } from "./child.ts";
 
-const WATCH_MS_MAX = 10_000;
+const WATCH_MS_MAX = 30_000;
 const STIR_MS = 300;
-const STIRS_MAX = 30;
+const STIRS_MAX = 90;
 const RESERVED: readonly string[] = Object.keys(DRIVER);
 
 export interface Subject {

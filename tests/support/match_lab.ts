@@ -8,7 +8,7 @@ import { LONG_PORT, startServers } from "../../scripts/lab/servers.ts";
 import { hotReplica, type HotReplicaOptions } from "../../scripts/lab/topology.ts";
 import type { RemoteNode } from "../../ui/client.ts";
 
-const UNTIL_MS_MAX = 20_000;
+const UNTIL_MS_MAX = 30_000;
 const BYTES_PER_S = 20_480;
 
 export class MatchLab implements AsyncDisposable {

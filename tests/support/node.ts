@@ -191,7 +191,7 @@ export class TestNode {
     const control = this.#control;
     if (control === null) throw new Error("Cannot end control: it does not run");
     end(control, signal);
-    const timer = setTimeout(() => end(control, "SIGKILL"), 10_000);
+    const timer = setTimeout(() => end(control, "SIGKILL"), UNTIL_MS_MAX);
     const { code } = await control.status;
     clearTimeout(timer);
     this.#control = null;

@@ -13,7 +13,7 @@ import { DummySwitch } from "./dummy_switch.ts";
 export const PORTS = ["p1", "p2", "p3"] as const;
 const CONTROLLER = "ovs-testcontroller";
 const LIFE_S_MAX = "120";
-const AGREE_MS_MAX = 10_000;
+const AGREE_MS_MAX = 30_000;
 
 /** Empty, or what is missing. */
 export function missingController(): string {
@@ -130,8 +130,8 @@ export class TapLab {
   }
 
   /** Waits until both switches hold the same, and at least so many lines; returns them. */
-  async agree(what = "flows", linesMin = 1): Promise<string[]> {
-    const deadline = Date.now() + AGREE_MS_MAX;
+  async agree(what = "flows", linesMin = 1, msMax = AGREE_MS_MAX): Promise<string[]> {
+    const deadline = Date.now() + msMax;
     for (;;) {
       const [a, b] = [normal(await this.a.dump(what)), normal(await this.b.dump(what))];
       const same = a.length >= linesMin && JSON.stringify(a) === JSON.stringify(b);

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { runLimited } from "../../../scripts/gate/limited.ts";
+import { Pauses } from "../../../scripts/gate/pauses.ts";
 import { judge } from "../../../scripts/gate/tally.ts";
 
 const TOP = decodeURIComponent(new URL("../../..", import.meta.url).pathname).replace(/\/$/, "");
@@ -53,6 +54,44 @@ Deno.test("runLimited() tells a failure from a passed limit", async () => {
     show: false,
   });
   assert.deepEqual(ended, { code: 124, timedOut: false, output: "out\n" });
+});
+
+Deno.test("Pauses reads what this version of `deno test` prints: helpers, steps, output, and words of children", async () => {
+  const folder = await Deno.makeTempDir();
+  const helper = `export const make = () => Deno.test("from a helper", () => { throw new Error("x"); });`;
+  const tests = `import { make } from "./helper.ts";
+    make();
+    Deno.test("with steps", async (t) => {
+      await t.step("one", () => console.log("with steps ... ok\\nnobody ... FAILED (1ms)"));
+      await t.step("two", () => { throw new Error("x"); });
+    });
+    Deno.test("with a child", async () => {
+      await new Deno.Command("sh", { args: ["-c", "echo word; echo complaint >&2"], stdout: "inherit", stderr: "inherit" }).spawn().status;
+      throw new Error("x");
+    });
+    Deno.test("good", () => console.log("said"));
+    Deno.test("last [x] (y) / z", () => { throw new Error("x"); });`;
+  await Deno.writeTextFile(`${folder}/helper.ts`, helper);
+  await Deno.writeTextFile(`${folder}/a_test.ts`, tests);
+  const pauses = new Pauses();
+  await runLimited({
+    command: [Deno.execPath(), "test", "--no-config", "--no-check", "-A", "a_test.ts"],
+    cwd: folder,
+    limitS: 60,
+    env: { NO_COLOR: "1" },
+    show: false,
+    hear: (text, from) => {
+      if (from === "stdout") pauses.printed(text);
+      pauses.note({ pausedMs: 50 });
+    },
+  });
+  assert.deepEqual(pauses.failed.map(({ file, name }) => [file, name]), [
+    ["a_test.ts", "from a helper"],
+    ["a_test.ts", "with steps"],
+    ["a_test.ts", "with a child"],
+    ["a_test.ts", "last [x] (y) / z"],
+  ]);
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("scripts/test tells bad usage and ends with 2", async () => {

@@ -37,6 +37,7 @@ const end = { name: "group lab", code: 0, limitS: null, junit: null, output: "" 
 
 Deno.test("fromJunit() counts tests and names what failed or was skipped", () => {
   assert.deepEqual(fromJunit(XML), {
+    again: [],
     passed: 2,
     failed: ["tests/unit/a_test.ts: bad() \n fails: Error: <skipped/>"],
     skipped: [
@@ -63,6 +64,7 @@ Deno.test("fromOutput() counts what was printed and names the test that was runn
   const { tally, running } = fromOutput(HUNG);
   assert.equal(running, "tests/lab/b_test.ts: four() hangs");
   assert.deepEqual(tally, {
+    again: [],
     passed: 1,
     failed: ["tests/lab/b_test.ts: two() says something"],
     skipped: ["tests/lab/b_test.ts: three() is left out (needs nft)"],
@@ -94,8 +96,8 @@ Deno.test("judge() does not let a group pass that ended badly without a failed t
 });
 
 Deno.test("add() and summary() keep every line and count them", () => {
-  const one = { passed: 2, failed: ["a"], skipped: [] };
-  const two = { passed: 3, failed: [], skipped: ["b (needs root)"] };
+  const one = { ...NOTHING, passed: 2, failed: ["a"] };
+  const two = { ...NOTHING, passed: 3, skipped: ["b (needs root)"], again: ["c"] };
   assert.equal(summary(add(add(NOTHING, one), two)), "5 passed, 1 failed, 1 skipped");
   assert.equal(summary(NOTHING), "0 passed, 0 failed, 0 skipped");
 });
