@@ -19,6 +19,13 @@ export function drill(view: View): void {
     }
   }
   if (client === server) view.problem("drill.server", "is the client's address as well", "another address");
+  if (view.is("drill.tcp_port", 0) && !view.is("drill.idle_s", 0)) {
+    view.problem(
+      "drill.idle_s",
+      "is of a TCP canary, and drill.tcp_port is off",
+      "0, or a port in drill.tcp_port",
+    );
+  }
   const silent = ["drill.tcp_port", "drill.udp_port"].every((key) => view.is(key, 0)) &&
     view.is("drill.icmp", false);
   if (silent) {

@@ -51,6 +51,16 @@ export const DRILL = {
     help: "TCP canaries of one drill, each from a port of its own.",
   },
   tcp_port: port(443, "The port that TCP canaries ask for."),
+  idle_s: {
+    type: "integer",
+    min: 1,
+    max: 600,
+    zero: "none",
+    default: 0,
+    help:
+      "One more TCP canary that says nothing for so long and then goes on: a box with shorter timeouts than the " +
+      "others, or whose clock runs ahead, has forgotten it by then.",
+  },
   udp_port: port(0, "The port that one UDP canary asks for."),
   icmp: { type: "boolean", default: true, help: "Whether one canary is a ping." },
   refused_port: port(0, "A TCP port that the box must not let through: if it does, the drill fails."),

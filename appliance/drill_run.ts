@@ -13,7 +13,7 @@ import type { Sent, Side } from "./failover/canary.ts";
 import { type CanaryResult, Drill, type DrillConfig } from "./failover/drill.ts";
 
 const LOOK_MS = 1;
-/** Both ends of a canary wait two seconds at most, one after the other. */
+/** Both ends of a canary wait two seconds at most, one after the other; a silence comes on top. */
 const DRILL_MS_MAX = 5000;
 const TAKE_BYTES = 64 * 1024;
 /** A canary's largest frame, and what identifies it, are within so many bytes. */
@@ -46,7 +46,7 @@ export async function runDrill(config: DrillConfig, means: DrillMeans): Promise<
     const buffer = new Uint8Array(TAKE_BYTES);
     const sender = new Sender(means);
     const nowMs = () => Number(monoNs()) / 1e6;
-    const lastMs = nowMs() + DRILL_MS_MAX;
+    const lastMs = nowMs() + DRILL_MS_MAX + 1000 * config.idleS;
     sender.queue(drill.begin(nowMs()));
     while (!drill.done && nowMs() < lastMs) {
       sender.send();

@@ -171,8 +171,9 @@ function withLoss({ ok, text }: { ok: boolean; text: string }, loss: string): { 
   return { ok, text: loss === "" ? text : `${text}; a switch now would ${loss}` };
 }
 
-function summary({ box, ok, text, startedMs }: DrillReport): DrillSummary {
-  return { box, ok, text, startedMs };
+function summary({ box, ok, text, startedMs, canaries }: DrillReport): DrillSummary {
+  const forgotMs = canaries.find((one) => one.forgotMs !== undefined)?.forgotMs;
+  return { box, ok, text, startedMs, ...(forgotMs !== undefined && { forgotMs }) };
 }
 
 function refusal(text: string): DrillAnswer {

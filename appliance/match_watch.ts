@@ -13,7 +13,15 @@ import { MatchHistory, MINUTE_MS } from "./failover/match_history.ts";
 import { MatchAlarms, matchEvent } from "./match_alarms.ts";
 import { MatchProofs, proofText } from "./match_proofs.ts";
 import { readMatch } from "./match_view.ts";
-import type { Box, EventView, MatchMinute, MatchProof, MatchReport, StandbyMatch } from "./view.ts";
+import type {
+  Box,
+  DrillSummary,
+  EventView,
+  MatchMinute,
+  MatchProof,
+  MatchReport,
+  StandbyMatch,
+} from "./view.ts";
 
 /** Losses of copies count as a cause for so long. */
 const LOST_MINUTES = 10;
@@ -26,6 +34,14 @@ export interface MatchWatchOptions {
   readonly tell: (event: EventView) => void;
   /** Keep a line for the next control. @default nothing is kept */
   readonly keep?: (line: Kept) => void;
+}
+
+export interface ReportOptions {
+  readonly history: boolean;
+  readonly rules: Config["match"];
+  readonly nowMs: number;
+  /** The last one; null: there was none. */
+  readonly drill: DrillSummary | null;
 }
 
 /** Copies of openings that did not go out, since the plane started. */
@@ -74,17 +90,19 @@ export class MatchWatch {
     this.#options.tell(matchEvent({ box: proof.box, cause: "proof", text, boot, now }));
   }
 
-  #standby(board: Board, box: Box, history: boolean, nowMs: number): StandbyMatch {
+  #standby(board: Board, box: Box, { history, nowMs, drill }: ReportOptions): StandbyMatch {
     const i = BOXES.indexOf(box), counts = readMatch(board, i);
     const since = (minutes: number) => nowMs - minutes * MINUTE_MS;
     const lately = this.#history.minutes(box, since(LOST_MINUTES));
     const lostCopies = lately.reduce((sum, minute) => sum + minute.lostCopies, 0);
+    const forgotMs = drill?.box === box ? drill.forgotMs : undefined;
+    const seen = { flows: readDrift(board, i), unknown: counts.unknown, lostCopies };
     return {
       box,
       now: { ...counts, alarm: this.alarms.has(box) },
       worstHour: this.#history.worst(box, since(HOUR_MINUTES)),
       worstDay: this.#history.worst(box, since(DAY_MINUTES)),
-      causes: likelyCauses({ flows: readDrift(board, i), unknown: counts.unknown, lostCopies }),
+      causes: likelyCauses({ ...seen, ...(forgotMs !== undefined && { forgotMs }) }),
       history: history ? this.#history.minutes(box) : [],
     };
   }
@@ -92,17 +110,15 @@ export class MatchWatch {
   /** Everything; `board` null: there is no plane. */
   report(
     board: Board | null,
-    { history, rules, nowMs }: { history: boolean; rules: Config["match"]; nowMs: number },
+    given: ReportOptions,
   ): Omit<MatchReport, "drill" | "failback"> {
     const path = board === null ? null : readPath(board);
     const stands = (box: Box, i: number) =>
       board !== null && box !== path && board.number("box.member", i) === 1 &&
       board.text("port.driver", ROLE.indexOf(`${box}-in`)) !== "";
     return {
-      standbys: board === null
-        ? []
-        : BOXES.filter(stands).map((box) => this.#standby(board, box, history, nowMs)),
-      alarmBelow: rules.alarmBelow,
+      standbys: board === null ? [] : BOXES.filter(stands).map((box) => this.#standby(board, box, given)),
+      alarmBelow: given.rules.alarmBelow,
       failover: this.#proofs.last,
     };
   }

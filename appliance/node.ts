@@ -342,8 +342,8 @@ export class Node implements NodeControl {
 
   match({ history }: { history: boolean }): MatchReport {
     const rules = this.#config.match, { failback, matches } = this.#judgement;
-    const given = { history, rules, nowMs: this.#now().wallMs };
-    return { ...matches.report(this.#keeper.map?.board ?? null, given), drill: this.drills.last, failback };
+    const drill = this.drills.last, given = { history, rules, nowMs: this.#now().wallMs, drill };
+    return { ...matches.report(this.#keeper.map?.board ?? null, given), drill, failback };
   }
 
   events({ after, limit }: { after: number; limit: number }): readonly EventView[] {

@@ -314,6 +314,8 @@ export interface DrillSummary {
   readonly ok: boolean;
   readonly text: string;
   readonly startedMs: number;
+  /** A connection was forgotten after so long a silence. Absent: none was, or none was silent. */
+  readonly forgotMs?: number;
 }
 
 /** A signed report, or why there was no drill. */

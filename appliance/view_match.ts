@@ -112,6 +112,7 @@ export interface DriftCause {
     | "rule"
     | "all-dropped"
     | "table-full"
+    | "timeout"
     | "allocation"
     | "collisions"
     | "address";

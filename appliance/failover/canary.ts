@@ -28,6 +28,8 @@ export interface CanaryPlan {
   readonly token: Uint8Array<ArrayBuffer>;
   readonly clientSequence: number;
   readonly serverSequence: number;
+  /** Silence between two exchanges of data; TCP alone. @default 0, one exchange */
+  readonly idleMs?: number;
 }
 
 export interface CanaryVerdict {
@@ -38,6 +40,8 @@ export interface CanaryVerdict {
   readonly binding: readonly [client: string, server: string] | null;
   /** From the first frame to the verdict. */
   readonly tookMs: number;
+  /** The box had let it through, and after so long a silence did not any more. Absent: no such thing. */
+  readonly forgotMs?: number;
 }
 
 /** What is waited for, where it is to come out. */
@@ -46,6 +50,8 @@ const WAITS = {
   "answer": { side: "in", text: "the answer did not come back to the client side" },
   "data": { side: "out", text: "data of the client did not come out" },
   "reply": { side: "in", text: "data of the server did not come back" },
+  "again": { side: "out", text: "after a silence nothing of the client came out" },
+  "still": { side: "in", text: "after a silence nothing of the server came back" },
   "close": { side: "out", text: "the client's end of the connection did not come out" },
   "closed": { side: "in", text: "the server's end of the connection did not come back" },
 } as const satisfies Record<string, { side: Side; text: string }>;
@@ -55,6 +61,8 @@ const ORDER: Readonly<Record<CanaryPlan["kind"], readonly Wait[]>> = {
   udp: ["open", "answer"],
   icmp: ["open", "answer"],
 };
+
+const IDLE: readonly Wait[] = ["open", "answer", "data", "reply", "again", "still", "close", "closed"];
 
 /** Longer than a box takes to ask for a neighbour. */
 const AGAIN_MS = 200;
@@ -79,6 +87,8 @@ export class Canary {
   #step = 0;
   #startMs = 0;
   #sentMs = 0;
+  /** Until when it is silent; null: it is not. */
+  #silentUntilMs: number | null = null;
   #last: readonly Sent[] = [];
   #verdict: CanaryVerdict | null = null;
   /** Sender and receiver on the server's side, as the box made them. */
@@ -105,12 +115,19 @@ export class Canary {
   /** Time has passed: say again what was not answered, or give up. */
   tick(nowMs: number): readonly Sent[] {
     if (this.#verdict !== null) return [];
-    const waitedMs = nowMs - this.#startMs;
+    if (this.#silentUntilMs !== null) return this.#wake(nowMs);
+    const waitedMs = nowMs - this.#startMs - (this.#isLate ? this.#idleMs : 0);
     if (this.plan.refused && waitedMs >= REFUSED_MS) {
       this.#end(nowMs, true, "nothing of it came out, as it should be");
     } else if (waitedMs >= CANARY_MS_MAX) this.#end(nowMs, false, WAITS[this.#wait].text);
     else if (nowMs - this.#sentMs >= AGAIN_MS) return this.#send(nowMs, this.#last);
     return [];
+  }
+
+  #wake(nowMs: number): readonly Sent[] {
+    if (nowMs < this.#silentUntilMs!) return [];
+    this.#silentUntilMs = null;
+    return this.#send(nowMs, this.#toServer({ flags: TCP.ack | TCP.psh }, this.#second));
   }
 
   /** A frame came out of the box on a side. */
@@ -121,18 +138,44 @@ export class Canary {
     if (this.plan.refused) return this.#end(nowMs, false, "it came out, and the box should have stopped it");
     const answer = this.#answer(heard);
     this.#step++;
-    if (this.#step === ORDER[this.plan.kind].length) this.#end(nowMs, true, "came through, both ways");
-    return this.#send(nowMs, answer);
+    if (this.#step === this.#order.length) this.#end(nowMs, true, "came through, both ways");
+    this.#send(nowMs, answer);
+    if (this.#wait === "again") {
+      this.#silentUntilMs = nowMs + this.#idleMs;
+      this.#last = [];
+    }
+    return answer;
+  }
+
+  get #idleMs(): number {
+    return this.plan.idleMs ?? 0;
+  }
+
+  get #order(): readonly Wait[] {
+    return this.#idleMs > 0 ? IDLE : ORDER[this.plan.kind];
   }
 
   get #wait(): Wait {
-    return ORDER[this.plan.kind][this.#step] ?? "closed";
+    return this.#order[this.#step] ?? "closed";
+  }
+
+  /** Behind its silence. */
+  get #isLate(): boolean {
+    return this.#idleMs > 0 && this.#step >= IDLE.indexOf("again");
+  }
+
+  /** What it says after its silence. */
+  get #second(): Uint8Array<ArrayBuffer> {
+    return this.plan.token.toReversed();
   }
 
   #end(nowMs: number, ok: boolean, text: string): readonly Sent[] {
     const outside = this.#outside;
     const binding = outside === null ? null : [endText(outside.client), endText(outside.server)] as const;
-    this.#verdict = { ok, text, binding, tookMs: nowMs - this.#startMs };
+    const forgot = !ok && (this.#wait === "again" || this.#wait === "still")
+      ? { forgotMs: this.#idleMs }
+      : {};
+    this.#verdict = { ok, text, binding, tookMs: nowMs - this.#startMs, ...forgot };
     return [];
   }
 
@@ -171,6 +214,7 @@ export class Canary {
     if (!ends) return false;
     if (this.#wait === "answer") return (flow.tcp.flags & (TCP.syn | TCP.ack)) === (TCP.syn | TCP.ack);
     if (this.#wait === "data" || this.#wait === "reply") return same(payload, token);
+    if (this.#wait === "again" || this.#wait === "still") return same(payload, this.#second);
     return (flow.tcp.flags & TCP.fin) !== 0;
   }
 
@@ -192,6 +236,14 @@ export class Canary {
         this.#numbers.clientAtOut = this.#numbers.clientAtOut + heard.payload.length >>> 0;
         return this.#toClient({ flags: TCP.ack | TCP.psh }, this.plan.token);
       case "reply":
+        this.#numbers.serverAtIn = this.#numbers.serverAtIn + heard.payload.length >>> 0;
+        this.#numbers.clientAtIn = this.#numbers.clientAtIn + this.plan.token.length >>> 0;
+        return this.#toServer({ flags: this.#idleMs > 0 ? TCP.ack : TCP.fin | TCP.ack });
+      case "again":
+        this.#numbers.clientAtOut = this.#numbers.clientAtOut + heard.payload.length >>> 0;
+        this.#numbers.serverAtOut = this.#numbers.serverAtOut + this.plan.token.length >>> 0;
+        return this.#toClient({ flags: TCP.ack | TCP.psh }, this.#second);
+      case "still":
         this.#numbers.serverAtIn = this.#numbers.serverAtIn + heard.payload.length >>> 0;
         this.#numbers.clientAtIn = this.#numbers.clientAtIn + this.plan.token.length >>> 0;
         return this.#toServer({ flags: TCP.fin | TCP.ack });

@@ -3,7 +3,8 @@
  *
  * Each kind of fault leaves a pattern: a rule drops all that share a port or an address, a full table drops all that is new,
  * random ports differ everywhere, and pressure only where two clients want the same port. Causes are likely, not proven;
- * each says what speaks for it. A standby that forgets sooner leaves no trace in openings and is not among them.
+ * each says what speaks for it. A standby that forgets sooner leaves no trace in openings: a canary of a drill that is silent
+ * for a while finds it.
  */
 import type { DriftCause, TwinView } from "../view_match.ts";
 import { allocationCauses } from "./drift_ports.ts";
@@ -30,6 +31,8 @@ export interface DriftSeen {
   readonly unknown: number;
   /** Copies that were shed or found the standby's ports full, lately. */
   readonly lostCopies: number;
+  /** After so long a silence the last drill of the standby found a connection forgotten. Absent: it did not. */
+  readonly forgotMs?: number;
 }
 
 const CAUSES_MAX = 4;
@@ -152,6 +155,17 @@ function copyCauses({ flows, unknown, lostCopies }: DriftSeen): DriftCause[] {
   return [{ kind: "lost-copies", flows: explained, text }];
 }
 
+/** Every connection that it holds is forgotten in its turn. */
+function timeoutCauses({ flows, forgotMs }: DriftSeen): DriftCause[] {
+  if (forgotMs === undefined) return [];
+  const held = flows.filter(({ protocol, verdict }) => protocol === "tcp" && verdict === "equal").length;
+  const text =
+    `its timeouts are shorter than they should be, or its clock runs ahead: a canary that was silent for ${
+      forgotMs / 1000
+    } s was forgotten; ${held} TCP flows compared are alike as long as they speak`;
+  return [{ kind: "timeout", flows: held, text }];
+}
+
 /** The likely causes, those that explain most flows first; none: all is alike, or there is no pattern. */
 export function likelyCauses(seen: DriftSeen): DriftCause[] {
   const { causes, rest } = ruleCauses(seen.flows);
@@ -162,6 +176,7 @@ export function likelyCauses(seen: DriftSeen): DriftCause[] {
     // Copies that were not made look like a full table.
     ...(lost.length > 0 ? [] : fullCause(rest)),
     ...allocationCauses(seen.flows),
+    ...timeoutCauses(seen),
   ];
   return all.toSorted((a, b) => b.flows - a.flows).slice(0, CAUSES_MAX);
 }

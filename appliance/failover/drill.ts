@@ -2,7 +2,7 @@
  * A drill: canaries through a box that does not serve, as one run. Pure: frames and the time in, frames out.
  *
  * Where the box has an address, it is asked for its MAC first. Then all canaries run at once; the drill is over when
- * each has its verdict, which is a matter of milliseconds for a box that works.
+ * each has its verdict, which is a matter of milliseconds for a box that works, and of the silence that one of them keeps.
  */
 import { hostBytes, hostText } from "../address.ts";
 import type { Config } from "../config.ts";
@@ -112,7 +112,7 @@ export class Drill {
   }
 
   #plans(mac: readonly number[]): CanaryPlan[] {
-    const { flows, tcpPort, udpPort, icmp, refusedPort, vlan } = this.#config;
+    const { flows, tcpPort, udpPort, icmp, refusedPort, vlan, idleS } = this.#config;
     const [high, low] = this.#random(2);
     let next = PORT_FIRST + (high! << 8 | low!) % (PORTS - 128);
     const plan = (kind: CanaryPlan["kind"], port: number, refused = false): CanaryPlan => ({
@@ -127,6 +127,7 @@ export class Drill {
     });
     return [
       ...Array.from({ length: tcpPort === 0 ? 0 : flows }, () => plan("tcp", tcpPort)),
+      ...(tcpPort === 0 || idleS === 0 ? [] : [{ ...plan("tcp", tcpPort), idleMs: 1000 * idleS }]),
       ...(udpPort === 0 ? [] : [plan("udp", udpPort)]),
       ...(icmp ? [plan("icmp", 0)] : []),
       ...(refusedPort === 0 ? [] : [plan("tcp", refusedPort, true)]),
@@ -134,7 +135,9 @@ export class Drill {
   }
 }
 
-function nameOf({ kind, client, server, refused }: CanaryPlan): string {
+function nameOf({ kind, client, server, refused, idleMs = 0 }: CanaryPlan): string {
   const end = (one: End) => kind === "icmp" ? hostText(one.ip) : endText(one);
-  return `${kind} ${end(client)} > ${end(server)}${refused ? ", to be refused" : ""}`;
+  return `${kind} ${end(client)} > ${end(server)}${refused ? ", to be refused" : ""}${
+    idleMs > 0 ? `, silent for ${idleMs / 1000} s` : ""
+  }`;
 }

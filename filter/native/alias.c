@@ -2,7 +2,7 @@
 #include <string.h>
 #include "alias.h"
 
-#define LOOKS 8 /* a worker that learns is done in some hundred steps */
+#define LOOKS 8 /* a worker that learns is done in some hundred steps, unless it has to wait for memory or for its processor */
 
 void aliases_open(struct aliases *t, const struct rm_flow *entries, struct alias *alias, uint32_t *words, uint32_t places) {
   t->entries = entries;
@@ -87,16 +87,14 @@ static uint32_t seek(const struct aliases *t, uint64_t h, const struct twin_tupl
   return RM_NO_FLOW;
 }
 
-static void drop(struct aliases *t, uint32_t at) {
+static void take_out(struct aliases *t, uint32_t at) {
   struct alias *a = &t->alias[at];
   uint32_t *link = &t->first[a->slot];
   while (*link && *link != at + 1) link = &t->alias[*link - 1].next;
-  begin_change(t);
   if (*link) put(link, a->next);
   mark_first(t, a->slot);
   t->signature[at] = 0;
   put(&t->count[a->box], t->count[a->box] - 1);
-  end_change(t);
 }
 
 /* A free place, or that of a flow that is gone; RM_NO_FLOW: there is none. */
@@ -109,7 +107,7 @@ static uint32_t room(struct aliases *t, uint64_t h) {
   for (uint32_t which = 0; which < 2; which++) {
     uint32_t at = bucket(t, h, which);
     for (uint32_t i = at; i < at + RM_ALIAS_WAYS; i++)
-      if (!is_live(t, &t->alias[i])) return drop(t, i), i;
+      if (!is_live(t, &t->alias[i])) return take_out(t, i), i;
   }
   return RM_NO_FLOW;
 }
@@ -128,7 +126,7 @@ static void clear(struct aliases *t, const struct rm_flow *f, uint32_t box) {
   for (uint32_t at = t->first[slot], next; at; at = next) {
     const struct alias *a = &t->alias[at - 1];
     next = a->next;
-    if (a->word != word || a->box == box) drop(t, at - 1);
+    if (a->word != word || a->box == box) take_out(t, at - 1);
   }
 }
 
@@ -136,29 +134,37 @@ static bool same_guise(const struct alias_guise *a, const struct alias_guise *b)
   return a->shift == b->shift && a->clock == b->clock && twin_same(&a->ends, &b->ends);
 }
 
-enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *f, uint32_t box, const struct alias_guise *made) {
-  uint32_t slot = (uint32_t)(f - t->entries), known = place_for(t, f, box);
+static enum alias_learnt put_in(struct aliases *t, const struct rm_flow *f, uint32_t box, const struct alias_guise *made) {
+  uint32_t slot = (uint32_t)(f - t->entries), of = whose(box, f->proto, f->vlan);
   struct alias_guise own = {.ends = alias_own(f)};
-  if (known != RM_NO_FLOW && same_guise(&t->alias[known].made, made)) return ALIAS_KNOWN;
   clear(t, f, box);
   if (same_guise(&own, made)) return ALIAS_NONE;
-  uint32_t of = whose(box, f->proto, f->vlan);
   uint64_t h = hash_of(t, &made->ends, of);
   /* The box means another flow by this name now. */
   uint32_t at = seek(t, h, &made->ends, of);
-  if (at != RM_NO_FLOW) drop(t, at);
+  if (at != RM_NO_FLOW) take_out(t, at);
   else at = room(t, h);
   if (at == RM_NO_FLOW) return ALIAS_FULL;
   struct alias fresh = {.made = *made, .slot = slot, .word = twin_word(f), .next = t->first[slot], .vlan = f->vlan,
                                 .proto = f->proto, .box = (uint8_t)box};
-  begin_change(t);
   put_alias(&t->alias[at], &fresh);
   put(&t->first[slot], at + 1);
   mark_first(t, slot);
   t->signature[at] = signature_of(h);
   put(&t->count[box], t->count[box] + 1);
-  end_change(t);
   return ALIAS_NEW;
+}
+
+enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *f, uint32_t box, const struct alias_guise *made) {
+  uint32_t known = place_for(t, f, box);
+  struct alias_guise own = {.ends = alias_own(f)};
+  if (known != RM_NO_FLOW && same_guise(&t->alias[known].made, made)) return ALIAS_KNOWN;
+  if (t->first[f - t->entries] == 0 && same_guise(&own, made)) return ALIAS_NONE;
+  /* One change: nobody may see the flow without an alias between two. */
+  begin_change(t);
+  enum alias_learnt how = put_in(t, f, box, made);
+  end_change(t);
+  return how;
 }
 
 const struct alias *aliases_of(const struct aliases *t, const struct rm_flow *f, uint32_t box) {
@@ -166,7 +172,7 @@ const struct alias *aliases_of(const struct aliases *t, const struct rm_flow *f,
   return at == RM_NO_FLOW ? NULL : &t->alias[at];
 }
 
-bool aliases_read(const struct aliases *t, uint32_t slot, uint32_t word, uint32_t box, struct alias_guise *made) {
+enum alias_there aliases_read(const struct aliases *t, uint32_t slot, uint32_t word, uint32_t box, struct alias_guise *made) {
   for (int look = 0; look < LOOKS; look++) {
     uint32_t edition = get(&t->edition), at = get(&t->first[slot]);
     struct alias a = {.next = 0};
@@ -178,9 +184,9 @@ bool aliases_read(const struct aliases *t, uint32_t slot, uint32_t word, uint32_
     }
     if ((edition & 1) || __atomic_load_n(&t->edition, __ATOMIC_RELAXED) != edition) continue;
     if (found) *made = a.made;
-    return found;
+    return found ? ALIAS_THERE : ALIAS_ABSENT;
   }
-  return false;
+  return ALIAS_MOVES;
 }
 
 const struct alias *aliases_at(const struct aliases *t, uint32_t box, const struct rm_packet *p, const struct twin_tuple *ends) {
@@ -191,7 +197,10 @@ const struct alias *aliases_at(const struct aliases *t, uint32_t box, const stru
 void aliases_walk(struct aliases *t, uint32_t n) {
   for (; n > 0; n--) {
     uint32_t at = t->walked++ & (t->places - 1);
-    if (t->signature[at] && !is_live(t, &t->alias[at])) drop(t, at);
+    if (!t->signature[at] || is_live(t, &t->alias[at])) continue;
+    begin_change(t);
+    take_out(t, at);
+    end_change(t);
   }
 }
 

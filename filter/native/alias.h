@@ -55,8 +55,9 @@ enum alias_learnt { ALIAS_NONE, ALIAS_KNOWN, ALIAS_NEW, ALIAS_FULL };
 enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *flow, uint32_t box, const struct alias_guise *made);
 /* The alias of a flow for a box, or null. */
 const struct alias *aliases_of(const struct aliases *t, const struct rm_flow *flow, uint32_t box);
-/* The same by any worker, of the flow at a place. False: there is none, or the table does not stand still. */
-bool aliases_read(const struct aliases *t, uint32_t slot, uint32_t word, uint32_t box, struct alias_guise *made);
+/* The same by any worker, of the flow at a place. MOVES: the table does not stand still, so nothing can be told now. */
+enum alias_there { ALIAS_ABSENT, ALIAS_THERE, ALIAS_MOVES };
+enum alias_there aliases_read(const struct aliases *t, uint32_t slot, uint32_t word, uint32_t box, struct alias_guise *made);
 /* The alias by which a frame out of `box` goes; `ends`: of it. Null: none. */
 const struct alias *aliases_at(const struct aliases *t, uint32_t box, const struct rm_packet *p, const struct twin_tuple *ends);
 /* Free the aliases of flows that are gone among the next `n` places. */

@@ -42,12 +42,13 @@ bool fixup_follows(const struct plane *p, uint32_t side, uint32_t box, const str
 /* A frame, and what it is to become. */
 struct change { struct rm_packet packet, quoted; struct twin_tuple to; struct translate_numbers by; bool error; };
 
-struct alias_guise fixup_guise(struct plane *p, const struct fixup_of *of) {
+bool fixup_guise(struct plane *p, const struct fixup_of *of, struct alias_guise *made) {
   /* A seed is played by a worker of either side. */
   struct plane *k = p->has[of->side] ? p : p->crew->worker[crew_worker(p->crew, of->side, 0)];
-  struct alias_guise made;
-  bool is = fixup_any(k, of->side, of->box) && aliases_read(k->aliases[of->side], of->slot, twin_word(of->flow), of->box, &made);
-  return is ? made : (struct alias_guise){.ends = alias_own(of->flow)};
+  enum alias_there is = ALIAS_ABSENT;
+  if (k->aliases[of->side]) is = aliases_read(k->aliases[of->side], of->slot, twin_word(of->flow), of->box, made);
+  if (is == ALIAS_ABSENT) *made = (struct alias_guise){.ends = alias_own(of->flow)};
+  return is != ALIAS_MOVES;
 }
 
 static const struct alias *alias_into(struct plane *p, uint32_t role, const struct rm_packet *packet, bool quoted) {

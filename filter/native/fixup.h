@@ -12,9 +12,10 @@ int fixup_open(struct plane *p);
 /* `box` makes this of a flow of `side`, as a frame that it sent out there shows. The flow's own ends and numbers: forget what was
  * known. By a worker that has the side. */
 void fixup_learn(struct plane *p, uint32_t side, uint32_t box, const struct rm_flow *flow, const struct alias_guise *made);
-/* The last it is known to make of the flow at a place, `flow` being a copy of its entry; by any worker. */
+/* The last it is known to make of the flow at a place, `flow` being a copy of its entry; by any worker. False: it cannot be told
+ * now, for the worker that has the side is learning. */
 struct fixup_of { uint32_t side, box, slot; const struct rm_flow *flow; };
-struct alias_guise fixup_guise(struct plane *p, const struct fixup_of *of);
+bool fixup_guise(struct plane *p, const struct fixup_of *of, struct alias_guise *made);
 /* A frame of the node's own for a flow, in the name of its outer end, for a box that makes this of it. */
 void fixup_played(struct plane *p, struct rte_mbuf *m, const struct rm_flow *flow, const struct alias_guise *guise);
 /* Is this flow translated for the box? */

@@ -8,8 +8,12 @@
 #include "fixup.h"
 #include "plane.h"
 
-/* Who plays the seed looks at it every millisecond. */
-static uint64_t hold_ns(const struct plane *p) { return RM_SEED_TRIES * p->board->command.seed_wait_ns + RM_SEED_AWAY_NS; }
+/* Who plays the seed looks at it every millisecond. Before it is known how a box renumbers it believes no frame, and what it lets out
+ * all the same nobody else does. */
+static uint64_t hold_ns(const struct plane *p) {
+  uint32_t patience = match_by_ends(p) ? RM_SEED_PATIENCE : 1;
+  return RM_SEED_TRIES * patience * p->board->command.seed_wait_ns + RM_SEED_AWAY_NS;
+}
 
 static void let_go(struct plane *p, const struct held *h) {
   int box = serving(p);

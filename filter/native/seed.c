@@ -13,16 +13,10 @@
 #include "plane.h"
 
 #define BEGUN_MAX 3      /* a drained box that hands over more each time is left behind */
-#define PATIENCE 5u      /* times as long as others one is waited for that renumbers: without its numbers the rest is worth nothing */
-#define THIRD 2u         /* the frame by which the opener says that all is well, or that it is over */
-#define RESET RM_SEED_STEPS /* behind all others, and from the opener's side as well */
 #define LOOK_NS RM_MS    /* for those that wait for nothing but time */
 #define EAGER_MAX (RM_SEEDS / 2) /* the rest is kept for connections whose frames wait */
-#define REF(worker, place, serial) ((uint32_t)(worker) << 24 | (uint32_t)(place) << 8 | (serial))
 
 static struct rm_resync *tally_of(struct plane *p, const struct seed *s) { return &p->live->resync[s->box]; }
-
-static uint32_t place_of(const struct plane *p, const struct seed *s) { return (uint32_t)(s - p->seeding->seed); }
 
 /* A seed as a message names it; null: it is over. */
 static struct seed *named(struct plane *p, uint32_t place, uint32_t serial) {
@@ -93,65 +87,6 @@ static void note_flow(struct plane *p, struct seed *s, uint32_t side, const stru
   s->opener = (uint8_t)(flow->opener == flow->outer_dir + 1 ? side : 1 - side);
 }
 
-/* The worker that has a port of one queue plays the frame, and says so. */
-static bool play_away(struct plane *p, struct seed *s, uint32_t role, struct rte_mbuf *m) {
-  uint32_t sender = p->port[role].sender;
-  struct message said = {.kind = MESSAGE_SEED, .how = s->serial, .window = (uint16_t)place_of(p, s), .slot = role, .pointer = m};
-  if (!crew_send(p, sender, &said)) return rte_pktmbuf_free(m), false;
-  s->steps.away = true;
-  crew_wake(p->crew, sender);
-  return true;
-}
-
-/* What the box is known to make of it on a side. */
-static struct alias_guise guise_of(struct plane *p, const struct seed *s, uint32_t side) {
-  return fixup_guise(p, &(struct fixup_of){.side = side, .box = s->box, .slot = s->slot[side], .flow = &s->flow[side]});
-}
-
-/* The frame of a step, and by what it is known again; null: no buffer. */
-static struct rte_mbuf *make_frame(struct plane *p, const struct seed *s, uint32_t n, struct swallowing *what) {
-  const struct rm_flow *opener = &s->flow[s->opener], *other = &s->flow[1 - s->opener];
-  if (opener->proto != IPPROTO_TCP) {
-    uint64_t token = p->now ^ (uint64_t)p->index << 56 ^ ++p->seeding->tokens << 40;
-    what->seq = (uint32_t)(token >> 32), what->ack = (uint32_t)token;
-    return seed_datagram(p, opener, token);
-  }
-  struct seed_segment step[RM_SEED_STEPS + 1];
-  struct seed_numbers out[RM_SEED_STEPS + 1];
-  seed_handshake(opener, other, s->gap, step, out);
-  if (s->removes && n == THIRD) step[n].flags = RM_TCP_RST | RM_TCP_ACK;
-  if (n == RESET) step[n] = (struct seed_segment){.seq = step[THIRD].seq, .flags = RM_TCP_RST, .scale = 0xff}, out[n] = (struct seed_numbers){out[THIRD].seq, 0};
-  uint32_t side = role_side(what->role);
-  struct alias_guise guise = guise_of(p, s, side);
-  what->ends = guise.ends;
-  what->first.seq = out[n].seq;
-  what->seq = out[n].seq - guise.shift, what->ack = out[n].ack, what->flags = step[n].flags;
-  return seed_segment(p, n % 2 == 0 ? opener : other, &step[n]);
-}
-
-/* Who finds this frame come out is to tell. */
-static bool is_told(const struct seed *s, uint32_t n) {
-  return n == 0 || (n == 1 && s->steps.answers) || (n == THIRD && (s->steps.confirms || s->removes));
-}
-
-/* A frame into the box, and the expectation that it comes out on the other side. Each must be in the box before
- * the next, which enters by the other port. */
-static bool play(struct plane *p, struct seed *s, uint32_t n) {
-  uint32_t side = n % 2 == 0 ? s->opener : 1u - s->opener, role = role_box(s->box, side);
-  struct swallowing what = {.role = role_box(s->box, 1 - side), .first = {.seed = RM_SEED_NONE}};
-  struct rte_mbuf *m = make_frame(p, s, n, &what);
-  if (!m) return false;
-  if (is_told(s, n))
-    what.first = (struct seed_found){REF(p->index, place_of(p, s), s->serial), s->slot[1 - side], twin_word(&s->flow[1 - side]), what.first.seq};
-  if (!swallow_expect(p, &what)) return rte_pktmbuf_free(m), false;
-  struct alias_guise guise = guise_of(p, s, side);
-  fixup_played(p, m, &s->flow[side], &guise);
-  if (p->port[role].sender != p->index) return play_away(p, s, role, m);
-  port_queue(p, role, m, true);
-  if (!s->steps.paced) port_flush(p, &p->port[role]);
-  return true;
-}
-
 /* What the old box handed over while the seed was played has to be told as well. */
 static bool has_moved(const struct plane *p, const struct seed *s) {
   for (uint32_t side = 0; side < RM_SIDES; side++) {
@@ -163,30 +98,13 @@ static bool has_moved(const struct plane *p, const struct seed *s) {
   return false;
 }
 
-static uint64_t patience(const struct plane *p, bool answers) { return p->board->command.seed_wait_ns * (answers ? PATIENCE : 1); }
-
-/* What the box that opened it made of its numbers. True: the next one may make something else of them. */
-static bool measure(const struct plane *p, struct seed *s) {
-  struct rm_flow *from = &s->flow[s->opener], *to = &s->flow[1 - s->opener];
-  if (!numbers_between(p, s->opener, from, to, s->gap)) memset(s->gap, 0, sizeof s->gap);
-  return (s->gap[0].seq | s->gap[1].seq) || numbers_change(p, s->box);
-}
-
-/* Take down the numbers of now. False: they cannot be had, and those of then stay. */
-static bool renew(const struct plane *p, struct seed *s) {
-  struct rm_flow up, down;
-  if (!entry_copy(&p->entries[RM_SIDE_UP][s->slot[RM_SIDE_UP]], &up) || !seed_usable(&up)) return false;
-  if (!entry_copy(&p->entries[RM_SIDE_DOWN][s->slot[RM_SIDE_DOWN]], &down) || !seed_usable(&down)) return false;
-  s->flow[RM_SIDE_UP] = up;
-  s->flow[RM_SIDE_DOWN] = down;
-  return true;
-}
+static uint64_t patience(const struct plane *p, bool answers) { return p->board->command.seed_wait_ns * (answers ? RM_SEED_PATIENCE : 1); }
 
 /* The old box may hand over more, and frames that waited too long for the first try may have passed before the second. */
 static bool begin_again(struct plane *p, struct seed *s) {
   bool late = p->now >= p->reflex.drain_until && !s->steps.reset;
-  if (!s->claimed || s->begun == BEGUN_MAX || late || !has_moved(p, s) || !renew(p, s)) return false;
-  bool answers = measure(p, s);
+  if (!s->claimed || s->begun == BEGUN_MAX || late || !has_moved(p, s) || !seed_renew(p, s)) return false;
+  bool answers = seed_measure(p, s);
   s->steps = (struct seed_steps){.steps = RM_SEED_STEPS, .waits = answers, .answers = answers, .confirms = answers, .wait_ns = patience(p, answers)};
   s->begun++;
   return true;
@@ -211,14 +129,15 @@ static void count_outcome(struct plane *p, const struct seed *s) {
 static bool go_on(struct plane *p, struct seed *s) {
   for (;;) {
     uint8_t tries = s->steps.tries;
+    if (!seed_look(p, s)) return false;
     enum seed_action next = seed_next(&s->steps, p->now);
     if (next == SEED_WAIT) return false;
     if (next == SEED_OVER && s->begun == 1) count_outcome(p, s);
     if (next == SEED_OVER && begin_again(p, s)) continue;
     if (next == SEED_OVER) return finish(p, s), true;
     if (next == SEED_RESET || (tries && s->steps.tries > tries)) count(p, RM_COUNT_SEED_REPEATED, 1, 0);
-    if (next == SEED_RESET && renew(p, s)) measure(p, s);
-    if (!play(p, s, next == SEED_RESET ? RESET : s->steps.step++)) return give_up(p, s, RM_COUNT_SEED_FULL), true;
+    if (next == SEED_RESET && seed_renew(p, s)) seed_measure(p, s);
+    if (!seed_play(p, s, next == SEED_PLAY ? s->steps.step++ : next == SEED_RESET ? RM_SEED_RESET : RM_SEED_DENIAL)) return give_up(p, s, RM_COUNT_SEED_FULL), true;
   }
 }
 
@@ -245,7 +164,7 @@ static void begin(struct plane *p, struct seed *s) {
   if (s->claimed) s->done = p->reflex.switch_number * 2 + 1;
   s->begun = 1;
   /* An answer may follow a datagram only when the box has dealt with that. */
-  bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP, answers = tcp && measure(p, s);
+  bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP, answers = tcp && seed_measure(p, s);
   s->steps = (struct seed_steps){.steps = s->removes ? RM_SEED_REMOVAL : tcp ? RM_SEED_STEPS : 1, .waits = answers || !tcp || !is_known_alike(p, s), .answers = answers,
                                  .confirms = answers && !s->removes, .paced = s->eager, .wait_ns = patience(p, answers)};
   go_on(p, s);

@@ -2,6 +2,7 @@
  *
  *   seed_steps.c  which frame when              pure
  *   seed_frame.c  the frames
+ *   seed_play.c   one frame into the box
  *   seed.c        one seed: who plays it, what became of it, and what waits for it
  *   seed_walk.c   seeds for all flows: resync and refresh
  *   swallow.c     what comes out of a box again stays here
@@ -11,6 +12,7 @@
  */
 #ifndef RM_SEED_H
 #define RM_SEED_H
+#include "alias.h"
 #include "filter.h"
 #include "numbers.h"
 #include "seed_steps.h"
@@ -19,6 +21,9 @@
 #define RM_SEEDS 512       /* under way; a seed waits for its box twice seed_wait_ns at most */
 #define RM_SEED_AWAY_NS 5000000ull /* a worker that plays a frame later stands still */
 #define RM_SEED_STEPS 4    /* SYN, SYN-ACK, ACK, ACK */
+#define RM_SEED_RESET 4u   /* behind them, in the opener's name */
+#define RM_SEED_DENIAL 5u  /* and in that of the other end */
+#define RM_SEED_PATIENCE 5u /* times as long as others one is waited for that renumbers: without its numbers the rest is worth nothing */
 #define RM_SEED_REMOVAL 3  /* SYN, SYN-ACK, RST */
 #define RM_SEED_RANKS 256u /* of flows by their bytes, four to each doubling */
 
@@ -34,6 +39,7 @@ struct seed {
   uint32_t slot[RM_SIDES];
   struct seed_steps steps;
   struct numbers_gap gap[2]; /* from the opener's side to the other */
+  struct alias_guise guise[RM_SIDES]; /* what the box made of it when it was looked at last */
   uint8_t opener, box;   /* opener: the side that opened the flow */
   uint8_t serial;        /* of those that had this place */
   uint8_t begun;         /* how often: what a drained box hands over meanwhile has to be told as well */
@@ -84,6 +90,16 @@ uint64_t seed_proof(const struct plane *p, uint64_t token);
 bool seed_takes(uint8_t proto);
 /* Is enough known of a flow, by one of its entries? */
 bool seed_usable(const struct rm_flow *f);
+
+/* seed_play.c. Look at what the box is known to make of the flow. False: another worker is learning just now; later. */
+bool seed_look(struct plane *p, struct seed *s);
+/* Frame `n` into the box, and the expectation that it comes out on the other side. Each must be in the box before the next, which
+ * enters by the other port. False: no buffer, or no room to remember it. */
+bool seed_play(struct plane *p, struct seed *s, uint32_t n);
+/* What the box that opened it made of its numbers. True: the next one may make something else of them. */
+bool seed_measure(const struct plane *p, struct seed *s);
+/* Take down the numbers of now. False: they cannot be had, and those of then stay. */
+bool seed_renew(const struct plane *p, struct seed *s);
 
 /* seed.c. A flow's first frame on a new path came from outside on `side`. True: it has to wait (hold_frame). */
 bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow);

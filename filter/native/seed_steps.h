@@ -7,8 +7,8 @@
  *
  * A box that is known to choose the same tuple is not waited for. One that renumbers is waited for once more, after the second
  * frame, whose number on the other side is its choice as well, and again at the end: it may hold half a connection under
- * other numbers, and let out a handshake of which it believes nothing. Then it gets a reset, and all of it once more. A paced
- * seed plays one frame in a turn.
+ * other numbers, and let out a handshake of which it believes nothing. Then each end resets what there is, the other end first,
+ * for which the opener waits a moment, and all is played once more. A paced seed plays one frame in a turn.
  */
 #ifndef RM_SEED_STEPS_H
 #define RM_SEED_STEPS_H
@@ -20,14 +20,15 @@
 /* What is known of the first frame: nothing, that it came out as the network knows the flow, or as something else, which may be
  * translated. */
 enum seed_heard { SEED_NOTHING, SEED_SAME, SEED_OTHER, SEED_FOLLOWED };
-enum seed_action { SEED_WAIT, SEED_PLAY, SEED_RESET, SEED_OVER };
+enum seed_action { SEED_WAIT, SEED_PLAY, SEED_DENIAL, SEED_RESET, SEED_OVER };
+enum seed_renewal { SEED_FIRST, SEED_DENIED, SEED_RENEWED };
 /* How it ended. */
 enum seed_outcome {
   SEED_UNASKED, /* the box was known to choose the same */
   SEED_ALIKE,   /* it chose the same */
   SEED_TRANSLATED, /* it chose otherwise, and the node translates */
   SEED_UNLIKE,  /* it chose otherwise, and nobody does: the rest was not played */
-  SEED_UNHEARD, /* the first frame did not come out: the rest was played all the same */
+  SEED_UNHEARD, /* the first frame did not come out, and the rest was played all the same; or one that renumbers never answered */
   SEED_OUTCOMES
 };
 
@@ -40,15 +41,15 @@ struct seed_steps {
   bool answered;       /* which it did */
   bool confirms;       /* the third frame has to come out as well */
   bool confirmed;      /* which it did */
-  bool reset;          /* it did not, and all begins once more */
+  uint8_t reset;       /* it did not, and all begins once more: enum seed_renewal */
   bool paced;          /* one frame in a turn */
   bool away;           /* another worker is playing a frame */
   uint64_t wait_ns;    /* for the first frame, each time */
   uint64_t played_ns;  /* when the last frame was played */
 };
 
-/* What to do now. SEED_PLAY: the frame of number `step`, which is played as soon as this returns. SEED_RESET: a reset in the
- * opener's name, which is no step. */
+/* What to do now. SEED_PLAY: the frame of number `step`, which is played as soon as this returns. SEED_DENIAL: a reset in
+ * the other end's name, SEED_RESET: in the opener's; both are no steps. */
 enum seed_action seed_next(struct seed_steps *s, uint64_t now);
 /* No more waiting: what is left is played at once. */
 void seed_hurry(struct seed_steps *s);

@@ -1,4 +1,4 @@
-/** Likely causes of a bad match, on real boxes that were made to differ: a rule, random ports, a mirror that is starved. */
+/** Likely causes of a bad match, on real boxes that were made to differ: a rule, random ports, a mirror that is starved, timeouts. */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { compared } from "../../appliance/failover/match.ts";
@@ -42,5 +42,35 @@ Deno.test("a mirror that may copy next to nothing is known by the copies that we
   const flows = s.open(8 * FLOWS, FLOW_MS);
   const { now, causes } = await s.standby(({ now }) => now.dropped >= FLOWS);
   assert.equal(causes[0]?.kind, "lost-copies", JSON.stringify({ now, causes }));
+  await flows;
+});
+
+Deno.test("a spare with shorter timeouts is known by a canary that was silent, and not before it is made so", async () => {
+  const drill = [
+    '[drill]\nclient = "10.1.0.250"',
+    'server = "10.2.0.250"',
+    'gateway = "10.1.0.1"',
+    "idle_s = 3",
+  ];
+  await using s = await MatchLab.up({}, { top: TOP, preset: "nat", more: drill });
+  const flows = s.open(FLOWS, FLOW_MS);
+  await s.standby(({ now }) => now.equal >= FLOWS);
+  const good = await s.node.command(["drill"]);
+  assert.equal(good.code, 0, good.stdout);
+  assert.deepEqual((await s.standby(() => true)).causes, []);
+
+  await s.lab.exec("redundant", ["sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_timeout_established=1"]);
+  const bad = await s.node.command(["drill"]);
+  assert.equal(bad.code, 1, bad.stdout);
+  assert.match(
+    bad.stdout,
+    /1 of 10 canaries failed; .*, silent for 3 s: after a silence nothing of the client/,
+  );
+  const { causes } = await s.standby(({ causes }) => causes.length > 0);
+  assert.deepEqual(causes.map(({ kind }) => kind), ["timeout"]);
+  assert.match(
+    causes[0]!.text,
+    /shorter than they should be, or its clock runs ahead: .* silent for 3 s was forgotten/,
+  );
   await flows;
 });

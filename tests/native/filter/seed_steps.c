@@ -27,6 +27,7 @@ static bool look(void) {
     switch (seed_next(&s, now)) {
       case SEED_WAIT: return putchar('.'), false;
       case SEED_PLAY: printf("%d", ++s.step); break;
+      case SEED_DENIAL: printf("D"); break;
       case SEED_RESET: printf("R"); break;
       default: return printf(" %s", OUTCOME[seed_outcome(&s)]), true;
     }
@@ -58,13 +59,18 @@ static void stories(void) {
   begin("believed", (struct seed_steps){.waits = true, .answers = true, .confirms = true}), look(), s.heard = SEED_FOLLOWED, s.answered = true;
   look(), s.confirmed = true, look();
   begin("not believed", (struct seed_steps){.waits = true, .answers = true, .confirms = true}), look(), s.heard = SEED_FOLLOWED;
-  s.answered = true, look(), later(19 * MS), later(MS), s.heard = SEED_FOLLOWED, look(), s.answered = true, look();
+  s.answered = true, look(), later(19 * MS), later(MS), later(2 * MS), later(MS), s.heard = SEED_FOLLOWED, look(), s.answered = true, look();
+  begin("its answer is never heard, and it has to believe", (struct seed_steps){.waits = true, .answers = true, .confirms = true}), look();
+  s.heard = SEED_FOLLOWED, look(), later(20 * MS), later(3 * MS), s.heard = SEED_FOLLOWED, look(), later(20 * MS);
+  begin("the other end has denied, and nobody has time", (struct seed_steps){.waits = true, .answers = true, .confirms = true}), look();
+  s.heard = SEED_FOLLOWED, look(), later(20 * MS), seed_hurry(&s), look();
   begin("never heard, so never believed", (struct seed_steps){.waits = true, .answers = true, .confirms = true}), look();
   later(20 * MS), later(20 * MS), later(20 * MS);
   begin("away", (struct seed_steps){0}), s.away = true, look(), later(90 * MS), s.away = false, look();
 }
 
-/* Any order of anything: it ends, and plays each frame after the first once, or once more after a reset. */
+/* Any order of anything: it ends, and plays each frame after the first once, or once more after a reset; the last ones not where
+ * a box that renumbers never says how. */
 static void any(uint32_t n) {
   begin("any", (struct seed_steps){0});
   srandom(1);
@@ -81,10 +87,11 @@ static void any(uint32_t n) {
       if (random() % 64 == 0) seed_hurry(&s);
       if (++looks > 1000) abort();
     }
-    bool whole = s.heard != SEED_OTHER;
+    bool mute = s.reset == SEED_RENEWED && s.step == 2 && !s.answered;
+    if (s.heard != SEED_OTHER && s.step != 4 && !mute) abort();
     if (resets > 1 || played[0] < 1 + resets || played[0] > RM_SEED_TRIES * (1 + resets)) abort();
     for (uint32_t k = 1; k < 4; k++)
-      if (played[k] > 1 + resets || (whole && played[k] != 1 + resets)) abort();
+      if (played[k] > 1 + resets) abort();
   }
   printf("whole\n");
 }

@@ -79,7 +79,7 @@ static void read_aliases(uint32_t reads) {
   for (uint32_t i = 0; found < reads; i++) {
     struct alias_guise made;
     uint32_t slot = i % SLOTS, box = i / SLOTS % RM_BOXES;
-    if (!aliases_read(&table, slot, twin_word(&flows[slot]), box, &made)) continue;
+    if (aliases_read(&table, slot, twin_word(&flows[slot]), box, &made) != ALIAS_THERE) continue;
     struct alias_guise whole = guise_of(slot, box, made.shift);
     found++, torn += memcmp(&made, &whole, sizeof whole) != 0;
   }

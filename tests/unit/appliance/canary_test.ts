@@ -144,6 +144,43 @@ Deno.test("frames of others and frames of another kind never move a canary", () 
   assert.equal(canary.verdict, null);
 });
 
+/** A NAT that forgets what has been silent for so long. */
+function forgetful(timeoutMs: number, clock: { ms: number }): Box {
+  let lastMs = 0, knows = false;
+  return (sent) => {
+    const opens = parsePacket(sent.frame).flow!.tcp!.flags === TCP.syn;
+    knows = opens || knows && clock.ms - lastMs < timeoutMs;
+    if (!knows) return null;
+    lastMs = clock.ms;
+    return nat(sent);
+  };
+}
+
+for (const [timeoutMs, ok] of [[2_999, false], [3_100, true]] as const) {
+  Deno.test(`a canary that is silent for 3 s in a box that forgets after ${timeoutMs} ms`, () => {
+    const canary = new Canary(plan("tcp", { idleMs: 3_000 })), clock = { ms: 0 };
+    const box = forgetful(timeoutMs, clock);
+    converse(canary, box, 0, canary.begin(0));
+    for (; canary.verdict === null && clock.ms < 60_000; clock.ms += 10) {
+      const sent = canary.tick(clock.ms);
+      if (clock.ms > 0 && clock.ms < 3_000) assert.deepEqual(sent, [], "not a word");
+      converse(canary, box, clock.ms, sent);
+    }
+    const { verdict } = canary;
+    assert.deepEqual([verdict?.ok, verdict?.forgotMs], [ok, ok ? undefined : 3_000]);
+    assert.match(verdict!.text, ok ? /both ways/ : /after a silence nothing of the client came out/);
+    assert.ok(verdict!.tookMs < 3_000 + (ok ? 20 : CANARY_MS_MAX + 20), String(verdict!.tookMs));
+  });
+}
+
+Deno.test("a canary that is silent is told from one that never came through", () => {
+  const canary = new Canary(plan("tcp", { idleMs: 3_000 }));
+  converse(canary, openOnly, 0, canary.begin(0));
+  for (let ms = 1; ms <= CANARY_MS_MAX; ms += 100) converse(canary, openOnly, ms, canary.tick(ms));
+  canary.tick(CANARY_MS_MAX);
+  assert.deepEqual([canary.verdict?.ok, canary.verdict?.forgotMs], [false, undefined]);
+});
+
 const CONFIG: DrillConfig = {
   client: "10.1.0.250",
   server: "10.2.0.250",
@@ -154,6 +191,7 @@ const CONFIG: DrillConfig = {
   udpPort: 53,
   icmp: true,
   refusedPort: 0,
+  idleS: 0,
 };
 const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
 
@@ -172,6 +210,26 @@ for (
     assert.equal(new Set(drill.results.map(({ name }) => name)).size, 5);
   });
 }
+
+Deno.test("a drill that is to be silent has one more TCP canary, which says so", () => {
+  const drill = new Drill({ ...CONFIG, idleS: 3, udpPort: 0, icmp: false, flows: 1 }, random);
+  const waiting = [...drill.begin(0)];
+  const pass = (nowMs: number) => {
+    while (waiting.length > 0) {
+      const { side, frame } = bridge(waiting.shift()!)!;
+      waiting.push(...drill.hear(side, frame, nowMs));
+    }
+  };
+  pass(1);
+  assert.equal(drill.done, false);
+  waiting.push(...drill.tick(3_001));
+  pass(3_001);
+  assert.equal(drill.done, true);
+  assert.deepEqual(drill.results.map(({ ok, name }) => [ok, name.endsWith(", silent for 3 s")]), [
+    [true, false],
+    [true, true],
+  ]);
+});
 
 Deno.test("a drill asks the box for its address first, and ends if it does not answer", () => {
   const drill = new Drill({ ...CONFIG, gateway: "10.1.0.1" }, random);

@@ -51,6 +51,14 @@ Deno.test("a rule is known by what all that it drops have in common, and nothing
   );
 });
 
+Deno.test("what a drill found forgotten is a cause of its own, with all that the box holds", () => {
+  const [one, ...others] = causes(world(30), { forgotMs: 3_000 });
+  assert.deepEqual([one!.kind, one!.flows, others], ["timeout", 30, []]);
+  assert.match(one!.text, /silent for 3 s was forgotten/);
+  const found = kinds(world(300, (i) => i % 3 === 2 ? dropped : {}), { forgotMs: 3_000 });
+  assert.deepEqual(found, [["timeout", 200], ["rule", 100]]);
+});
+
 Deno.test("two rules are two causes, the one with more flows first", () => {
   const found = causes(world(300, (i) => i % 3 === 2 || i % 4 === 1 ? dropped : {}));
   assert.deepEqual(found.map(({ kind, flows }) => [kind, flows]), [["rule", 100], ["rule", 50]]);

@@ -23,7 +23,7 @@ function scene() {
   }
   const watch = new MatchWatch({ tell: (event) => told.push(event), keep: (line) => kept.push(line) });
   const report = (of: MatchWatch, history = true, ms = 0) =>
-    of.report(fake.board, { history, rules: RULES, nowMs: T + ms });
+    of.report(fake.board, { history, rules: RULES, nowMs: T + ms, drill: null });
   return { told, kept, fake, watch, report };
 }
 
@@ -70,7 +70,7 @@ Deno.test("a switch begins a proof, which is told, kept and known to the next co
 
 Deno.test("without a plane nothing is reported but what was proven before", () => {
   const { watch } = scene();
-  assert.deepEqual(watch.report(null, { history: true, rules: RULES, nowMs: T }), {
+  assert.deepEqual(watch.report(null, { history: true, rules: RULES, nowMs: T, drill: null }), {
     standbys: [],
     alarmBelow: 95,
     failover: null,
