@@ -3,7 +3,7 @@
  *
  * Without drivers nothing is read or written, and every order is refused in so many words.
  */
-import { setTimeout as delay } from "node:timers/promises";
+import { setImmediate as immediate, setTimeout as delay } from "node:timers/promises";
 import type { Config } from "./config.ts";
 import type { Courier, DriverSet } from "./layer/contract.ts";
 import { intentFile, ledgerFile } from "./layer/intents_file.ts";
@@ -20,6 +20,17 @@ const FRAMES_MAX = 20_000;
 const HOLD_MS_MAX = 1000;
 const ASK_MS_MAX = 30_000;
 const SETTLE_MS = 20;
+/** A move may keep everybody else waiting for so long. */
+const BREATHE_MS = 5;
+
+function breathing(): () => Promise<void> {
+  let lastMs = performance.now();
+  return async () => {
+    if (performance.now() - lastMs < BREATHE_MS) return;
+    await delay(0);
+    lastMs = performance.now();
+  };
+}
 
 export interface LayerParties {
   readonly drivers?: DriverSet;
@@ -43,13 +54,14 @@ export class NodeLayer extends Layer {
       drivers,
       steering: map === undefined
         ? null
-        : new LiveSteering({ map, nowMs: Date.now, sleep: (ms) => delay(ms) }),
+        : new LiveSteering({ map, nowMs: Date.now, sleep: (ms) => ms === 0 ? immediate() : delay(ms) }),
       courier: parties.courier ?? { send: (_id, records) => Promise.resolve(records) },
       serving: parties.serving,
       intents: intentFile(movesPath(config)),
       ledger: ledgerFile(ledgerPath(config)),
       nowMs: Date.now,
       wait: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),
+      breathe: breathing(),
       freshId: () => crypto.randomUUID().slice(0, 8),
       tell: (state) => tell(state.end ?? "step", stepText(state)),
       say: (text) => tell("copied", text),

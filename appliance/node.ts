@@ -387,6 +387,7 @@ export class Node implements NodeControl {
     this.#checks.configure(config.checks);
     this.externals.configure(config);
     this.vnfs.configure(config.vnfs), this.state.configure(config), this.#learning.configure();
+    await this.layer.begin();
     if (await this.#orders.answers("live.rule_done", this.#command())) {
       return { ok: true, text: "the new configuration is in force" };
     }

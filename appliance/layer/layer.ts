@@ -57,16 +57,19 @@ export class Layer implements LayerControl {
   }
 
   /**
-   * Takes up what the journal says: the rules, and moves in the middle, which go on or back by themselves. Throws where the
-   * journal cannot be read.
+   * Takes up what the journal says: the rules, and moves in the middle, which go on or back by themselves. Once, and not
+   * before there are drivers. Throws where the journal cannot be read.
    */
   async recover(): Promise<void> {
+    if (this.#recovered || this.#options.drivers.names.length === 0) return;
     try {
       const open = this.#read();
       if (this.#options.steering === null) return;
-      await this.assertRules();
+      // A plane that takes no rules now takes what a move asks of it later.
+      const told = await this.assertRules().then(() => null, (error: unknown) => ({ error }));
       this.#left = [];
       for (const { state, entries } of open) this.#start(state, entries);
+      if (told !== null) throw told.error;
     } finally {
       this.#recovered = true;
     }
@@ -76,7 +79,7 @@ export class Layer implements LayerControl {
   #read(): Intents["open"] {
     const { intents, say, drivers } = this.#options;
     if (this.#left !== null) return this.#left;
-    if (drivers.names.length === 0) return this.#left = [];
+    if (drivers.names.length === 0) return [];
     const { open, ended, rules, unreadable } = intents.load();
     if (unreadable > 0) say(`${unreadable} lines of the journal of moves cannot be read and were left out`);
     this.#ended = ended.slice(-ENDED_MAX).map(endedView);
@@ -108,11 +111,14 @@ export class Layer implements LayerControl {
     return running;
   }
 
-  #over(state: MoveState): MoveState {
+  async #over(state: MoveState): Promise<MoveState> {
     this.#open.delete(state.order.id);
     const { id, fields, destination } = state.order;
-    if (state.end === "moved") this.#rules = withRule(this.#rules, { id, fields, box: destination });
     if (state.end !== null) this.#ended = [...this.#ended, moveView(state, 0)].slice(-ENDED_MAX);
+    if (state.end !== "moved") return state;
+    this.#rules = withRule(this.#rules, { id, fields, box: destination });
+    // A plane that began anew behind the route was told the rules of ended moves alone. One that is away is told all later.
+    await this.assertRules().catch(() => {});
     return state;
   }
 

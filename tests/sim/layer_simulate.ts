@@ -188,6 +188,7 @@ export class LayerLife {
       say: (text) => this.say(text),
       askMsMax: ASK_MS,
       settleMs: 3,
+      breathe: () => Promise.resolve(),
       serving: () => "a",
       freshId: () => `m${++this.#ids}`,
       stop: this.#stop.signal,

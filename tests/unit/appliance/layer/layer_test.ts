@@ -62,6 +62,7 @@ function begun(drivers: Readonly<Record<string, StateDriver | null>>, more: More
     holdMsMax: 100,
     askMsMax: 10_000,
     settleMs: 1,
+    breathe: () => Promise.resolve(),
   });
   return { layer, steering, entries, said };
 }
@@ -139,6 +140,23 @@ Deno.test("Layer tells what was left in the middle before it goes on with it, an
   await layer.recover();
   await layer.idle();
   assert.deepEqual(layer.moves().map(({ id, end }) => [id, end !== null]), [["m9", true]]);
+});
+
+Deno.test("Layer takes up its journal when there are drivers, however often it was asked before", async () => {
+  const order = { id: "m9", ...MOVE, roles: ["supporting"] } as const;
+  const left: Entry[] = [{ id: "m9", mark: "op", round: 0, atMs: 900, order }];
+  const drivers: Record<string, StateDriver> = {};
+  const { layer } = begun(drivers, { left });
+  assert.deepEqual(layer.moves(), []);
+  await layer.recover();
+  assert.deepEqual(layer.moves(), []);
+  drivers["a"] = new MemoryDriver().hold(...flows(3));
+  drivers["b"] = new MemoryDriver();
+  assert.deepEqual(layer.moves().map(({ end }) => end), [null]);
+  await layer.recover();
+  await layer.recover();
+  await layer.idle();
+  assert.deepEqual(layer.moves().map(({ id, end }) => [id, end]), [["m9", "back"]]);
 });
 
 Deno.test("Layer.clone() of 5,000 flows has no more than a batch in hand", async () => {
