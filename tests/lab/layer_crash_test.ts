@@ -104,13 +104,13 @@ async function whole(world: World, moves: readonly MoveView[]): Promise<"a" | "b
   return at;
 }
 
-/** Until the last move but those of `before` is seen in this step. False: it ended before that. */
-async function seen(api: RemoteNode, step: Step, before: ReadonlySet<string>): Promise<boolean> {
+/** The move that is not of `before`, once it is seen in this step. Null: it was past that already. */
+async function seen(api: RemoteNode, step: Step, before: ReadonlySet<string>): Promise<string | null> {
   for (const deadline = Date.now() + END_MS_MAX;;) {
     const move = (await api.moves()).find(({ id }) => !before.has(id));
-    if (move !== undefined && move.end === null && move.step === step) return true;
+    if (move !== undefined && move.end === null && move.step === step) return move.id;
     if (move !== undefined && (move.end !== null || STEPS.indexOf(move.step) > STEPS.indexOf(step))) {
-      return false;
+      return null;
     }
     assert.ok(Date.now() < deadline, `a move stands still: ${JSON.stringify(move)}`);
   }
@@ -122,26 +122,36 @@ async function caught(world: World, api: RemoteNode, step: Step) {
     const moves = await ended(api), at = await whole(world, moves);
     const order = { source: at, destination: at === "a" ? "b" : "a", fields: "* 10.1.0.11" };
     const moving = api.layer("state/move", order).catch((error) => ({ ok: false, text: String(error) }));
-    if (await seen(api, step, new Set(moves.map(({ id }) => id)))) return moving;
+    const id = await seen(api, step, new Set(moves.map((one) => one.id)));
+    if (id !== null) return { moving, id };
     await moving;
   }
   assert.fail(`no move of ${MOVES_MAX} was seen in its step ${step}`);
 }
 
-/** In this step of a move the end of control or of Redis, then a start. Returns the node that runs now. */
-async function crash(world: World, node: LabNode, step: Step): Promise<LabNode> {
+interface Crashed {
+  /** That runs now. */
+  readonly node: LabNode;
+  /** Of the move. */
+  readonly id: string;
+  /** This machine was so busy that the move had ended when control was killed. */
+  readonly late: boolean;
+}
+
+/** In this step of a move the end of control or of Redis, then a start. */
+async function crash(world: World, node: LabNode, step: Step): Promise<Crashed> {
   using api = closing(node);
-  const moving = await caught(world, api.node, step);
+  const { moving, id } = await caught(world, api.node, step);
   if (world.redis === null) {
     await node.stop("SIGKILL");
-    await moving;
-    return await LabNode.start(world.lab, world.options);
+    const late = (await moving).ok;
+    return { node: await LabNode.start(world.lab, world.options), id, late };
   }
   await world.redis.kill();
   await sleep(200);
   await world.redis.up();
   await moving;
-  return node;
+  return { node, id, late: false };
 }
 
 function closing(node: LabNode) {
@@ -171,16 +181,17 @@ async function trials(world: World): Promise<void> {
       await until("connections of the trial before have ended", async () => await open(world) === 0);
       const talking = talk(world);
       await until("all connections stand", async () => await open(world) === FLOWS);
-      node = await crash(world, node, step);
+      const crashed = await crash(world, node, step);
+      node = crashed.node;
       using api = closing(node);
       const moves = await ended(api.node);
       await whole(world, moves);
       await sleep(LIFE_MS);
-      const { flows, probe } = await talking.end(), last = moves.at(-1)!;
+      const { flows, probe } = await talking.end(), last = moves.find(({ id }) => id === crashed.id)!;
       const told = `trial ${trial}, at ${step}: ${JSON.stringify(last)}`;
       assert.equal(flows.filter(([state, , , , alive]) => state === "open" && alive).length, FLOWS, told);
       assert.deepEqual([probe.losses.length, probe.duplicates], [0, 0], told);
-      const what = `${step} ${last.end}`;
+      const what = `${step} ${crashed.late ? "over before" : last.end}`;
       ends.set(what, (ends.get(what) ?? 0) + 1);
     }
     console.log(`crashes by step and end: ${[...ends].map(([what, n]) => `${what} ${n}`).join(", ")}`);
