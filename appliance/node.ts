@@ -164,6 +164,7 @@ export class Node implements NodeControl {
   #makeLayer(config: Config): NodeLayer {
     return new NodeLayer(config, {
       serving: () => this.status().boxes.find((box) => box.serving)?.box ?? null,
+      serve: (box) => this.#orders.moveTo(box, false),
       tell: (cause, text) => this.#tell(cause, text, "layer"),
       drivers: this.state.set,
       map: () => this.#keeper.map,

@@ -190,6 +190,7 @@ export class LayerLife {
       settleMs: 3,
       breathe: () => Promise.resolve(),
       serving: () => "a",
+      serve: () => Promise.resolve({ ok: true, text: "" }),
       freshId: () => `m${++this.#ids}`,
       stop: this.#stop.signal,
     });
