@@ -3,11 +3,12 @@
  *
  * Without drivers nothing is read or written, and every order is refused in so many words.
  */
-import { setTimeout as delay } from "node:timers/promises";
+import { setImmediate as immediate, setTimeout as delay } from "node:timers/promises";
 import type { Config } from "./config.ts";
 import type { Courier, DriverSet } from "./layer/contract.ts";
 import { intentFile, ledgerFile } from "./layer/intents_file.ts";
-import { Layer, NO_DRIVERS } from "./layer/layer.ts";
+import { Layer, type LayerOptions, NO_DRIVERS } from "./layer/layer.ts";
+import { type MoveState, stepOf } from "./layer/move.ts";
 import { stepText } from "./layer/views.ts";
 import { LiveSteering, type LiveSteeringOptions } from "./live_steering.ts";
 import { ledgerPath, movesPath } from "./paths.ts";
@@ -20,6 +21,31 @@ const FRAMES_MAX = 20_000;
 const HOLD_MS_MAX = 1000;
 const ASK_MS_MAX = 30_000;
 const SETTLE_MS = 20;
+/** A move may keep everybody else waiting for so long. */
+const BREATHE_MS = 5;
+
+function breathing(): () => Promise<void> {
+  let lastMs = performance.now();
+  return async () => {
+    if (performance.now() - lastMs < BREATHE_MS) return;
+    await delay(0);
+    lastMs = performance.now();
+  };
+}
+
+/** Get, send and insert go round by batches: each step of a move is told once, and again where its reason is another. */
+function news(tell: (state: MoveState) => void): (state: MoveState) => void {
+  const told = new Map<string, Set<string>>();
+  return (state) => {
+    const { order: { id }, course, pass, broken, reason, end } = state;
+    const what = [course, pass, broken, stepOf(state), reason].join(" ");
+    const before = told.get(id) ?? new Set();
+    if (end === null && before.has(what)) return;
+    if (end === null) told.set(id, before.add(what));
+    else told.delete(id);
+    tell(state);
+  };
+}
 
 export interface LayerParties {
   readonly drivers?: DriverSet;
@@ -29,6 +55,8 @@ export interface LayerParties {
   readonly courier?: Courier;
   /** The box that serves by default. */
   readonly serving: () => string | null;
+  /** Has the path lead to a box, as a planned switchover does. */
+  readonly serve: LayerOptions["serve"];
   /** For the journal of the node. */
   readonly tell: (cause: "step" | "moved" | "back" | "copied", text: string) => void;
 }
@@ -43,15 +71,17 @@ export class NodeLayer extends Layer {
       drivers,
       steering: map === undefined
         ? null
-        : new LiveSteering({ map, nowMs: Date.now, sleep: (ms) => delay(ms) }),
+        : new LiveSteering({ map, nowMs: Date.now, sleep: (ms) => ms === 0 ? immediate() : delay(ms) }),
       courier: parties.courier ?? { send: (_id, records) => Promise.resolve(records) },
       serving: parties.serving,
+      serve: parties.serve,
       intents: intentFile(movesPath(config)),
       ledger: ledgerFile(ledgerPath(config)),
       nowMs: Date.now,
       wait: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),
+      breathe: breathing(),
       freshId: () => crypto.randomUUID().slice(0, 8),
-      tell: (state) => tell(state.end ?? "step", stepText(state)),
+      tell: news((state) => tell(state.end ?? "step", stepText(state))),
       say: (text) => tell("copied", text),
       stop: stop.signal,
       framesMax: FRAMES_MAX,

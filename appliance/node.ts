@@ -164,6 +164,7 @@ export class Node implements NodeControl {
   #makeLayer(config: Config): NodeLayer {
     return new NodeLayer(config, {
       serving: () => this.status().boxes.find((box) => box.serving)?.box ?? null,
+      serve: (box) => this.#orders.moveTo(box, false),
       tell: (cause, text) => this.#tell(cause, text, "layer"),
       drivers: this.state.set,
       map: () => this.#keeper.map,
@@ -388,6 +389,7 @@ export class Node implements NodeControl {
     this.#checks.configure(config.checks);
     this.externals.configure(config);
     this.vnfs.configure(config.vnfs), this.state.configure(config), this.#learning.configure();
+    await this.layer.begin();
     if (await this.#orders.answers("live.rule_done", this.#command())) {
       return { ok: true, text: "the new configuration is in force" };
     }

@@ -37,6 +37,7 @@ export interface NodeStateOptions {
 }
 
 export interface DriverSet {
+  /** Of the configuration in force, also before they are open. */
   readonly names: readonly string[];
   /** Null: there is none of this name, or it is not open. */
   get(name: string): StateDriver | null;
@@ -63,6 +64,8 @@ export class NodeState implements StateControl {
   readonly #options: NodeStateOptions;
   #open: Open | null = null;
   #last: Promise<void> = Promise.resolve();
+  /** Boxes by the names of their drivers. */
+  #boxes: ReadonlyMap<string, string> = new Map();
 
   constructor(options: NodeStateOptions) {
     this.#options = options;
@@ -70,6 +73,7 @@ export class NodeState implements StateControl {
 
   /** Also after a reload: drivers that are configured alike go on undisturbed. Does not wait, never throws. */
   configure(config: Config): void {
+    this.#boxes = new Map(config.drivers.map(({ name, box }) => [name, box]));
     this.#last = this.#last.then(() => this.#configure(config)).catch((error) => {
       this.#options.tell({
         cause: "lost",
@@ -131,7 +135,7 @@ export class NodeState implements StateControl {
   }
 
   /** The drivers as they are now, for those who move state between boxes. */
-  readonly set = driverSet(() => this.#open?.drivers);
+  readonly set: DriverSet = stateSet(() => this.#boxes, (name) => this.#open?.drivers.driver(name) ?? null);
 
   report(): DriversReport {
     return this.#open?.drivers.report() ?? kindsReport();
@@ -160,12 +164,12 @@ const NONE = {
   text: "no state driver is configured: [driver.NAME] in the configuration",
 } as const;
 
-function driverSet(open: () => StateDrivers | undefined): DriverSet {
+function stateSet(boxes: () => ReadonlyMap<string, string>, get: DriverSet["get"]): DriverSet {
   return {
     get names() {
-      return open()?.names ?? [];
+      return [...boxes().keys()];
     },
-    get: (name) => open()?.driver(name) ?? null,
-    boxOf: (name) => open()?.boxOf(name) ?? null,
+    get,
+    boxOf: (name) => boxes().get(name) ?? null,
   };
 }

@@ -142,15 +142,6 @@ export class StateDrivers implements StateControl {
     await Promise.allSettled(work);
   }
 
-  get names(): readonly string[] {
-    return [...this.#running.keys()];
-  }
-
-  /** The box that a driver of this name talks to; null: there is none. */
-  boxOf(name: string): string | null {
-    return this.#running.get(name)?.config.box ?? null;
-  }
-
   /** An open driver by its name, for those who move state between boxes; null: there is none. */
   driver(name: string): StateDriver | null {
     return this.#running.get(name)?.live.driver ?? null;

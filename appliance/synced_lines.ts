@@ -42,19 +42,57 @@ export class SyncedLines {
   /** On disk when it returns. @throws Error with the end of a sentence */
   append(line: string): void {
     try {
-      if (sizeOf(this.path) > this.#bytesMax) this.load();
-      using file = Deno.openSync(this.path, { append: true, create: true, mode: 0o640 });
-      const before = file.statSync().size;
-      try {
-        writeAll(file, line);
-        file.syncDataSync();
-      } catch (error) {
-        file.truncateSync(before); // half a line must not become the head of the next
-        throw error;
-      }
-    } catch (cause) {
-      throw new Error(`the journal ${this.path} takes nothing: ${reasonOf(cause)}`, { cause });
+      using file = this.#open();
+      this.#write(file, line, () => file.syncDataSync());
+    } catch (error) {
+      this.#fail(error);
     }
+  }
+
+  /** Written when it returns, on disk when that is fulfilled; others have their turn until then. @throws as `append()` */
+  write(line: string): Promise<void> {
+    let file: Deno.FsFile | null = null;
+    try {
+      file = this.#open();
+      return this.#sync(file, this.#write(file, line));
+    } catch (error) {
+      file?.close();
+      this.#fail(error);
+    }
+  }
+
+  async #sync(file: Deno.FsFile, { before, after }: { before: number; after: number }): Promise<void> {
+    try {
+      await file.syncData();
+    } catch (error) {
+      // Where others wrote behind it, it stays: it announces what is not begun.
+      if (file.statSync().size === after) file.truncateSync(before);
+      this.#fail(error);
+    } finally {
+      file.close();
+    }
+  }
+
+  #open(): Deno.FsFile {
+    if (sizeOf(this.path) > this.#bytesMax) this.load();
+    return Deno.openSync(this.path, { append: true, create: true, mode: 0o640 });
+  }
+
+  /** Returns how long the file was and is. */
+  #write(file: Deno.FsFile, line: string, sync = () => {}): { before: number; after: number } {
+    const before = file.statSync().size;
+    try {
+      writeAll(file, line);
+      sync();
+    } catch (error) {
+      file.truncateSync(before); // half a line must not become the head of the next
+      throw error;
+    }
+    return { before, after: file.statSync().size };
+  }
+
+  #fail(cause: unknown): never {
+    throw new Error(`the journal ${this.path} takes nothing: ${reasonOf(cause)}`, { cause });
   }
 }
 

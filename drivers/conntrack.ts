@@ -294,7 +294,7 @@ export class ConntrackDriver implements StateDriver {
   }
 
   async del(role: StateRole, fields: HeaderFields): Promise<number> {
-    let gone = 0;
+    let gone = 0, since = 0;
     if (role !== "supporting") return gone;
     for await (const flows of this.#flows(fields, new AbortController().signal)) {
       for (let from = 0; from < flows.length; from += BATCH_MESSAGES_MAX) {
@@ -302,6 +302,9 @@ export class ConntrackDriver implements StateDriver {
         gone += this.#delete(batch.map(({ original, zone }) => ({ tuple: original, zone })));
         for (const flow of batch) this.#versions.forget(keyOf(flow));
       }
+      since += flows.length;
+      if (since < BREATHE_RECORDS) continue;
+      since = 0;
       await breathe();
     }
     return gone;

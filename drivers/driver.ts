@@ -14,6 +14,8 @@ export interface Abilities {
   readonly del: readonly StateRole[];
   /** It tells of changes by itself. */
   readonly watch: boolean;
+  /** Its watch also tells of frames to be seen again, or of flows of another box. @default records alone */
+  readonly hints?: boolean;
   /** Codecs whose records it takes; "*" takes all. */
   readonly codecs: readonly string[];
 }

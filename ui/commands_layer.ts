@@ -96,7 +96,7 @@ function applications(shared: Rest): readonly Command[] {
     {
       name: "migrate",
       summary: "Move everything that a box serves to another",
-      text: "Clones, moves all flows, merges.",
+      text: "Clones, moves all flows, merges, and has the path follow, as a planned switchover does.",
       arguments: [SRC, DST],
       ...shared,
       examples: [{ line: "remediate migrate fw-old fw-new", help: "Live, to a box of another make." }],

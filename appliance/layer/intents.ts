@@ -38,6 +38,10 @@ export function readIntents(text: string): Intents {
   let rules: SteeringRule[] = [];
   const ended: Ended[] = [];
   for (const entry of values) {
+    if (entry.mark === "default") {
+      rules = rules.filter(({ id }) => id !== entry.id);
+      continue;
+    }
     const entries = [...byId.get(entry.id) ?? [], entry];
     byId.set(entry.id, entries);
     const { order, atMs: startedMs } = entries[0]!;
@@ -55,16 +59,21 @@ export function readIntents(text: string): Intents {
   return { open, ended, rules, unreadable };
 }
 
-/** The file anew with what is still needed of it: open moves, rules, the last that ended. */
+/**
+ * The file anew with what is still needed of it: open moves, rules, the last that ended; those whose rule another one covers
+ * are as those that have none.
+ */
 export function compactIntents({ open, ended, rules }: Intents): string {
   const kept = ended.filter(({ order }, index) =>
     index >= ended.length - ENDED_MAX || rules.some(({ id }) => id === order.id)
   );
   const lines = kept.flatMap(({ order, end, startedMs, endedMs, reason }) => {
-    const about = { id: order.id, round: 0 };
+    const about = { id: order.id, round: 0 },
+      ruled = end !== "moved" || rules.some(({ id }) => id === order.id);
     return [
       entryLine({ ...about, mark: "op", atMs: startedMs, order }),
       entryLine({ ...about, mark: "end", atMs: endedMs, end, reason }),
+      ...(ruled ? [] : [entryLine({ ...about, mark: "default", atMs: endedMs })]),
     ];
   });
   return [...lines, ...open.flatMap(({ entries }) => entries.map(entryLine))].join("");

@@ -13,8 +13,11 @@ export function intentFile(path: string): IntentStore {
   const lines = new SyncedLines(path, (text) => compactIntents(readIntents(text)));
   return {
     load: () => readIntents(lines.load()),
-    // deno-lint-ignore require-await -- what it throws is to be a rejection
-    append: async (entry) => lines.append(entryLine(entry)),
+    append: async (entry, how = "now") => {
+      const onDisk = lines.write(entryLine(entry));
+      if (how === "now") await onDisk;
+      else onDisk.catch(() => {}); // as if the machine had lost it
+    },
   };
 }
 

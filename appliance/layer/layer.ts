@@ -32,6 +32,8 @@ export interface LayerOptions extends Omit<Parties, "steering"> {
   readonly ledger: LedgerStore;
   /** The box that serves what no rule holds. */
   readonly serving: () => string | null;
+  /** Has the path lead to this box, or says why not. */
+  readonly serve: (box: string) => Promise<{ readonly ok: boolean; readonly text: string }>;
   /** Unlike any before. */
   readonly freshId: () => string;
   /** Something that is not a step: a copy was made, a journal was damaged. */
@@ -57,16 +59,19 @@ export class Layer implements LayerControl {
   }
 
   /**
-   * Takes up what the journal says: the rules, and moves in the middle, which go on or back by themselves. Throws where the
-   * journal cannot be read.
+   * Takes up what the journal says: the rules, and moves in the middle, which go on or back by themselves. Once, and not
+   * before there are drivers. Throws where the journal cannot be read.
    */
   async recover(): Promise<void> {
+    if (this.#recovered || this.#options.drivers.names.length === 0) return;
     try {
       const open = this.#read();
       if (this.#options.steering === null) return;
-      await this.assertRules();
+      // A plane that takes no rules now takes what a move asks of it later.
+      const told = await this.assertRules().then(() => null, (error: unknown) => ({ error }));
       this.#left = [];
       for (const { state, entries } of open) this.#start(state, entries);
+      if (told !== null) throw told.error;
     } finally {
       this.#recovered = true;
     }
@@ -76,7 +81,7 @@ export class Layer implements LayerControl {
   #read(): Intents["open"] {
     const { intents, say, drivers } = this.#options;
     if (this.#left !== null) return this.#left;
-    if (drivers.names.length === 0) return this.#left = [];
+    if (drivers.names.length === 0) return [];
     const { open, ended, rules, unreadable } = intents.load();
     if (unreadable > 0) say(`${unreadable} lines of the journal of moves cannot be read and were left out`);
     this.#ended = ended.slice(-ENDED_MAX).map(endedView);
@@ -89,8 +94,7 @@ export class Layer implements LayerControl {
     const { steering, serving } = this.#options;
     if (steering === null || this.#rules.length === 0) return;
     const there = new Set((await steering.rules()).map(({ id }) => id));
-    const rules = this.#rules.map((rule) => ({ ...rule, box: this.#boxOf(rule.box) }));
-    const wanted = trimmed(rules, serving());
+    const wanted = trimmed(this.#byBox(), serving());
     if (wanted.every(({ id }) => there.has(id))) return;
     for (const rule of wanted) {
       if (there.has(rule.id)) await steering.remove(rule.id);
@@ -108,12 +112,26 @@ export class Layer implements LayerControl {
     return running;
   }
 
-  #over(state: MoveState): MoveState {
+  async #over(state: MoveState): Promise<MoveState> {
     this.#open.delete(state.order.id);
     const { id, fields, destination } = state.order;
-    if (state.end === "moved") this.#rules = withRule(this.#rules, { id, fields, box: destination });
     if (state.end !== null) this.#ended = [...this.#ended, moveView(state, 0)].slice(-ENDED_MAX);
+    if (state.end !== "moved") return state;
+    this.#rules = withRule(this.#rules, { id, fields, box: destination });
+    // A plane that began anew behind the route was told the rules of ended moves alone. One that is away is told all later.
+    await this.assertRules().then(() => this.#settle()).catch(() => {});
     return state;
+  }
+
+  /** Rules that lead to the box that serves by default go: they would pin flows to it when the path moves on. */
+  async #settle(): Promise<void> {
+    const { steering, serving, intents, nowMs } = this.#options;
+    const kept = new Set(trimmed(this.#byBox(), serving()).map(({ id }) => id));
+    for (const { id } of this.#rules.filter((rule) => !kept.has(rule.id))) {
+      await steering?.remove(id);
+      await intents.append({ id, round: 0, mark: "default", atMs: nowMs() });
+      this.#rules = this.#rules.filter((rule) => rule.id !== id);
+    }
   }
 
   /** When all that is under way has ended. */
@@ -129,6 +147,9 @@ export class Layer implements LayerControl {
       if (this.#boxOf(destination) === box) mover.hear({ kind: "died", box: "destination" });
     }
   }
+
+  /** As the steering has them. */
+  #byBox = () => this.#rules.map((rule) => ({ ...rule, box: this.#boxOf(rule.box) }));
 
   #boxOf = (name: string) => this.#options.drivers.boxOf(name) ?? name;
 
@@ -204,6 +225,7 @@ export class Layer implements LayerControl {
         () => this.#cloneLine(request),
         () => this.#moveLine(request),
         () => this.#mergeLine(request),
+        () => this.#pathLine(request),
       ]
       : [...await this.#back(request), () => this.#mergeLine(request)];
     for (const step of steps) {
@@ -229,6 +251,14 @@ export class Layer implements LayerControl {
     if (!answer.ok) return answer;
     const { records, held } = answer.view.counts;
     return { ok: true, view: `moved ${what}: ${records} records, ${held} frames held meanwhile` };
+  }
+
+  /** What comes without flows, and what begins, is the destination's as well from here on. */
+  async #pathLine({ destination }: MoveRequest): Promise<LayerAnswer<string>> {
+    const box = this.#boxOf(destination), told = await this.#options.serve(box);
+    if (!told.ok) return refusal(`all flows are with ${destination}, but the path stays: ${told.text}`);
+    await this.#settle();
+    return { ok: true, view: told.text };
   }
 
   async #cloneLine({ source, destination }: MoveRequest): Promise<LayerAnswer<string>> {

@@ -80,8 +80,11 @@ export type MoveEvent =
 
 export interface Entry {
   readonly id: string;
-  /** Of the intent: "op" begins, "end" ends, the rest say what may have been done from here on. */
-  readonly mark: "op" | "clean" | "hold" | "route" | "delete" | "back" | "end";
+  /**
+   * Of the intent: "op" begins, "end" ends, "default" takes the rule back that it left, for its box serves by default; the
+   * rest say what may have been done from here on.
+   */
+  readonly mark: "op" | "clean" | "hold" | "route" | "delete" | "back" | "end" | "default";
   /** How many holds had broken: the same mark counts anew after each. */
   readonly round: number;
   readonly atMs: number;

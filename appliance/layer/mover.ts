@@ -12,15 +12,19 @@ import { Changes } from "./changes.ts";
 import type { Counts, Courier, DriverSet } from "./contract.ts";
 import type { Intents } from "./intents.ts";
 import { advance, type Entry, markKey, type MoveEvent, type MoveState, type Phase, todo } from "./move.ts";
+import { Readings } from "./readings.ts";
 import type { Steering } from "./steering.ts";
 
 /** Records in hand at a time: what a move or a clone needs of memory, however many flows there are. */
 export const BATCH = 256;
 
+/** Phases that begin with looking, or are looking alone: their line may get to the disk meanwhile. */
+const LOOKS_FIRST: ReadonlySet<Phase> = new Set(["begin", "read"]);
+
 export interface IntentStore {
   load(): Intents;
-  /** On disk when it returns. */
-  append(entry: Entry): Promise<void>;
+  /** On disk when it returns; "soon": written, for whom only this process may die, and on disk with the next line or by itself. */
+  append(entry: Entry, how?: "now" | "soon"): Promise<void>;
 }
 
 export interface Parties {
@@ -31,6 +35,8 @@ export interface Parties {
   readonly nowMs: () => number;
   /** Ends early when the signal says so. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Lets others have their turn, if they had none for some milliseconds. */
+  readonly breathe: () => Promise<void>;
   /** A step began, or the move ended. */
   readonly tell: (state: MoveState) => void;
   readonly framesMax: number;
@@ -50,7 +56,11 @@ export class Mover {
   #state: MoveState;
   #written: Set<string>;
   #heard: MoveEvent[] = [];
+  /** Null: the source's driver tells of nothing that reading does not show. */
   #changes: Changes | null = null;
+  readonly #readings = new Readings();
+  /** Since it began here, and not in an earlier life of control. */
+  #reads = false;
   #stream: AsyncIterator<StateRecord> | null = null;
   #cut = new AbortController();
   #batch: readonly StateRecord[] = [];
@@ -93,8 +103,12 @@ export class Mover {
     const before = this.#state;
     let event: MoveEvent;
     try {
-      if (next.write !== null) await this.#write(next.write);
-      event = await this.#inTime(this.#carryOut(next.phase));
+      await this.#parties.breathe();
+      // Both, or the phase has failed: what is done before the line is on disk is looking alone.
+      const written = next.write === null ? Promise.resolve() : this.#write(next.write);
+      if (!LOOKS_FIRST.has(next.phase)) await written;
+      const [done] = await Promise.all([this.#inTime(this.#carryOut(next.phase, written)), written]);
+      event = done;
     } catch (error) {
       event = { kind: "failed", reason: reasonOf(error) };
     }
@@ -129,11 +143,12 @@ export class Mover {
     return driver;
   }
 
-  async #carryOut(phase: Phase): Promise<MoveEvent> {
+  /** `written`: its line is on disk. */
+  async #carryOut(phase: Phase, written: Promise<void>): Promise<MoveEvent> {
     const { steering } = this.#parties, { order } = this.#state;
     switch (phase) {
       case "begin":
-        return await this.#begin();
+        return await this.#begin(written);
       case "read":
         return await this.#read();
       case "send":
@@ -164,18 +179,21 @@ export class Mover {
     }
   }
 
-  async #begin(): Promise<MoveEvent> {
+  async #begin(written: Promise<void>): Promise<MoveEvent> {
     const { drivers, steering, framesMax, holdMsMax } = this.#parties;
     const { id, fields, guarantee, source, destination, roles } = this.#state.order;
     await this.#closeStreams();
     const driver = this.#driver("source"), target = this.#driver("destination");
+    const [clean] = await Promise.all([this.#isClean(target), written]);
     await steering.begin({
       ...{ id, fields, guarantee, framesMax, holdMsMax },
       source: drivers.boxOf(source) ?? source,
       destination: drivers.boxOf(destination) ?? destination,
     });
-    this.#changes = new Changes(driver, fields);
-    const clean = await this.#isClean(target);
+    this.#reads = true;
+    if (driver.abilities.watch && driver.abilities.hints === true) {
+      this.#changes = new Changes(driver, fields);
+    }
     this.#open(driver, roles, fields);
     return { kind: "begun", clean };
   }
@@ -205,31 +223,42 @@ export class Mover {
   }
 
   async #read(): Promise<MoveEvent> {
-    const records: StateRecord[] = [], replays = this.#changes?.replays;
+    const records: StateRecord[] = [], nowMs = this.#parties.nowMs();
     let last = false, bytes = 0;
-    while (records.length < BATCH && !last) {
+    for (let read = 0; read < BATCH && !last; read++) {
       const next = await this.#stream?.next() ?? { done: true };
       if (next.done) last = true;
-      // Of flows whose frames were played in, the destination has what came after the first reading.
-      else if (this.#state.pass === 1 || !replays?.has(next.value.key)) {
+      else {
+        const record: StateRecord = next.value;
+        bytes += record.value.length;
         // Where flows move whole, so does their reporting state: it is not added to anything.
-        records.push({ ...next.value, merge: null });
-        this.#changes?.read(next.value.key);
-        bytes += next.value.value.length;
+        if (this.#isWanted(record, nowMs)) records.push({ ...record, merge: null });
       }
     }
     this.#batch = records;
     return { kind: "read", last, counts: { records: records.length, bytes } };
   }
 
+  /** Under the hold: what changed since it was carried. */
+  #isWanted(record: StateRecord, nowMs: number): boolean {
+    if (this.#state.pass === 1) {
+      this.#changes?.read(record.key);
+      return true;
+    }
+    // Of flows whose frames were played in, the destination has what came after the first reading.
+    return this.#changes?.replays.has(record.key) !== true && !this.#readings.has(record, nowMs);
+  }
+
   async #insert(): Promise<MoveEvent> {
-    const { taken, known, refused } = await this.#driver("destination").put(this.#batch);
+    const batch = this.#batch;
+    const { taken, known, refused } = await this.#driver("destination").put(batch);
     this.#batch = [];
     if (refused.length > 0) {
       const { key, reason } = refused[0]!;
       const more = refused.length === 1 ? "" : `, and ${refused.length - 1} more`;
       throw new Error(`${this.#state.order.destination} refused ${key}: ${reason}${more}`);
     }
+    this.#readings.given(batch, this.#parties.nowMs());
     return { kind: "done", counts: { taken, known } };
   }
 
@@ -242,7 +271,7 @@ export class Mover {
   async #catchUp(): Promise<MoveEvent> {
     const { steering, settleMs, wait } = this.#parties, { id, roles, fields } = this.#state.order;
     const driver = this.#driver("source"), changes = this.#changes;
-    if (driver.abilities.watch) await wait(settleMs, this.#stop);
+    if (changes !== null) await wait(settleMs, this.#stop);
     if (changes !== null && changes.fault !== null) throw new Error(changes.fault);
     let replayed = 0;
     for (const { fields: flow, frames } of changes?.replays.values() ?? []) {
@@ -258,7 +287,7 @@ export class Mover {
     const { steering, drivers } = this.#parties, { id, fields, destination, guarantee } = this.#state.order;
     if (await steering.look(id) !== null) return { kind: "routed", ok: await steering.route(id) };
     // A plane that began anew in the middle has let frames into the source that nobody read.
-    if (this.#changes !== null && guarantee !== "none") return { kind: "routed", ok: false };
+    if (this.#reads && guarantee !== "none") return { kind: "routed", ok: false };
     await steering.add({ id, fields, box: drivers.boxOf(destination) ?? destination });
     return { kind: "routed", ok: true };
   }
@@ -276,7 +305,8 @@ export class Mover {
     const { intents, steering, nowMs } = this.#parties, { order, course, reason } = this.#state;
     await steering.end(order.id);
     const end = course === "on" ? "moved" : "back";
-    await intents.append({ id: order.id, round: 0, mark: "end", atMs: nowMs(), end, reason });
+    // Should the machine lose it, the next control deletes once more what is not there.
+    await intents.append({ id: order.id, round: 0, mark: "end", atMs: nowMs(), end, reason }, "soon");
     return { kind: "done" };
   }
 
@@ -285,6 +315,8 @@ export class Mover {
     const [stream, changes] = [this.#stream, this.#changes];
     this.#stream = null;
     this.#changes = null;
+    this.#reads = false;
+    this.#readings.forget();
     this.#batch = [];
     // A driver that does not hear the signal is left to itself.
     await Promise.race([

@@ -41,14 +41,14 @@ struct steer_choice steer_choose(const struct rm_steering *t, const struct steer
 static void begin_hold(struct steer_move *m, uint64_t now) {
   m->state = RM_STEERED_HOLDING;
   m->hold_done = m->order.hold_order;
-  m->held_ns = m->moved_ns = now;
+  m->held_ns = now;
   m->held_all = 0;
 }
 
 void steer_order(struct steer_move *m, const struct rm_steer_move *order, uint64_t now) {
   if (m->order.number != order->number) {
     struct steer_ring held = m->held, noted = m->noted;
-    *m = (struct steer_move){.state = RM_STEERED_NOTING, .held = held, .noted = noted};
+    *m = (struct steer_move){.state = RM_STEERED_NOTING, .moved_ns = now, .held = held, .noted = noted};
   }
   m->order = *order;
   if (order->phase == RM_STEER_CANCEL) m->state = RM_STEERED_CANCELLED;

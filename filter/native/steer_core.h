@@ -45,7 +45,7 @@ struct steer_move {
   enum rm_steer_state state;
   uint32_t hold_done, again_done, again_played;
   uint64_t held_ns, routed_ns, again_ns;
-  uint64_t in, out, moved_ns;   /* frames into the source and out of it since the notes began; when the last of them was */
+  uint64_t in, out, moved_ns;   /* frames into the source and out of it since the notes began; when they began, or the last of them was */
   uint64_t played, answered, answered_ns; /* frames played into the destination and out of it before the route */
   uint64_t held_all;
   uint32_t ahead;               /* held frames that went into the destination since the route */

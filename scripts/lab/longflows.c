@@ -2,6 +2,7 @@
  *
  *   longflows serve PORT
  *   longflows fetch ADDRESS PORT FLOWS BYTES_PER_SECOND DURATION_MS     one line of JSON on standard output
+ * SIGTERM ends it before its time, with the same report.
  *
  * The server sends numbered, patterned records at the asked pace and says in each how many bytes of the client's
  * trickle it has seen; the client checks every byte. So a flow counts as alive only if both directions still move
@@ -54,6 +55,13 @@ struct flow {
   uint32_t in_bytes, out_bytes, out_at, hello_bytes;
   uint8_t in[RECORD], out[RECORD];
 };
+
+static volatile sig_atomic_t ended;
+
+static void on_term(int number) {
+  (void)number;
+  ended = 1;
+}
 
 static uint64_t now_ns(void) {
   struct timespec t;
@@ -280,7 +288,8 @@ static int fetch(const struct sockaddr_in *to, uint32_t count, uint32_t rate, ui
     flows[i].rate = rate;
     open_flow(&flows[i], epoll, to);
   }
-  while (now - started < duration) {
+  signal(SIGTERM, on_term);
+  while (now - started < duration && !ended) {
     struct epoll_event e[64];
     int n = epoll_wait(epoll, e, 64, 100);
     now = now_ns();

@@ -122,17 +122,18 @@ export class LabNode {
   }
 
   async #untilRunning(): Promise<void> {
-    const deadline = Date.now() + START_MS_MAX;
+    const deadline = Date.now() + START_MS_MAX, api = this.connect();
     let last = "it never answered";
-    while (Date.now() < deadline) {
-      if (this.#exit) throw this.#failure(`it ended with exit ${this.#exit.code}`);
-      const answer = await this.#ask(["status", "--json"]);
-      if (answer.code === 0 || answer.code === 4) {
-        const { plane } = JSON.parse(answer.stdout) as NodeStatus;
-        if (plane.state === "running") return;
-        last = `its plane is ${plane.state} ${plane.error}`;
+    try {
+      while (Date.now() < deadline) {
+        if (this.#exit) throw this.#failure(`it ended with exit ${this.#exit.code}`);
+        const plane = await api.status().then((status) => status.plane, () => null);
+        if (plane?.state === "running") return;
+        if (plane !== null) last = `its plane is ${plane.state} ${plane.error}`;
+        await sleep(50);
       }
-      await sleep(100);
+    } finally {
+      api.close();
     }
     throw this.#failure(last);
   }

@@ -2,6 +2,7 @@
  *
  *   probe echo PORT                                    answers every datagram
  *   probe send ADDRESS PORT INTERVAL_US DURATION_MS    one line of JSON on standard output
+ * SIGTERM ends it before its time, with the same report.
  *
  * Both ends run with real-time priority and replies are stamped by the kernel, so that the figures speak of
  * the path and not of who got the processor. All times are CLOCK_MONOTONIC in ns, RTT in us.
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +31,13 @@ struct message {
   uint32_t sequence;
   uint8_t pad[56];
 };
+
+static volatile sig_atomic_t ended;
+
+static void on_term(int number) {
+  (void)number;
+  ended = 1;
+}
 
 static uint64_t clock_ns(clockid_t id) {
   struct timespec t;
@@ -167,12 +176,14 @@ static int send_all(const char *address, uint16_t port, uint64_t interval, uint6
   struct timespec every = {.tv_sec = (time_t)(interval / NS), .tv_nsec = (long)(interval % NS)};
   struct itimerspec t = {.it_interval = every, .it_value = every};
   timerfd_settime(timer, 0, &t, NULL);
+  signal(SIGTERM, on_term);
   uint32_t next = 0, late = 0;
   uint64_t started = clock_ns(CLOCK_MONOTONIC), over = 0;
   while (!over || (r.answered < next && clock_ns(CLOCK_MONOTONIC) < over)) {
     struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = timer, .events = POLLIN}};
     poll(p, over ? 1 : 2, 10);
     receive_all(fd, &r);
+    if (ended && next && !over) over = clock_ns(CLOCK_MONOTONIC) + LINGER_NS;
     uint64_t due = 0;
     if (over || read(timer, &due, sizeof due) != (ssize_t)sizeof due) continue;
     late += (uint32_t)(due - 1); /* not sent at all: a burst would measure the queue */

@@ -61,7 +61,7 @@ const of = async (lab: Lab, box: string) => {
 Deno.test("state move takes half of the flows of a NAT to another one and back, live: 0 lost", async () => {
   const { lab, built, node } = await up();
   await using _ = lab;
-  const talking = Promise.all(["c1", "c2"].map((client) => talk(lab, built, client, 10_000)));
+  const talking = Promise.all(["c1", "c2"].map((client) => talk(lab, built, client, 11_000)));
   await sleep(1_500);
   for (let look = 0; look < 60 && (await of(lab, "primary")).join() !== `${FLOWS},${FLOWS}`;) {
     look++;
@@ -75,9 +75,15 @@ Deno.test("state move takes half of the flows of a NAT to another one and back, 
   const back = await json<ApplicationView>(node, ["scale-in", "b", "a"]);
   assert.equal(back.application, "scale-in");
   assert.deepEqual(await of(lab, "primary"), [FLOWS, FLOWS]);
-  // All of them, and what they had left behind; the path stays, for a switchover is an order of its own.
-  await json<ApplicationView>(node, ["migrate", "a", "b"]);
+  // All of them, what they had left behind, and the path.
+  const { lines } = await json<ApplicationView>(node, ["migrate", "a", "b"]);
+  assert.match(lines.at(-1)!, /traffic goes by the redundant box/);
+  assert.equal((await node.status()).path, "redundant");
   assert.deepEqual([await of(lab, "primary"), await of(lab, "redundant")], [[0, 0], [FLOWS, FLOWS]]);
+  // Nothing pins flows to it: what begins now and what is moved goes by the path alone.
+  const home = await json<ApplicationView>(node, ["migrate", "b", "a"]);
+  assert.match(home.lines.at(-1)!, /traffic goes by the primary box/);
+  assert.deepEqual([await of(lab, "primary"), await of(lab, "redundant")], [[FLOWS, FLOWS], [0, 0]]);
   const told = async () => {
     const { counters } = await node.status(), events = (await node.events()).slice(-80);
     const some = counters.filter(({ packets }) => packets > 0).map(({ name, packets }) =>

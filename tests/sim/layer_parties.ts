@@ -82,7 +82,8 @@ export class SimDriver implements StateDriver {
 
   constructor(private readonly calls: Calls, private readonly box: SimBox, private readonly mode: Mode) {
     const roles: StateRole[] = ["supporting", "reporting"];
-    this.abilities = { get: roles, put: roles, del: roles, watch: mode !== "read", codecs: ["sim/1"] };
+    const able = { get: roles, put: roles, del: roles, codecs: ["sim/1"] };
+    this.abilities = { ...able, watch: mode !== "read", hints: mode === "reprocess" };
   }
 
   #ask<T>(effect: () => T): Promise<T> {

@@ -188,7 +188,9 @@ export class LayerLife {
       say: (text) => this.say(text),
       askMsMax: ASK_MS,
       settleMs: 3,
+      breathe: () => Promise.resolve(),
       serving: () => "a",
+      serve: () => Promise.resolve({ ok: true, text: "" }),
       freshId: () => `m${++this.#ids}`,
       stop: this.#stop.signal,
     });

@@ -46,6 +46,12 @@ Deno.test("the layer keeps every claim in a crowd of worlds", async () => {
   }
 });
 
+Deno.test("a plane that begins anew behind the route goes by the rule of the move that ends", async () => {
+  const tally = new Map<string, number>();
+  await trial(1137, tally);
+  assert.deepEqual([tally.get("plane at delete"), tally.get("ended moved")], [1, 2]);
+});
+
 Deno.test("simulateLayer() repeats a run from its seed, word by word", async () => {
   const tell = async (seed: number) => {
     const log: string[] = [];

@@ -132,7 +132,9 @@ function mergedValue(record: StateRecord, there: StateRecord): unknown {
 
 export function driverSet(drivers: Readonly<Record<string, StateDriver | null>>): DriverSet {
   return {
-    names: Object.keys(drivers),
+    get names() {
+      return Object.keys(drivers);
+    },
     get: (name) => drivers[name] ?? null,
     boxOf: (name) => name in drivers ? `box-${name}` : null,
   };

@@ -29,11 +29,14 @@ interface More {
   readonly noSteering?: true;
   /** What an earlier control left. @default nothing */
   readonly left?: readonly Entry[];
+  /** Why the path does not move. @default it does */
+  readonly stays?: string;
 }
 
 /** A layer as a node has it before it has begun. */
 function begun(drivers: Readonly<Record<string, StateDriver | null>>, more: More = {}): Made {
   const steering = new MemorySteering(), entries: Entry[] = [], said: string[] = [];
+  const scene = { serving: "box-a" };
   let ledger: Ledger = { pairs: new Map(), unreadable: 0 }, ids = 0;
   const layer = new Layer({
     drivers: driverSet(drivers),
@@ -55,13 +58,19 @@ function begun(drivers: Readonly<Record<string, StateDriver | null>>, more: More
         : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true })),
     tell: () => {},
     say: (text) => void said.push(text),
-    serving: () => "box-a",
+    serving: () => scene.serving,
+    serve: (box) => {
+      if (more.stays !== undefined) return Promise.resolve({ ok: false, text: more.stays });
+      scene.serving = box;
+      return Promise.resolve({ ok: true, text: `traffic goes by ${box}` });
+    },
     freshId: () => `m${++ids}`,
     stop: new AbortController().signal,
     framesMax: 100,
     holdMsMax: 100,
     askMsMax: 10_000,
     settleMs: 1,
+    breathe: () => Promise.resolve(),
   });
   return { layer, steering, entries, said };
 }
@@ -139,6 +148,23 @@ Deno.test("Layer tells what was left in the middle before it goes on with it, an
   await layer.recover();
   await layer.idle();
   assert.deepEqual(layer.moves().map(({ id, end }) => [id, end !== null]), [["m9", true]]);
+});
+
+Deno.test("Layer takes up its journal when there are drivers, however often it was asked before", async () => {
+  const order = { id: "m9", ...MOVE, roles: ["supporting"] } as const;
+  const left: Entry[] = [{ id: "m9", mark: "op", round: 0, atMs: 900, order }];
+  const drivers: Record<string, StateDriver> = {};
+  const { layer } = begun(drivers, { left });
+  assert.deepEqual(layer.moves(), []);
+  await layer.recover();
+  assert.deepEqual(layer.moves(), []);
+  drivers["a"] = new MemoryDriver().hold(...flows(3));
+  drivers["b"] = new MemoryDriver();
+  assert.deepEqual(layer.moves().map(({ end }) => end), [null]);
+  await layer.recover();
+  await layer.recover();
+  await layer.idle();
+  assert.deepEqual(layer.moves().map(({ id, end }) => [id, end]), [["m9", "back"]]);
 });
 
 Deno.test("Layer.clone() of 5,000 flows has no more than a batch in hand", async () => {
@@ -219,7 +245,26 @@ Deno.test("scale-out and scale-in leave one box with what a single one would hav
   assert.ok(back.ok, JSON.stringify(back));
   assert.equal(a.value("reporting", "packets"), 14);
   assert.equal([...a.records.values()].filter(({ role }) => role === "supporting").length, 50);
-  assert.deepEqual(steering.table.map(({ box }) => box), ["box-a"]);
+  assert.deepEqual(steering.table, [], "box-a serves by default");
+});
+
+Deno.test("migrate has the path move at the end, and leaves no rule that pins flows there", async () => {
+  const world = () => ({ a: new MemoryDriver().hold(...flows(5)), b: new MemoryDriver() });
+  const { layer, steering, entries } = await make(world());
+  const there = await layer.apply("migrate", MOVE);
+  assert.ok(there.ok, JSON.stringify(there));
+  assert.equal(there.view.lines.at(-1), "traffic goes by box-b");
+  assert.deepEqual([steering.table, readIntents(entries.map(entryLine).join("")).rules], [[], []]);
+  const back = await layer.apply("migrate", { ...MOVE, source: "b", destination: "a" });
+  assert.ok(back.ok, JSON.stringify(back));
+  assert.deepEqual(steering.table, []);
+  const still = await make(world(), { stays: "the redundant is not known to be alive: no link" });
+  const refused = await still.layer.apply("migrate", MOVE);
+  assert.match(
+    refused.ok ? "" : refused.text,
+    /^all flows are with b, but the path stays: the redundant is not known .*done before: cloned: .*; moved \* /,
+  );
+  assert.deepEqual(still.steering.table.map(({ box }) => box), ["box-b"]);
 });
 
 Deno.test("judgeMerge() puts again under the same version what is in doubt", () => {
