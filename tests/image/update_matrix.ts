@@ -54,13 +54,13 @@ const MADE = Deno.env.get("REMEDIATE_UPDATE_DISK");
 async function make(): Promise<UpdateDisk> {
   await Deno.mkdir(HOME, { recursive: true });
   if (MADE !== undefined) return JSON.parse(await Deno.readTextFile(MADE));
-  await Deno.writeTextFile(`${HOME}/remediate.toml`, CONFIG);
-  const image = `${HOME}/remediate.img`;
+  const config = `${HOME}/remediate.toml`, image = `${HOME}/remediate.img`;
+  await Deno.writeTextFile(config, CONFIG);
   await run([
     ...[Deno.execPath(), "run", "-A", "--no-check", `${TOP}/scripts/image.ts`, "--raw"],
-    ...["--config", `${HOME}/remediate.toml`, "--output", image],
+    ...["--config", config, "--output", image],
   ]);
-  const disk = await makeUpdateDisk({ cache: `${TOP}/.cache/image`, image, directory: HOME });
+  const disk = await makeUpdateDisk({ cache: `${TOP}/.cache/image`, image, config, directory: HOME });
   await Deno.writeTextFile(`${HOME}/made.json`, JSON.stringify(disk));
   return disk;
 }
