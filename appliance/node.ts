@@ -35,6 +35,7 @@ import { readProbes } from "./probe_view.ts";
 import { reasonOf } from "../drivers/reason.ts";
 import { Recorder } from "./recorder.ts";
 import { readReload } from "./reload.ts";
+import { StallLines } from "./stall_lines.ts";
 import { Vnfs } from "./vnf/vnfs.ts";
 import { VERSION } from "./version.ts";
 import { NodeExternals } from "./node_externals.ts";
@@ -88,6 +89,7 @@ export class Node implements NodeControl {
   readonly #learning: Learning;
   readonly #checks: Checks;
   readonly #cpu = new CpuShares();
+  readonly #stalls = new StallLines();
   #reviving = false;
 
   constructor(options: NodeOptions) {
@@ -108,7 +110,7 @@ export class Node implements NodeControl {
       path: journalPath(config),
       tell: (event) => {
         this.#judgement.flaps.note([event], this.#config.failover.damping);
-        this.say(levelOf(event), event.text, { event: event.sequence });
+        if (this.#stalls.tells(event)) this.say(levelOf(event), event.text, { event: event.sequence });
         this.captures.mark(event);
         this.recorder.event(event);
       },
@@ -215,8 +217,11 @@ export class Node implements NodeControl {
     for (let tick = 0; !signal.aborted; tick++) {
       this.#takeEvents();
       if (tick % JUDGE_EVERY === 0) {
-        const board = this.#keeper.map?.board;
-        if (board !== undefined) this.#cpu.look(board, this.#now().monoNs);
+        const board = this.#keeper.map?.board,
+          { monoNs } = this.#now(),
+          stalls = this.#stalls.look(monoNs / 1000);
+        if (stalls !== null) this.say("info", stalls);
+        if (board !== undefined) this.#cpu.look(board, monoNs);
         if (this.#keeper.died()) await this.#revive(signal);
         else this.#judge();
       }

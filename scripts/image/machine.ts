@@ -161,15 +161,20 @@ export class Machine {
   }
 
   /**
-   * As `start`, and waits until a program of ours speaks. QEMU without virtualisation lets a processor run code that another
-   * one is changing, and a kernel that changes itself while it starts may die of that: then it is started again, twice at most.
+   * As `start`, and waits until it is `ready`. QEMU without virtualisation lets a
+   * processor run code that another one is changing, and a kernel that changes itself while it starts may die of that: then
+   * it is started again, twice at most.
    */
-  static async begin(lab: Lab, options: MachineOptions, msMax: number): Promise<Machine> {
+  static async begin(
+    lab: Lab,
+    options: MachineOptions,
+    ready: (machine: Machine) => Promise<unknown>,
+  ): Promise<Machine> {
     if (options.nics.length > 0) await lab.script(options.ns, tapScript(options.nics));
     for (let tries = 0;; tries++) {
       const machine = await Machine.start(lab, options);
       try {
-        await machine.untilSaid(/data partition: /, msMax);
+        await ready(machine);
         return machine;
       } catch (error) {
         const died = !machine.runs && /Kernel panic/.test(await machine.console());
@@ -213,6 +218,11 @@ export class Machine {
     const text = await Deno.readTextFile(`${this.directory}/console.log`).catch(() => "");
     // deno-lint-ignore no-control-regex
     return text.replaceAll("\r", "").replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "");
+  }
+
+  /** Waits until a program of ours speaks. @throws Error with the end of the console, after `msMax` */
+  async untilOurs(msMax: number): Promise<void> {
+    await this.untilSaid(/data partition: /, msMax);
   }
 
   /** Waits for words on the console. @throws Error with the end of it, after `msMax` */

@@ -9,7 +9,10 @@ import { readList, run, shell } from "./run.ts";
 import { warmProgram } from "./warm.ts";
 
 export const SUITE = "trixie";
+/** The second one holds what makers of cards let everybody hand on, but not change. */
+const COMPONENTS = "main,non-free-firmware";
 const MIRROR = "http://deb.debian.org/debian";
+const MIRROR_MS_MAX = 20_000;
 /** Never on the machine, so never unpacked. */
 const LEFT_OUT = [
   "/usr/share/doc/*",
@@ -18,6 +21,8 @@ const LEFT_OUT = [
   "/usr/share/locale/*",
   "/usr/share/lintian/*",
 ];
+/** For all that licences ask to go with what they cover. */
+const KEPT = ["/usr/share/doc/*/copyright"];
 
 export interface Places {
   /** Top of the checkout. */
@@ -28,24 +33,49 @@ export interface Places {
   readonly epoch: number;
 }
 
-/** The packages as a tar. Fetches them when their list changed, or `fresh`. @returns its path */
-export async function packagesTar({ top, cache }: Places, fresh: boolean): Promise<string> {
+interface Wanted {
+  readonly packages: readonly string[];
+  /** Named by the list, wherever it is there already. */
+  readonly tar: string;
+}
+
+async function wanted({ top, cache }: Pick<Places, "top" | "cache">): Promise<Wanted> {
   const packages = await readList(`${top}/appliance/image/packages`);
-  const key = createHash("sha256").update(JSON.stringify([SUITE, packages, LEFT_OUT])).digest("hex").slice(
-    0,
-    16,
+  const list = JSON.stringify([SUITE, COMPONENTS, packages, LEFT_OUT, KEPT]);
+  const key = createHash("sha256").update(list).digest("hex").slice(0, 16);
+  return { packages, tar: `${cache}/packages-${key}.tar` };
+}
+
+const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
+
+/** What an image cannot be made without: the mirror, where its packages are not kept yet. Empty: it can be made. */
+export async function missingForImage(places: Pick<Places, "top" | "cache">): Promise<string> {
+  if (await exists((await wanted(places)).tar)) return "";
+  const url = `${MIRROR}/dists/${SUITE}/InRelease`;
+  const answer = await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(MIRROR_MS_MAX) }).catch(() =>
+    null
   );
-  const tar = `${cache}/packages-${key}.tar`;
-  if (!fresh && await Deno.stat(tar).then(() => true, () => false)) return tar;
+  await answer?.body?.cancel();
+  return answer?.ok ? "" : `${MIRROR}, which does not answer`;
+}
+
+/** The packages as a tar. Fetches them when their list changed, or `fresh`. @returns its path */
+export async function packagesTar(places: Places, fresh: boolean): Promise<string> {
+  const { packages, tar } = await wanted(places);
+  if (!fresh && await exists(tar)) return tar;
   const part = tar.replace(/tar$/, "part.tar"); // the end of its name says what it shall be
-  const exclude = LEFT_OUT.map((path) => `--dpkgopt=path-exclude=${path}`);
+  const paths = [
+    ...LEFT_OUT.map((path) => `--dpkgopt=path-exclude=${path}`),
+    ...KEPT.map((path) => `--dpkgopt=path-include=${path}`),
+  ];
   const include = `--include=${packages.join(",")}`;
   await run([
     "mmdebstrap",
     "--mode=root",
     "--variant=essential",
+    `--components=${COMPONENTS}`,
     include,
-    ...exclude,
+    ...paths,
     SUITE,
     part,
     MIRROR,
@@ -66,6 +96,22 @@ async function pruneModules(root: string, version: string, kept: readonly string
     list,
   );
   await run(["depmod", "-b", root, version]);
+}
+
+/** Of the firmware only what a module of the image asks for stays, and what a link among it leads to. */
+async function pruneFirmware(root: string, version: string): Promise<void> {
+  await shell(
+    `cd "$1/usr/lib/firmware"; keep=$(mktemp -d -p "$1/usr/lib")
+     find "$1/usr/lib/modules/$2" -name '*.ko' -print0 | xargs -0 -r modinfo -F firmware | sort -u | while read -r names; do
+       for name in $names; do
+         while [ -L "$name" ]; do
+           cp -a --parents "$name" "$keep"; name=$(realpath -s --relative-to=. "$(dirname "$name")/$(readlink "$name")")
+         done
+         if [ -f "$name" ]; then cp -a --parents "$name" "$keep"; fi; done; done
+     cd "$1"; rm -rf usr/lib/firmware; mv "$keep" usr/lib/firmware; find usr/lib/firmware -type d -exec chmod 755 {} +`,
+    root,
+    version,
+  );
 }
 
 /** Programs that only make or change a system, and what a first start would otherwise spend seconds on. */
@@ -139,6 +185,7 @@ export async function makeRoot(places: Places, tar: string, unpacked: string): P
   const vmlinuz = `${cache}/vmlinuz`;
   await Deno.copyFile(`${path}/boot/vmlinuz-${kernel}`, vmlinuz);
   await pruneModules(path, kernel, await readList(`${top}/appliance/image/modules`));
+  await pruneFirmware(path, kernel);
   await run(["cp", "-a", "--no-preserve=ownership", `${top}/appliance/image/root/.`, path]);
   await shell(
     `mkdir -p "$1/usr/lib/remediate"; cp -a --no-preserve=ownership "$2/." "$1/usr/lib/remediate/"

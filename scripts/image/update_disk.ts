@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { writeAccounts } from "../../ui/access/accounts.ts";
+import { ownIdentity } from "../../ui/access/certificate.ts";
 import { type BundleParts, makeBundle } from "./bundle.ts";
 import { fat, layout } from "./disk.ts";
 import { makeAuthority, ownSigner, type Signer } from "./keys.ts";
@@ -38,6 +39,8 @@ interface Built {
   /** Of the build: rootfs.img, vmlinuz, initrd.img, slot.cfg, keys. */
   readonly cache: string;
   readonly image: string;
+  /** Path of the configuration that it starts with. */
+  readonly config: string;
   readonly directory: string;
 }
 
@@ -127,7 +130,7 @@ async function makeBundles(built: Built, data: string): Promise<Record<BundleNam
 
 /** Disks that are ready to start: one whose data partition has room and still has to grow, one on which not a block is free. */
 export async function makeUpdateDisk(built: Built): Promise<UpdateDisk> {
-  const { directory, image } = built;
+  const { directory, image, config } = built;
   const disk = `${directory}/disk.img`, full = `${directory}/full.img`, data = `${directory}/data`;
   await shell(`rm -rf "$1"; mkdir -p "$1/update" "$1/etc" "$1/state"`, data);
   const digests = await makeBundles(built, data);
@@ -138,6 +141,9 @@ export async function makeUpdateDisk(built: Built): Promise<UpdateDisk> {
   await Deno.writeTextFile(`${data}/state/access.json`, writeAccounts({ users: [], tokens: [token] }));
   await placeData(image, disk, data);
   await shell(`truncate -s "+$2M" "$1"`, disk, String(MORE_MIB));
+  // What a machine has made of its own before its disk was full.
+  await Deno.copyFile(config, `${data}/etc/remediate.toml`);
+  ownIdentity(`${data}/state/api.pem`, { name: "update", names: [], nowMs: Date.now() });
   await placeData(image, full, data);
   // What does not fit is left out, which is meant; zeroes would take no room.
   await shell(

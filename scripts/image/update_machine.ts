@@ -83,14 +83,23 @@ export class UpdateMachine {
     this.#child = null;
   }
 
-  /** Null: nobody answers. */
+  /** Null: nobody answers. An install answers at its end, a look at once or never. */
   async ask<T>(method: string, path: string, body?: object): Promise<{ status: number; body: T } | null> {
     const { token, firstPort } = this.files;
     const more = body === undefined
       ? []
       : ["-H", "content-type: application/json", "--data", JSON.stringify(body)];
     const said = await run([
-      ...["curl", "-sk", "-X", method, "--max-time", "600", "-w", "\n%{http_code}"],
+      ...[
+        "curl",
+        "-sk",
+        "-X",
+        method,
+        "--max-time",
+        method === "GET" ? "120" : "1800",
+        "-w",
+        "\n%{http_code}",
+      ],
       ...["-H", `authorization: Bearer ${token}`, ...more, `https://127.0.0.1:${firstPort}${path}`],
     ]).catch(() => null);
     if (said === null) return null;

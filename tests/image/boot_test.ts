@@ -1,11 +1,13 @@
 /**
  * The image as a computer starts it: from a disk and a USB stick to forwarded frames, the first account, and the death of the
- * primary, in QEMU without virtualisation. Times are printed, with the load beside them, and not asserted.
+ * primary, in QEMU without virtualisation. Times are printed, with the load beside them, and not asserted. The gate has the
+ * short form: one start, up to frames and the page.
  */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { fat } from "../../scripts/image/disk.ts";
-import { Machine, type MachineOptions } from "../../scripts/image/machine.ts";
+import { Machine, type MachineOptions, type Nic } from "../../scripts/image/machine.ts";
+import { missingForImage } from "../../scripts/image/root.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
 import { type Programs, programs } from "../../scripts/lab/native.ts";
 import { sleep } from "../../scripts/lab/process.ts";
@@ -18,14 +20,26 @@ const TOP = dirname(dirname(import.meta.dirname!));
 const HOME = `${TOP}/.cache/test/image`;
 const OWN_DISK = `${HOME}/remediate.img`;
 const DISK = Deno.env.get("REMEDIATE_DISK") ?? OWN_DISK;
-/** Every firmware, card and way to own a card, the first of them, or, in the gate, none: a start takes minutes in TCG. */
+/** Every firmware, card and way to own a card, the first of them, or, in the gate, a short form: a start takes minutes. */
 const WISH = Deno.env.get("REMEDIATE_IMAGE");
 const WHOLE = WISH === "all";
-const CASES = [
+
+interface Case {
+  readonly firmware: "bios" | "uefi";
+  /** Of the ports to the network, and of those to the boxes. */
+  readonly model: Nic["model"];
+  readonly boxModel: Nic["model"];
+  readonly iommu: boolean;
+  readonly driver: "uio_pci_generic" | "vfio-pci";
+}
+
+const CASES: readonly Case[] = [
   { firmware: "bios", model: "virtio", boxModel: "e1000e", iommu: false, driver: "uio_pci_generic" },
   { firmware: "uefi", model: "e1000e", boxModel: "virtio", iommu: true, driver: "vfio-pci" },
-] as const;
-type Case = (typeof CASES)[number];
+];
+const SHORT: Case = {
+  ...{ firmware: "bios", model: "virtio", boxModel: "virtio", iommu: false, driver: "uio_pci_generic" },
+};
 
 const MS_MAX = 900_000;
 const PASSWORD = "a password for a test";
@@ -118,28 +132,29 @@ async function figures(machine: Machine, more: Record<string, unknown>): Promise
   }));
 }
 
-/** From power-on to the first account. */
-async function introduce(machine: Machine, tools: Programs): Promise<Api> {
-  const { lab } = machine;
-  await machine.until("forwarded frame", MS_MAX, () => forwards(lab, tools));
-  const frameMs = Math.round(machine.ageMs);
-  const api = new Api(lab);
+/** From the first frame, which passes by now, to the page. */
+async function untilPage(machine: Machine): Promise<Api> {
+  const powerToFrameMs = Math.round(machine.ageMs);
+  const api = new Api(machine.lab);
   await machine.until("page", MS_MAX, () => api.ask("/healthz"));
-  const pageMs = Math.round(machine.ageMs);
+  await figures(machine, { powerToFrameMs, powerToPageMs: Math.round(machine.ageMs) });
+  return api;
+}
+
+async function makeAccount(machine: Machine, api: Api): Promise<void> {
   const [, print, code] = await machine.untilSaid(
     /certificate SHA-256: ([0-9A-F:]{95})\s+one-time code: (\S+)/,
     60_000,
   );
-  assert.equal(await fingerprint(lab), print, "the console's fingerprint");
+  assert.equal(await fingerprint(machine.lab), print, "the console's fingerprint");
   const entered = await api.ask("/api/v1/first", { name: "anna", password: PASSWORD, code });
   assert.ok(entered !== null && !("status" in (entered as object)), JSON.stringify(entered));
-  await figures(machine, { powerToFrameMs: frameMs, powerToPageMs: pageMs });
-  return api;
 }
 
 async function surviveDeath(machine: Machine, tools: Programs): Promise<void> {
   const { lab } = machine;
-  const seconds = 8;
+  // Long behind the cut: what a slow machine drops is sent again by clocks that double.
+  const seconds = 24;
   const cut = sleep(seconds * 500).then(async () => {
     await machine.setLink("pin", false);
     await machine.setLink("pout", false);
@@ -151,7 +166,9 @@ async function surviveDeath(machine: Machine, tools: Programs): Promise<void> {
     seconds,
   });
   await cut;
-  assert.deepEqual([long?.ok, long?.corrupt], [20, 0]);
+  const { ok, stuck, broken, corrupt } = long!;
+  const said = (await machine.console()).trim().split("\n").slice(-15).join("\n");
+  assert.deepEqual({ ok, stuck, broken, corrupt }, { ok: 20, stuck: 0, broken: 0, corrupt: 0 }, said);
 }
 
 /** Five presses of the power button: users are gone, a new code is shown, and the plane forwards meanwhile. */
@@ -171,7 +188,11 @@ async function resetByButton(machine: Machine, tools: Programs): Promise<void> {
   assert.ok(await forwards(machine.lab, tools));
 }
 
-async function check({ firmware, model, boxModel, iommu, driver }: Case): Promise<void> {
+/** Starts the image between the lab's namespaces; `work` begins once it forwards. */
+async function withMachine(
+  { firmware, model, boxModel, iommu, driver }: Case,
+  work: (machine: Machine, tools: Programs) => Promise<void>,
+): Promise<void> {
   await disk();
   const tools = await programs(TOP);
   await using lab = await Lab.up(hotReplica({ clients: 1, servers: 1, serverMbit: 20 }));
@@ -181,20 +202,37 @@ async function check({ firmware, model, boxModel, iommu, driver }: Case): Promis
   }));
   const sticks = [await makeStick(lab.directory)];
   const options = { ns: NODE_NS, disk: DISK, firmware, nics, iommu, sticks, tcpPort: TCP_PORT };
-  const machine = await Machine.begin(lab, options, MS_MAX);
+  const forwarding = (machine: Machine) =>
+    machine.until("forwarded frame", MS_MAX, () => forwards(lab, tools));
+  const machine = await Machine.begin(lab, options, forwarding);
   try {
-    await introduce(machine, tools);
-    assert.match(await machine.console(), new RegExp(`-> ${driver}`));
-    await surviveDeath(machine, tools);
-    if (WHOLE) await resetByButton(machine, tools);
+    await work(machine, tools);
     const words = await machine.console();
     assert.match(words, /configuration: taken from the USB stick/);
+    assert.match(words, new RegExp(`-> ${driver}`));
   } finally {
     await machine.stop();
   }
 }
 
+async function whole(machine: Machine, tools: Programs): Promise<void> {
+  await makeAccount(machine, await untilPage(machine));
+  await surviveDeath(machine, tools);
+  if (WHOLE) await resetByButton(machine, tools);
+}
+
 for (const one of CASES.slice(0, WHOLE ? CASES.length : WISH === "first" ? 1 : 0)) {
-  Deno.test(`the image, by ${one.firmware} and ${one.driver}, forwards, copies, and survives the primary`, () =>
-    check(one));
+  Deno.test(
+    `the image, by ${one.firmware} and ${one.driver}, forwards, copies, and survives the primary`,
+    () => withMachine(one, whole),
+  );
+}
+
+if (WISH === undefined) {
+  const missing = DISK === OWN_DISK ? await missingForImage({ top: TOP, cache: `${TOP}/.cache/image` }) : "";
+  Deno.test({
+    name: `the image starts and forwards${missing && ` (needs ${missing})`}`,
+    ignore: missing !== "",
+    fn: () => withMachine(SHORT, async (machine) => void await untilPage(machine)),
+  });
 }

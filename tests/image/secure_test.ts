@@ -74,7 +74,7 @@ async function check(): Promise<void> {
   assert.ok(!first.runs, "it was given keys and starts again");
   await first.stop();
 
-  const second = await Machine.begin(lab, options, MS_MAX);
+  const second = await Machine.begin(lab, options, (machine) => machine.untilOurs(MS_MAX));
   await second.stop();
 
   await spoilKernel(disk);

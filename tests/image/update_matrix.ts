@@ -19,7 +19,8 @@ import { run } from "../../scripts/image/run.ts";
 const TOP = dirname(dirname(import.meta.dirname!));
 const HOME = `${TOP}/.cache/test/update`;
 const WANTED = Deno.env.get("REMEDIATE_UPDATE") ?? "all";
-const START_MS_MAX = 900_000;
+/** A guest that shares two processors with a dozen others was seen to take ten minutes. */
+const START_MS_MAX = 1_800_000;
 const FIRST_PORT = 24_100;
 
 /** Ports of the kernel, for a plane that owns its cards never sleeps, and there is no processor to spare. */
@@ -54,13 +55,13 @@ const MADE = Deno.env.get("REMEDIATE_UPDATE_DISK");
 async function make(): Promise<UpdateDisk> {
   await Deno.mkdir(HOME, { recursive: true });
   if (MADE !== undefined) return JSON.parse(await Deno.readTextFile(MADE));
-  await Deno.writeTextFile(`${HOME}/remediate.toml`, CONFIG);
-  const image = `${HOME}/remediate.img`;
+  const config = `${HOME}/remediate.toml`, image = `${HOME}/remediate.img`;
+  await Deno.writeTextFile(config, CONFIG);
   await run([
     ...[Deno.execPath(), "run", "-A", "--no-check", `${TOP}/scripts/image.ts`, "--raw"],
-    ...["--config", `${HOME}/remediate.toml`, "--output", image],
+    ...["--config", config, "--output", image],
   ]);
-  const disk = await makeUpdateDisk({ cache: `${TOP}/.cache/image`, image, directory: HOME });
+  const disk = await makeUpdateDisk({ cache: `${TOP}/.cache/image`, image, config, directory: HOME });
   await Deno.writeTextFile(`${HOME}/made.json`, JSON.stringify(disk));
   return disk;
 }
@@ -155,12 +156,12 @@ const CASES: readonly Case[] = [
     name: `power cut at ${percent} % of an install`,
     work: async (on) => {
       await on.cutAt(percent);
-      // It may have been whole already; then it is tried and proves itself.
+      // It may have been whole already; then it is tried and proves itself. The judgement on the start tells how it ended.
       const view = await on.until(
-        "rest",
+        "rest, and a report of how the install ended",
         ({ slots, reports }) =>
           slots.some(({ booted, state }) => booted && state === "good") &&
-          reports.at(-1)?.outcome !== "installed",
+          reports.some(({ outcome }) => outcome === "refused" || outcome === "good"),
       );
       const version = view.slots.find(({ booted }) => booted)?.version;
       assert.equal(view.reports.at(-1)?.outcome, version === FIRST ? "refused" : "good");
