@@ -9,8 +9,7 @@ import { type Native, openNative } from "../filter/dpdk.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
 import { accept, writeAccepted } from "./accepted.ts";
 import { type BfdKeys, readBfdKeys } from "./bfd_keys.ts";
-import { writeBfd } from "./bfd_command.ts";
-import { writeLeftBoxes, writeReflexes, writeRules } from "./board_command.ts";
+import { writeRules } from "./board_command.ts";
 import { type Now, readEvents, readPath, readStatus } from "./board_view.ts";
 import { type FlowQuery, readFlows } from "./flow_view.ts";
 import { Captures } from "./captures.ts";
@@ -26,11 +25,8 @@ import { openJudgement } from "./judgement_open.ts";
 import { Journal } from "./journal.ts";
 import { capturePath, journalPath, recorderPath, vnfsPath } from "./paths.ts";
 import { writeLastPath } from "./last_path.ts";
-import { readMembers } from "./members.ts";
 import { Orders } from "./orders.ts";
 import { PlaneKeeper, PlaneStartError } from "./plane_keeper.ts";
-import { writeGrey, writeProbes } from "./probe_command.ts";
-import { readProbeFrame } from "./probe_files.ts";
 import { readProbes } from "./probe_view.ts";
 import { reasonOf } from "../drivers/reason.ts";
 import { Recorder } from "./recorder.ts";
@@ -38,6 +34,7 @@ import { readReload } from "./reload.ts";
 import { StallLines } from "./stall_lines.ts";
 import { Vnfs } from "./vnf/vnfs.ts";
 import { VERSION } from "./version.ts";
+import { writeCommand } from "./node_command.ts";
 import { NodeExternals } from "./node_externals.ts";
 import { NodeState } from "./node_state.ts";
 import type { Level, NodeOptions } from "./node_options.ts";
@@ -217,9 +214,8 @@ export class Node implements NodeControl {
     for (let tick = 0; !signal.aborted; tick++) {
       this.#takeEvents();
       if (tick % JUDGE_EVERY === 0) {
-        const board = this.#keeper.map?.board,
-          { monoNs } = this.#now(),
-          stalls = this.#stalls.look(monoNs / 1000);
+        const board = this.#keeper.map?.board, { monoNs } = this.#now();
+        const stalls = this.#stalls.look(monoNs / 1000);
         if (stalls !== null) this.say("info", stalls);
         if (board !== undefined) this.#cpu.look(board, monoNs);
         if (this.#keeper.died()) await this.#revive(signal);
@@ -246,13 +242,8 @@ export class Node implements NodeControl {
     const map = this.#keeper.map;
     if (map === null) return 0;
     const rules = this.#config.filter.rules.map((rule) => ({ rule, program: compileFilter(rule.match) }));
-    writeReflexes(map.board, this.#config, this.#learning.on);
-    writeLeftBoxes(map.board, readMembers(this.#config).left);
-    writeBfd(map.board, map.publish, this.#config.bfd, this.#bfdKeys);
-    writeGrey(map.board, this.#config.grey);
-    for (const fault of writeProbes(map.board, map.publish, this.#config.probes, readProbeFrame)) {
-      this.say("error", fault);
-    }
+    const commanded = { config: this.#config, learning: this.#learning.on, bfdKeys: this.#bfdKeys };
+    for (const fault of writeCommand(map, commanded)) this.say("error", fault);
     const beforeNs = this.#native.monoNs();
     this.recorder.rules(beforeNs);
     const generation = writeRules(map.board, map.publish, rules, this.#config.filter);
