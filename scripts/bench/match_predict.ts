@@ -26,11 +26,11 @@ const SERVER = "10.2.0.11";
 
 /**
  * What a run is about besides its boxes, behind a "+" in its kind: the redundant box forgets within seconds what it was told, the
- * connections have moved 10 MB each before the failure, or the boxes are HAProxy, which ends connections itself.
+ * connections have moved 10 MB or 1 GB each before the failure, or the boxes are HAProxy, which ends connections itself.
  */
-const STRAINS = ["idle", "10MB", "haproxy"] as const;
+const STRAINS = ["idle", "10MB", "1GB", "haproxy"] as const;
 type Strain = (typeof STRAINS)[number];
-const BULK_BYTES = 10_000_000;
+const BULK_BYTES: Readonly<Partial<Record<Strain, number>>> = { "10MB": 10_000_000, "1GB": 1_000_000_000 };
 const PATIENT_MS = 1_000;
 
 /** "nat+idle": a topology and a strain. */
@@ -98,10 +98,11 @@ const TRAFFIC: Readonly<
 };
 
 function trafficOf(strain: Strain | null, seconds: number): Omit<Traffic, "flows"> {
+  const bulk = strain === null ? undefined : BULK_BYTES[strain];
   return {
     ms: seconds * 1_000,
     server: strain === "haproxy" ? SERVICE : SERVER,
-    bytesPerS: strain === "10MB" ? Math.ceil(BULK_BYTES / (seconds / 2 - 1)) : BYTES_PER_S,
+    bytesPerS: bulk === undefined ? BYTES_PER_S : Math.ceil(bulk / (seconds / 2 - 1)),
   };
 }
 
@@ -133,6 +134,7 @@ async function failOver(
   await fail(lab, kit.programs, "primary", "link-both");
   const texts = (await running).filter((text) => text !== null);
   const alive = texts.reduce((sum, text) => sum + traffic.alive(text), 0);
+  const moved = proto === "tcp" ? texts.flatMap((text) => parseLong(text).flows.map((flow) => flow[3])) : [];
   const failover = await proof(api);
   const counted = failover && fatesOf(failover);
   return {
@@ -141,6 +143,7 @@ async function failOver(
     unsure,
     alive,
     counted,
+    leastMoved: moved.length === 0 ? null : Math.min(...moved),
   };
 }
 

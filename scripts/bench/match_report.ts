@@ -38,6 +38,8 @@ export interface MatchRun {
   readonly alive: number;
   /** Of those compared, what the node itself counted five seconds after; null: it did not. */
   readonly counted: Fates | null;
+  /** Bytes that the connection with the fewest has received by the end; null: sessions, of which nobody counts them. */
+  readonly leastMoved: number | null;
   readonly load: Load;
 }
 
@@ -136,6 +138,22 @@ export function alarmBars(alarms: readonly AlarmRun[], soak: SoakRun | null): Ba
   if (soak === null) return each;
   const { alarms: value } = soak;
   return [...each, { what: "false alarms", unit: "alarms", value, bar: 0, goal: 0, lessIsBetter: true }];
+}
+
+/** All failovers with a fault together: how far predictions were off on average, in points of percent. */
+export function faultBars(runs: readonly MatchRun[]): Bar[] {
+  const errors = runs.filter(({ fault }) => fault !== null).map(errorOf).filter((error) =>
+    !Number.isNaN(error)
+  );
+  if (errors.length === 0) return [];
+  return [{
+    what: `${errors.length} failovers with faults, predictions off by, on average`,
+    unit: "points",
+    value: errors.reduce((sum, error) => sum + error, 0) / errors.length,
+    bar: 1,
+    goal: 0,
+    lessIsBetter: true,
+  }];
 }
 
 /** What lives with both ways, and how good predictions are where there are any. */

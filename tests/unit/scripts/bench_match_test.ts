@@ -4,6 +4,7 @@ import {
   alarmBars,
   alarmTable,
   errorOf,
+  faultBars,
   matchBars,
   type MatchRun,
   matchTable,
@@ -23,6 +24,7 @@ const made = (more: Partial<MatchRun> = {}): MatchRun => ({
   equal: 300,
   alive: 300,
   counted: { carried: 300, lost: 0, idle: 0 },
+  leastMoved: 50_000,
   load,
   ...more,
 });
@@ -47,6 +49,23 @@ Deno.test("what was not predicted has no bar for it, and only both ways together
     ["nat, mirroring only, prediction off by", false],
     ["nat, seeding only, UDP, alive", false],
   ]);
+});
+
+Deno.test("failovers with faults have a bar together, and those without none", () => {
+  const fault = { fault: "rule", percent: 30 } as const;
+  const runs = [
+    made({ alive: 0 }),
+    made({ fault, equal: 297 }),
+    made({ fault }),
+    made({ fault, compared: 0, equal: 0 }),
+  ];
+  const [bar, ...more] = faultBars(runs);
+  assert.deepEqual([bar!.what, bar!.value, more], [
+    "2 failovers with faults, predictions off by, on average",
+    0.5,
+    [],
+  ]);
+  assert.deepEqual(faultBars([made()]), []);
 });
 
 Deno.test("the table has a line for each run, and dashes for what is not known", () => {
