@@ -67,6 +67,8 @@ const IDLE: readonly Wait[] = ["open", "answer", "data", "reply", "again", "stil
 /** Longer than a box takes to ask for a neighbour. */
 const AGAIN_MS = 200;
 export const CANARY_MS_MAX = 2000;
+/** A silence is longer by this: a box that forgets after just so long has done it by then, whatever its timers are rounded to. */
+const LONGER_MS = 100;
 /** After a silence, for everybody knows everybody by then. */
 export const FORGOT_MS = 600;
 /** What must not come out is waited for so long. */
@@ -147,7 +149,7 @@ export class Canary {
     if (this.#step === this.#order.length) this.#end(nowMs, true, "came through, both ways");
     this.#send(nowMs, answer);
     if (this.#wait === "again") {
-      this.#silentUntilMs = nowMs + this.#idleMs;
+      this.#silentUntilMs = nowMs + this.#idleMs + LONGER_MS;
       this.#last = [];
     }
     return answer;

@@ -94,7 +94,7 @@ async function timeoutTrial(s: AlarmLab): Promise<number | null> {
   const found = await s.api.drill("redundant");
   await s.in(healFault("timeout"));
   if (!found.ok || !found.signed.report.canaries.some(({ forgotMs }) => forgotMs !== undefined)) return null;
-  const told = (await s.api.events({ after, limit: 1000 })).find(({ subject }) => subject === "drill");
+  const told = (await s.api.events({ after, limit: 1000 })).find(({ kind }) => kind === "drill");
   return told === undefined ? null : told.wallMs - sinceMs;
 }
 
