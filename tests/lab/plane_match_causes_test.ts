@@ -38,8 +38,8 @@ Deno.test("boxes that choose ports at random are known by ports without a patter
 Deno.test("a mirror that may copy next to nothing is known by the copies that were shed", async () => {
   const rules = ["budget_pps = 2", "[[filter.rules]]", 'name = "bare"', "handshake = true"];
   await using s = await MatchLab.up({}, { top: TOP, preset: "none", rules });
-  // Some thirty copies pass before the budget bites.
-  const flows = s.open(4 * FLOWS, FLOW_MS);
+  // Some sixty copies pass before the budget bites; on a busy machine all of them are openings.
+  const flows = s.open(8 * FLOWS, FLOW_MS);
   const { now, causes } = await s.standby(({ now }) => now.dropped >= FLOWS);
   assert.equal(causes[0]?.kind, "lost-copies", JSON.stringify({ now, causes }));
   await flows;
