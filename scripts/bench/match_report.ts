@@ -38,8 +38,8 @@ export interface MatchRun {
   readonly alive: number;
   /** Of those compared, what the node itself counted five seconds after; null: it did not. */
   readonly counted: Fates | null;
-  /** Bytes that the connection with the fewest has received by the end; null: sessions, of which nobody counts them. */
-  readonly leastMoved: number | null;
+  /** Bytes that had come to each connection before the failure, on average for the client that got least. */
+  readonly moved: number;
   readonly load: Load;
 }
 
@@ -60,6 +60,14 @@ export interface SoakRun {
 const ALARM_MS_MAX = 2_000;
 const share = (part: number, whole: number) => whole === 0 ? NaN : part / whole;
 const percent = (value: number) => Number.isNaN(value) ? "-" : `${(100 * value).toFixed(1)} %`;
+
+/** What "+10MB" and "+1GB" are about: a busy machine may not have moved it. */
+function bulkBars(run: MatchRun): Bar[] {
+  const megabytes = run.kind.endsWith("+1GB") ? 1_000 : run.kind.endsWith("+10MB") ? 10 : null;
+  if (megabytes === null) return [];
+  const what = `${runName(run)}, moved by each before the failure`;
+  return [{ what, unit: "MB", value: run.moved / 1e6, bar: megabytes, goal: megabytes }];
+}
 
 /** How far the prediction was off, in points of percent; NaN: nothing was predicted. */
 export function errorOf({ compared, equal, flows, alive }: MatchRun): number {
@@ -174,6 +182,7 @@ export function matchBars(runs: readonly MatchRun[]): Bar[] {
       }];
     }
     return [
+      ...bulkBars(run),
       ...((run.way === "both" || run.proto === "udp") && run.fault === null
         ? [{ what: `${what}, alive`, unit: "%", value: alive, bar: 99.9, goal: 100 }]
         : []),

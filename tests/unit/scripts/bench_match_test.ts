@@ -24,7 +24,7 @@ const made = (more: Partial<MatchRun> = {}): MatchRun => ({
   equal: 300,
   alive: 300,
   counted: { carried: 300, lost: 0, idle: 0 },
-  leastMoved: 50_000,
+  moved: 50_000,
   load,
   ...more,
 });
@@ -48,6 +48,18 @@ Deno.test("what was not predicted has no bar for it, and only both ways together
     ["nat, both, prediction off by", true],
     ["nat, mirroring only, prediction off by", false],
     ["nat, seeding only, UDP, alive", false],
+  ]);
+});
+
+Deno.test("who promises bytes has to have moved them", () => {
+  const bars = matchBars([
+    made({ kind: "nat+1GB", moved: 9.9e8 }),
+    made({ kind: "nat+10MB", moved: 1.01e7 }),
+  ]);
+  const moved = bars.filter(({ unit }) => unit === "MB").map((bar) => [bar.what, standing(bar) >= 1]);
+  assert.deepEqual(moved, [
+    ["nat+1GB, both, moved by each before the failure", false],
+    ["nat+10MB, both, moved by each before the failure", true],
   ]);
 });
 
