@@ -67,6 +67,10 @@ const IDLE: readonly Wait[] = ["open", "answer", "data", "reply", "again", "stil
 /** Longer than a box takes to ask for a neighbour. */
 const AGAIN_MS = 200;
 export const CANARY_MS_MAX = 2000;
+/** A silence is longer by this: a box that forgets after just so long has done it by then, whatever its timers are rounded to. */
+const LONGER_MS = 100;
+/** After a silence, for everybody knows everybody by then. */
+export const FORGOT_MS = 600;
 /** What must not come out is waited for so long. */
 export const REFUSED_MS = 400;
 const ECHO_REQUEST = [8, 128], ECHO_REPLY = [0, 129];
@@ -89,6 +93,8 @@ export class Canary {
   #sentMs = 0;
   /** Until when it is silent; null: it is not. */
   #silentUntilMs: number | null = null;
+  /** When it had been; null: it was not yet. */
+  #wokeMs: number | null = null;
   #last: readonly Sent[] = [];
   #verdict: CanaryVerdict | null = null;
   /** Sender and receiver on the server's side, as the box made them. */
@@ -116,17 +122,19 @@ export class Canary {
   tick(nowMs: number): readonly Sent[] {
     if (this.#verdict !== null) return [];
     if (this.#silentUntilMs !== null) return this.#wake(nowMs);
-    const waitedMs = nowMs - this.#startMs - (this.#isLate ? this.#idleMs : 0);
+    const waitedMs = nowMs - (this.#wokeMs ?? this.#startMs);
     if (this.plan.refused && waitedMs >= REFUSED_MS) {
       this.#end(nowMs, true, "nothing of it came out, as it should be");
-    } else if (waitedMs >= CANARY_MS_MAX) this.#end(nowMs, false, WAITS[this.#wait].text);
-    else if (nowMs - this.#sentMs >= AGAIN_MS) return this.#send(nowMs, this.#last);
+    } else if (waitedMs >= (this.#wokeMs === null ? CANARY_MS_MAX : FORGOT_MS)) {
+      this.#end(nowMs, false, WAITS[this.#wait].text);
+    } else if (nowMs - this.#sentMs >= AGAIN_MS) return this.#send(nowMs, this.#last);
     return [];
   }
 
   #wake(nowMs: number): readonly Sent[] {
     if (nowMs < this.#silentUntilMs!) return [];
     this.#silentUntilMs = null;
+    this.#wokeMs = nowMs;
     return this.#send(nowMs, this.#toServer({ flags: TCP.ack | TCP.psh }, this.#second));
   }
 
@@ -141,7 +149,7 @@ export class Canary {
     if (this.#step === this.#order.length) this.#end(nowMs, true, "came through, both ways");
     this.#send(nowMs, answer);
     if (this.#wait === "again") {
-      this.#silentUntilMs = nowMs + this.#idleMs;
+      this.#silentUntilMs = nowMs + this.#idleMs + LONGER_MS;
       this.#last = [];
     }
     return answer;
@@ -157,11 +165,6 @@ export class Canary {
 
   get #wait(): Wait {
     return this.#order[this.#step] ?? "closed";
-  }
-
-  /** Behind its silence. */
-  get #isLate(): boolean {
-    return this.#idleMs > 0 && this.#step >= IDLE.indexOf("again");
   }
 
   /** What it says after its silence. */

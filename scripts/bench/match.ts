@@ -7,12 +7,13 @@ import { Random } from "../../filter/random.ts";
 import type { Kit } from "./failover_systems.ts";
 import { type Found, runBench, say, wholeNumber } from "./frame.ts";
 import { loadText } from "./load.ts";
-import { measureAlarms } from "./match_alarm.ts";
+import { ALARM_FAULTS, measureAlarms } from "./match_alarm.ts";
 import { FAULT_TEXT, FAULTS } from "./match_faults.ts";
 import { type MatchPlan, matchRun } from "./match_predict.ts";
 import {
   alarmBars,
   alarmTable,
+  faultBars,
   matchBars,
   type MatchRun,
   matchTable,
@@ -36,15 +37,19 @@ const MORE_KINDS = [
 ] as const;
 /** Each of them moves 10 MB. */
 const BULK_FLOWS = 10;
+/** With --gigabyte: each of two connections moves 1 GB before the failure, which takes its time. */
+const GIGABYTE_KINDS = ["nat+1GB", "firewall+1GB"] as const;
+const GIGABYTE_FLOWS = 2, GIGABYTE_SECONDS = 120;
 const USAGE =
   `Usage: deno task bench:match [--flows N] [--seconds N] [--faults N] [--alarms N] [--soak S] [--seed N]
-                             [--only TEXT] [--json] [--check]
+                             [--gigabyte] [--only TEXT] [--json] [--check]
 
 Long connections and UDP sessions through pairs of strict nftables boxes: ports kept, colliding, random, fully random, and a firewall. The node
 predicts how many the redundant box would carry on, the primary loses its links, and what lives is counted. The
 redundant box gets copies, seeds, or both. Then the same with redundant boxes that were made to differ for some of the
 connections, boxes that renumber, a NAT that has hardly a port to spare, a redundant box that has forgotten, connections that have moved
-10 MB, HAProxy, and the time from a divergence to its alarm.
+10 MB, HAProxy, and the time from a divergence to its alarm. --faults 50 --only " %" is fifty failovers with faults alone, and
+--only soak --soak 1800 half an hour without.
 
   --flows N     connections of a run (1 to 1000); default 300
   --seconds N   length of a run, the failure in the middle (4 to 600); default 12
@@ -52,6 +57,7 @@ connections, boxes that renumber, a NAT that has hardly a port to spare, a redun
   --alarms N    trials of each fault until the alarm (0 to 1000); default 3
   --soak S      seconds without a fault in which nothing may be told (0 to 86400); default 10
   --seed N      what is chosen by chance; default 1
+  --gigabyte    more rows: connections that have moved 1 GB, two minutes each
   --only TEXT   only rows with TEXT in their name
   --json        one JSON document on standard output
   --check       exit 1 where a bar is missed; the worst row is named last
@@ -69,8 +75,8 @@ function faultyRows(count: number, seed: number): Row[] {
   const random = new Random(seed);
   return Array.from({ length: count }, (_, i) => {
     const fault = FAULTS[i % FAULTS.length]!;
-    // A rule for a client hits all of one of the two.
-    const percent = fault === "client" ? 50 : 5 + random.below(41);
+    // A rule for a client hits all of one of the two, and a timeout everybody.
+    const percent = fault === "client" ? 50 : fault === "timeout" ? 100 : 5 + random.below(41);
     return {
       kind: "nat",
       proto: "tcp",
@@ -99,6 +105,7 @@ function parseOptions(args: readonly string[]) {
     args: [...args],
     options: {
       ...texts,
+      gigabyte: { type: "boolean", default: false },
       only: { type: "string", default: "" },
       json: { type: "boolean", default: false },
       check: { type: "boolean", default: false },
@@ -107,17 +114,28 @@ function parseOptions(args: readonly string[]) {
   const numbers = Object.fromEntries(
     names.map((name) => [name, wholeNumber(name, values[name] as string, NUMBERS[name].bounds)]),
   ) as Record<NumberName, number>;
-  const { only, json, check } = values as { only: string; json: boolean; check: boolean };
-  return { ...numbers, only, json, check };
+  const { only, json, check, gigabyte } = values as {
+    only: string;
+    json: boolean;
+    check: boolean;
+    gigabyte: boolean;
+  };
+  return { ...numbers, only, json, check, gigabyte };
 }
 
 type Options = ReturnType<typeof parseOptions>;
 
+/** What a run is asked for, as far as its row allows. */
+function sizeOf(kind: string, { flows, seconds }: Options): { flows: number; seconds: number } {
+  if (kind.endsWith("+10MB")) return { flows: Math.min(BULK_FLOWS, flows), seconds };
+  if (!kind.endsWith("+1GB")) return { flows, seconds };
+  return { flows: Math.min(GIGABYTE_FLOWS, flows), seconds: Math.max(GIGABYTE_SECONDS, seconds) };
+}
+
 async function predict(kit: Kit, rows: readonly Row[], options: Options): Promise<MatchRun[]> {
   const runs: MatchRun[] = [];
   for (const { kind, way, proto, fault } of rows) {
-    const { seconds } = options,
-      flows = kind === "nat+10MB" ? Math.min(BULK_FLOWS, options.flows) : options.flows;
+    const { flows, seconds } = sizeOf(kind, options);
     const plan: MatchPlan = { flows, seconds, proto, ...(fault && { fault }) };
     const found = await matchRun(kit, kind, way, plan);
     runs.push(found);
@@ -134,10 +152,11 @@ async function measure(options: Options, kit: Kit): Promise<Found> {
     KINDS.flatMap((kind) => WAYS.map((way): Row => ({ kind, way, proto, fault: null })))
   );
   const more = MORE_KINDS.map((kind): Row => ({ kind, way: "both", proto: "tcp", fault: null }));
-  const rows = [...clean, ...more, ...faultyRows(options.faults, options.seed)]
+  const big = options.gigabyte ? GIGABYTE_KINDS : [];
+  const bulk = big.flatMap((kind) => WAYS.map((way): Row => ({ kind, way, proto: "tcp", fault: null })));
+  const rows = [...clean, ...more, ...bulk, ...faultyRows(options.faults, options.seed)]
     .filter((row) => runName(row).includes(options.only));
-  const faults = (["lost", "rule", "full", "random"] as const)
-    .filter((fault) => `alarm after ${FAULT_TEXT[fault]}`.includes(options.only));
+  const faults = ALARM_FAULTS.filter((fault) => `alarm after ${FAULT_TEXT[fault]}`.includes(options.only));
   const soaks = "soak".includes(options.only) && options.soak > 0;
   const alarmed = faults.length > 0 && options.alarms > 0;
   if (rows.length === 0 && !alarmed && !soaks) {
@@ -148,7 +167,7 @@ async function measure(options: Options, kit: Kit): Promise<Found> {
   const { alarms, soak } = alarmed || soaks
     ? await measureAlarms(kit, given, say)
     : { alarms: [], soak: null };
-  const bars = [...matchBars(runs), ...alarmBars(alarms, soak)];
+  const bars = [...matchBars(runs), ...faultBars(runs), ...alarmBars(alarms, soak)];
   return {
     format: 2,
     results: { runs, alarms, soak },

@@ -1,6 +1,7 @@
 /**
  * Duty: how long it takes from a divergence to the alarm: connections live through a pair of NATs that are alike, the spare
- * is made to differ, more connections open, and the event is waited for. Then all is healed, and the next one follows.
+ * is made to differ, more connections open, and the event is waited for. Then all is healed, and the next one follows. Shorter
+ * timeouts show in no opening: there the event is that of a drill whose canary was silent, begun at the moment of the fault.
  *
  * And the opposite: a time in which nothing differs and connections come and go, in which nothing may be told.
  */
@@ -23,8 +24,16 @@ const BYTES_PER_S = 4_096;
 /** Those that are well, and those that open after the fault. */
 const OLD = 20, NEW = 40;
 const OLD_MS = 6_000, NEW_MS = 4_000;
+const IDLE_S = 1;
+const DRILL = [
+  "[drill]",
+  'client = "10.1.0.250"',
+  'server = "10.2.0.250"',
+  'gateway = "10.1.0.1"',
+  `idle_s = ${IDLE_S}`,
+];
 const UNTIL_MS_MAX = 20_000;
-export const ALARM_FAULTS = ["lost", "rule", "full", "random"] as const satisfies readonly Fault[];
+export const ALARM_FAULTS = ["lost", "rule", "full", "random", "timeout"] as const satisfies readonly Fault[];
 
 class AlarmLab {
   constructor(readonly lab: Lab, readonly kit: Kit, readonly api: RemoteNode) {}
@@ -74,7 +83,23 @@ class AlarmLab {
   }
 }
 
+/** From the fault to the event of a drill that found it. @throws Error if a drill fails where nothing is wrong */
+async function timeoutTrial(s: AlarmLab): Promise<number | null> {
+  await s.untilCalm();
+  const well = await s.api.drill("redundant");
+  if (!well.ok || !well.signed.report.ok) throw new Error(`Cannot begin a trial: ${JSON.stringify(well)}`);
+  const after = await s.last();
+  await s.in(makeFault("timeout", { share: 1, flows: NEW }));
+  const sinceMs = Date.now();
+  const found = await s.api.drill("redundant");
+  await s.in(healFault("timeout"));
+  if (!found.ok || !found.signed.report.canaries.some(({ forgotMs }) => forgotMs !== undefined)) return null;
+  const told = (await s.api.events({ after, limit: 1000 })).find(({ kind }) => kind === "drill");
+  return told === undefined ? null : told.wallMs - sinceMs;
+}
+
 async function trial(s: AlarmLab, fault: Fault): Promise<number | null> {
+  if (fault === "timeout") return timeoutTrial(s);
   await s.untilCalm();
   const after = await s.last();
   const old = s.open(OLD, OLD_MS);
@@ -110,7 +135,12 @@ export async function measureAlarms(
   const topology = hotReplica({ clients: 1, servers: 1, serverMbit: null });
   await using lab = await Lab.up(topology, kit.lifetime);
   // What is translated is no loss, and nothing to be told.
-  const node = await LabNode.start(lab, { top: kit.top, preset: "nat", failover: ["fixup = false"] });
+  const node = await LabNode.start(lab, {
+    top: kit.top,
+    preset: "nat",
+    failover: ["fixup = false"],
+    more: DRILL,
+  });
   const s = new AlarmLab(lab, kit, node.connect());
   try {
     await startServers(lab, kit.programs);

@@ -5,7 +5,7 @@
  * All act inside the box's namespace, as a fault of the box would. A full table is a bound on new connections
  * (`ct count`): the kernel has one nf_conntrack_max for all namespaces, and would fill the primary's table with it.
  */
-export const FAULTS = ["rule", "client", "full", "random", "lost"] as const;
+export const FAULTS = ["rule", "client", "full", "random", "lost", "timeout"] as const;
 export type Fault = (typeof FAULTS)[number];
 
 export const FAULT_TEXT: Readonly<Record<Fault, string>> = {
@@ -14,16 +14,19 @@ export const FAULT_TEXT: Readonly<Record<Fault, string>> = {
   full: "a full table",
   random: "random ports",
   lost: "lost copies of SYNs",
+  timeout: "a timeout of a second",
 };
 
 export interface FaultOptions {
-  /** Of the connections that it is to hit, 0..1; a rule for a client hits all of one. */
+  /** Of the connections that it is to hit, 0..1; a rule for a client hits all of one, a timeout all that are silent. */
   readonly share: number;
   /** Connections that are going to be opened. */
   readonly flows: number;
 }
 
 type Argv = readonly string[];
+/** Of the kernel, for connections that stand. */
+const TIMEOUT = "net.netfilter.nf_conntrack_tcp_timeout_established", TIMEOUT_S = 432_000;
 const MARK = 'comment "fault"';
 
 /** A part of all source ports. Those of a client follow each other by twos, so that the bits above the lowest tell. */
@@ -47,6 +50,8 @@ export function makeFault(fault: Fault, options: FaultOptions): Argv[] {
         "nft",
         `insert rule ip nat postrouting oifname out ${somePorts(options)} masquerade fully-random ${MARK}`,
       ]];
+    case "timeout":
+      return [["sysctl", "-qw", `${TIMEOUT}=1`]];
     case "lost": {
       const percent = Math.min(100, Math.round(100 * options.share));
       const rule = `tcp flags & (syn|ack) == syn numgen random mod 101 < ${percent} drop`;
@@ -60,6 +65,7 @@ export function makeFault(fault: Fault, options: FaultOptions): Argv[] {
 
 /** Commands that take it away again; what the box has dropped meanwhile stays dropped. */
 export function healFault(fault: Fault): Argv[] {
+  if (fault === "timeout") return [["sysctl", "-qw", `${TIMEOUT}=${TIMEOUT_S}`]];
   if (fault === "lost") return [["nft", "delete table netdev lost"]];
   const chain = fault === "random" ? "ip nat postrouting" : "inet box forward";
   const find = `nft -a list chain ${chain} | sed -n 's/.*"fault" # handle //p'`;

@@ -38,6 +38,8 @@ export interface MatchRun {
   readonly alive: number;
   /** Of those compared, what the node itself counted five seconds after; null: it did not. */
   readonly counted: Fates | null;
+  /** Bytes that had come to each connection before the failure, on average for the client that got least. */
+  readonly moved: number;
   readonly load: Load;
 }
 
@@ -58,6 +60,14 @@ export interface SoakRun {
 const ALARM_MS_MAX = 2_000;
 const share = (part: number, whole: number) => whole === 0 ? NaN : part / whole;
 const percent = (value: number) => Number.isNaN(value) ? "-" : `${(100 * value).toFixed(1)} %`;
+
+/** What "+10MB" and "+1GB" are about: a busy machine may not have moved it. */
+function bulkBars(run: MatchRun): Bar[] {
+  const megabytes = run.kind.endsWith("+1GB") ? 1_000 : run.kind.endsWith("+10MB") ? 10 : null;
+  if (megabytes === null) return [];
+  const what = `${runName(run)}, moved by each before the failure`;
+  return [{ what, unit: "MB", value: run.moved / 1e6, bar: megabytes, goal: megabytes }];
+}
 
 /** How far the prediction was off, in points of percent; NaN: nothing was predicted. */
 export function errorOf({ compared, equal, flows, alive }: MatchRun): number {
@@ -138,6 +148,22 @@ export function alarmBars(alarms: readonly AlarmRun[], soak: SoakRun | null): Ba
   return [...each, { what: "false alarms", unit: "alarms", value, bar: 0, goal: 0, lessIsBetter: true }];
 }
 
+/** All failovers with a fault together: how far predictions were off on average, in points of percent. */
+export function faultBars(runs: readonly MatchRun[]): Bar[] {
+  const errors = runs.filter(({ fault }) => fault !== null).map(errorOf).filter((error) =>
+    !Number.isNaN(error)
+  );
+  if (errors.length === 0) return [];
+  return [{
+    what: `${errors.length} failovers with faults, predictions off by, on average`,
+    unit: "points",
+    value: errors.reduce((sum, error) => sum + error, 0) / errors.length,
+    bar: 1,
+    goal: 0,
+    lessIsBetter: true,
+  }];
+}
+
 /** What lives with both ways, and how good predictions are where there are any. */
 export function matchBars(runs: readonly MatchRun[]): Bar[] {
   return runs.flatMap((run): Bar[] => {
@@ -156,6 +182,7 @@ export function matchBars(runs: readonly MatchRun[]): Bar[] {
       }];
     }
     return [
+      ...bulkBars(run),
       ...((run.way === "both" || run.proto === "udp") && run.fault === null
         ? [{ what: `${what}, alive`, unit: "%", value: alive, bar: 99.9, goal: 100 }]
         : []),

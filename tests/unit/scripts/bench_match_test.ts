@@ -4,6 +4,7 @@ import {
   alarmBars,
   alarmTable,
   errorOf,
+  faultBars,
   matchBars,
   type MatchRun,
   matchTable,
@@ -23,6 +24,7 @@ const made = (more: Partial<MatchRun> = {}): MatchRun => ({
   equal: 300,
   alive: 300,
   counted: { carried: 300, lost: 0, idle: 0 },
+  moved: 50_000,
   load,
   ...more,
 });
@@ -47,6 +49,35 @@ Deno.test("what was not predicted has no bar for it, and only both ways together
     ["nat, mirroring only, prediction off by", false],
     ["nat, seeding only, UDP, alive", false],
   ]);
+});
+
+Deno.test("who promises bytes has to have moved them", () => {
+  const bars = matchBars([
+    made({ kind: "nat+1GB", moved: 9.9e8 }),
+    made({ kind: "nat+10MB", moved: 1.01e7 }),
+  ]);
+  const moved = bars.filter(({ unit }) => unit === "MB").map((bar) => [bar.what, standing(bar) >= 1]);
+  assert.deepEqual(moved, [
+    ["nat+1GB, both, moved by each before the failure", false],
+    ["nat+10MB, both, moved by each before the failure", true],
+  ]);
+});
+
+Deno.test("failovers with faults have a bar together, and those without none", () => {
+  const fault = { fault: "rule", percent: 30 } as const;
+  const runs = [
+    made({ alive: 0 }),
+    made({ fault, equal: 297 }),
+    made({ fault }),
+    made({ fault, compared: 0, equal: 0 }),
+  ];
+  const [bar, ...more] = faultBars(runs);
+  assert.deepEqual([bar!.what, bar!.value, more], [
+    "2 failovers with faults, predictions off by, on average",
+    0.5,
+    [],
+  ]);
+  assert.deepEqual(faultBars([made()]), []);
 });
 
 Deno.test("the table has a line for each run, and dashes for what is not known", () => {
