@@ -98,7 +98,7 @@ export class RedisServer {
 
   async #answers(): Promise<boolean> {
     const ask = this.#within(["redis-cli", "-p", String(this.port), "ping"]);
-    const { stdout, stderr } = await tryRun(ask, { timeoutMs: 5_000 });
+    const { stdout, stderr } = await tryRun(ask, { timeoutMs: 30_000 });
     return /PONG|NOAUTH/.test(stdout + stderr);
   }
 

@@ -153,7 +153,7 @@ Deno.test("a browser leads from bare ports to an armed node", async () => {
   try {
     const context = await browser.newContext({ ignoreHTTPSErrors: true });
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(30_000);
     await choosePorts(page, {
       url,
       code: (await Deno.readTextFile(`${directory}/run/first-code`)).trim(),

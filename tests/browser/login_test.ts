@@ -35,7 +35,7 @@ Deno.test("a browser makes the first account over TLS, follows the node, acts, a
   try {
     const context = await browser.newContext({ ignoreHTTPSErrors: true });
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(30_000);
     const complaints: string[] = [];
     page.on("pageerror", ({ message }) => complaints.push(message));
     await page.goto(`https://127.0.0.1:${port}/`);

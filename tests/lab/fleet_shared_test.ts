@@ -98,7 +98,7 @@ class Site {
   async leader(): Promise<number | null> {
     const { stdout } = await tryRun([
       ...["redis-cli", "-p", `${this.redis.port}`, "get", "{remediate-fleet}:rollout:leader"],
-    ], { timeoutMs: 5000 });
+    ], { timeoutMs: 30_000 });
     const found = /^c(\d)\//.exec(stdout);
     return found === null ? null : Number(found[1]);
   }

@@ -36,6 +36,11 @@ async function aliveAfter(more: readonly string[]) {
   };
   const quiet = open(2_048);
   await sleep(1_500);
+  const there = async () => {
+    const text = await lab.exec("primary", ["conntrack", "-L", "-p", "tcp", "--dport", String(LONG_PORT)]);
+    return text.match(/ ESTABLISHED /g)?.length ?? 0;
+  };
+  for (let look = 0; look < 40 && await there() < EACH; look++) await sleep(50);
   const busy = open(40_960);
   await sleep(6_000);
   const report = await it.match(() => true);

@@ -12,7 +12,8 @@ import { machineDrops, Wire } from "../support/wire.ts";
 const PER_SECOND = 5_000;
 /** A box that a busy machine does not let run is late, and none of that is what is tested here. */
 const PATIENT = ["silence_ms = 1000", "drain_ms = 200", "hold_up_ms = 300"];
-const SOON = ["silence_ms = 30", "drain_ms = 5", "hold_up_ms = 100"];
+/** Late enough that a box which the machine does not let run is not taken for dead. */
+const SOON = ["silence_ms = 300", "drain_ms = 5", "hold_up_ms = 100"];
 
 const told = (events: readonly EventView[], kind: EventView["kind"]) =>
   events.filter((event) => event.kind === kind);

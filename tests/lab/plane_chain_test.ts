@@ -12,7 +12,8 @@ import type { RemoteNode } from "../../ui/client.ts";
 
 const PER_SECOND = 3_000;
 const PATIENT = ["silence_ms = 1000", "drain_ms = 200", "hold_up_ms = 300"];
-const SOON = ["silence_ms = 40", "hold_up_ms = 200"];
+/** Late enough that a box which the machine does not let run is not taken for dead. */
+const SOON = ["silence_ms = 300", "hold_up_ms = 200"];
 const LOOKS = 1_500;
 
 const port = (role: Parameters<typeof nodeEnd>[0]) => `"af_packet:${nodeEnd(role)}"`;

@@ -243,7 +243,7 @@ Deno.test({
     });
     const slots = await tryRun(
       ["redis-cli", "-p", String(own.port), "cluster", "addslotsrange", "0", "16383"],
-      { timeoutMs: 10_000 },
+      { timeoutMs: 30_000 },
     );
     assert.match(slots.stdout, /OK/);
     const address = parseRedis(`redis+cluster://127.0.0.1:${own.port}`)!;

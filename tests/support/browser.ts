@@ -19,7 +19,7 @@ const CHROMIUM = "/usr/bin/chromium";
 const SCREENS = `${TOP}/.cache/test/screens`;
 
 /** Every step of a page has to come to its end within so long. */
-const STEP_MS_MAX = 8000;
+const STEP_MS_MAX = 30_000;
 
 /** @param namespace a network namespace that it is to live in. @default this one */
 export async function openBrowser(namespace?: string): Promise<Browser> {

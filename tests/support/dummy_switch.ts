@@ -8,7 +8,7 @@ import { BRIDGE, SWITCH_PROGRAM } from "../../scripts/bench/ovs.ts";
 import { end, run, sleep } from "../../scripts/lab/process.ts";
 
 const SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema";
-const LIFE_S_MAX = "300";
+const LIFE_S_MAX = "900";
 const START_MS_MAX = 20_000;
 
 export class DummySwitch {

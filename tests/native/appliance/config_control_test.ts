@@ -75,7 +75,7 @@ function refused(answer: ConfigAnswer, status: number): string {
 }
 
 async function until(so: () => boolean): Promise<void> {
-  for (let turn = 0; !so() && turn < 200; turn++) await new Promise((done) => setTimeout(done, 20));
+  for (let turn = 0; !so() && turn < 1_500; turn++) await new Promise((done) => setTimeout(done, 20));
   assert.ok(so());
 }
 

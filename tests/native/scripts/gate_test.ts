@@ -41,7 +41,7 @@ Deno.test("runLimited() stops a hanging test with what it started, and judge() n
   const pid = Number(await Deno.readTextFile(`${folder}/pid`));
   // It is killed by now, but on a busy machine it takes its time to be gone.
   const there = () => Deno.lstat(`/proc/${pid}/cwd`).then(() => true, () => false);
-  for (let tries = 0; tries < 100 && await there(); tries++) await delay(50);
+  for (let tries = 0; tries < 600 && await there(); tries++) await delay(50);
   assert.equal(await there(), false, "the child of the test is still there");
   await Deno.remove(folder, { recursive: true });
 });
