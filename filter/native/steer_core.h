@@ -11,6 +11,7 @@
 #include "abi.h"
 
 #define RM_STEER_NOBODY 0xffu /* no rule holds the flow, or no move */
+#define RM_STEER_ORPHAN 0x80u /* and the rule's place, instead of a box: that rule led to a box that died */
 
 /* A flow as it is told apart: the end that opened it is 0. */
 struct steer_key {

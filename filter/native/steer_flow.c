@@ -112,6 +112,15 @@ void steer_meet(struct plane *p, uint32_t role, const struct rte_mbuf *m, struct
   else if (parse(p, m, &packet) == RM_PARSE_FLOW) pair_settle(p, side, rte_pktmbuf_mtod(m, const uint8_t *), &packet, k->slot);
 }
 
+void steer_adopt(struct plane *p, uint32_t side, const struct rm_flow *flow, uint64_t since) {
+  uint32_t claim = seed_claim(side, slot_of(p, side, flow), flow), taken = p->reflex.switch_number * 2;
+  uint32_t *word = &p->crew->claim[claim];
+  if (p->steering->adopted[claim] == since) return;
+  p->steering->adopted[claim] = since;
+  /* One that goes on now tells the serving box already; before the first switch the word says nothing of that. */
+  if (taken == 0 || __atomic_load_n(word, __ATOMIC_ACQUIRE) != taken) __atomic_store_n(word, taken - 1, __ATOMIC_RELEASE);
+}
+
 struct steer_found steer_find(struct plane *p, uint32_t side, const struct rte_mbuf *m, bool observed) {
   const struct steering *s = p->steering;
   struct rm_peek k;
