@@ -221,7 +221,12 @@ void steer_box(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, u
   struct parts all = {.n = 0};
   for (uint16_t i = 0; i < n; i++) {
     struct steer_found found = steer_find(p, role_side(role), frames[i], true);
-    if (found.alone) steer_meet(p, role, frames[i], &found);
+    if (found.alone && !steer_meet(p, role, frames[i], &found) && all.n) {
+      /* One before it in this burst may be what its flow is known by. */
+      go_out(p, role, &all);
+      found = steer_find(p, role_side(role), frames[i], true);
+      if (found.alone) steer_meet(p, role, frames[i], &found);
+    }
     struct part like = fate_of(p, (int)role_of_box(role), &found);
     struct part *part = part_for(&all, &like);
     if (!part) go_out(p, role, &all), part = part_for(&all, &like);

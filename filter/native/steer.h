@@ -47,9 +47,9 @@ void steer_box(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, u
 
 /* steer_flow.c. `observed`: it came out of a box. */
 struct steer_found steer_find(struct plane *p, uint32_t side, const struct rte_mbuf *m, bool observed);
-/* A frame of a flow that is alone goes into a box, or comes out of one: then it may be known by that. */
+/* A frame of a flow that is alone goes into a box, or comes out of one: then it may be known by that. False: it is not. */
 void steer_mark(struct plane *p, uint32_t side, int box, const struct rte_mbuf *m, uint32_t slot);
-void steer_meet(struct plane *p, uint32_t role, const struct rte_mbuf *m, struct steer_found *found);
+bool steer_meet(struct plane *p, uint32_t role, const struct rte_mbuf *m, struct steer_found *found);
 /* The serving box has to be told of a flow whose box died at `since`, once, by a seed that waits for nothing done before. */
 void steer_adopt(struct plane *p, uint32_t side, const struct rm_flow *flow, uint64_t since);
 /* Does a move's second list of fields, of a flow, hold this frame from outside? */
