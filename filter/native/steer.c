@@ -15,7 +15,8 @@ int steer_open(struct plane *p) {
   if (p->crew->workers != 1) return 0;
   struct steering *s = crew_reserve(sizeof *s);
   struct steer_kept *kept = crew_reserve(sizeof *kept * RM_STEER_FRAMES * 2 * RM_STEER_MOVES);
-  if (!s || !kept) return plane_fail(p, "Cannot make the tables of steering: no memory");
+  uint64_t *adopted = crew_reserve((size_t)p->board->setup.flow_slots * sizeof *adopted);
+  if (!s || !kept || !adopted) return plane_fail(p, "Cannot make the tables of steering: no memory");
   for (uint32_t i = 0; i < RM_STEER_MOVES; i++) {
     s->move[i].held.at = kept + (size_t)2 * i * RM_STEER_FRAMES;
     s->move[i].noted.at = kept + ((size_t)2 * i + 1) * RM_STEER_FRAMES;
@@ -24,8 +25,7 @@ int steer_open(struct plane *p) {
     s->found[side] = crew_reserve((size_t)p->board->setup.flow_slots * sizeof *s->found[side]);
     if (!s->found[side]) return plane_fail(p, "Cannot make the tables of steering: no memory");
   }
-  s->adopted = crew_reserve((size_t)p->board->setup.flow_slots * sizeof *s->adopted);
-  if (!s->adopted) return plane_fail(p, "Cannot make the tables of steering: no memory");
+  s->adopted = adopted;
   s->epoch = 1;
   s->kept_max = rte_mempool_avail_count(p->pool) / POOL_PART;
   p->steering = s;
@@ -54,8 +54,8 @@ static struct part *part_for(struct parts *all, const struct part *like) {
   }
   if (all->n == PARTS) return NULL;
   struct part *fresh = &all->of[all->n++];
-  fresh->box = like->box, fresh->move = like->move, fresh->passes = like->passes, fresh->steered = like->steered, fresh->n = 0;
-  fresh->orphaned_ns = like->orphaned_ns;
+  fresh->box = like->box, fresh->move = like->move, fresh->passes = like->passes, fresh->steered = like->steered;
+  fresh->n = 0, fresh->orphaned_ns = like->orphaned_ns;
   return fresh;
 }
 
@@ -127,9 +127,9 @@ static bool is_full(struct plane *p, struct steer_move *m) {
 static struct part way_of(struct plane *p, uint8_t move, uint8_t box, enum steer_way way) {
   const struct steer_move *m = move_of(p, move);
   int to = way == STEER_DESTINATION ? box_for(p, m->order.destination) : box_for(p, box);
-  bool orphan = box >= RM_STEER_ORPHAN && box < RM_STEER_ORPHAN + RM_STEER_RULES && way != STEER_DESTINATION;
-  return (struct part){.box = to, .move = move, .steered = to != serving(p),
-                       .orphaned_ns = orphan ? p->steering->over_ns[box - RM_STEER_ORPHAN] : 0};
+  uint32_t rule = way == STEER_DESTINATION ? RM_STEER_RULES : (uint32_t)box - RM_STEER_ORPHAN; /* of a box: beyond all */
+  uint64_t orphaned_ns = rule < RM_STEER_RULES ? p->steering->over_ns[rule] : 0;
+  return (struct part){.box = to, .move = move, .steered = to != serving(p), .orphaned_ns = orphaned_ns};
 }
 
 /* Held frames go on, up to `most`, in their order. */
@@ -292,9 +292,7 @@ static void take_over(struct plane *p, const struct rm_steering *fresh) {
     bool known = false;
     for (uint32_t k = 0; k < s->table.rule_count; k++) {
       if (memcmp(fresh->rule[i].id, s->table.rule[k].id, RM_STEER_ID_BYTES) != 0) continue;
-      known = true;
-      over[i] |= s->table.over[k];
-      over_ns[i] = s->over_ns[k];
+      known = true, over[i] |= s->table.over[k], over_ns[i] = s->over_ns[k];
     }
     s->fresh |= (uint64_t)!known << i;
   }
@@ -357,8 +355,6 @@ static enum rm_cause cause_of(struct plane *p, uint32_t box) {
   if (!box_links(b)) return RM_CAUSE_LINK;
   return b->silent ? RM_CAUSE_SILENCE : b->cause;
 }
-
-_Static_assert(RM_STEER_RULES <= 64 && RM_BOXES <= RM_STEER_ORPHAN && RM_STEER_ORPHAN + RM_STEER_RULES <= RM_STEER_NOBODY, "one byte tells a box, or a rule, or neither");
 
 /* Rules to a box that died are over for good: what it knew of their flows is lost. One event for each box. The serving box is told of
  * those that were there by seeds, where a rule of the filter wants that. */
