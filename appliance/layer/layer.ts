@@ -26,6 +26,9 @@ import { trimmed, withRule } from "./steering.ts";
 import { cloneSupport, Merger } from "./transfer.ts";
 import { endedView, moveView, transferText } from "./views.ts";
 
+/** Between two tries to have the plane go by the rules. */
+const FOLLOW_MS = 50, FOLLOW_MS_MAX = 500;
+
 export interface LayerOptions extends Omit<Parties, "steering"> {
   /** Null: nothing here leads single flows to another box. */
   readonly steering: Parties["steering"] | null;
@@ -118,9 +121,21 @@ export class Layer implements LayerControl {
     if (state.end !== null) this.#ended = [...this.#ended, moveView(state, 0)].slice(-ENDED_MAX);
     if (state.end !== "moved") return state;
     this.#rules = withRule(this.#rules, { id, fields, box: destination });
-    // A plane that began anew behind the route was told the rules of ended moves alone. One that is away is told all later.
-    await this.assertRules().then(() => this.#settle()).catch(() => {});
+    await this.#follow();
     return state;
+  }
+
+  /** Until the plane goes by what the journal says: one that began anew behind the route was told the rules of ended moves alone. */
+  async #follow(): Promise<void> {
+    const { wait, stop } = this.#options;
+    for (let waitMs = FOLLOW_MS; !stop.aborted; waitMs = Math.min(2 * waitMs, FOLLOW_MS_MAX)) {
+      try {
+        await this.assertRules();
+        return await this.#settle();
+      } catch {
+        await wait(waitMs, stop); // as the end of a move itself does, which asks the same of it
+      }
+    }
   }
 
   /** Rules that lead to the box that serves by default go: they would pin flows to it when the path moves on. */

@@ -182,6 +182,16 @@ bool burst_introduce(struct plane *p, uint32_t side, const uint8_t *frame, const
   return waits;
 }
 
+/* A flow that a rule led to a box that died since: the serving one is told of it as after a switch. */
+static bool adopt(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow, uint64_t since) {
+  bool seeds = is_seeded(p, flow) && (packet->proto == IPPROTO_TCP || flow->opener != packet->dir + 1);
+  if (!seeds || burst_opens(packet) || flow->peer == RM_NO_FLOW) return false;
+  steer_adopt(p, side, flow, since);
+  bool waits = seed_flow(p, side, flow);
+  if (waits) rm_flow_wake(&p->table[side], flow);
+  return waits;
+}
+
 /* After the verdict on a frame from outside: everything else that its flow needs. */
 static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet,
                          struct rm_flow *flow) {
@@ -228,6 +238,14 @@ static void copy_to_standbys(struct plane *p, uint32_t side, const struct batch 
 /* What becomes of a frame beside its verdict: the flow whose seed it has to wait for, and bit of each box that is to get no copy. */
 struct fate { struct rm_flow *waiting; uint32_t refused; };
 
+/* Does the frame wait until the serving box was told of its flow? */
+static bool waits_for_seed(struct plane *p, uint32_t side, const struct batch *b, const uint8_t *frame, const struct rm_packet *packet,
+                           struct rm_flow *flow) {
+  if (b->steered) return false;
+  if (__builtin_expect(flow->first_ns < b->orphaned_ns, 0)) return adopt(p, side, packet, flow, b->orphaned_ns);
+  return burst_introduce(p, side, frame, packet, flow);
+}
+
 /* A frame from outside with something to do. */
 static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batch *b, uint16_t i, struct fate *fate) {
   struct rm_verdict v = {RM_WHY_NONE, 0xff, RM_WHY_NONE};
@@ -241,7 +259,7 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
     if (__builtin_expect(may_end(&packet), 0)) guard_note(p, side, frame, &packet);
     follow_outer(p, side, frame, &packet, flow);
     /* A box cannot be silent about a frame that waits. */
-    if (!b->steered && burst_introduce(p, side, frame, &packet, flow)) fate->waiting = flow;
+    if (waits_for_seed(p, side, b, frame, &packet, flow)) fate->waiting = flow;
     else if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
     if (value_full(p) && v.why != RM_WHY_NONE) fate->refused = value_refused(p, side, flow);
     match_carried(p, side, flow, RM_CARRIED_IN);
@@ -329,6 +347,7 @@ static void outer_batch(struct plane *p, uint32_t side, struct batch *b) {
   b->box = serving(p);
   b->apart = 0;
   b->steered = false;
+  b->orphaned_ns = 0;
   burst_into(p, side, b);
 }
 

@@ -14,6 +14,7 @@ struct batch {
   int box;                /* into which they go, or out of which they came; -1: none */
   uint32_t apart;         /* bit of each box that gets no copies of them */
   bool steered;           /* by a rule: what becomes of them says nothing of the serving box */
+  uint64_t orphaned_ns;   /* a rule led their flows to a box that died then; 0: none did */
   uint64_t passed, copied, dead; /* bit of each: its flow is known to pass; a standby gets it; it proves nothing of the box */
 };
 

@@ -172,6 +172,7 @@ bool burst_box(struct plane *p, uint32_t role) {
   if (__builtin_expect(p->probe.takes, 0)) batch_now_are(&b, probe_take(p, role, b.frame, b.n));
   if (__builtin_expect(p->steers && serving(p) >= 0, 0)) return steer_box(p, role, b.frame, b.n), true;
   b.steered = false;
+  b.orphaned_ns = 0;
   bool passes = (int)box == serving(p) || burst_drains(p, box);
   if (passes) burst_passed(p, role, &b);
   else for (uint16_t i = 0; i < b.n; i++) burst_shadow(p, role, b.frame[i]);

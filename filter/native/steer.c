@@ -8,14 +8,15 @@
 #define POOL_PART 2     /* moves keep half of the buffers at most */
 #define AGAIN_BURST 256 /* frames played once more in a turn */
 
-struct part { int box; uint8_t move; bool passes, steered; uint16_t n; struct rte_mbuf *frame[RM_BURST]; };
+struct part { int box; uint8_t move; bool passes, steered; uint16_t n; uint64_t orphaned_ns; struct rte_mbuf *frame[RM_BURST]; };
 struct parts { struct part of[PARTS]; uint32_t n; };
 
 int steer_open(struct plane *p) {
   if (p->crew->workers != 1) return 0;
   struct steering *s = crew_reserve(sizeof *s);
   struct steer_kept *kept = crew_reserve(sizeof *kept * RM_STEER_FRAMES * 2 * RM_STEER_MOVES);
-  if (!s || !kept) return plane_fail(p, "Cannot make the tables of steering: no memory");
+  uint64_t *adopted = crew_reserve((size_t)p->board->setup.flow_slots * sizeof *adopted);
+  if (!s || !kept || !adopted) return plane_fail(p, "Cannot make the tables of steering: no memory");
   for (uint32_t i = 0; i < RM_STEER_MOVES; i++) {
     s->move[i].held.at = kept + (size_t)2 * i * RM_STEER_FRAMES;
     s->move[i].noted.at = kept + ((size_t)2 * i + 1) * RM_STEER_FRAMES;
@@ -24,6 +25,7 @@ int steer_open(struct plane *p) {
     s->found[side] = crew_reserve((size_t)p->board->setup.flow_slots * sizeof *s->found[side]);
     if (!s->found[side]) return plane_fail(p, "Cannot make the tables of steering: no memory");
   }
+  s->adopted = adopted;
   s->epoch = 1;
   s->kept_max = rte_mempool_avail_count(p->pool) / POOL_PART;
   p->steering = s;
@@ -47,11 +49,13 @@ static struct steer_move *move_of(struct plane *p, uint8_t move) {
 static struct part *part_for(struct parts *all, const struct part *like) {
   for (uint32_t i = 0; i < all->n; i++) {
     struct part *k = &all->of[i];
-    if (k->box == like->box && k->move == like->move && k->passes == like->passes && k->steered == like->steered) return k;
+    if (k->box == like->box && k->move == like->move && k->passes == like->passes && k->steered == like->steered &&
+        k->orphaned_ns == like->orphaned_ns) return k;
   }
   if (all->n == PARTS) return NULL;
   struct part *fresh = &all->of[all->n++];
-  fresh->box = like->box, fresh->move = like->move, fresh->passes = like->passes, fresh->steered = like->steered, fresh->n = 0;
+  fresh->box = like->box, fresh->move = like->move, fresh->passes = like->passes, fresh->steered = like->steered;
+  fresh->n = 0, fresh->orphaned_ns = like->orphaned_ns;
   return fresh;
 }
 
@@ -59,6 +63,7 @@ static void lay_out(struct batch *b, const struct part *part) {
   memcpy(b->frame, part->frame, part->n * sizeof *b->frame);
   b->n = part->n;
   b->steered = part->steered;
+  b->orphaned_ns = part->orphaned_ns;
   b->box = part->box;
   b->apart = 0;
   batch_lay_out(b);
@@ -122,7 +127,9 @@ static bool is_full(struct plane *p, struct steer_move *m) {
 static struct part way_of(struct plane *p, uint8_t move, uint8_t box, enum steer_way way) {
   const struct steer_move *m = move_of(p, move);
   int to = way == STEER_DESTINATION ? box_for(p, m->order.destination) : box_for(p, box);
-  return (struct part){.box = to, .move = move, .steered = to != serving(p)};
+  uint32_t rule = way == STEER_DESTINATION ? RM_STEER_RULES : (uint32_t)box - RM_STEER_ORPHAN; /* of a box: beyond all */
+  uint64_t orphaned_ns = rule < RM_STEER_RULES ? p->steering->over_ns[rule] : 0;
+  return (struct part){.box = to, .move = move, .steered = to != serving(p), .orphaned_ns = orphaned_ns};
 }
 
 /* Held frames go on, up to `most`, in their order. */
@@ -214,7 +221,12 @@ void steer_box(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, u
   struct parts all = {.n = 0};
   for (uint16_t i = 0; i < n; i++) {
     struct steer_found found = steer_find(p, role_side(role), frames[i], true);
-    if (found.alone) steer_meet(p, role, frames[i], &found);
+    if (found.alone && !steer_meet(p, role, frames[i], &found) && all.n) {
+      /* One before it in this burst may be what its flow is known by. */
+      go_out(p, role, &all);
+      found = steer_find(p, role_side(role), frames[i], true);
+      if (found.alone) steer_meet(p, role, frames[i], &found);
+    }
     struct part like = fate_of(p, (int)role_of_box(role), &found);
     struct part *part = part_for(&all, &like);
     if (!part) go_out(p, role, &all), part = part_for(&all, &like);
@@ -274,16 +286,24 @@ static bool names_dead(const struct plane *p, const struct rm_steer_rule *rule) 
 static void take_over(struct plane *p, const struct rm_steering *fresh) {
   struct steering *s = p->steering;
   uint32_t over[RM_STEER_RULES] = {0};
-  for (uint32_t i = 0; i < fresh->rule_count; i++)
-    for (uint32_t k = 0; k < s->table.rule_count; k++)
-      if (memcmp(fresh->rule[i].id, s->table.rule[k].id, RM_STEER_ID_BYTES) == 0) over[i] |= s->table.over[k];
+  uint64_t over_ns[RM_STEER_RULES] = {0};
+  s->fresh = 0;
+  for (uint32_t i = 0; i < fresh->rule_count; i++) {
+    bool known = false;
+    for (uint32_t k = 0; k < s->table.rule_count; k++) {
+      if (memcmp(fresh->rule[i].id, s->table.rule[k].id, RM_STEER_ID_BYTES) != 0) continue;
+      known = true, over[i] |= s->table.over[k], over_ns[i] = s->over_ns[k];
+    }
+    s->fresh |= (uint64_t)!known << i;
+  }
   for (uint8_t i = 0; i < RM_STEER_MOVES; i++)
     if (goes_on(&s->move[i]) && (fresh->move[i].phase == RM_STEER_NONE || fresh->move[i].number != s->move[i].order.number)) clear(p, i);
   s->table = *fresh;
   memcpy(s->table.over, over, sizeof over);
+  memcpy(s->over_ns, over_ns, sizeof over_ns);
   memcpy(p->board->steer.over, over, sizeof over);
   for (uint32_t i = 0; i < fresh->rule_count; i++)
-    if (over[i]) s->table.rule[i].box = RM_STEER_NOBODY;
+    if (over[i]) s->table.rule[i].box = RM_STEER_ORPHAN + i;
   steer_forget(p);
   p->steers = fresh->rule_count > 0;
   s->moving = false;
@@ -336,7 +356,8 @@ static enum rm_cause cause_of(struct plane *p, uint32_t box) {
   return b->silent ? RM_CAUSE_SILENCE : b->cause;
 }
 
-/* Rules to a box that died are over for good: what it knew of their flows is lost. One event for each box. */
+/* Rules to a box that died are over for good: what it knew of their flows is lost. One event for each box. The serving box is told of
+ * those that were there by seeds, where a rule of the filter wants that. */
 static void look_at_boxes(struct plane *p) {
   struct steering *s = p->steering;
   uint32_t died = 0;
@@ -345,9 +366,13 @@ static void look_at_boxes(struct plane *p) {
     if (s->table.over[i] || !names_dead(p, rule)) continue;
     s->table.over[i] = p->board->steer.over[i] = 1;
     if (rule->box < RM_BOXES) died |= 1u << rule->box;
-    rule->box = RM_STEER_NOBODY;
+    rule->box = RM_STEER_ORPHAN + i;
+    s->over_ns[i] = s->fresh >> i & 1 ? 0 : p->now;
   }
+  s->fresh = 0;
   if (died) steer_forget(p);
+  /* Each of their frames has to be looked at, or the serving box would not be told. */
+  for (uint32_t side = 0; died && side < RM_SIDES; side++) rm_flows_wake(&p->table[side]);
   for (; died; died &= died - 1) {
     uint32_t box = (uint32_t)__builtin_ctz(died);
     event_write(p->board, p->now, &(struct rm_event){.kind = RM_EVENT_STEER, .cause = cause_of(p, box), .before = box,

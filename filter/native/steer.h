@@ -29,6 +29,9 @@ struct steering {
   uint16_t epoch;             /* of what was found for flows */
   struct steer_mark mark[RM_SIDES][RM_STEER_MARKS]; /* by the side where it went in */
   uint64_t *found[RM_SIDES];  /* by slot: signature 32, epoch 16, box 8, move 8 */
+  uint64_t over_ns[RM_STEER_RULES]; /* by rule: when its box died, of one that led there; 0: none of its flows was there */
+  uint64_t fresh;             /* bit of each rule that came in this turn: nothing went by it yet */
+  uint64_t *adopted;          /* by slot of the client side: over_ns of the rule for which the serving box is told of the flow */
 };
 
 /* What a frame is to the rules. flow: it is of one; else only the path counts. alone: the other half of the flow is not known;
@@ -44,9 +47,11 @@ void steer_box(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, u
 
 /* steer_flow.c. `observed`: it came out of a box. */
 struct steer_found steer_find(struct plane *p, uint32_t side, const struct rte_mbuf *m, bool observed);
-/* A frame of a flow that is alone goes into a box, or comes out of one: then it may be known by that. */
+/* A frame of a flow that is alone goes into a box, or comes out of one: then it may be known by that. False: it is not. */
 void steer_mark(struct plane *p, uint32_t side, int box, const struct rte_mbuf *m, uint32_t slot);
-void steer_meet(struct plane *p, uint32_t role, const struct rte_mbuf *m, struct steer_found *found);
+bool steer_meet(struct plane *p, uint32_t role, const struct rte_mbuf *m, struct steer_found *found);
+/* The serving box has to be told of a flow whose box died at `since`, once, by a seed that waits for nothing done before. */
+void steer_adopt(struct plane *p, uint32_t side, const struct rm_flow *flow, uint64_t since);
 /* Does a move's second list of fields, of a flow, hold this frame from outside? */
 bool steer_is_of(struct plane *p, uint32_t side, const struct rte_mbuf *m, const struct rm_steer_fields *fields);
 /* Nothing that was found counts any more. */

@@ -11,6 +11,9 @@
 #include "abi.h"
 
 #define RM_STEER_NOBODY 0xffu /* no rule holds the flow, or no move */
+#define RM_STEER_ORPHAN 0x80u /* and the rule's place, instead of a box: that rule led to a box that died */
+_Static_assert(RM_STEER_RULES <= 64 && RM_BOXES <= RM_STEER_ORPHAN && RM_STEER_ORPHAN + RM_STEER_RULES <= RM_STEER_NOBODY,
+               "one byte tells a box, or a rule, or neither");
 
 /* A flow as it is told apart: the end that opened it is 0. */
 struct steer_key {

@@ -99,17 +99,27 @@ void steer_mark(struct plane *p, uint32_t side, int box, const struct rte_mbuf *
   *k = (struct steer_mark){print, alike ? RM_NO_FLOW : slot, p->now};
 }
 
-void steer_meet(struct plane *p, uint32_t role, const struct rte_mbuf *m, struct steer_found *found) {
+bool steer_meet(struct plane *p, uint32_t role, const struct rte_mbuf *m, struct steer_found *found) {
   uint32_t side = role_side(role), print;
   const struct steer_mark *k = mark_of(p, 1 - side, (int)role_of_box(role), m, &print);
-  if (!k || !is_young(p, k) || k->print != print || k->slot == RM_NO_FLOW) return;
+  if (!k || !is_young(p, k) || k->print != print || k->slot == RM_NO_FLOW) return false;
   const struct rm_flow *other = &p->entries[1 - side][k->slot];
-  if (!(other->flags & RM_FLOW_USED) || other->peer != RM_NO_FLOW) return;
+  if (!(other->flags & RM_FLOW_USED) || other->peer != RM_NO_FLOW) return false;
   struct steer_key key = key_of_flow(other);
   found->choice = steer_choose(&p->steering->table, &key);
   struct rm_packet packet;
   if (found->slot != RM_NO_FLOW) pair_join(p, side, &p->entries[side][found->slot], k->slot);
   else if (parse(p, m, &packet) == RM_PARSE_FLOW) pair_settle(p, side, rte_pktmbuf_mtod(m, const uint8_t *), &packet, k->slot);
+  return true;
+}
+
+void steer_adopt(struct plane *p, uint32_t side, const struct rm_flow *flow, uint64_t since) {
+  uint32_t claim = seed_claim(side, slot_of(p, side, flow), flow), taken = p->reflex.switch_number * 2;
+  uint32_t *word = &p->crew->claim[claim];
+  if (p->steering->adopted[claim] == since) return;
+  p->steering->adopted[claim] = since;
+  /* One that goes on now tells the serving box already; before the first switch the word says nothing of that. */
+  if (taken == 0 || __atomic_load_n(word, __ATOMIC_ACQUIRE) != taken) __atomic_store_n(word, taken - 1, __ATOMIC_RELEASE);
 }
 
 struct steer_found steer_find(struct plane *p, uint32_t side, const struct rte_mbuf *m, bool observed) {

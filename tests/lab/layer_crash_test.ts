@@ -194,7 +194,8 @@ async function trials(world: World): Promise<void> {
       await whole(world, moves);
       await sleep(LIFE_MS);
       const { flows, probe } = await talking.end(), last = moves.find(({ id }) => id === crashed.id);
-      const told = `trial ${trial}, at ${step}: ${JSON.stringify(last)}`;
+      const lost = JSON.stringify(probe.losses);
+      const told = `trial ${trial}, at ${step}: lost ${lost} of ${probe.sent}, ${JSON.stringify(last)}`;
       assert.equal(flows.filter(([state, , , , alive]) => state === "open" && alive).length, FLOWS, told);
       assert.deepEqual([probe.losses.length, probe.duplicates], [0, 0], told);
       // Only of a move that nobody was told of is there no trace: its first line was not on disk.

@@ -15,7 +15,18 @@ import { TCP } from "../../filter/packet.ts";
 import { sleep } from "../../scripts/lab/process.ts";
 import type { Bench } from "../support/bench.ts";
 import { CLIENT4, SERVER4 } from "../support/cast.ts";
-import { awake, conversation, play, type Scene, scene, segment, type Step } from "../support/conversation.ts";
+import {
+  awake,
+  conversation,
+  play,
+  type Scene,
+  scene,
+  seeds,
+  segment,
+  speak,
+  type Step,
+  translated,
+} from "../support/conversation.ts";
 import { TestNode } from "../support/node.ts";
 import { Wire } from "../support/wire.ts";
 
@@ -203,6 +214,51 @@ Deno.test("rules and a hold outlive control; flows of a box that dies go by the 
     assert.deepEqual(numbers(bench, "primary-in"), [5, 6]);
     assert.deepEqual(await steering.rules(), []);
   });
+});
+
+/** The same steps, by way of the box that serves by default. */
+const byPrimary = ([role, frame]: Step): Step => [role.replace("redundant", "primary") as Role, frame];
+
+Deno.test("flows whose steered box died are told to the box that serves, once, by a seed before their next frame", async () => {
+  await using wire = await Wire.up();
+  const bench = await wire.bench();
+  const failover = ["silence_ms = 0", "drain_ms = 0"], more = ["[seed]", "wait_ms = 1000"];
+  const node = await TestNode.start(wire, { cores: 1, preset: "nat", failover, more });
+  await awake(bench, "primary");
+  const map = node.board(native);
+  const steering = new LiveSteering({ map: () => map, nowMs: Date.now, sleep });
+  await steering.add({ id: "r1", fields: FIELDS, box: "redundant" });
+  await play(bench, "redundant", byRedundant(conversation(ONE)));
+  await play(bench, "primary", conversation(OTHER));
+  await wire.link("redundant-in", "down");
+  await node.untilEvents(1, ({ kind }) => kind === "steer");
+  bench.taken();
+
+  const [role, frame] = speak(ONE, "up"),
+    told = seeds(ONE),
+    into = () => bench.arrivals.filter((one) => one.role === "primary-in");
+  await bench.send(role, frame);
+  await bench.until(() => into().length > 0, "the SYN of a seed");
+  assert.deepEqual(into().map(({ bytes }) => bytes), [told["redundant-in"][0]], "the frame waits behind it");
+  const [syn, ...rest] = translated(ONE).map(byPrimary);
+  await bench.send(...syn!);
+  await bench.until(() => into().length === 3, "what waited");
+  assert.deepEqual(into().map(({ bytes }) => bytes), [...told["redundant-in"], frame]);
+  const out = bench.arrivals.filter((one) => one.role === "primary-out").map(({ bytes }) => bytes);
+  assert.deepEqual(out, told["redundant-out"]);
+  for (const step of rest) await bench.send(...step);
+  await node.until(
+    "all swallowed",
+    ({ counters }) => counters.some((one) => one.name === "seed_swallowed" && one.packets === 4),
+  );
+  await awake(bench, "primary");
+  bench.taken();
+  // Neither the flow that was told of nor one that the box has known all the while is told of again.
+  await say(bench, OTHER, 60, 1);
+  await say(bench, ONE, 61, 1);
+  assert.deepEqual(numbers(bench, "primary-in"), [60, 61]);
+  const { counters } = await node.status();
+  assert.equal(counters.find(({ name }) => name === "seeded")?.packets, 1);
 });
 
 Deno.test("a plane with several cores steers no single flows, and says so", async () => {
