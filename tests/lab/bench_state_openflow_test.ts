@@ -10,6 +10,7 @@ import { missingSwitch } from "../support/switch_lab.ts";
 
 const TOP = dirname(dirname(import.meta.dirname!));
 const missing = missingSwitch();
+const TRIES = 5;
 
 for (const setup of ["simple", "remediate"] as const) {
   Deno.test({
@@ -21,15 +22,19 @@ for (const setup of ["simple", "remediate"] as const) {
       using lifetime = new Lifetime(console.error);
       await sweep();
       const kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
-      const found = await stateRun(kit, { setup, connections: 20, seconds: 8 });
-      const text = JSON.stringify(found);
+      const run = () => stateRun(kit, { setup, connections: 20, seconds: 8 });
+      let found = await run(), text = JSON.stringify(found);
       assert.ok(found.after > 0, text);
-      if (setup === "simple") {
-        assert.ok(found.asked >= 20 && found.resets + found.timeouts + found.ended > 0, text);
-      } else {
+      if (setup === "remediate") {
         assert.deepEqual([found.asked, found.resets, found.ended], [0, 0, 0], text);
         assert.ok((found.delay?.quiet.count ?? 0) >= 40 && (found.delay?.loaded.count ?? 0) >= 40, text);
+        return;
       }
+      const broken = () => found.resets + found.timeouts + found.ended;
+      // Two servers in turns: connections that come again in the order in which they opened are led as before.
+      for (let tries = 1; broken() === 0 && tries < TRIES; tries++) found = await run();
+      text = JSON.stringify(found);
+      assert.ok(found.asked >= 20 && broken() > 0, text);
     },
   });
 }
