@@ -57,9 +57,7 @@ Deno.test("a page shows a failover of a running node by itself", async () => {
     await page.goto(served.url);
     await page.locator('.word[data-state="protected"]').waitFor();
     await page.locator('#live[data-mode="live"]').waitFor();
-    await page.waitForFunction(
-      `/bit\\/s/.test(document.querySelector('[data-t="port.upstream.rx"]').textContent)`,
-    );
+    await page.locator('[data-t="port.upstream.rx"]', { hasText: /bit\/s/ }).first().waitFor();
 
     await wire.link("primary-in", "down");
     const deadline = Date.now() + WAIT_MS_MAX;
