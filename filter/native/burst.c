@@ -169,13 +169,16 @@ static void tell_passing(struct plane *p, uint32_t side, struct batch *b) {
   b->passing.frames = 0;
 }
 
+/* Who opens a connection tells the box himself, and who opened a flow of datagrams opens it anew with any of them. */
+static bool wants_seed(const struct plane *p, const struct rm_packet *packet, const struct rm_flow *flow) {
+  return is_seeded(p, flow) && (packet->proto == IPPROTO_TCP || flow->opener != packet->dir + 1) && !burst_opens(packet);
+}
+
 bool burst_introduce(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, struct rm_flow *flow) {
   if (flow->seed_switch == p->reflex.switch_number) return false;
-  /* Who opened a flow of datagrams opens it anew with any of them. */
-  bool seeds = is_seeded(p, flow) && (packet->proto == IPPROTO_TCP || flow->opener != packet->dir + 1);
   bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
   if (older) infer_offer(p, side, frame, packet, flow);
-  bool waits = older && seeds && !burst_opens(packet) && seed_flow(p, side, flow);
+  bool waits = older && wants_seed(p, packet, flow) && seed_flow(p, side, flow);
   /* Those behind it have to be asked as well. */
   if (waits) rm_flow_wake(&p->table[side], flow);
   else flow->seed_switch = p->reflex.switch_number;
@@ -184,8 +187,7 @@ bool burst_introduce(struct plane *p, uint32_t side, const uint8_t *frame, const
 
 /* A flow that a rule led to a box that died since: the serving one is told of it as after a switch. */
 static bool adopt(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow, uint64_t since) {
-  bool seeds = is_seeded(p, flow) && (packet->proto == IPPROTO_TCP || flow->opener != packet->dir + 1);
-  if (!seeds || burst_opens(packet) || flow->peer == RM_NO_FLOW) return false;
+  if (!wants_seed(p, packet, flow) || flow->peer == RM_NO_FLOW) return false;
   steer_adopt(p, side, flow, since);
   bool waits = seed_flow(p, side, flow);
   if (waits) rm_flow_wake(&p->table[side], flow);
