@@ -18,7 +18,7 @@ import type {
 } from "./contract.ts";
 import { ENDED_MAX, type Intents } from "./intents.ts";
 import type { LedgerStore } from "./ledger.ts";
-import { beginMove, type Entry, type MoveState } from "./move.ts";
+import { beginMove, type Entry, isBehindRoute, type MoveState } from "./move.ts";
 import { Mover, type Parties } from "./mover.ts";
 import { leftBehind, movedRoles, pairing, type Scene, sceneFault, servesFault } from "./refusals.ts";
 import type { SteeringRule } from "./steering.ts";
@@ -71,7 +71,10 @@ export class Layer implements LayerControl {
       const open = this.#read();
       if (this.#options.steering === null) return;
       // A plane that takes no rules now takes what a move asks of it later.
-      const told = await this.assertRules().then(() => null, (error: unknown) => ({ error }));
+      const told = await this.assertRules().then(() => this.#settle()).then(
+        () => null,
+        (error: unknown) => ({ error }),
+      );
       this.#left = [];
       for (const { state, entries } of open) this.#start(state, entries);
       if (told !== null) throw told.error;
@@ -95,14 +98,24 @@ export class Layer implements LayerControl {
   /** Tells the steering the rules again, which after a start of its own has none. */
   async assertRules(): Promise<void> {
     const { steering, serving } = this.#options;
-    if (steering === null || this.#rules.length === 0) return;
+    const rules = this.#ruled();
+    if (steering === null || rules.length === 0) return;
     const there = new Set((await steering.rules()).map(({ id }) => id));
-    const wanted = trimmed(this.#byBox(), serving());
+    const wanted = trimmed(this.#byBox(rules), serving());
     if (wanted.every(({ id }) => there.has(id))) return;
     for (const rule of wanted) {
       if (there.has(rule.id)) await steering.remove(rule.id);
       await steering.add(rule);
     }
+  }
+
+  /** With those of moves behind their route: the rules that they cover lead to boxes that have no such state any more. */
+  #ruled(): SteeringRule[] {
+    const open = [...this.#left ?? [], ...this.#open.values()].map(({ state }) => state);
+    return open.filter(isBehindRoute).reduce<SteeringRule[]>(
+      (rules, { order: { id, fields, destination: box } }) => withRule(rules, { id, fields, box }),
+      this.#rules,
+    );
   }
 
   #start(state: MoveState, entries: readonly Entry[] = []): Promise<MoveState> {
@@ -141,7 +154,7 @@ export class Layer implements LayerControl {
   /** Rules that lead to the box that serves by default go: they would pin flows to it when the path moves on. */
   async #settle(): Promise<void> {
     const { steering, serving, intents, nowMs } = this.#options;
-    const kept = new Set(trimmed(this.#byBox(), serving()).map(({ id }) => id));
+    const kept = new Set(trimmed(this.#byBox(this.#ruled()), serving()).map(({ id }) => id));
     for (const { id } of this.#rules.filter((rule) => !kept.has(rule.id))) {
       await steering?.remove(id);
       await intents.append({ id, round: 0, mark: "default", atMs: nowMs() });
@@ -164,7 +177,7 @@ export class Layer implements LayerControl {
   }
 
   /** As the steering has them. */
-  #byBox = () => this.#rules.map((rule) => ({ ...rule, box: this.#boxOf(rule.box) }));
+  #byBox = (rules: readonly SteeringRule[]) => rules.map((rule) => ({ ...rule, box: this.#boxOf(rule.box) }));
 
   #boxOf = (name: string) => this.#options.drivers.boxOf(name) ?? name;
 

@@ -156,6 +156,11 @@ export function resumeMove(entries: readonly Entry[]): MoveState | null {
   return goBack(state, "control ended in the middle of it");
 }
 
+/** The destination serves, and the source's state goes: there is no way back any more. */
+export function isBehindRoute({ course, phase }: MoveState): boolean {
+  return course === "on" && (phase === "delete" || phase === "finish");
+}
+
 export function stepOf({ phase, pass, routed, course }: MoveState): Step {
   switch (phase) {
     case "begin":
@@ -268,7 +273,7 @@ function onSeen(state: MoveState, sight: SteeringSight | null): MoveState {
 
 function onDied(state: MoveState, box: "source" | "destination"): MoveState {
   const { phase, pass, course } = state;
-  if (course === "back" || phase === "delete" || phase === "finish") return state;
+  if (course === "back" || isBehindRoute(state)) return state;
   if (box === "destination") return goBack(state, `${state.order.destination} died`);
   const copied = pass === 2 || phase === "hold" || phase === "route" || phase === "look";
   if (!copied) return goBack(state, `${state.order.source} died before its state was read`);
@@ -332,7 +337,7 @@ export function advance(state: MoveState, event: MoveEvent, nowMs: number): Move
     case "died":
       return onDied(state, event.box);
     case "revoked":
-      if (state.phase === "delete" || state.phase === "finish" || state.course === "back") return state;
+      if (isBehindRoute(state) || state.course === "back") return state;
       return goBack(state, "it was revoked");
     case "done":
       return onDone({ ...state, counts: add(state.counts, event.counts) }, nowMs);

@@ -37,6 +37,8 @@ export type MishapKind = (typeof MISHAPS)[number];
 export interface Mishap {
   readonly kind: MishapKind;
   readonly step: Step | "merge";
+  /** Of the move from a to b, or of that which brings the flows back; what happens in a merge belongs to either. */
+  readonly way: "there" | "back";
   /** So many calls in that step go well before. */
   skip: number;
   /** So many calls go wrong; of control and boxes one. */
@@ -59,7 +61,7 @@ class Broken extends Error {}
 /** What goes wrong when: a plan, and where the world stands in it. */
 class Plan implements Fate {
   step: Step | "merge" = "op";
-  crashed = false;
+  way: Mishap["way"] = "there";
   constructor(
     readonly mishaps: Mishap[],
     readonly world: LayerWorld,
@@ -68,8 +70,8 @@ class Plan implements Fate {
   ) {}
 
   #due(party: Party, when: Mishap["when"]): Mishap | undefined {
-    const due = this.mishaps.find(({ kind, step, times }) =>
-      times > 0 && step === this.step &&
+    const due = this.mishaps.find(({ kind, step, way, times }) =>
+      times > 0 && step === this.step && (step === "merge" || way === this.way) &&
       (kind === party || kind === "control" || kind.startsWith("box") || kind === "plane")
     );
     if (due === undefined || due.when !== when || due.skip-- > 0) return;
@@ -96,6 +98,7 @@ export function chooseMishaps(random: Random): Mishap[] {
     return {
       kind,
       step: random.pick([...STEPS, "merge"] as const),
+      way: random.pick(["there", "back"] as const),
       skip: random.chance(0.5) ? 0 : random.below(8),
       times: kind === "control" || kind.startsWith("box") || kind === "plane"
         ? 1
@@ -251,6 +254,7 @@ export async function simulateLayer(run: LayerRun): Promise<void> {
   const isAtB = world.rules.some(({ box }) => box === "b");
   if (isAtB && world.boxes.a.alive) {
     life.plan.step = "op";
+    life.plan.way = "back";
     await life.attempt(() => life.layer.move({ source: "b", destination: "a", fields: MOVED, guarantee }));
     for (let i = 0; i < 40; i++) world.turn();
     await checkLayer(life);

@@ -26,8 +26,10 @@ Deno.test("a move ends wholly here or there, whatever dies at which step", async
   for (const step of [...STEPS, "merge"] as const) {
     for (const kind of MISHAPS) {
       for (const when of ["before", "after"] as const) {
-        for (const skip of [0, 2]) {
-          await trial(seed++, tally, [{ kind, step, when, skip, times: kind === "control" ? 1 : 2 }]);
+        for (const skip of [0, 2, 3, 4]) {
+          for (const way of ["there", "back"] as const) {
+            await trial(seed++, tally, [{ kind, step, way, when, skip, times: kind === "control" ? 1 : 2 }]);
+          }
         }
       }
     }

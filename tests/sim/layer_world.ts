@@ -8,7 +8,7 @@
 import type { HeaderFields } from "../../drivers/fields.ts";
 import { fieldsText, holds as judge } from "../../drivers/fields.ts";
 import type { SteeringMove, SteeringRule } from "../../appliance/layer/steering.ts";
-import { withRule } from "../../appliance/layer/steering.ts";
+import { trimmed, withRule } from "../../appliance/layer/steering.ts";
 import type { Random } from "../../filter/random.ts";
 
 const judged = new WeakMap<HeaderFields, WeakMap<HeaderFields, boolean>>();
@@ -264,7 +264,8 @@ export class LayerWorld {
 
   end(id: string): void {
     const rule = this.rules.find((one) => one.id === id);
-    if (rule !== undefined) this.rules = withRule(this.rules, rule);
+    // As the plane's steering does: a rule that leads to the box that serves by default goes with the move.
+    if (rule !== undefined) this.rules = trimmed(withRule(this.rules, rule), "a");
     const moving = this.moving.get(id);
     if (moving === undefined) return;
     this.#release(moving, Infinity);
