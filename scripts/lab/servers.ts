@@ -29,7 +29,7 @@ error_log ${home}/error.log;
 events { worker_connections 4096; }
 http {
   default_type application/octet-stream;
-  log_format lab '$msec $connection $status $body_bytes_sent';
+  log_format lab '$msec $connection $status $body_bytes_sent $request_time';
   access_log ${home}/access.log lab buffer=64k flush=100ms;
   client_body_temp_path ${home}/body;
   proxy_temp_path ${home}/proxy;
