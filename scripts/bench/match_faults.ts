@@ -29,16 +29,19 @@ type Argv = readonly string[];
 const TIMEOUT = "net.netfilter.nf_conntrack_tcp_timeout_established", TIMEOUT_S = 432_000;
 const MARK = 'comment "fault"';
 
-/** A part of all source ports. Those of a client follow each other by twos, so that the bits above the lowest tell. */
+/** A part of the clients' ports. Those of a client follow each other by twos, so that the bits above the lowest tell. */
 function somePorts({ share }: FaultOptions): string {
   return `tcp sport & 30 < ${2 * Math.max(1, Math.round(16 * share))}`;
 }
+
+/** What servers send has a source port as well, and they have one for all: a rule for it hits nothing or everything. */
+const FROM_CLIENTS = 'iifname "in"';
 
 /** Commands for the box's namespace. */
 export function makeFault(fault: Fault, options: FaultOptions): Argv[] {
   switch (fault) {
     case "rule":
-      return [["nft", `insert rule inet box forward ${somePorts(options)} drop ${MARK}`]];
+      return [["nft", `insert rule inet box forward ${FROM_CLIENTS} ${somePorts(options)} drop ${MARK}`]];
     case "client":
       return [["nft", `insert rule inet box forward ip saddr 10.1.0.12 drop ${MARK}`]];
     case "full": {

@@ -173,12 +173,7 @@ async function strainBoxes(lab: Lab, strain: Strain | null): Promise<void> {
 
 async function makeDiffer(lab: Lab, { fault, flows }: MatchPlan): Promise<void> {
   if (fault === undefined) return;
-  // A client's port range stands for half of the connections.
-  const share = Math.min(
-    1,
-    (fault.fault === "rule" || fault.fault === "random" ? 2 : 1) * fault.percent / 100,
-  );
-  for (const argv of makeFault(fault.fault, { share, flows })) {
+  for (const argv of makeFault(fault.fault, { share: fault.percent / 100, flows })) {
     await lab.exec("redundant", [...argv]);
   }
   // Copies alone keep a connection only in a box that does not mind windows; a seed would heal a lost copy.
