@@ -107,6 +107,34 @@ enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slo
   return stayed ? match_verdict(p, side, slot, box) : TWIN_UNKNOWN;
 }
 
+/* Nobody asks before a switch, nor long after it: until then a flow's word, far away in memory, is left alone. */
+static bool is_asked_for(const struct plane *p) {
+  return p->reflex.switch_number != 0 && p->now < p->reflex.path_since + CARRIED_NS;
+}
+
+static uint32_t *carried_word(struct plane *p, uint32_t side, const struct rm_flow *flow) {
+  return (uint32_t *)((char *)p->board + p->board->header.carried_offset[side]) + slot_of(p, side, flow);
+}
+
+/* A word without what was noted after earlier switches. */
+static uint32_t since_switch(const struct plane *p, uint32_t word) {
+  uint32_t since = p->reflex.switch_number << RM_CARRIED_SHIFT;
+  return word >> RM_CARRIED_SHIFT == since >> RM_CARRIED_SHIFT ? word : since;
+}
+
+void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which) {
+  if (!is_asked_for(p)) return;
+  uint32_t *word = carried_word(p, side, flow), is = *word, fresh = since_switch(p, is) | which;
+  if (fresh != is) *word = fresh;
+}
+
+/* What was foretold of a flow is to be held against what came of it, also when its seed has told otherwise by then. */
+static void keep_foretold(struct plane *p, uint32_t side, const struct rm_flow *flow, enum twin_verdict before) {
+  if (!is_asked_for(p) || flow->first_ns >= p->reflex.path_since) return;
+  uint32_t *word = carried_word(p, side, flow), is = since_switch(p, *word);
+  if (!(is & RM_CARRIED_LEARNT)) *word = is | RM_CARRIED_LEARNT | (uint32_t)before << RM_CARRIED_BEFORE_SHIFT;
+}
+
 enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found) {
   uint32_t side = role_side(role), box = role_of_box(role), slot = found->slot, clock;
   const struct rm_flow *f = &p->entries[side][slot];
@@ -118,11 +146,13 @@ enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame
   /* Seeds have no timestamps: a box that does not make its own here leaves those of the other side alone. */
   if (!translate_clock(frame, packet, &clock)) made.clock = 0u - gap[1].clock;
   if (made.shift) numbers_changed(p, box);
-  bool alike = twin_same(&made.ends, &own) && !(made.shift | made.clock), known = match_verdict(p, side, slot, box) == TWIN_DIFFERENT;
+  bool alike = twin_same(&made.ends, &own) && !(made.shift | made.clock);
+  enum twin_verdict before = match_verdict(p, side, slot, box), after = alike ? TWIN_EQUAL : TWIN_DIFFERENT;
   bool answer = packet->proto == IPPROTO_TCP && (packet->tcp_flags & RM_TCP_ACK);
   fixup_learn(p, side, box, f, &made);
-  if (!answer) twins_learn(&p->matching[side]->twins, slot, box, alike ? TWIN_EQUAL : TWIN_DIFFERENT);
-  if (!answer && !alike && !known) tell_unlike(p, role, slot, &made.ends);
+  if (!answer && (int)box == serving(p) && after != before) keep_foretold(p, side, f, before);
+  if (!answer) twins_learn(&p->matching[side]->twins, slot, box, after);
+  if (!answer && !alike && before != TWIN_DIFFERENT) tell_unlike(p, role, slot, &made.ends);
   if (alike) return SEED_SAME;
   return fixup_follows(p, side, box, f) ? SEED_FOLLOWED : SEED_OTHER;
 }
@@ -196,14 +226,6 @@ static void count_flows(struct plane *p, uint32_t side) {
       all[i].dropped += p->matching[s]->last[i].dropped;
     }
   memcpy(p->live->match, all, sizeof all);
-}
-
-/* Nobody asks before a switch, nor long after it: until then a flow's word, far away in memory, is left alone. */
-void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which) {
-  if (p->reflex.switch_number == 0 || p->now >= p->reflex.path_since + CARRIED_NS) return;
-  uint32_t *word = (uint32_t *)((char *)p->board + p->board->header.carried_offset[side]) + slot_of(p, side, flow);
-  uint32_t since = p->reflex.switch_number << 2, is = *word, fresh = ((is & ~3u) == since ? is : since) | which;
-  if (fresh != is) *word = fresh;
 }
 
 void match_tick(struct plane *p) {
