@@ -60,7 +60,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     bool serves = (int)role_of_box(role) == serving(p);
     if ((b->steered || serves) && !resets(&packet)) match_carried(p, side, flow, RM_CARRIED_OUT);
     if (!b->steered && serves) {
-      if (twin_tells(&packet) || (burst_greets(&packet) && match_by_ends(p))) match_passed(p, role, frame, &packet, flow);
+      if (twin_tells(&packet) || burst_greets(&packet)) match_passed(p, role, frame, &packet, flow);
     } else if (!b->steered) {
       rm_flow_wake(table, flow); /* the first one out of the box that serves now is not to pass unseen */
     }

@@ -24,6 +24,11 @@ struct matching {
   struct rm_match sum[COUNTS], last[COUNTS]; /* of this round, and of the one before; by box, then class */
 };
 
+/* Of either side, also of one that another worker has. */
+static uint32_t *verdict_word(const struct plane *p, uint32_t side, uint32_t slot) {
+  return (uint32_t *)((char *)p->board + p->board->header.twin_offset[side]) + slot;
+}
+
 int match_open(struct plane *p) {
   uint32_t slots = p->board->setup.flow_slots / p->crew->queues;
   for (uint32_t s = 0; s < RM_SIDES; s++) {
@@ -31,7 +36,7 @@ int match_open(struct plane *p) {
     struct matching *m = crew_memory(sizeof *m);
     if (!m) return plane_fail(p, "Cannot make a table of openings: no memory");
     m->twins.entries = p->entries[s];
-    m->twins.word = (uint32_t *)((char *)p->board + p->board->header.twin_offset[s]);
+    m->twins.word = verdict_word(p, s, 0);
     m->twins.secret = p->crew->trace_secret;
     m->first = p->queue * slots;
     m->slots = slots;
@@ -57,7 +62,8 @@ static void tell_unlike(struct plane *p, uint32_t role, uint32_t slot, const str
 static void note(struct plane *p, uint32_t role, const struct twin_sight *seen) {
   uint32_t side = role_side(role), differ;
   const struct twin *o = twins_note(&p->matching[side]->twins, seen, &differ);
-  if (!o) return;
+  /* Of an answer there is more to learn where boxes renumber; else that it came is all, and twins_walk() tells where it did not. */
+  if (!o || (o->answer && !match_by_ends(p))) return;
   for (; differ; differ &= differ - 1) {
     uint32_t box = (uint32_t)__builtin_ctz(differ);
     tell_unlike(p, role_box(box, side), o->slot, &o->made[box]);
@@ -72,12 +78,13 @@ bool match_by_ends(const struct plane *p) {
   return __builtin_expect(__atomic_load_n(&p->crew->renumbers, __ATOMIC_RELAXED) != 0, 0);
 }
 
-/* By what twins are known where a box renumbers; 0: by their numbers. */
+/* By what twins are known where a box renumbers, and answers everywhere; 0: by their numbers. */
 static uint64_t evidence_of(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet) {
   uint32_t clock;
   uint64_t secret = p->crew->trace_secret;
-  if (packet->proto != IPPROTO_TCP || !match_by_ends(p)) return 0;
-  if ((packet->tcp_flags & RM_TCP_ACK) || pair_keeps_ends(p, side, packet)) return twin_evidence_ends(secret, packet);
+  bool answers = packet->proto == IPPROTO_TCP && (packet->tcp_flags & RM_TCP_ACK);
+  if (!answers && (packet->proto != IPPROTO_TCP || !match_by_ends(p))) return 0;
+  if (answers || pair_keeps_ends(p, side, packet)) return twin_evidence_ends(secret, packet);
   return translate_clock(frame, packet, &clock) ? twin_evidence_clock(secret, packet, clock) : 0;
 }
 
@@ -93,13 +100,13 @@ void match_shadow(struct plane *p, uint32_t role, const uint8_t *frame, const st
   bool tells = twin_tells(packet);
   if (tells && packet->proto == IPPROTO_TCP && pair_is_stranger(p, side, packet) && pair_keeps_ends(p, side, packet))
     numbers_changed(p, role_of_box(role));
-  if (tells || (burst_greets(packet) && match_by_ends(p)))
+  if (tells || burst_greets(packet))
     note(p, role, &(struct twin_sight){frame, packet, NULL, role_of_box(role), p->now, evidence_of(p, side, frame, packet)});
 }
 
 enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box) {
-  const uint32_t *words = (const uint32_t *)((const char *)p->board + p->board->header.twin_offset[side]);
-  return twin_verdict(twin_verdicts(&p->entries[side][slot], __atomic_load_n(&words[slot], __ATOMIC_RELAXED)), box);
+  uint32_t word = __atomic_load_n(verdict_word(p, side, slot), __ATOMIC_RELAXED);
+  return twin_verdict(twin_verdicts(&p->entries[side][slot], word), box);
 }
 
 enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box) {
@@ -167,14 +174,20 @@ static bool missed(const struct plane *p, const struct rm_flow *flow) {
   return rule && rule->handshake && !rule->seed && !rule->none;
 }
 
-/* Standbys that got a copy of the opening, or should have: only of TCP it is known which packet it was, on the other side. */
+static bool was_copied(const struct plane *p, const struct rm_flow *flow, const struct twin *o) {
+  if (!o->answer) return flow->half[0].mirrored + flow->half[1].mirrored > 0 || missed(p, flow);
+  bool wants = flow->rule != 0xff && p->rules.rule[flow->rule].handshake;
+  return wants && flow->opener != 0 && flow->half[2 - flow->opener].mirrored > 0;
+}
+
+/* Standbys that got a copy of the opening or of its answer, or should have: only of TCP it is known which packet it was, on the other side. */
 struct walk { const struct plane *p; uint32_t side; };
 
 static uint32_t expected(void *context, const struct twin *o) {
   const struct walk *at = context;
   const struct plane *p = at->p;
   uint32_t side = at->side;
-  if (o->proto != IPPROTO_TCP) return 0;
+  if (o->proto != IPPROTO_TCP || (o->answer && match_by_ends(p))) return 0;
   /* What came before it was known that a box renumbers was compared by its numbers. */
   if (match_by_ends(p) && o->ns < __atomic_load_n(&p->crew->renumbers_ns, __ATOMIC_RELAXED) + RM_TWIN_NS) return 0;
   const struct rm_flow *flow = &p->entries[side][o->slot];
@@ -183,11 +196,22 @@ static uint32_t expected(void *context, const struct twin *o) {
   if (!entry_copy(&p->entries[1 - side][flow->peer], peer)) return 0;
   /* A standby that chose another port would not have been known again. */
   if (match_by_ends(p) && memcmp(flow->addr, peer->addr, sizeof flow->addr) != 0) return 0;
-  if (peer->half[0].mirrored + peer->half[1].mirrored == 0 && !missed(p, peer)) return 0;
+  if (!was_copied(p, peer, o)) return 0;
   uint32_t boxes = p->members & ~(1u << o->master);
   for (uint32_t box = 0; box < role_of_box(p->roles); box++)
     if (!p->port[role_box(box, RM_SIDE_UP)].view->link || !p->port[role_box(box, RM_SIDE_DOWN)].view->link) boxes &= ~(1u << box);
   return serving(p) == (int)o->master ? boxes : 0;
+}
+
+/* A box that holds the binding and lets nothing back would carry on nothing. */
+static void unanswered(void *context, const struct twin *o, uint32_t box) {
+  const struct walk *at = context;
+  uint32_t side = 1 - at->side, slot = at->p->entries[at->side][o->slot].peer;
+  if (slot == RM_NO_FLOW) return;
+  uint32_t *word = verdict_word(at->p, side, slot), is = __atomic_load_n(word, __ATOMIC_RELAXED);
+  if (twin_verdict(twin_verdicts(&at->p->entries[side][slot], is), box) != TWIN_EQUAL) return;
+  uint32_t dropped = is | (uint32_t)TWIN_DROPPED << (2 * box);
+  __atomic_compare_exchange_n(word, &is, dropped, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 static enum rm_match_class class_of(const struct rm_flow *flow) {
@@ -231,7 +255,8 @@ static void count_flows(struct plane *p, uint32_t side) {
 void match_tick(struct plane *p) {
   for (uint32_t side = 0; side < RM_SIDES; side++) {
     if (!p->has[side]) continue;
-    twins_walk(&p->matching[side]->twins, OPENINGS, p->now, expected, &(struct walk){p, side});
+    struct walk at = {p, side};
+    twins_walk(&p->matching[side]->twins, OPENINGS, p->now, &(struct twin_owed){expected, unanswered, &at});
     count_flows(p, side);
   }
 }

@@ -72,7 +72,7 @@ interface Row {
 
 /** A rule for a client hits all of one of the two, and a timeout everybody; ports are hit by sixteenths. */
 function percentOf(fault: Fault, random: Random): number {
-  if (fault === "client") return 50;
+  if (fault === "client" || fault === "answers") return 50;
   if (fault === "timeout") return 100;
   const percent = 5 + random.below(41);
   return fault === "rule" || fault === "random" ? 2 * percent : percent;

@@ -5,7 +5,7 @@
  * All act inside the box's namespace, as a fault of the box would. A full table is a bound on new connections
  * (`ct count`): the kernel has one nf_conntrack_max for all namespaces, and would fill the primary's table with it.
  */
-export const FAULTS = ["rule", "client", "full", "random", "lost", "timeout"] as const;
+export const FAULTS = ["rule", "client", "full", "random", "lost", "timeout", "answers"] as const;
 export type Fault = (typeof FAULTS)[number];
 
 export const FAULT_TEXT: Readonly<Record<Fault, string>> = {
@@ -15,6 +15,7 @@ export const FAULT_TEXT: Readonly<Record<Fault, string>> = {
   random: "random ports",
   lost: "lost copies of SYNs",
   timeout: "a timeout of a second",
+  answers: "a rule drops answers to a client",
 };
 
 export interface FaultOptions {
@@ -44,6 +45,8 @@ export function makeFault(fault: Fault, options: FaultOptions): Argv[] {
       return [["nft", `insert rule inet box forward ${FROM_CLIENTS} ${somePorts(options)} drop ${MARK}`]];
     case "client":
       return [["nft", `insert rule inet box forward ip saddr 10.1.0.12 drop ${MARK}`]];
+    case "answers":
+      return [["nft", `insert rule inet box forward ip daddr 10.1.0.12 drop ${MARK}`]];
     case "full": {
       const most = Math.max(1, Math.round(options.flows * (1 - options.share)));
       return [["nft", `insert rule inet box forward ct state new ct count over ${most} drop ${MARK}`]];
