@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RM_MAGIC 0x42584d52u /* "RMXB" */
-#define RM_ABI_VERSION 10u
+#define RM_ABI_VERSION 11u
 #define RM_CACHE_LINE 64
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
@@ -42,8 +42,8 @@ struct rm_header {
   uint64_t started_wall_ns;
   uint64_t flow_offset[RM_SIDES]; /* struct rm_flow[flow_slots] */
   uint64_t twin_offset[RM_SIDES]; /* uint32_t[flow_slots]: what standbys made of each flow, see twin.h */
-  uint64_t carried_offset[RM_SIDES]; /* uint32_t[flow_slots]: of each flow, the last switch after which a frame was seen, times
-                                        four, and RM_CARRIED_* */
+  uint64_t carried_offset[RM_SIDES]; /* uint32_t[flow_slots]: of each flow, the last switch after which something was noted,
+                                        RM_CARRIED_SHIFT bits up, and RM_CARRIED_* */
   uint64_t flow_slots;
   char version[RM_NAME_BYTES]; /* of the plane's product */
   char error[RM_ERROR_BYTES];  /* why state is failed */
@@ -231,9 +231,14 @@ struct rm_worker {
   uint64_t rx_packets, tx_packets;
 } RM_ALIGNED;
 
-/* Seen of a flow on one side since a switch: a frame came from outside, one came out of the box that serves. */
+/* Seen of a flow on one side since a switch: a frame came from outside, one came out of the box that serves. A reset is none:
+ * an end that cannot use what it got answers with one. */
 #define RM_CARRIED_IN 1u
 #define RM_CARRIED_OUT 2u
+/* A seed has changed the verdict on the box that serves: two bits above this say what it was before the switch. */
+#define RM_CARRIED_LEARNT 4u
+#define RM_CARRIED_BEFORE_SHIFT 3
+#define RM_CARRIED_SHIFT 5
 
 /* Live connections by what a standby made of their opening. Followed: of those that differ, the ones that would be translated. */
 struct rm_match { uint64_t equal, different, followed, dropped; };

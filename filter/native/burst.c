@@ -264,7 +264,7 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
     if (waits_for_seed(p, side, b, frame, &packet, flow)) fate->waiting = flow;
     else if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
     if (value_full(p) && v.why != RM_WHY_NONE) fate->refused = value_refused(p, side, flow);
-    match_carried(p, side, flow, RM_CARRIED_IN);
+    if (!resets(&packet)) match_carried(p, side, flow, RM_CARRIED_IN);
   } else if (packet.verdict == RM_PARSE_NEIGHBOUR) {
     neighbour_learn(p, side, frame, &packet);
     v.why = RM_WHY_NEIGHBOUR;

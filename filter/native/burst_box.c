@@ -57,12 +57,11 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
       pair_match(p, role, frame, &packet, flow);
     }
     if (burst_greets(&packet)) numbers_note(p, side, frame, &packet, flow);
-    if (b->steered) {
-      match_carried(p, side, flow, RM_CARRIED_OUT);
-    } else if ((int)role_of_box(role) == serving(p)) {
-      if (twin_tells(&packet) || (burst_greets(&packet) && match_by_ends(p))) match_passed(p, role, frame, &packet, flow);
-      match_carried(p, side, flow, RM_CARRIED_OUT);
-    } else {
+    bool serves = (int)role_of_box(role) == serving(p);
+    if ((b->steered || serves) && !resets(&packet)) match_carried(p, side, flow, RM_CARRIED_OUT);
+    if (!b->steered && serves) {
+      if (twin_tells(&packet) || burst_greets(&packet)) match_passed(p, role, frame, &packet, flow);
+    } else if (!b->steered) {
       rm_flow_wake(table, flow); /* the first one out of the box that serves now is not to pass unseen */
     }
     burst_follow(p, side, &packet, flow);

@@ -15,6 +15,8 @@
 
 #define OPENINGS 64 /* looked at in one go, a thousand times a second */
 #define FLOWS 2048
+#define PLACES 16384 /* of flows in the same time, where most are blank: a round of the default table takes 16 ms */
+#define RUN 16
 #define CARRIED_NS (30 * RM_S) /* control looks some seconds after a switch */
 #define COUNTS (RM_BOXES * RM_MATCH_CLASSES)
 
@@ -24,6 +26,11 @@ struct matching {
   struct rm_match sum[COUNTS], last[COUNTS]; /* of this round, and of the one before; by box, then class */
 };
 
+/* Of either side, also of one that another worker has. */
+static uint32_t *verdict_word(const struct plane *p, uint32_t side, uint32_t slot) {
+  return (uint32_t *)((char *)p->board + p->board->header.twin_offset[side]) + slot;
+}
+
 int match_open(struct plane *p) {
   uint32_t slots = p->board->setup.flow_slots / p->crew->queues;
   for (uint32_t s = 0; s < RM_SIDES; s++) {
@@ -31,7 +38,7 @@ int match_open(struct plane *p) {
     struct matching *m = crew_memory(sizeof *m);
     if (!m) return plane_fail(p, "Cannot make a table of openings: no memory");
     m->twins.entries = p->entries[s];
-    m->twins.word = (uint32_t *)((char *)p->board + p->board->header.twin_offset[s]);
+    m->twins.word = verdict_word(p, s, 0);
     m->twins.secret = p->crew->trace_secret;
     m->first = p->queue * slots;
     m->slots = slots;
@@ -57,7 +64,8 @@ static void tell_unlike(struct plane *p, uint32_t role, uint32_t slot, const str
 static void note(struct plane *p, uint32_t role, const struct twin_sight *seen) {
   uint32_t side = role_side(role), differ;
   const struct twin *o = twins_note(&p->matching[side]->twins, seen, &differ);
-  if (!o) return;
+  /* Of an answer there is more to learn where boxes renumber; else that it came is all, and twins_walk() tells where it did not. */
+  if (!o || (o->answer && !match_by_ends(p))) return;
   for (; differ; differ &= differ - 1) {
     uint32_t box = (uint32_t)__builtin_ctz(differ);
     tell_unlike(p, role_box(box, side), o->slot, &o->made[box]);
@@ -72,12 +80,13 @@ bool match_by_ends(const struct plane *p) {
   return __builtin_expect(__atomic_load_n(&p->crew->renumbers, __ATOMIC_RELAXED) != 0, 0);
 }
 
-/* By what twins are known where a box renumbers; 0: by their numbers. */
+/* By what twins are known where a box renumbers, and answers everywhere; 0: by their numbers. */
 static uint64_t evidence_of(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet) {
   uint32_t clock;
   uint64_t secret = p->crew->trace_secret;
-  if (packet->proto != IPPROTO_TCP || !match_by_ends(p)) return 0;
-  if ((packet->tcp_flags & RM_TCP_ACK) || pair_keeps_ends(p, side, packet)) return twin_evidence_ends(secret, packet);
+  bool answers = packet->proto == IPPROTO_TCP && (packet->tcp_flags & RM_TCP_ACK);
+  if (!answers && (packet->proto != IPPROTO_TCP || !match_by_ends(p))) return 0;
+  if (answers || pair_keeps_ends(p, side, packet)) return twin_evidence_ends(secret, packet);
   return translate_clock(frame, packet, &clock) ? twin_evidence_clock(secret, packet, clock) : 0;
 }
 
@@ -93,18 +102,46 @@ void match_shadow(struct plane *p, uint32_t role, const uint8_t *frame, const st
   bool tells = twin_tells(packet);
   if (tells && packet->proto == IPPROTO_TCP && pair_is_stranger(p, side, packet) && pair_keeps_ends(p, side, packet))
     numbers_changed(p, role_of_box(role));
-  if (tells || (burst_greets(packet) && match_by_ends(p)))
+  if (tells || burst_greets(packet))
     note(p, role, &(struct twin_sight){frame, packet, NULL, role_of_box(role), p->now, evidence_of(p, side, frame, packet)});
 }
 
 enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box) {
-  const uint32_t *words = (const uint32_t *)((const char *)p->board + p->board->header.twin_offset[side]);
-  return twin_verdict(twin_verdicts(&p->entries[side][slot], __atomic_load_n(&words[slot], __ATOMIC_RELAXED)), box);
+  uint32_t word = __atomic_load_n(verdict_word(p, side, slot), __ATOMIC_RELAXED);
+  return twin_verdict(twin_verdicts(&p->entries[side][slot], word), box);
 }
 
 enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box) {
   bool stayed = p->board->live.box[box].up_ns < p->entries[side][slot].first_ns;
   return stayed ? match_verdict(p, side, slot, box) : TWIN_UNKNOWN;
+}
+
+/* Nobody asks before a switch, nor long after it: until then a flow's word, far away in memory, is left alone. */
+static bool is_asked_for(const struct plane *p) {
+  return p->reflex.switch_number != 0 && p->now < p->reflex.path_since + CARRIED_NS;
+}
+
+static uint32_t *carried_word(struct plane *p, uint32_t side, const struct rm_flow *flow) {
+  return (uint32_t *)((char *)p->board + p->board->header.carried_offset[side]) + slot_of(p, side, flow);
+}
+
+/* A word without what was noted after earlier switches. */
+static uint32_t since_switch(const struct plane *p, uint32_t word) {
+  uint32_t since = p->reflex.switch_number << RM_CARRIED_SHIFT;
+  return word >> RM_CARRIED_SHIFT == since >> RM_CARRIED_SHIFT ? word : since;
+}
+
+void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which) {
+  if (!is_asked_for(p)) return;
+  uint32_t *word = carried_word(p, side, flow), is = *word, fresh = since_switch(p, is) | which;
+  if (fresh != is) *word = fresh;
+}
+
+/* What was foretold of a flow is to be held against what came of it, also when its seed has told otherwise by then. */
+static void keep_foretold(struct plane *p, uint32_t side, const struct rm_flow *flow, enum twin_verdict before) {
+  if (!is_asked_for(p) || flow->first_ns >= p->reflex.path_since) return;
+  uint32_t *word = carried_word(p, side, flow), is = since_switch(p, *word);
+  if (!(is & RM_CARRIED_LEARNT)) *word = is | RM_CARRIED_LEARNT | (uint32_t)before << RM_CARRIED_BEFORE_SHIFT;
 }
 
 enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found) {
@@ -118,11 +155,13 @@ enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame
   /* Seeds have no timestamps: a box that does not make its own here leaves those of the other side alone. */
   if (!translate_clock(frame, packet, &clock)) made.clock = 0u - gap[1].clock;
   if (made.shift) numbers_changed(p, box);
-  bool alike = twin_same(&made.ends, &own) && !(made.shift | made.clock), known = match_verdict(p, side, slot, box) == TWIN_DIFFERENT;
+  bool alike = twin_same(&made.ends, &own) && !(made.shift | made.clock);
+  enum twin_verdict before = match_verdict(p, side, slot, box), after = alike ? TWIN_EQUAL : TWIN_DIFFERENT;
   bool answer = packet->proto == IPPROTO_TCP && (packet->tcp_flags & RM_TCP_ACK);
   fixup_learn(p, side, box, f, &made);
-  if (!answer) twins_learn(&p->matching[side]->twins, slot, box, alike ? TWIN_EQUAL : TWIN_DIFFERENT);
-  if (!answer && !alike && !known) tell_unlike(p, role, slot, &made.ends);
+  if (!answer && (int)box == serving(p) && after != before) keep_foretold(p, side, f, before);
+  if (!answer) twins_learn(&p->matching[side]->twins, slot, box, after);
+  if (!answer && !alike && before != TWIN_DIFFERENT) tell_unlike(p, role, slot, &made.ends);
   if (alike) return SEED_SAME;
   return fixup_follows(p, side, box, f) ? SEED_FOLLOWED : SEED_OTHER;
 }
@@ -137,14 +176,20 @@ static bool missed(const struct plane *p, const struct rm_flow *flow) {
   return rule && rule->handshake && !rule->seed && !rule->none;
 }
 
-/* Standbys that got a copy of the opening, or should have: only of TCP it is known which packet it was, on the other side. */
+static bool was_copied(const struct plane *p, const struct rm_flow *flow, const struct twin *o) {
+  if (!o->answer) return flow->half[0].mirrored + flow->half[1].mirrored > 0 || missed(p, flow);
+  bool wants = flow->rule != 0xff && p->rules.rule[flow->rule].handshake;
+  return wants && flow->opener != 0 && flow->half[2 - flow->opener].mirrored > 0;
+}
+
+/* Standbys that got a copy of the opening or of its answer, or should have: only of TCP it is known which packet it was, on the other side. */
 struct walk { const struct plane *p; uint32_t side; };
 
 static uint32_t expected(void *context, const struct twin *o) {
   const struct walk *at = context;
   const struct plane *p = at->p;
   uint32_t side = at->side;
-  if (o->proto != IPPROTO_TCP) return 0;
+  if (o->proto != IPPROTO_TCP || (o->answer && match_by_ends(p))) return 0;
   /* What came before it was known that a box renumbers was compared by its numbers. */
   if (match_by_ends(p) && o->ns < __atomic_load_n(&p->crew->renumbers_ns, __ATOMIC_RELAXED) + RM_TWIN_NS) return 0;
   const struct rm_flow *flow = &p->entries[side][o->slot];
@@ -153,11 +198,22 @@ static uint32_t expected(void *context, const struct twin *o) {
   if (!entry_copy(&p->entries[1 - side][flow->peer], peer)) return 0;
   /* A standby that chose another port would not have been known again. */
   if (match_by_ends(p) && memcmp(flow->addr, peer->addr, sizeof flow->addr) != 0) return 0;
-  if (peer->half[0].mirrored + peer->half[1].mirrored == 0 && !missed(p, peer)) return 0;
+  if (!was_copied(p, peer, o)) return 0;
   uint32_t boxes = p->members & ~(1u << o->master);
   for (uint32_t box = 0; box < role_of_box(p->roles); box++)
     if (!p->port[role_box(box, RM_SIDE_UP)].view->link || !p->port[role_box(box, RM_SIDE_DOWN)].view->link) boxes &= ~(1u << box);
   return serving(p) == (int)o->master ? boxes : 0;
+}
+
+/* A box that holds the binding and lets nothing back would carry on nothing. */
+static void unanswered(void *context, const struct twin *o, uint32_t box) {
+  const struct walk *at = context;
+  uint32_t side = 1 - at->side, slot = at->p->entries[at->side][o->slot].peer;
+  if (slot == RM_NO_FLOW) return;
+  uint32_t *word = verdict_word(at->p, side, slot), is = __atomic_load_n(word, __ATOMIC_RELAXED);
+  if (twin_verdict(twin_verdicts(&at->p->entries[side][slot], is), box) != TWIN_EQUAL) return;
+  uint32_t dropped = is | (uint32_t)TWIN_DROPPED << (2 * box);
+  __atomic_compare_exchange_n(word, &is, dropped, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 static enum rm_match_class class_of(const struct rm_flow *flow) {
@@ -179,10 +235,22 @@ static void add_flow(struct plane *p, uint32_t side, uint32_t slot) {
   }
 }
 
+/* Of so many places, which share a line of the cache; a worker has a power of two of them, and never less than 64. */
+static bool is_blank(const uint32_t word[RUN]) {
+  uint32_t any = 0;
+  for (uint32_t i = 0; i < RUN; i++) any |= word[i];
+  return any == 0;
+}
+
 static void count_flows(struct plane *p, uint32_t side) {
   struct matching *m = p->matching[side];
-  for (uint32_t n = 0; n < FLOWS && m->at < m->slots; n++, m->at++)
-    if (m->twins.word[m->first + m->at]) add_flow(p, side, m->first + m->at);
+  const uint32_t *word = m->twins.word + m->first;
+  uint32_t end = m->slots - m->at < PLACES ? m->slots : m->at + PLACES;
+  for (uint32_t looked = 0; m->at < end && looked < FLOWS; m->at += RUN) {
+    if (is_blank(word + m->at)) continue;
+    for (uint32_t i = m->at; i < m->at + RUN; i++)
+      if (word[i]) add_flow(p, side, m->first + i), looked++;
+  }
   if (m->at < m->slots) return;
   m->at = 0;
   memcpy(m->last, m->sum, sizeof m->last);
@@ -198,18 +266,11 @@ static void count_flows(struct plane *p, uint32_t side) {
   memcpy(p->live->match, all, sizeof all);
 }
 
-/* Nobody asks before a switch, nor long after it: until then a flow's word, far away in memory, is left alone. */
-void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which) {
-  if (p->reflex.switch_number == 0 || p->now >= p->reflex.path_since + CARRIED_NS) return;
-  uint32_t *word = (uint32_t *)((char *)p->board + p->board->header.carried_offset[side]) + slot_of(p, side, flow);
-  uint32_t since = p->reflex.switch_number << 2, is = *word, fresh = ((is & ~3u) == since ? is : since) | which;
-  if (fresh != is) *word = fresh;
-}
-
 void match_tick(struct plane *p) {
   for (uint32_t side = 0; side < RM_SIDES; side++) {
     if (!p->has[side]) continue;
-    twins_walk(&p->matching[side]->twins, OPENINGS, p->now, expected, &(struct walk){p, side});
+    struct walk at = {p, side};
+    twins_walk(&p->matching[side]->twins, OPENINGS, p->now, &(struct twin_owed){expected, unanswered, &at});
     count_flows(p, side);
   }
 }

@@ -366,8 +366,9 @@ void standby_refresh(struct plane *p);
 void guard_note(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet);
 /* One came out of a box. True: it would end a connection that lives. */
 bool guard_stops(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
+static inline bool resets(const struct rm_packet *packet) { return packet->tcp_flags & RM_TCP_RST; }
 static inline bool may_end(const struct rm_packet *packet) {
-  return (packet->tcp_flags & RM_TCP_RST) || packet->proto == 1 || packet->proto == 58;
+  return resets(packet) || packet->proto == 1 || packet->proto == 58;
 }
 
 /* replay.c. After ports and pool are there. */

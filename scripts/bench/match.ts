@@ -8,7 +8,7 @@ import type { Kit } from "./failover_systems.ts";
 import { type Found, runBench, say, wholeNumber } from "./frame.ts";
 import { loadText } from "./load.ts";
 import { ALARM_FAULTS, measureAlarms } from "./match_alarm.ts";
-import { FAULT_TEXT, FAULTS } from "./match_faults.ts";
+import { type Fault, FAULT_TEXT, FAULTS } from "./match_faults.ts";
 import { type MatchPlan, matchRun } from "./match_predict.ts";
 import {
   alarmBars,
@@ -70,13 +70,20 @@ interface Row {
   readonly fault: MatchRun["fault"];
 }
 
+/** A rule for a client hits all of one of the two, and a timeout everybody; ports are hit by sixteenths. */
+function percentOf(fault: Fault, random: Random): number {
+  if (fault === "client" || fault === "answers") return 50;
+  if (fault === "timeout") return 100;
+  const percent = 5 + random.below(41);
+  return fault === "rule" || fault === "random" ? 2 * percent : percent;
+}
+
 /** Faults in turn, each time for another share of the connections. */
 function faultyRows(count: number, seed: number): Row[] {
   const random = new Random(seed);
   return Array.from({ length: count }, (_, i) => {
     const fault = FAULTS[i % FAULTS.length]!;
-    // A rule for a client hits all of one of the two, and a timeout everybody.
-    const percent = fault === "client" ? 50 : fault === "timeout" ? 100 : 5 + random.below(41);
+    const percent = percentOf(fault, random);
     return {
       kind: "nat",
       proto: "tcp",

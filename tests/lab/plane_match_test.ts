@@ -160,3 +160,23 @@ Deno.test("what a spare drops is known within two seconds, and counts again when
   assert.equal(readyFault(await s.api.status()), null);
   await second;
 });
+
+for (const cores of [1, 2]) {
+  Deno.test(`a spare that takes openings and lets no answer back carries on nothing, by ${cores} core(s)`, async () => {
+    await using s = await scene("preserve", cores);
+    await s.lab.exec("redundant", ["nft", "insert rule inet box forward tcp sport 7000 drop"]);
+    const opened = s.open();
+    opened.catch(() => {});
+    const deadline = Date.now() + UNTIL_MS_MAX;
+    for (
+      let match = await compared(s.api, FLOWS);
+      match.dropped < FLOWS;
+      match = await compared(s.api, FLOWS)
+    ) {
+      assert.ok(Date.now() < deadline, JSON.stringify(match));
+      await sleep(50);
+    }
+    assert.deepEqual(await alarms(s.api, 1), ["redundant unlike"]);
+    await opened;
+  });
+}

@@ -16,7 +16,7 @@ static uint32_t words[SLOTS];
 static struct twins *twins;
 static uint64_t now;
 
-struct made { uint8_t proto, from, to; uint16_t sport, dport; uint32_t seq; const char *payload; bool ends; };
+struct made { uint8_t proto, from, to; uint16_t sport, dport; uint32_t seq; const char *payload; bool ends, answers; };
 
 static void begin(const char *story) {
   printf("%s%s:", now ? "\n" : "", story);
@@ -38,7 +38,7 @@ static void open_flow(uint32_t slot) {
 static int out(uint32_t box, uint32_t slot, struct made m) {
   uint8_t frame[256] = {0};
   struct rm_packet p = {.verdict = RM_PARSE_FLOW, .proto = m.proto, .seq = m.seq, .window = 64240, .scale = 7};
-  p.tcp_flags = m.proto == IPPROTO_TCP ? RM_TCP_SYN : 0;
+  p.tcp_flags = m.proto == IPPROTO_TCP ? RM_TCP_SYN | (m.answers ? RM_TCP_ACK : 0) : 0;
   p.dir = m.from > m.to; /* the key has the lower end first */
   p.addr[p.dir][15] = m.from, p.addr[1 - p.dir][15] = m.to;
   p.port[p.dir] = m.sport, p.port[1 - p.dir] = m.dport;
@@ -61,12 +61,14 @@ static void tell(uint32_t slot) {
 }
 
 static uint32_t both(void *context, const struct twin *o) { (void)o; return *(uint32_t *)context; }
-static uint32_t walk(uint32_t expected) { return twins_walk(twins, RM_TWINS, now, both, &expected); }
+static void unanswered(void *context, const struct twin *o, uint32_t box) { (void)context; printf(" %u/%u", o->slot, box); }
+static uint32_t walk(uint32_t expected) { return twins_walk(twins, RM_TWINS, now, &(struct twin_owed){both, unanswered, &expected}); }
 
-#define SYN(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL, false})
-#define NUMBERED(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL, true})
-#define UDP(from, sport, text) ((struct made){IPPROTO_UDP, from, 9, sport, 53, 0, text, false})
-#define ECHO(from, id, n, text) ((struct made){IPPROTO_ICMP, from, 9, id, id, n, text, false})
+#define SYN(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL, false, false})
+#define NUMBERED(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL, true, false})
+#define ANSWER(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL, true, true})
+#define UDP(from, sport, text) ((struct made){IPPROTO_UDP, from, 9, sport, 53, 0, text, false, false})
+#define ECHO(from, id, n, text) ((struct made){IPPROTO_ICMP, from, 9, id, id, n, text, false, false})
 
 static void stories(void) {
   begin("same, either first");
@@ -88,6 +90,9 @@ static void stories(void) {
   open_flow(1), out(0, 1, SYN(2, 1000, 7)), now += 900 * MS, printf(" %u", walk(2)), tell(1);
   now += 200 * MS, printf(" %u", walk(2)), tell(1), printf(" %u", walk(2));
   open_flow(2), out(0, 2, SYN(2, 1001, 8)), now += 1100 * MS, printf(" %u", walk(0)), tell(2); /* got no copy */
+  begin("an answer says nothing of the binding, and is missed where it does not come");
+  open_flow(1), out(0, 1, ANSWER(2, 1000, 7)), out(1, RM_NO_FLOW, ANSWER(2, 1000, 99)), tell(1);
+  open_flow(2), out(0, 2, ANSWER(2, 1001, 8)), now += 1100 * MS, walk(2), tell(2);
   begin("datagrams and echoes");
   open_flow(1), out(0, 1, UDP(2, 1000, "query 1")), out(1, RM_NO_FLOW, UDP(2, 4000, "query 1")), tell(1);
   open_flow(2), out(0, 2, UDP(2, 1001, "query 2")), out(1, RM_NO_FLOW, UDP(2, 1001, "query 2")), tell(2);
