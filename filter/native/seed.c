@@ -104,7 +104,7 @@ static uint64_t patience(const struct plane *p, bool answers) { return p->board-
 static bool begin_again(struct plane *p, struct seed *s) {
   bool late = p->now >= p->reflex.drain_until && !s->steps.reset;
   if (!s->claimed || s->begun == BEGUN_MAX || late || !has_moved(p, s) || !seed_renew(p, s)) return false;
-  bool answers = seed_measure(p, s);
+  bool answers = seed_in_turn(p, s);
   s->steps = (struct seed_steps){.steps = RM_SEED_STEPS, .waits = answers, .answers = answers, .confirms = answers, .wait_ns = patience(p, answers)};
   s->begun++;
   return true;
@@ -164,7 +164,7 @@ static void begin(struct plane *p, struct seed *s) {
   if (s->claimed) s->done = p->reflex.switch_number * 2 + 1;
   s->begun = 1;
   /* An answer may follow a datagram only when the box has dealt with that. */
-  bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP, answers = tcp && seed_measure(p, s);
+  bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP, answers = tcp && seed_in_turn(p, s);
   s->steps = (struct seed_steps){.steps = s->removes ? RM_SEED_REMOVAL : tcp ? RM_SEED_STEPS : 1, .waits = answers || !tcp || !is_known_alike(p, s), .answers = answers,
                                  .confirms = answers && !s->removes, .paced = s->eager, .wait_ns = patience(p, answers)};
   go_on(p, s);

@@ -5,7 +5,7 @@
  *               |   |----> late ----> once more
  *               +---+                  then play 2 ... n: better a box that may not follow than a flow that waits
  *
- * A box that is known to choose the same tuple is not waited for. One that renumbers is waited for once more, after the second
+ * A box that is known to choose the same tuple is not waited for. One that renumbers, or that follows a connection twice, is waited for once more, after the second
  * frame, whose number on the other side is its choice as well, and again at the end: it may hold half a connection under
  * other numbers, and let out a handshake of which it believes nothing. Then each end resets what there is, the other end first,
  * for which the opener waits a moment, and all is played once more. A paced seed plays one frame in a turn.
