@@ -74,7 +74,9 @@ static struct rte_mbuf *make_frame(struct plane *p, const struct seed *s, uint32
   if (opener->proto != IPPROTO_TCP) {
     uint64_t token = p->now ^ (uint64_t)p->index << 56 ^ ++p->seeding->tokens << 40;
     what->seq = (uint32_t)(token >> 32), what->ack = (uint32_t)token;
-    return seed_datagram(p, opener, token);
+    if (opener->proto != IPPROTO_SCTP) return seed_datagram(p, opener, token);
+    const struct rm_flow *from = n == 0 ? opener : other;
+    return seed_heartbeat(p, from, &(struct seed_beat){n == 0 ? other : opener, token, n != 0});
   }
   struct seed_segment step[RM_SEED_DENIAL + 1];
   struct seed_numbers out[RM_SEED_DENIAL + 1];

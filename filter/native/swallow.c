@@ -5,6 +5,7 @@
  */
 #include <netinet/in.h>
 #include <string.h>
+#include "association.h"
 #include "hot.h"
 #include "plane.h"
 
@@ -78,10 +79,12 @@ static bool take(struct plane *p, uint32_t role, const struct rm_packet *packet,
 
 /* A datagram of a seed is known by what it carries, however late and from wherever it comes. */
 static bool has_token(const struct plane *p, const uint8_t *frame, const struct rm_packet *packet, uint64_t *token) {
-  if (packet->payload_bytes != RM_SEED_TOKEN || packet->fragment || packet->inner || !seed_takes(packet->proto)) return false;
-  if (packet->payload_offset + RM_SEED_TOKEN > packet->frame_bytes) return false;
+  if (packet->fragment || packet->inner || !seed_takes(packet->proto)) return false;
+  bool there = packet->payload_bytes == RM_SEED_TOKEN && packet->payload_offset + RM_SEED_TOKEN <= packet->frame_bytes;
+  const uint8_t *carried = packet->proto == IPPROTO_SCTP ? association_info(frame, packet) : there ? frame + packet->payload_offset : NULL;
+  if (!carried) return false;
   uint64_t word[2];
-  memcpy(word, frame + packet->payload_offset, sizeof word);
+  memcpy(word, carried, sizeof word);
   *token = word[0];
   return word[1] == seed_proof(p, word[0]);
 }

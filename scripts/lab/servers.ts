@@ -14,6 +14,8 @@ export const LONG_PORT = 7000;
 export const ECHO_PORT = 7001;
 /** Of `datagrams serve`, which a trial starts where it needs it. */
 export const SESSION_PORT = 7002;
+/** Of `associations serve`. */
+export const ASSOCIATION_PORT = 7003;
 
 /** Objects by path: their size in bytes. */
 export const OBJECTS = { "5k": 5_700, "617k": 617_000 } as const;
