@@ -104,8 +104,8 @@ static uint64_t patience(const struct plane *p, bool answers) { return p->board-
 static bool begin_again(struct plane *p, struct seed *s) {
   bool late = p->now >= p->reflex.drain_until && !s->steps.reset;
   if (s->flow[RM_SIDE_UP].proto != IPPROTO_TCP || !s->claimed || s->begun == BEGUN_MAX || late || !has_moved(p, s) || !seed_renew(p, s)) return false;
-  bool answers = seed_in_turn(p, s);
-  s->steps = (struct seed_steps){.steps = RM_SEED_STEPS, .waits = answers, .answers = answers, .confirms = answers, .wait_ns = patience(p, answers)};
+  bool numbered = seed_measure(p, s), answers = numbered || seed_crosses(s);
+  s->steps = (struct seed_steps){.steps = RM_SEED_STEPS, .waits = answers, .answers = answers, .confirms = numbered, .wait_ns = patience(p, answers)};
   s->begun++;
   return true;
 }
@@ -170,9 +170,9 @@ static void begin(struct plane *p, struct seed *s) {
   if (s->claimed) s->done = p->reflex.switch_number * 2 + 1;
   s->begun = 1;
   /* An answer may follow a datagram only when the box has dealt with that. */
-  bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP, answers = tcp && seed_in_turn(p, s);
+  bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP, numbered = tcp && seed_measure(p, s), answers = numbered || (tcp && seed_crosses(s));
   s->steps = (struct seed_steps){.steps = steps_of(s), .waits = answers || !tcp || !is_known_alike(p, s), .answers = answers,
-                                 .confirms = answers && !s->removes, .paced = s->eager, .wait_ns = patience(p, answers)};
+                                 .confirms = numbered && !s->removes, .paced = s->eager, .wait_ns = patience(p, answers)};
   go_on(p, s);
 }
 

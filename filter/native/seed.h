@@ -102,9 +102,9 @@ bool seed_look(struct plane *p, struct seed *s);
 bool seed_play(struct plane *p, struct seed *s, uint32_t n);
 /* What the box that opened it made of its numbers. True: the next one may make something else of them. */
 bool seed_measure(const struct plane *p, struct seed *s);
-/* Is each frame to come out before the next one goes in? True where it tells the next one's numbers, and between IPv6 and IPv4: such a
- * box follows a connection twice, once as each, with a queue in between, and what enters on its other side would be there first. */
-bool seed_in_turn(const struct plane *p, struct seed *s);
+/* Is the connection IPv6 on one side and IPv4 on the other? Such a box follows it twice, once as each, with a queue in between: what enters
+ * on its other side would be there first, so SYN and SYN-ACK are to come out before what follows them goes in. */
+bool seed_crosses(const struct seed *s);
 /* Take down the numbers of now. False: they cannot be had, and those of then stay. */
 bool seed_renew(const struct plane *p, struct seed *s);
 

@@ -19,10 +19,7 @@ bool seed_measure(const struct plane *p, struct seed *s) {
   return (s->gap[0].seq | s->gap[1].seq) || numbers_change(p, s->box);
 }
 
-bool seed_in_turn(const struct plane *p, struct seed *s) {
-  bool crosses = (s->flow[RM_SIDE_UP].flags ^ s->flow[RM_SIDE_DOWN].flags) & RM_FLOW_IPV6;
-  return seed_measure(p, s) || crosses;
-}
+bool seed_crosses(const struct seed *s) { return (s->flow[RM_SIDE_UP].flags ^ s->flow[RM_SIDE_DOWN].flags) & RM_FLOW_IPV6; }
 
 /* What a box lets out under numbers of which nobody knows is followed as well. Those of an end go on, and not by so much meanwhile. */
 static bool goes_on(const struct rm_flow *then, const struct rm_flow *now) {

@@ -61,7 +61,8 @@ export function nat64Lines(box: Box): string[] {
   const { device, prefix } = NAT64;
   return [
     `tuntap add dev ${device} mode tun`,
-    `link set dev ${device} up`,
+    // A program that waits for a processor is slow and loses nothing.
+    `link set dev ${device} txqueuelen 10000 up`,
     `route add ${prefix} dev ${device}`,
     `route add ${poolOf(box)}.0.0/16 dev ${device}`,
   ];

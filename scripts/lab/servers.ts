@@ -93,7 +93,8 @@ async function startBoxes(lab: Lab, programs: Programs): Promise<void> {
     if (renumbers) lab.start(name, [programs.renumber, ...renumbers]).unref();
     if (!isNat64(box)) continue;
     await Deno.writeTextFile(config, taygaConfig(box));
-    lab.start(name, ["tayga", "--nodetach", "-c", config]).unref();
+    // A box is ahead of the workloads.
+    lab.startNode(name, ["tayga", "--nodetach", "-c", config], `tayga-${name}.log`).unref();
   }
 }
 
