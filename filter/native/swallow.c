@@ -53,9 +53,13 @@ static bool expect(struct plane *p, const struct swallowing *w, uint64_t numbers
   return false;
 }
 
+/* A reset that denies a connection has no number of its own: all of them are alike but for their ends. */
+static bool is_denial(uint8_t flags, uint32_t seq) { return (flags & (RM_TCP_RST | RM_TCP_ACK)) == RM_TCP_RST && seq == 0; }
+
 bool swallow_expect(struct plane *p, const struct swallowing *w) {
-  if ((w->flags & RM_TCP_SYN) && !expect(p, w, ends_of(p, &w->ends))) return false;
-  return expect(p, w, (uint64_t)w->seq << 32 | w->ack);
+  bool denies = is_denial(w->flags, w->seq);
+  if (((w->flags & RM_TCP_SYN) || denies) && !expect(p, w, ends_of(p, &w->ends))) return false;
+  return denies || expect(p, w, (uint64_t)w->seq << 32 | w->ack);
 }
 
 bool seed_expected(const struct plane *p, uint32_t box) {
@@ -95,7 +99,7 @@ bool seed_swallows(struct plane *p, uint32_t role, const uint8_t *frame, const s
   if (tcp ? packet->payload_bytes != 0 : !has_token(p, frame, packet, &numbers)) return false;
   struct seed_found first, same;
   bool known = take(p, role, packet, numbers, &first);
-  if (tcp && (packet->tcp_flags & RM_TCP_SYN)) {
+  if (tcp && ((packet->tcp_flags & RM_TCP_SYN) || is_denial(packet->tcp_flags, packet->seq))) {
     struct twin_tuple ends = twin_tuple(packet);
     bool named = take(p, role, packet, ends_of(p, &ends), &same);
     if (named && !known) known = true, first = same;
