@@ -318,7 +318,7 @@ struct rm_half {
   uint32_t packets, payload_packets, mirrored;
   uint32_t payload_bytes;  /* transport payload; stays at 2^32 - 1 */
   uint32_t copied;         /* TCP: highest sequence number copied, plus one */
-  uint32_t next;           /* TCP: highest sequence number sent, plus one */
+  uint32_t next;           /* TCP: highest sequence number sent, plus one; SCTP: tag of what came out of a box, 0: not seen */
   uint32_t ack;            /* TCP: highest acknowledgment sent */
   uint16_t window;         /* TCP: last raw window */
   uint8_t scale;           /* TCP: shift from the SYN; 0xff: option absent */

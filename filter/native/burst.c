@@ -171,7 +171,8 @@ static void tell_passing(struct plane *p, uint32_t side, struct batch *b) {
 
 /* Who opens a connection tells the box himself, and who opened a flow of datagrams opens it anew with any of them. */
 static bool wants_seed(const struct plane *p, const struct rm_packet *packet, const struct rm_flow *flow) {
-  return is_seeded(p, flow) && (packet->proto == IPPROTO_TCP || flow->opener != packet->dir + 1) && !burst_opens(packet);
+  bool tracked = packet->proto == IPPROTO_TCP || packet->proto == IPPROTO_SCTP;
+  return is_seeded(p, flow) && (tracked || flow->opener != packet->dir + 1) && !burst_opens(packet);
 }
 
 bool burst_introduce(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, struct rm_flow *flow) {

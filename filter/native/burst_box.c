@@ -3,6 +3,7 @@
  * What comes out of a box proves that it lives, follows the flows of that side, and is known again by what was put in.
  */
 #include <netinet/in.h>
+#include "association.h"
 #include "burst.h"
 #include "pair.h"
 #include "fixup.h"
@@ -34,6 +35,12 @@ static void take_seeds(struct plane *p, uint32_t role, struct batch *b) {
   batch_now_are(b, left);
 }
 
+/* What a box lets out it has judged: nobody outside can make the node believe a tag. */
+static void keep_tag(struct rm_flow *flow, const uint8_t *frame, const struct rm_packet *packet) {
+  uint32_t tag = packet->inner ? 0 : association_tag(frame, packet);
+  if (tag) flow->half[packet->dir].next = tag;
+}
+
 /* A frame out of a box that passes, with something to do. False: the guard holds it back. */
 static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16_t i, bool *alive) {
   uint32_t side = role_side(role);
@@ -57,6 +64,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
       pair_match(p, role, frame, &packet, flow);
     }
     if (burst_greets(&packet)) numbers_note(p, side, frame, &packet, flow);
+    if (packet.proto == IPPROTO_SCTP) keep_tag(flow, frame, &packet);
     bool serves = (int)role_of_box(role) == serving(p);
     if ((b->steered || serves) && !resets(&packet)) match_carried(p, side, flow, RM_CARRIED_OUT);
     if (!b->steered && serves) {

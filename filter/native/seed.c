@@ -103,9 +103,9 @@ static uint64_t patience(const struct plane *p, bool answers) { return p->board-
 /* The old box may hand over more, and frames that waited too long for the first try may have passed before the second. */
 static bool begin_again(struct plane *p, struct seed *s) {
   bool late = p->now >= p->reflex.drain_until && !s->steps.reset;
-  if (!s->claimed || s->begun == BEGUN_MAX || late || !has_moved(p, s) || !seed_renew(p, s)) return false;
-  bool answers = seed_measure(p, s);
-  s->steps = (struct seed_steps){.steps = RM_SEED_STEPS, .waits = answers, .answers = answers, .confirms = answers, .wait_ns = patience(p, answers)};
+  if (s->flow[RM_SIDE_UP].proto != IPPROTO_TCP || !s->claimed || s->begun == BEGUN_MAX || late || !has_moved(p, s) || !seed_renew(p, s)) return false;
+  bool numbered = seed_measure(p, s), answers = numbered || seed_crosses(s);
+  s->steps = (struct seed_steps){.steps = RM_SEED_STEPS, .waits = answers, .answers = answers, .confirms = numbered, .wait_ns = patience(p, answers)};
   s->begun++;
   return true;
 }
@@ -160,13 +160,19 @@ static bool is_known_alike(const struct plane *p, const struct seed *s) {
   return match_holds(p, side, s->slot[side], s->box) == TWIN_EQUAL;
 }
 
+static uint8_t steps_of(const struct seed *s) {
+  uint8_t proto = s->flow[RM_SIDE_UP].proto;
+  if (s->removes) return RM_SEED_REMOVAL;
+  return proto == IPPROTO_TCP ? RM_SEED_STEPS : proto == IPPROTO_SCTP ? RM_SEED_BEATS : 1;
+}
+
 static void begin(struct plane *p, struct seed *s) {
   if (s->claimed) s->done = p->reflex.switch_number * 2 + 1;
   s->begun = 1;
   /* An answer may follow a datagram only when the box has dealt with that. */
-  bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP, answers = tcp && seed_measure(p, s);
-  s->steps = (struct seed_steps){.steps = s->removes ? RM_SEED_REMOVAL : tcp ? RM_SEED_STEPS : 1, .waits = answers || !tcp || !is_known_alike(p, s), .answers = answers,
-                                 .confirms = answers && !s->removes, .paced = s->eager, .wait_ns = patience(p, answers)};
+  bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP, numbered = tcp && seed_measure(p, s), answers = numbered || (tcp && seed_crosses(s));
+  s->steps = (struct seed_steps){.steps = steps_of(s), .waits = answers || !tcp || !is_known_alike(p, s), .answers = answers,
+                                 .confirms = numbered && !s->removes, .paced = s->eager, .wait_ns = patience(p, answers)};
   go_on(p, s);
 }
 

@@ -21,6 +21,7 @@
 #define RM_SEEDS 512       /* under way; a seed waits for its box twice seed_wait_ns at most */
 #define RM_SEED_AWAY_NS 5000000ull /* a worker that plays a frame later stands still */
 #define RM_SEED_STEPS 4    /* SYN, SYN-ACK, ACK, ACK */
+#define RM_SEED_BEATS 2    /* of an association: heartbeat, and the answer */
 #define RM_SEED_RESET 4u   /* behind them, in the opener's name */
 #define RM_SEED_DENIAL 5u  /* and in that of the other end */
 #define RM_SEED_PATIENCE 5u /* times as long as others one is waited for that renumbers: without its numbers the rest is worth nothing */
@@ -84,9 +85,12 @@ void seed_handshake(const struct rm_flow *opener, const struct rm_flow *other, c
                     struct seed_segment step[RM_SEED_STEPS], struct seed_numbers out[RM_SEED_STEPS]);
 /* Of datagrams the opener's: it carries `token` and its proof, and nothing of anybody's. */
 struct rte_mbuf *seed_datagram(struct plane *p, const struct rm_flow *f, uint64_t token);
+/* Of an association: a heartbeat to the other end of `f`, or the answer to one. Its tag is that of what came out on the side of `other`. */
+struct seed_beat { const struct rm_flow *other; uint64_t token; bool answer; };
+struct rte_mbuf *seed_heartbeat(struct plane *p, const struct rm_flow *f, const struct seed_beat *beat);
 uint64_t seed_proof(const struct plane *p, uint64_t token);
 #define RM_SEED_TOKEN 16u /* bytes of both */
-/* TCP, UDP and echoes. */
+/* TCP, UDP, SCTP and echoes. */
 bool seed_takes(uint8_t proto);
 /* Is enough known of a flow, by one of its entries? */
 bool seed_usable(const struct rm_flow *f);
@@ -98,6 +102,9 @@ bool seed_look(struct plane *p, struct seed *s);
 bool seed_play(struct plane *p, struct seed *s, uint32_t n);
 /* What the box that opened it made of its numbers. True: the next one may make something else of them. */
 bool seed_measure(const struct plane *p, struct seed *s);
+/* Is the connection IPv6 on one side and IPv4 on the other? Such a box follows it twice, once as each, with a queue in between: what enters
+ * on its other side would be there first, so SYN and SYN-ACK are to come out before what follows them goes in. */
+bool seed_crosses(const struct seed *s);
 /* Take down the numbers of now. False: they cannot be had, and those of then stay. */
 bool seed_renew(const struct plane *p, struct seed *s);
 

@@ -8,6 +8,7 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 #include <string.h>
+#include "association.h"
 #include "hot.h"
 #include "plane.h"
 
@@ -125,6 +126,16 @@ struct rte_mbuf *seed_datagram(struct plane *p, const struct rm_flow *f, uint64_
 static uint32_t emerged(const struct rm_flow *f) { return f->half[1 - f->outer_dir].next; }
 static const struct rm_half *sent(const struct rm_flow *f) { return &f->half[f->outer_dir]; }
 
+struct rte_mbuf *seed_heartbeat(struct plane *p, const struct rm_flow *f, const struct seed_beat *beat) {
+  uint64_t words[2] = {beat->token, seed_proof(p, beat->token)};
+  struct heartbeat h = {.from = f->port[f->outer_dir], .to = f->port[1 - f->outer_dir], .tag = emerged(beat->other), .answer = beat->answer};
+  struct packet made;
+  if (!make_packet(p, f, RM_HEARTBEAT_BYTES, &made)) return NULL;
+  memcpy(h.info, words, sizeof h.info);
+  association_beat(made.transport, &h);
+  return made.frame;
+}
+
 void seed_handshake(const struct rm_flow *opener, const struct rm_flow *other, const struct numbers_gap gap[2],
                     struct seed_segment step[RM_SEED_STEPS], struct seed_numbers out[RM_SEED_STEPS]) {
   uint32_t there = emerged(other), c = there - gap[0].seq, s = emerged(opener), back_there = s + gap[1].seq;
@@ -151,12 +162,13 @@ static bool is_headed(const struct rm_flow *f) {
 static bool is_numbered(const struct rm_half *h) { return h->packets && (h->flags & (RM_HALF_SEQ | RM_HALF_SYN)); }
 
 bool seed_takes(uint8_t proto) {
-  return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+  return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP || proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
 }
 
 /* An opening counts from the moment that the SYN-ACK has come through: its ACK may be the first packet after a switch. */
 bool seed_usable(const struct rm_flow *f) {
   if (!(f->flags & RM_FLOW_USED) || (f->flags & (RM_FLOW_RESET | RM_FLOW_INNER))) return false;
+  if (f->proto == IPPROTO_SCTP) return f->opener && is_headed(f) && emerged(f) != 0;
   if (f->proto != IPPROTO_TCP) return seed_takes(f->proto) && f->opener && (f->opener != f->outer_dir + 1 || is_headed(f));
   return f->age != RM_AGE_TCP_CLOSING && is_headed(f) && is_numbered(&f->half[0]) && is_numbered(&f->half[1]);
 }

@@ -1,5 +1,6 @@
 /* One word at a time: put it, and move on the checksums over it. */
 #include <string.h>
+#include "association.h"
 #include "parse.h"
 #include "translate.h"
 
@@ -55,28 +56,15 @@ bool translate_can(const struct rm_packet *p, const struct twin_tuple *to) {
   return !p->inner && same_family(p, to) && !(p->proto == SCTP && ports && !whole);
 }
 
-/* CRC32c (RFC 9260 appendix A), four bits at a time: few packets need it. */
-static uint32_t crc_of(const uint8_t *at, uint32_t n) {
-  static const uint32_t OF[16] = {0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-                                  0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
-  uint32_t crc = UINT32_MAX;
-  for (uint32_t i = 0; i < n; i++) {
-    crc ^= at[i];
-    crc = crc >> 4 ^ OF[crc & 15];
-    crc = crc >> 4 ^ OF[crc & 15];
-  }
-  return ~crc;
-}
-
 /* Other ports of SCTP. What the checksum was wrong by it stays wrong by; one that is 0 was not made (RFC 9653). */
 static void put_association(uint8_t *transport, const struct rm_packet *p, const struct twin_tuple *to) {
   uint32_t sum, none = 0, n = p->payload_offset + p->payload_bytes - p->transport_offset;
   memcpy(&sum, transport + 8, 4);
   memcpy(transport + 8, &none, 4);
-  uint32_t wrong = sum ^ crc_of(transport, n);
+  uint32_t wrong = sum ^ association_sum(transport, n);
   write16(transport, to->port[0]);
   write16(transport + 2, to->port[1]);
-  if (sum) sum = wrong ^ crc_of(transport, n);
+  if (sum) sum = wrong ^ association_sum(transport, n);
   memcpy(transport + 8, &sum, 4);
 }
 

@@ -30,6 +30,8 @@ const MORE_KINDS = [
   "firewall-renumber",
   "nat-renumber",
   "synproxy",
+  "nat64",
+  "nat64-pool",
   "nat-pressure",
   "nat+idle",
   "nat+10MB",
@@ -47,7 +49,7 @@ const USAGE =
 Long connections and UDP sessions through pairs of strict nftables boxes: ports kept, colliding, random, fully random, and a firewall. The node
 predicts how many the redundant box would carry on, the primary loses its links, and what lives is counted. The
 redundant box gets copies, seeds, or both. Then the same with redundant boxes that were made to differ for some of the
-connections, boxes that renumber, a NAT that has hardly a port to spare, a redundant box that has forgotten, connections that have moved
+connections, boxes that renumber, NATs between IPv6 and IPv4, a NAT that has hardly a port to spare, a redundant box that has forgotten, connections that have moved
 10 MB, HAProxy, and the time from a divergence to its alarm. --faults 50 --only " %" is fifty failovers with faults alone, and
 --only soak --soak 1800 half an hour without.
 

@@ -7,11 +7,12 @@ import { fatesOf } from "../../appliance/match_proofs.ts";
 import type { MatchReport } from "../../appliance/view.ts";
 import type { RemoteNode } from "../../ui/client.ts";
 import { SERVICE } from "../lab/balancers.ts";
+import { isNat64 } from "../lab/boxes.ts";
 import { Lab } from "../lab/engine.ts";
 import { LabNode } from "../lab/node.ts";
 import { run, sleep } from "../lab/process.ts";
 import { judgeLong, parseLong, parseSessions } from "../lab/reports.ts";
-import { fail, waitForPath } from "../lab/scenario.ts";
+import { addressOf, fail, waitForPath } from "../lab/scenario.ts";
 import { LONG_PORT, SESSION_PORT, startServers } from "../lab/servers.ts";
 import { TOPOLOGIES } from "../lab/topology.ts";
 import { becomeBalancer } from "./balanced.ts";
@@ -22,7 +23,6 @@ import type { MatchRun, Proto, Way } from "./match_report.ts";
 
 const BYTES_PER_S = 4_096;
 const EVERY_MS = 200;
-const SERVER = "10.2.0.11";
 
 /**
  * What a run is about besides its boxes, behind a "+" in its kind: the redundant box forgets within seconds what it was told, the
@@ -106,11 +106,14 @@ const TRAFFIC: Readonly<
   },
 };
 
-function trafficOf(strain: Strain | null, seconds: number): Omit<Traffic, "flows"> {
+function trafficOf(
+  lab: Lab,
+  { strain, seconds }: { readonly strain: Strain | null; readonly seconds: number },
+): Omit<Traffic, "flows"> {
   const bulk = strain === null ? undefined : BULK_BYTES[strain];
   return {
     ms: seconds * 1_000,
-    server: strain === "haproxy" ? SERVICE : SERVER,
+    server: strain === "haproxy" ? SERVICE : addressOf(lab, "s1"),
     bytesPerS: bulk === undefined ? BYTES_PER_S : Math.ceil(bulk / (PACE_SHARE * seconds)),
   };
 }
@@ -141,7 +144,7 @@ async function failOver(
   const traffic = TRAFFIC[proto];
   const counts = [Math.ceil(flows / 2), Math.floor(flows / 2)], endMs = performance.now() + seconds * 1_000;
   const running = Promise.all(["c1", "c2"].map((client, i) => {
-    const argv = traffic.argv(kit, { flows: counts[i]!, ...trafficOf(strain, seconds) });
+    const argv = traffic.argv(kit, { flows: counts[i]!, ...trafficOf(lab, { strain, seconds }) });
     const timeoutMs = (seconds + 15) * 1_000;
     return counts[i]! > 0 ? run(lab.argv(client, argv.map(String)), { timeoutMs }) : null;
   }));
@@ -208,8 +211,10 @@ async function tryMatch(kit: Kit, kind: string, way: Way, plan: MatchPlan): Prom
   });
   await using lab = await Lab.up(topology, kit.lifetime);
   const rules = ["[[filter.rules]]", 'name = "bench"', ...RULES[way]];
-  // What renumbers is a process beside others: when it waits for a processor its box is silent, and not dead.
-  const patient = topology.boxes.some(({ renumbers }) => renumbers) ? { silenceMs: PATIENT_MS } : {};
+  // What renumbers, or a NAT64, is a process beside others: when it waits for a processor its box is silent, and not dead.
+  const patient = topology.boxes.some((box) => box.renumbers || isNat64(box))
+    ? { silenceMs: PATIENT_MS }
+    : {};
   const node = await LabNode.start(lab, {
     top: kit.top,
     preset: "none",

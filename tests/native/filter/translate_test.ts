@@ -6,7 +6,7 @@ const SEED = Deno.env.get("REMEDIATE_SEED") ?? "1";
 
 Deno.test(`a packet of any kind that is translated and back is what it was, and its checksums hold (seed ${SEED})`, async () => {
   const runs = 18_000;
-  const parts = ["translate", "twin", "quote", "parse", "tunnel"];
+  const parts = ["translate", "association", "twin", "quote", "parse", "tunnel"];
   await sanitized("translate", parts, async ({ program }) => {
     const told = (await run("setarch", ["-R", program, `${runs}`, SEED])).trim().split("\n");
     const kinds = [

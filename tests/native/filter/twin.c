@@ -44,7 +44,7 @@ static int out(uint32_t box, uint32_t slot, struct made m) {
   p.port[p.dir] = m.sport, p.port[1 - p.dir] = m.dport;
   p.transport_offset = 34;
   p.payload_offset = 42;
-  if (m.proto == IPPROTO_ICMP) frame[34] = 8, frame[41] = (uint8_t)m.seq;
+  if (m.proto == IPPROTO_ICMP || m.proto == IPPROTO_ICMPV6) frame[34] = m.proto == IPPROTO_ICMP ? 8 : 128, frame[41] = (uint8_t)m.seq;
   if (m.payload) p.payload_bytes = (uint32_t)strlen(m.payload), memcpy(frame + 42, m.payload, p.payload_bytes);
   p.frame_bytes = 42 + p.payload_bytes;
   uint32_t unlike = 0;
@@ -69,6 +69,7 @@ static uint32_t walk(uint32_t expected) { return twins_walk(twins, RM_TWINS, now
 #define ANSWER(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL, true, true})
 #define UDP(from, sport, text) ((struct made){IPPROTO_UDP, from, 9, sport, 53, 0, text, false, false})
 #define ECHO(from, id, n, text) ((struct made){IPPROTO_ICMP, from, 9, id, id, n, text, false, false})
+#define ECHO6(from, id, n, text) ((struct made){IPPROTO_ICMPV6, from, 9, id, id, n, text, false, false})
 
 static void stories(void) {
   begin("same, either first");
@@ -97,6 +98,9 @@ static void stories(void) {
   open_flow(1), out(0, 1, UDP(2, 1000, "query 1")), out(1, RM_NO_FLOW, UDP(2, 4000, "query 1")), tell(1);
   open_flow(2), out(0, 2, UDP(2, 1001, "query 2")), out(1, RM_NO_FLOW, UDP(2, 1001, "query 2")), tell(2);
   open_flow(3), out(0, 3, ECHO(2, 5, 1, "ping")), out(1, RM_NO_FLOW, ECHO(2, 6, 1, "ping")), tell(3);
+  begin("an echo is the same as IPv6 and as IPv4");
+  open_flow(1), out(0, 1, ECHO(2, 5, 1, "ping")), out(1, RM_NO_FLOW, ECHO6(2, 5, 1, "ping")), tell(1);
+  open_flow(2), out(0, 2, ECHO(2, 5, 2, "ping")), out(1, RM_NO_FLOW, ECHO6(2, 5, 3, "ping")), tell(2);
   begin("the same words twice tell nothing");
   open_flow(1), out(0, 1, UDP(2, 1000, "hello")), open_flow(2), out(0, 2, UDP(2, 1001, "hello"));
   out(1, RM_NO_FLOW, UDP(2, 1000, "hello")), tell(1), tell(2);

@@ -3,7 +3,14 @@
  */
 import assert from "node:assert/strict";
 import { aroundFailure, parseAccess } from "../../../scripts/lab/access.ts";
-import { judgeLong, judgeProbe, parseLong, parseProbe, parseSessions } from "../../../scripts/lab/reports.ts";
+import {
+  judgeLong,
+  judgeProbe,
+  parseAssociations,
+  parseLong,
+  parseProbe,
+  parseSessions,
+} from "../../../scripts/lab/reports.ts";
 import { parseWrk } from "../../../scripts/lab/wrk.ts";
 
 const WRK = `Running 6s test @ http://10.2.0.11/5k
@@ -155,4 +162,6 @@ Deno.test("the report of sessions is read whole or not at all", () => {
     () => parseSessions('{"sessions":500}'),
     /Cannot read the report of datagrams: opened, alive/,
   );
+  assert.equal(parseAssociations(text.replace("}", ',"strange":2}')).strange, 2);
+  assert.throws(() => parseAssociations(text), /Cannot read the report of associations: strange missing/);
 });
