@@ -4,12 +4,13 @@
 
 #define LOOKS 8 /* a worker that learns is done in some hundred steps, unless it has to wait for memory or for its processor */
 
-void aliases_open(struct aliases *t, const struct rm_flow *entries, struct alias *alias, uint32_t *words, uint32_t places) {
+void aliases_open(struct aliases *t, const struct rm_flow *entries, const struct aliases_room *room, uint32_t places) {
   t->entries = entries;
-  t->alias = alias;
-  t->signature = words;
-  t->first = words + places;
-  t->mark = words + 2 * (size_t)places;
+  t->alias = room->alias;
+  t->quick = room->quick;
+  t->signature = room->words;
+  t->first = room->words + places;
+  t->mark = room->words + 2 * (size_t)places;
   t->places = places;
 }
 
@@ -37,9 +38,35 @@ static void get_alias(const struct alias *from, struct alias *to) {
   for (size_t i = 0; i < PARTS; i++) ((part *)to)[i] = __atomic_load_n((const part *)from + i, __ATOMIC_ACQUIRE);
 }
 
-static void mark_first(struct aliases *t, uint32_t slot) {
-  uint32_t *word = &t->mark[slot / 32], bit = 1u << slot % 32;
-  *word = t->first[slot] ? *word | bit : *word & ~bit;
+static void mark(struct aliases *t, const struct alias *a, bool has) {
+  uint32_t *word = &t->mark[a->box * aliases_marks(t->places) + a->slot / 32], bit = 1u << a->slot % 32;
+  *word = has ? *word | bit : *word & ~bit;
+}
+
+static uint32_t last_word(const uint8_t address[16]) {
+  uint32_t word;
+  memcpy(&word, address + 12, sizeof word);
+  return word;
+}
+
+/* All aliases of a place are of one flow, so those of two boxes share its key. */
+void aliases_hasten(struct aliases *t, const struct alias *a) {
+  const struct rm_flow *f = &t->entries[a->slot];
+  struct alias_quick *q = &t->quick[a->slot];
+  uint32_t which = RM_ALIAS_QUICK(a->box);
+  struct twin_tuple own = alias_own(f), is = translate_turned(&own), to = translate_turned(&a->made.ends);
+  q->near = last_word(f->addr[0]), q->far = last_word(f->addr[1]);
+  q->ports = (uint32_t)f->port[0] << 16 | f->port[1];
+  q->rest = (uint32_t)f->vlan << 16 | (uint32_t)f->proto << 8 | (f->flags & RM_FLOW_IPV6 ? 1 : 0);
+  q->word = a->word;
+  q->dir[which] = f->outer_dir;
+  q->box[which] = a->made.clock == 0 && translate_plan(&is, &to, &q->plan[which]) ? (uint8_t)(a->box + 1) : 0;
+  q->plan[which].ack = 0u - a->made.shift;
+}
+
+static void slow_down(struct aliases *t, const struct alias *a) {
+  uint8_t *box = &t->quick[a->slot].box[RM_ALIAS_QUICK(a->box)];
+  if (*box == a->box + 1) *box = 0;
 }
 
 static void begin_change(struct aliases *t) { put(&t->edition, t->edition + 1); }
@@ -92,7 +119,8 @@ static void take_out(struct aliases *t, uint32_t at) {
   uint32_t *link = &t->first[a->slot];
   while (*link && *link != at + 1) link = &t->alias[*link - 1].next;
   if (*link) put(link, a->next);
-  mark_first(t, a->slot);
+  mark(t, a, false);
+  slow_down(t, a);
   t->signature[at] = 0;
   put(&t->count[a->box], t->count[a->box] - 1);
 }
@@ -120,7 +148,7 @@ static uint32_t place_for(const struct aliases *t, const struct rm_flow *f, uint
   return RM_NO_FLOW;
 }
 
-/* What hangs on the place of a flow from the flow that was there before, and what this box had for it. */
+/* What hangs on the place of a flow from the flow that was there before, and what this box, if it is one, had for it. */
 static void clear(struct aliases *t, const struct rm_flow *f, uint32_t box) {
   uint32_t slot = (uint32_t)(f - t->entries), word = twin_word(f);
   for (uint32_t at = t->first[slot], next; at; at = next) {
@@ -149,7 +177,8 @@ static enum alias_learnt put_in(struct aliases *t, const struct rm_flow *f, uint
                                 .proto = f->proto, .box = (uint8_t)box};
   put_alias(&t->alias[at], &fresh);
   put(&t->first[slot], at + 1);
-  mark_first(t, slot);
+  mark(t, &fresh, true);
+  aliases_hasten(t, &fresh);
   t->signature[at] = signature_of(h);
   put(&t->count[box], t->count[box] + 1);
   return ALIAS_NEW;
@@ -165,6 +194,14 @@ enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *f, uint
   enum alias_learnt how = put_in(t, f, box, made);
   end_change(t);
   return how;
+}
+
+void aliases_tidy(struct aliases *t, const struct rm_flow *f) {
+  uint32_t first = t->first[f - t->entries];
+  if (!first || t->alias[first - 1].word == twin_word(f)) return;
+  begin_change(t);
+  clear(t, f, RM_BOXES);
+  end_change(t);
 }
 
 const struct alias *aliases_of(const struct aliases *t, const struct rm_flow *f, uint32_t box) {

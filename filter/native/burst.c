@@ -258,6 +258,7 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
   if (packet.verdict == RM_PARSE_FLOW) {
     struct rm_flow *flow;
     v = rm_decide(table, &p->rules, &packet, hash, frame, p->now, false, &flow);
+    if (b->look.facts[i] & RM_LOOK_PLAIN) b->look.slot[i] = place_of(table, flow); /* it may have begun by this */
     if (__builtin_expect(may_end(&packet), 0)) guard_note(p, side, frame, &packet);
     follow_outer(p, side, frame, &packet, flow);
     /* A box cannot be silent about a frame that waits. */
@@ -287,7 +288,8 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   struct fate fate = {NULL, 0};
   uint32_t passing = b->passing.frames;
   if (state == 0) v = judge_outer(p, side, b, i, &fate);
-  else if (state & RM_HOT_PASSES) note_passing(b, k.slot);
+  else b->look.slot[i] = k.slot;
+  if (state & RM_HOT_PASSES) note_passing(b, k.slot);
   b->passed |= (uint64_t)(b->passing.frames != passing) << i;
   if (serving(p) < 0) return;
   b->copied |= (uint64_t)(v.why != RM_WHY_NONE) << i;
@@ -332,7 +334,7 @@ static void outer_leave(struct plane *p, uint32_t side, struct batch *b) {
 void burst_into(struct plane *p, uint32_t side, struct batch *b) {
   b->look.observed = b->look.wary = false;
   batch_look(p, side, b);
-  if (b->box >= 0 && fixup_any(p, side, (uint32_t)b->box)) fixup_foresee(p, side, &b->look);
+  if (b->box >= 0 && fixup_any(p, side, (uint32_t)b->box)) fixup_foresee(p, side, (uint32_t)b->box, &b->look);
   note_passes(b);
   for (uint32_t n = 0; n < b->look.todo_count; n++) outer_frame(p, side, b, b->look.todo[n]);
   batch_count_plain(p, b);
