@@ -77,11 +77,15 @@ static uint64_t mix(uint64_t h, uint64_t with) {
   return h ^ h >> 32;
 }
 
+#define MAPPED 0xffff0000u /* what stands before an address of IPv4, as a word is read from memory */
+
 /* Whose name it is: box, protocol, VLAN. */
 static uint64_t hash_of(const struct aliases *t, const struct twin_tuple *name, uint32_t whose) {
   uint64_t w[4], h = mix(t->secret, (uint64_t)whose << 32 | (uint32_t)name->port[0] << 16 | name->port[1]);
   memcpy(w, name->addr, sizeof w);
-  for (uint32_t i = 0; i < 4; i++) h = mix(h, w[i]);
+  /* Of IPv4 the last words alone, at once: each step has to wait for the one before it. */
+  if (!(w[0] | w[2]) && (uint32_t)w[1] == MAPPED && (uint32_t)w[3] == MAPPED) h = mix(h, w[1] >> 32 | w[3] >> 32 << 32);
+  else for (uint32_t i = 0; i < 4; i++) h = mix(h, w[i]);
   /* Once more, so that the last bits of the last address reach those that a bucket is chosen by. */
   return mix(h, 0);
 }
@@ -229,6 +233,29 @@ enum alias_there aliases_read(const struct aliases *t, uint32_t slot, uint32_t w
 const struct alias *aliases_at(const struct aliases *t, uint32_t box, const struct rm_packet *p, const struct twin_tuple *ends) {
   uint32_t of = whose(box, p->proto, p->vlan), at = seek(t, hash_of(t, ends, of), ends, of);
   return at == RM_NO_FLOW || !is_live(t, &t->alias[at]) ? NULL : &t->alias[at];
+}
+
+uint64_t aliases_name(const struct aliases *t, uint32_t box, const struct rm_look *l, uint32_t i) {
+  bool turn = l->facts[i] >> (RM_LOOK_KIND_SHIFT + 1) & 1;
+  uint32_t of = whose(box, (uint8_t)(l->rest[i] >> 8), (uint16_t)(l->rest[i] >> 16)), ports = l->ports[i];
+  uint64_t from = turn ? l->far[i] : l->near[i], to = turn ? l->near[i] : l->far[i];
+  uint64_t h = mix(t->secret, (uint64_t)of << 32 | (turn ? ports >> 16 | ports << 16 : ports));
+  h = mix(mix(h, from | to << 32), 0); /* as hash_of() does */
+  for (uint32_t which = 0; which < 2; which++) __builtin_prefetch(&t->signature[bucket(t, h, which)]);
+  return h;
+}
+
+uint32_t aliases_place(const struct aliases *t, uint64_t h) {
+  uint32_t signature = signature_of(h);
+  for (uint32_t which = 0; which < 2; which++) {
+    uint32_t at = bucket(t, h, which), hits = 0;
+    for (uint32_t i = 0; i < RM_ALIAS_WAYS; i++) hits |= (uint32_t)(t->signature[at + i] == signature) << i;
+    if (!hits) continue;
+    at += (uint32_t)__builtin_ctz(hits);
+    __builtin_prefetch(&t->alias[at]);
+    return at;
+  }
+  return RM_NO_FLOW;
 }
 
 void aliases_walk(struct aliases *t, uint32_t n) {

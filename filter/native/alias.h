@@ -86,6 +86,16 @@ enum alias_there { ALIAS_ABSENT, ALIAS_THERE, ALIAS_MOVES };
 enum alias_there aliases_read(const struct aliases *t, uint32_t slot, uint32_t word, uint32_t box, struct alias_guise *made);
 /* The alias by which a frame out of `box` goes; `ends`: of it. Null: none. */
 const struct alias *aliases_at(const struct aliases *t, uint32_t box, const struct rm_packet *p, const struct twin_tuple *ends);
+/* For many frames at once, so that memory arrives before it is needed. The name by which frame `i`, one of every day, came out of the box, as
+ * a number; what tells whether it is that of an alias is asked for. Then the place where that may be, or RM_NO_FLOW, which is sure; it is
+ * asked for. Then ask for the flow whose it is. */
+uint64_t aliases_name(const struct aliases *t, uint32_t box, const struct rm_look *l, uint32_t i);
+uint32_t aliases_place(const struct aliases *t, uint64_t name);
+static inline void aliases_foresee(const struct aliases *t, uint32_t place) {
+  const struct rm_flow *f = &t->entries[t->alias[place].slot];
+  __builtin_prefetch(f);
+  __builtin_prefetch(&f->first_ns);
+}
 /* Free those of flows that were at this flow's place before it; until then every frame of it would look at them. */
 void aliases_tidy(struct aliases *t, const struct rm_flow *flow);
 /* Free the aliases of flows that are gone among the next `n` places. */

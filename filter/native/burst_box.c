@@ -118,9 +118,9 @@ void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
   bool serves = b->steered || (int)box == serving(p);
   if (seed_expected(p, box)) take_seeds(p, role, b);
   if (b->n == 0) return;
-  if (fixup_any(p, side, box) || infer_expects(p, side)) fixup_from(p, role, b->frame, b->n);
   b->look.observed = true;
   b->look.wary = !serves && serving(p) >= 0 && seed_expected(p, (uint32_t)serving(p));
+  if (fixup_any(p, side, box) || infer_expects(p, side)) fixup_from(p, role, b->frame, &b->look);
   batch_look(p, side, b);
   for (uint32_t n = 0; n < b->look.todo_count; n++) passed_frame(p, role, b, b->look.todo[n]);
   batch_count_plain(p, b);

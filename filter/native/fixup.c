@@ -231,10 +231,17 @@ static bool free_name(struct plane *p, uint32_t role, const struct rm_packet *pa
   return false;
 }
 
+/* Has some flow an alias for this box that has this name in the network? By its place alone, which is near in memory. */
+static bool may_be_namesake(const struct plane *p, uint32_t role, uint64_t hash) {
+  uint32_t side = role_side(role), place = rm_flows_seek(&p->table[side], hash);
+  return place != RM_NO_FLOW && aliases_has(aliases_marked(p->aliases[side], role_of_box(role)), place);
+}
+
 /* The flow that has this name in the network, though the box means another one by it; null: there is none. */
 static struct rm_flow *namesake(struct plane *p, uint32_t role, const struct rm_packet *packet) {
   uint32_t side = role_side(role), box = role_of_box(role);
-  struct rm_flow *f = rm_flows_find(&p->table[side], packet, rm_flows_hash(&p->table[side], packet));
+  uint64_t hash = rm_flows_hash(&p->table[side], packet);
+  struct rm_flow *f = may_be_namesake(p, role, hash) ? rm_flows_find(&p->table[side], packet, hash) : NULL;
   if (!f || f->age == RM_AGE_TCP_CLOSING || !aliases_of(p->aliases[side], f, box)) return NULL;
   if (packet->proto != IPPROTO_TCP || burst_opens(packet)) return f;
   /* In the middle of a connection: the box has taken up its own name for it again. */
@@ -299,9 +306,33 @@ static void readdress(struct plane *p, uint32_t side, uint8_t *frame, const stru
   if (neighbour_find(p, side, c->to.addr[1], mac)) memcpy(frame, mac, sizeof mac);
 }
 
-void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, uint16_t n) {
+/* A bit for each frame that may have to be changed: it is none of every day, its name may be an alias, or it may be that of a flow in the
+ * network which has one. Most are told by what a look says of all. */
+static uint64_t suspects(struct plane *p, uint32_t role, struct rm_look *l) {
+  uint32_t side = role_side(role), place[RM_LOOK];
+  const struct aliases *t = p->aliases[side];
+  uint64_t name[RM_LOOK], odd = 0, named = 0, others = 0;
+  l->inner = p->rules.inner != 0;
+  rm_look_keys(&p->table[side], l);
+  for (uint32_t i = 0; i < l->n; i++) {
+    odd |= (uint64_t)!(l->facts[i] & RM_LOOK_EVERYDAY) << i;
+    name[i] = aliases_name(t, role_of_box(role), l, i);
+  }
+  for (uint32_t i = 0; i < l->n; i++) {
+    place[i] = aliases_place(t, name[i]);
+    named |= (uint64_t)(place[i] != RM_NO_FLOW) << i;
+    others |= (uint64_t)may_be_namesake(p, role, l->hash[i]) << i;
+  }
+  for (uint64_t left = named; left; left &= left - 1) aliases_foresee(t, place[__builtin_ctzll(left)]);
+  return odd | named | others;
+}
+
+void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, struct rm_look *l) {
   uint32_t side = role_side(role), box = role_of_box(role);
-  for (uint16_t i = 0; i < n; i++) {
+  /* A name that is inferred from one frame may be that of the next. */
+  uint64_t all = l->n < RM_LOOK ? (1ull << l->n) - 1 : UINT64_MAX, some = infer_expects(p, side) ? all : suspects(p, role, l);
+  for (uint64_t left = some; left; left &= left - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left);
     uint8_t *frame = rte_pktmbuf_mtod(frames[i], uint8_t *);
     struct change c;
     rm_parse(frame, frames[i]->data_len, &c.packet);
