@@ -321,8 +321,8 @@ static uint64_t suspects(struct plane *p, uint32_t role, struct rm_look *l) {
   for (uint32_t i = 0; i < l->n; i++) {
     place[i] = aliases_place(t, name[i]);
     named |= (uint64_t)(place[i] != RM_NO_FLOW) << i;
-    others |= (uint64_t)may_be_namesake(p, role, l->hash[i]) << i;
   }
+  for (uint32_t i = 0; i < l->n; i++) others |= (uint64_t)may_be_namesake(p, role, l->hash[i]) << i;
   for (uint64_t left = named; left; left &= left - 1) aliases_foresee(t, place[__builtin_ctzll(left)]);
   return odd | named | others;
 }
