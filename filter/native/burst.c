@@ -201,10 +201,7 @@ static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
   /* Whoever sent the frame is not who sent the packet in a tunnel. */
   if (flow->half[packet->dir].packets == 1 && !packet->inner) neighbour_learn(p, side, frame, packet);
   if (burst_greets(packet)) numbers_note(p, side, frame, packet, flow);
-  if (burst_opens(packet)) {
-    flow->opener = (uint8_t)(packet->dir + 1);
-    pair_offer(p, side, frame, packet, flow);
-  } else if (burst_begins(packet, flow)) {
+  if (burst_opens(packet) || burst_begins(packet, flow)) {
     flow->opener = (uint8_t)(packet->dir + 1);
     pair_offer(p, side, frame, packet, flow);
   }

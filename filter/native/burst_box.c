@@ -49,10 +49,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     struct rm_flow *flow;
     rm_decide(table, &p->rules, &packet, hash, frame, p->now, true, &flow);
     if (__builtin_expect(p->recorder.on, 0)) recorder_note(p, role, b->frame[i], &packet);
-    if (burst_opens(&packet)) {
-      flow->opener = (uint8_t)(packet.dir + 1);
-      pair_match(p, role, frame, &packet, flow);
-    } else if (burst_begins(&packet, flow)) {
+    if (burst_opens(&packet) || burst_begins(&packet, flow)) {
       flow->opener = (uint8_t)(packet.dir + 1);
       pair_match(p, role, frame, &packet, flow);
     }
