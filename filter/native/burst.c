@@ -202,10 +202,7 @@ static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
   /* Whoever sent the frame is not who sent the packet in a tunnel. */
   if (flow->half[packet->dir].packets == 1 && !packet->inner) neighbour_learn(p, side, frame, packet);
   if (burst_greets(packet)) numbers_note(p, side, frame, packet, flow);
-  if (burst_opens(packet)) {
-    flow->opener = (uint8_t)(packet->dir + 1);
-    pair_offer(p, side, frame, packet, flow);
-  } else if (burst_begins(packet, flow)) {
+  if (burst_opens(packet) || burst_begins(packet, flow)) {
     flow->opener = (uint8_t)(packet->dir + 1);
     pair_offer(p, side, frame, packet, flow);
   }
@@ -259,6 +256,7 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
   if (packet.verdict == RM_PARSE_FLOW) {
     struct rm_flow *flow;
     v = rm_decide(table, &p->rules, &packet, hash, frame, p->now, false, &flow);
+    if (b->look.facts[i] & RM_LOOK_PLAIN) b->look.slot[i] = place_of(table, flow); /* it may have begun by this */
     if (__builtin_expect(may_end(&packet), 0)) guard_note(p, side, frame, &packet);
     follow_outer(p, side, frame, &packet, flow);
     /* A box cannot be silent about a frame that waits. */
@@ -288,7 +286,8 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   struct fate fate = {NULL, 0};
   uint32_t passing = b->passing.frames;
   if (state == 0) v = judge_outer(p, side, b, i, &fate);
-  else if (state & RM_HOT_PASSES) note_passing(b, k.slot);
+  else b->look.slot[i] = k.slot;
+  if (state & RM_HOT_PASSES) note_passing(b, k.slot);
   b->passed |= (uint64_t)(b->passing.frames != passing) << i;
   if (serving(p) < 0) return;
   b->copied |= (uint64_t)(v.why != RM_WHY_NONE) << i;
@@ -333,7 +332,7 @@ static void outer_leave(struct plane *p, uint32_t side, struct batch *b) {
 void burst_into(struct plane *p, uint32_t side, struct batch *b) {
   b->look.observed = b->look.wary = false;
   batch_look(p, side, b);
-  if (b->box >= 0 && fixup_any(p, side, (uint32_t)b->box)) fixup_foresee(p, side, &b->look);
+  if (b->box >= 0 && fixup_any(p, side, (uint32_t)b->box)) fixup_foresee(p, side, (uint32_t)b->box, &b->look);
   note_passes(b);
   for (uint32_t n = 0; n < b->look.todo_count; n++) outer_frame(p, side, b, b->look.todo[n]);
   batch_count_plain(p, b);

@@ -56,10 +56,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     struct rm_flow *flow;
     rm_decide(table, &p->rules, &packet, hash, frame, p->now, true, &flow);
     if (__builtin_expect(p->recorder.on, 0)) recorder_note(p, role, b->frame[i], &packet);
-    if (burst_opens(&packet)) {
-      flow->opener = (uint8_t)(packet.dir + 1);
-      pair_match(p, role, frame, &packet, flow);
-    } else if (burst_begins(&packet, flow)) {
+    if (burst_opens(&packet) || burst_begins(&packet, flow)) {
       flow->opener = (uint8_t)(packet.dir + 1);
       pair_match(p, role, frame, &packet, flow);
     }
@@ -125,9 +122,9 @@ void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
   bool serves = b->steered || (int)box == serving(p);
   if (seed_expected(p, box)) take_seeds(p, role, b);
   if (b->n == 0) return;
-  if (fixup_any(p, side, box) || infer_expects(p, side)) fixup_from(p, role, b->frame, b->n);
   b->look.observed = true;
   b->look.wary = !serves && serving(p) >= 0 && seed_expected(p, (uint32_t)serving(p));
+  if (fixup_any(p, side, box) || infer_expects(p, side)) fixup_from(p, role, b->frame, &b->look);
   batch_look(p, side, b);
   for (uint32_t n = 0; n < b->look.todo_count; n++) passed_frame(p, role, b, b->look.todo[n]);
   batch_count_plain(p, b);
