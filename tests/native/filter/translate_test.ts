@@ -29,7 +29,7 @@ Deno.test(`a packet of any kind that is translated and back is what it was, and 
 });
 
 Deno.test(`the table of aliases says what a plain list says (seed ${SEED})`, async () => {
-  await sanitized("alias", ["alias", "translate", "twin"], async ({ program }) => {
+  await sanitized("alias", ["alias", "association", "translate", "twin"], async ({ program }) => {
     assert.equal(
       await run("setarch", ["-R", program, "4000", SEED]),
       "learnt many, full now and then\nhastened many\n",
