@@ -152,6 +152,7 @@ enum rm_counter {
   RM_COUNT_PAUSED,           /* frames that waited for a planned switch */
   RM_COUNT_INJECTED,         /* frames of control put into a box that does not serve */
   RM_COUNT_INJECT_REFUSED,   /* ... not put in: the box serves, the frame is no frame, or no buffer */
+  RM_COUNT_CANARY_TAKEN,     /* frames of a canary that came out of a box that serves, and went no further */
   RM_COUNT_REPLAYED,         /* frames that the old box did not let out, put into the new one */
   RM_COUNT_REPLAY_SEEN,      /* ... that need not be, or not twice: they came out after all, or were acknowledged */
   RM_COUNT_REPLAY_DROPPED,   /* ... that could not be: there was no room to keep them or to follow them */

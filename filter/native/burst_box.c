@@ -169,6 +169,8 @@ bool burst_box(struct plane *p, uint32_t role) {
   hear(p); /* the path, puts and SYNs that led to these frames were told before them */
   drain_first(p, role);
   if (__builtin_expect(p->probe.takes, 0)) batch_now_are(&b, probe_take(p, role, b.frame, b.n));
+  if (__builtin_expect(canary_on(p, role_side(role)) && ((int)box == serving(p) || burst_drains(p, box)), 0))
+    batch_now_are(&b, canary_take(p, role, b.frame, b.n));
   if (__builtin_expect(p->steers && serving(p) >= 0, 0)) return steer_box(p, role, b.frame, b.n), true;
   b.steered = false;
   b.orphaned_ns = 0;

@@ -355,8 +355,16 @@ uint16_t pause_take(struct plane *p, uint32_t side, struct rte_mbuf **frames, ui
 /* Once a turn while a planned switch waits: look whether the old box has handed over what went in. */
 void pause_look(struct plane *p);
 
-/* inject.c: what control wants said to a box that does not serve. */
+/* inject.c: what control wants said to a box. */
 void inject_frames(struct plane *p);
+/* canary.c: does the node play an end on this side, for a box that serves? */
+static inline bool canary_on(const struct plane *p, uint32_t side) {
+  return p->now < __atomic_load_n(&p->board->command.canary[side].until_ns, __ATOMIC_ACQUIRE);
+}
+/* Is this frame of that end? */
+bool canary_says(const struct plane *p, uint32_t side, const uint8_t *frame);
+/* Frames that came out of a box that serves: those of canaries stay here. Returns how many are left. */
+uint16_t canary_take(struct plane *p, uint32_t role, struct rte_mbuf **frames, uint16_t n);
 /* grow.c: ports of further boxes while the plane runs; now and then. */
 void grow(struct plane *p);
 
