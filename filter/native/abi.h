@@ -239,15 +239,6 @@ struct rm_worker {
   uint64_t rx_packets, tx_packets;
 } RM_ALIGNED;
 
-/* Seen of a flow on one side since a switch: a frame came from outside, one came out of the box that serves. A reset is none:
- * an end that cannot use what it got answers with one. */
-#define RM_CARRIED_IN 1u
-#define RM_CARRIED_OUT 2u
-/* A seed has changed the verdict on the box that serves: two bits above this say what it was before the switch. */
-#define RM_CARRIED_LEARNT 4u
-#define RM_CARRIED_BEFORE_SHIFT 3
-#define RM_CARRIED_SHIFT 5
-
 /* Live connections by what a standby made of their opening. Followed: of those that differ, the ones that would be translated. */
 struct rm_match { uint64_t equal, different, followed, dropped; };
 

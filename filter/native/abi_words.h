@@ -258,4 +258,13 @@ enum rm_match_class { RM_MATCH_TCP, RM_MATCH_UDP, RM_MATCH_OTHER, RM_MATCH_CLASS
 
 /* Class of a flow for ageing. */
 enum rm_age { RM_AGE_TCP_OPENING, RM_AGE_TCP, RM_AGE_TCP_CLOSING, RM_AGE_UDP, RM_AGE_ICMP, RM_AGE_OTHER, RM_AGES };
+
+/* Seen of a flow on one side since a switch: a frame came from outside, one came out of the box that serves. A reset is none:
+ * an end that cannot use what it got answers with one. */
+#define RM_CARRIED_IN 1u
+#define RM_CARRIED_OUT 2u
+/* A seed has changed the verdict on the box that serves: two bits above this say what it was before the switch. */
+#define RM_CARRIED_LEARNT 4u
+#define RM_CARRIED_BEFORE_SHIFT 3
+#define RM_CARRIED_SHIFT 5
 #endif
