@@ -4,6 +4,7 @@
  */
 #include <netinet/in.h>
 #include "burst.h"
+#include "canary.h"
 #include "pair.h"
 #include "fixup.h"
 #include "steer.h"
@@ -60,6 +61,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     bool serves = (int)role_of_box(role) == serving(p);
     if ((b->steered || serves) && !resets(&packet)) match_carried(p, side, flow, RM_CARRIED_OUT);
     if (!b->steered && serves) {
+      burst_emerged(p, side, flow);
       if (twin_tells(&packet) || (burst_greets(&packet) && match_by_ends(p))) match_passed(p, role, frame, &packet, flow);
     } else if (!b->steered) {
       rm_flow_wake(table, flow); /* the first one out of the box that serves now is not to pass unseen */

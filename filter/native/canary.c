@@ -6,7 +6,7 @@
  * longer than a drill.
  */
 #include <string.h>
-#include "plane.h"
+#include "canary.h"
 
 #define HEADER_BYTES 14u
 #define SOURCE_AT 6u

@@ -6,7 +6,7 @@
  * refused.
  */
 #include <string.h>
-#include "plane.h"
+#include "canary.h"
 
 static bool may_go(const struct plane *p, uint32_t role, const uint8_t *frame) {
   if (role < RM_PRIMARY_IN || role >= p->roles) return false;

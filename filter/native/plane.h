@@ -320,7 +320,9 @@ void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const st
 void match_shadow(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
 /* What a box makes of a flow, by the word of its place: whoever owns the side. */
 enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
-/* The same, or unknown if the box has been without a link since the flow began: it may have begun anew. */
+/* Has the box that serves since a switch dropped the opening of this flow, when it stood by? */
+bool match_dropped(const struct plane *p, uint32_t side, const struct rm_flow *flow);
+/* What match_verdict() says, or unknown if the box has been without a link since the flow began: it may have begun anew. */
 enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
 /* A box has opened this flow anew by `packet`, which came out by `role`. Returns whether as the network knows it. */
 enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found);
@@ -357,14 +359,6 @@ void pause_look(struct plane *p);
 
 /* inject.c: what control wants said to a box. */
 void inject_frames(struct plane *p);
-/* canary.c: does the node play an end on this side, for a box that serves? */
-static inline bool canary_on(const struct plane *p, uint32_t side) {
-  return p->now < __atomic_load_n(&p->board->command.canary[side].until_ns, __ATOMIC_ACQUIRE);
-}
-/* Is this frame of that end? */
-bool canary_says(const struct plane *p, uint32_t side, const uint8_t *frame);
-/* Frames that came out of a box that serves: those of canaries stay here. Returns how many are left. */
-uint16_t canary_take(struct plane *p, uint32_t role, struct rte_mbuf **frames, uint16_t n);
 /* grow.c: ports of further boxes while the plane runs; now and then. */
 void grow(struct plane *p);
 
