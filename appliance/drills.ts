@@ -20,11 +20,14 @@ import type { Box, DrillAnswer, DrillControl, DrillSummary } from "./view.ts";
 
 const REPORTS_MAX = 64;
 
+/** Without the boxes that a drill is about. */
+type BoxlessMeans = Omit<DrillMeans, "firstRole" | "twinRole">;
+
 export interface DrillsOptions {
   readonly config: () => Config;
   readonly now: () => Now;
   /** The running plane; null: there is none. */
-  readonly means: () => Omit<DrillMeans, "firstRole"> | null;
+  readonly means: () => BoxlessMeans | null;
   /** A drill has ended. */
   readonly tell: (text: string, ok: boolean) => void;
 }
@@ -76,12 +79,14 @@ export class Drills implements DrillControl {
     return this.#running ? "another drill runs" : null;
   }
 
-  async #drill(box: Box, means: Omit<DrillMeans, "firstRole">): Promise<SignedReport> {
+  async #drill(box: Box, means: BoxlessMeans): Promise<SignedReport> {
     const config = this.#options.config();
     const { board } = means.map;
     const firstRole = ROLE.indexOf(`${box}-in`), i = BOX.indexOf(box);
+    const master = BOX.find((one) => one === readPath(board));
+    const twinRole = config.drill.twin && master !== undefined ? ROLE.indexOf(`${master}-in`) : null;
     const started = this.#options.now(), before = passed(board, i);
-    const outcome = await runDrill(config.drill, { ...means, firstRole });
+    const outcome = await runDrill(config.drill, { ...means, firstRole, twinRole });
     const ended = this.#options.now(), after = passed(board, i);
     const serves = readPath(board) === box;
     const { ok, text } = serves

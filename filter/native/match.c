@@ -111,6 +111,14 @@ enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t s
   return twin_verdict(twin_verdicts(&p->entries[side][slot], word), box);
 }
 
+bool match_dropped(const struct plane *p, uint32_t side, const struct rm_flow *flow) {
+  if (serving(p) < 0) return false;
+  uint32_t box = (uint32_t)serving(p);
+  enum twin_verdict made = match_verdict(p, side, slot_of(p, side, flow), box);
+  if (made == TWIN_UNKNOWN && flow->peer != RM_NO_FLOW) made = match_verdict(p, 1 - side, flow->peer, box);
+  return made == TWIN_DROPPED;
+}
+
 enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box) {
   bool stayed = p->board->live.box[box].up_ns < p->entries[side][slot].first_ns;
   return stayed ? match_verdict(p, side, slot, box) : TWIN_UNKNOWN;
