@@ -320,6 +320,8 @@ void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const st
 void match_shadow(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
 /* What a box makes of a flow, by the word of its place: whoever owns the side. */
 enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
+/* The same by an entry of either side: what a box made of an opening stands with the side where it came out. */
+enum twin_verdict match_flow_verdict(const struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t box);
 /* Has the box that serves since a switch dropped the opening of this flow, when it stood by? */
 bool match_dropped(const struct plane *p, uint32_t side, const struct rm_flow *flow);
 /* What match_verdict() says, or unknown if the box has been without a link since the flow began: it may have begun anew. */
