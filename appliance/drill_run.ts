@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { CaptureReader, MappedBoard } from "../filter/dpdk.ts";
 import { SIDE, tapBit } from "../filter/names.ts";
 import { compileFilter } from "../filter/pcap_filter.ts";
+import { addressBytes, hostText } from "./address.ts";
 import { RecordDecoder } from "./capture_encode.ts";
 import type { Sent, Side } from "./failover/canary.ts";
 import { type CanaryResult, Drill, type DrillConfig } from "./failover/drill.ts";
@@ -22,8 +23,6 @@ const TAKE_BYTES = 64 * 1024;
 export const SNAP_BYTES_MIN = 128;
 /** A box asks again for who it has spoken to for some seconds; what it asks is the node's for so long behind a drill. */
 const LINGER_MS = 15_000;
-/** Of an IPv4 address in sixteen bytes, as a flow's key has it. */
-const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 export interface DrillMeans {
   readonly map: MappedBoard;
@@ -99,7 +98,7 @@ const msMax = ({ idleS }: DrillConfig) => DRILL_MS_MAX + 1000 * idleS;
 function allow({ map: { board }, monoNs }: DrillMeans, { ends }: Drill, forMs: number): void {
   SIDE.forEach((_, i) => {
     const { ip, mac } = i === 0 ? ends.in : ends.out;
-    board.setBytes(board.offset("canary.ip", i), Uint8Array.from(ip.length === 4 ? [...MAPPED, ...ip] : ip));
+    board.setBytes(board.offset("canary.ip", i), addressBytes(hostText(ip))!);
     board.setNumber("canary.mac", mac.reduceRight((sum, byte) => 256 * sum + byte, 0), i);
     board.setNumber("canary.until_ns", Number(monoNs()) + 1e6 * forMs, i);
   });

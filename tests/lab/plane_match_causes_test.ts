@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { SignedReport } from "../../appliance/drill_report.ts";
 import { dirname } from "node:path";
 import { compared } from "../../appliance/failover/match.ts";
+import { judgeLong, parseLong } from "../../scripts/lab/reports.ts";
 import { MatchLab } from "../support/match_lab.ts";
 
 const TOP = dirname(dirname(import.meta.dirname!));
@@ -127,4 +128,16 @@ Deno.test("what both boxes forget is no fault of the spare, and nothing of the c
   assert.equal(count("inject_refused"), 0);
   const listed = await s.lab.exec("s1", ["nft", "list", "table", "netdev", "leaks"], {});
   assert.deepEqual([...listed.matchAll(/packets (\d+)/g)].map(([, packets]) => packets), ["0", "0"]);
+});
+
+Deno.test("a drill beside the box that serves is refused in the name of somebody who is there", async () => {
+  const drill = ['[drill]\nclient = "10.1.0.250"', 'server = "10.2.0.11"', "idle_s = 2", "twin = true"];
+  await using s = await MatchLab.up({}, { top: TOP, preset: "nat", more: drill });
+  const flows = s.open(2, FLOW_MS);
+  await s.standby(({ now }) => now.equal >= 2);
+  const { code, stderr } = await s.node.command(["drill"]);
+  assert.match(stderr, /^Cannot drill: drill\.server is 10\.2\.0\.11, and somebody has that address: /);
+  assert.equal(code, 1);
+  const { ok } = judgeLong(parseLong(await flows));
+  assert.equal(ok, 2);
 });
