@@ -9,7 +9,7 @@ import { askOnPage, type Machine } from "../../ui/first_run.ts";
 import { nodePages } from "../../ui/page/node.ts";
 import { serveNode } from "../../ui/serve.ts";
 import { type Config, parseConfig } from "../../appliance/config.ts";
-import { openBrowser, shot } from "../support/browser.ts";
+import { openBrowser, shot, STEP_MS_MAX } from "../support/browser.ts";
 import { type PageNode, pageNode } from "../support/page_node.ts";
 
 const PASSWORD = "correct horse battery staple";
@@ -146,14 +146,14 @@ Deno.test("a browser leads from bare ports to an armed node", async () => {
   const blinked: string[] = [], bound: string[] = [], say = () => {};
   const machine = machineOf(blinked, bound);
   const asked = askOnPage({
-    ...{ base, path, machine, say, signal: AbortSignal.timeout(60_000) },
+    ...{ base, path, machine, say, signal: AbortSignal.timeout(5 * STEP_MS_MAX) },
     config: parseBase(base, path).config!,
   });
   const browser = await openBrowser();
   try {
     const context = await browser.newContext({ ignoreHTTPSErrors: true });
     const page = await context.newPage();
-    page.setDefaultTimeout(30_000);
+    page.setDefaultTimeout(STEP_MS_MAX);
     await choosePorts(page, {
       url,
       code: (await Deno.readTextFile(`${directory}/run/first-code`)).trim(),

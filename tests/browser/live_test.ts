@@ -1,7 +1,7 @@
 /** Pages in a browser: numbers that follow the node, marks where they do not, questions before actions, and use without script. */
 import assert from "node:assert/strict";
 import type { Browser, Page } from "playwright-core";
-import { look, openBrowser, servePages, shot } from "../support/browser.ts";
+import { look, openBrowser, servePages, shot, STEP_MS_MAX } from "../support/browser.ts";
 import { ADMIN_VISITOR, CONFIG_TEXT, pageMeans } from "../support/page_means.ts";
 import { pageNode } from "../support/page_node.ts";
 
@@ -16,7 +16,7 @@ async function withBrowser(work: (browser: Browser) => Promise<void>): Promise<v
 
 const text = (page: Page, selector: string) => page.locator(selector).first().textContent();
 
-async function until(what: string, there: () => Promise<boolean>, msMax = 30_000): Promise<number> {
+async function until(what: string, there: () => Promise<boolean>, msMax = STEP_MS_MAX): Promise<number> {
   const sinceMs = performance.now();
   while (!await there()) {
     if (performance.now() - sinceMs > msMax) assert.fail(`${what} is not seen after ${msMax} ms`);

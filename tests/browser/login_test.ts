@@ -4,7 +4,7 @@ import type { Page } from "playwright-core";
 import { parseConfig } from "../../appliance/config.ts";
 import { nodePages } from "../../ui/page/node.ts";
 import { serveNode } from "../../ui/serve.ts";
-import { openBrowser } from "../support/browser.ts";
+import { openBrowser, STEP_MS_MAX } from "../support/browser.ts";
 import { CONFIG_TEXT } from "../support/page_means.ts";
 import { type PageNode, pageNode } from "../support/page_node.ts";
 
@@ -57,7 +57,7 @@ Deno.test("a browser makes the first account over TLS, follows the node, acts, a
   try {
     const context = await browser.newContext({ ignoreHTTPSErrors: true });
     const page = await context.newPage();
-    page.setDefaultTimeout(30_000);
+    page.setDefaultTimeout(STEP_MS_MAX);
     const complaints: string[] = [];
     page.on("pageerror", ({ message }) => complaints.push(message));
     await page.goto(`https://127.0.0.1:${port}/`);

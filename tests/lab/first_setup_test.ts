@@ -5,12 +5,12 @@ import { parseConfig } from "../../appliance/config.ts";
 import { inNamespace, sleep, tryRun } from "../../scripts/lab/process.ts";
 import { NODE_NS } from "../../scripts/lab/topology.ts";
 import { ROLES } from "../../appliance/view.ts";
-import { openBrowser, portraits, shot } from "../support/browser.ts";
+import { openBrowser, portraits, shot, STEP_MS_MAX } from "../support/browser.ts";
 import { lldpFrame } from "../support/lldp.ts";
 import { binary } from "../support/node.ts";
 import { nodeEnd, Wire } from "../support/wire.ts";
 
-const LISTEN = "127.0.0.1:8443", URL_TOP = `https://${LISTEN}/`, STEP_MS_MAX = 30_000;
+const LISTEN = "127.0.0.1:8443", URL_TOP = `https://${LISTEN}/`;
 const LLDP = lldpFrame("core1", "ge-0/0/7"), PASSWORD = "correct horse battery";
 
 /** Its words go to a file, which nobody has to read in time. */
