@@ -1,6 +1,7 @@
 /* Seeding: frames that the node plays into a box so that it forms the state of a flow that exists.
  *
  *   seed_steps.c  which frame when              pure
+ *   seed_numbers.c  what they say             pure
  *   seed_frame.c  the frames
  *   seed_play.c   one frame into the box
  *   seed.c        one seed: who plays it, what became of it, and what waits for it
@@ -77,19 +78,20 @@ struct walking {
   uint64_t refreshed_ns;
 };
 
-/* seed_frame.c. A frame of the end outside on `side` of a flow; null: no buffer. */
-struct rte_mbuf *seed_segment(struct plane *p, const struct rm_flow *f, const struct seed_segment *s);
-/* All four of them, and the numbers under which the network would have them come out on the other side. */
+/* seed_numbers.c. All four of them, and the numbers under which the network would have them come out on the other side. */
 void seed_handshake(const struct rm_flow *opener, const struct rm_flow *other, const struct numbers_gap gap[2],
                     struct seed_segment step[RM_SEED_STEPS], struct seed_numbers out[RM_SEED_STEPS]);
-/* Of datagrams the opener's: it carries `token` and its proof, and nothing of anybody's. */
-struct rte_mbuf *seed_datagram(struct plane *p, const struct rm_flow *f, uint64_t token);
-uint64_t seed_proof(const struct plane *p, uint64_t token);
-#define RM_SEED_TOKEN 16u /* bytes of both */
 /* TCP, UDP and echoes. */
 bool seed_takes(uint8_t proto);
 /* Is enough known of a flow, by one of its entries? */
 bool seed_usable(const struct rm_flow *f);
+
+/* seed_frame.c. A frame of the end outside on `side` of a flow; null: no buffer. */
+struct rte_mbuf *seed_segment(struct plane *p, const struct rm_flow *f, const struct seed_segment *s);
+/* Of datagrams the opener's: it carries `token` and its proof, and nothing of anybody's. */
+struct rte_mbuf *seed_datagram(struct plane *p, const struct rm_flow *f, uint64_t token);
+uint64_t seed_proof(const struct plane *p, uint64_t token);
+#define RM_SEED_TOKEN 16u /* bytes of both */
 
 /* seed_play.c. Look at what the box is known to make of the flow. False: another worker is learning just now; later. */
 bool seed_look(struct plane *p, struct seed *s);

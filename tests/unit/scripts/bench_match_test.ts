@@ -25,6 +25,7 @@ const made = (more: Partial<MatchRun> = {}): MatchRun => ({
   alive: 300,
   counted: { carried: 300, lost: 0, idle: 0 },
   moved: 50_000,
+  standstillMs: 300,
   load,
   ...more,
 });
