@@ -23,6 +23,7 @@ import {
   type Way,
   WAYS,
 } from "./match_report.ts";
+import { partsOf } from "./match_strains.ts";
 
 const KINDS = ["nat", "nat-collide", "nat-random", "nat-fully-random", "firewall"] as const;
 /** TCP with copies and seeds: what is more than other ports, and what is less than that. */
@@ -50,7 +51,9 @@ const BULK_KINDS = ["nat+10MB", "firewall+10MB", "firewall+10MB+liberal"] as con
 const BULK_FLOWS = 10;
 /** With --gigabyte: each of two connections moves 1 GB before the failure, which takes its time. */
 const GIGABYTE_KINDS = ["nat+1GB", "firewall+1GB", "firewall+1GB+liberal"] as const;
-const GIGABYTE_FLOWS = 2, GIGABYTE_SECONDS = 20;
+const GIGABYTE = 1e9, GIGABYTE_FLOWS = 2, GIGABYTE_SECONDS = 20;
+/** For which those talk before and after that are silent when the primary fails. */
+const TALK_SECONDS = 4;
 const USAGE =
   `Usage: deno task bench:match [--flows N] [--seconds N] [--faults N] [--alarms N] [--soak S] [--seed N]
                              [--gigabyte] [--only TEXT] [--json] [--check]
@@ -139,9 +142,12 @@ type Options = ReturnType<typeof parseOptions>;
 
 /** What a run is asked for, as far as its row allows. */
 function sizeOf(kind: string, { flows, seconds }: Options): { flows: number; seconds: number } {
-  if (kind.includes("+10MB")) return { flows: Math.min(BULK_FLOWS, flows), seconds };
-  if (!kind.includes("+1GB")) return { flows, seconds };
-  return { flows: Math.min(GIGABYTE_FLOWS, flows), seconds: Math.max(GIGABYTE_SECONDS, seconds) };
+  const { bytes = 0, silentMs = 0 } = partsOf(kind).strain;
+  if (bytes >= GIGABYTE) {
+    return { flows: Math.min(GIGABYTE_FLOWS, flows), seconds: Math.max(GIGABYTE_SECONDS, seconds) };
+  }
+  if (bytes > 0) return { flows: Math.min(BULK_FLOWS, flows), seconds };
+  return { flows, seconds: Math.max(seconds, 2 * (silentMs / 1_000 + TALK_SECONDS)) };
 }
 
 async function predict(kit: Kit, rows: readonly Row[], options: Options): Promise<MatchRun[]> {
