@@ -199,11 +199,23 @@ static void count_flows(struct plane *p, uint32_t side) {
 }
 
 /* Nobody asks before a switch, nor long after it: until then a flow's word, far away in memory, is left alone. */
+bool match_carries(const struct plane *p) { return p->reflex.switch_number != 0 && p->now < p->reflex.path_since + CARRIED_NS; }
+
+static uint32_t *carried_word(const struct plane *p, uint32_t side, uint32_t slot) {
+  return (uint32_t *)((char *)p->board + p->board->header.carried_offset[side]) + slot;
+}
+
+static uint32_t since_switch(const struct plane *p, uint32_t is) { return (is & ~3u) == p->reflex.switch_number << 2 ? is & 3u : 0; }
+
 void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which) {
-  if (p->reflex.switch_number == 0 || p->now >= p->reflex.path_since + CARRIED_NS) return;
-  uint32_t *word = (uint32_t *)((char *)p->board + p->board->header.carried_offset[side]) + slot_of(p, side, flow);
-  uint32_t since = p->reflex.switch_number << 2, is = *word, fresh = ((is & ~3u) == since ? is : since) | which;
-  if (fresh != is) *word = fresh;
+  if (!match_carries(p)) return;
+  uint32_t *word = carried_word(p, side, slot_of(p, side, flow)), is = *word;
+  uint32_t fresh = p->reflex.switch_number << 2 | since_switch(p, is) | which;
+  if (fresh != is) __atomic_store_n(word, fresh, __ATOMIC_RELAXED);
+}
+
+uint32_t match_was_carried(const struct plane *p, uint32_t side, uint32_t slot) {
+  return since_switch(p, __atomic_load_n(carried_word(p, side, slot), __ATOMIC_RELAXED));
 }
 
 void match_tick(struct plane *p) {

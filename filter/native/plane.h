@@ -331,6 +331,9 @@ bool match_by_ends(const struct plane *p);
 void match_tick(struct plane *p);
 /* A frame of this flow came from outside, or out of the box that serves: after a switch its first one each way takes the whole way. */
 void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which);
+/* Is that noted now? And what was noted of the flow at this place since the switch: RM_CARRIED_*. */
+bool match_carries(const struct plane *p);
+uint32_t match_was_carried(const struct plane *p, uint32_t side, uint32_t slot);
 
 /* value.c */
 int value_open(struct plane *p);

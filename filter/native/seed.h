@@ -7,6 +7,7 @@
  *   seed.c        one seed: who plays it, what became of it, and what waits for it
  *   seed_walk.c   seeds for all flows: resync and refresh
  *   swallow.c     what comes out of a box again stays here
+ *   seed_watch.c  does anything come out after it?
  *
  * A seed belongs to the worker that began it. Ports of one queue are sent to by the worker that has it, which plays a
  * frame on demand; whoever finds the first frame come out tells the owner.
@@ -21,6 +22,7 @@
 
 #define RM_SEEDS 512       /* under way; a seed waits for its box twice seed_wait_ns at most */
 #define RM_SEED_AWAY_NS 5000000ull /* a worker that plays a frame later stands still */
+#define RM_SEED_WATCHED 1024u /* moments since which something is to come out; flows at the same place share one */
 #define RM_SEED_STEPS 4    /* SYN, SYN-ACK, ACK, ACK */
 #define RM_SEED_RESET 4u   /* behind them, in the opener's name */
 #define RM_SEED_DENIAL 5u  /* and in that of the other end */
@@ -61,6 +63,7 @@ struct seeding {
   uint32_t count, eager;
   uint64_t looked_ns, tokens;
   struct seed_credit credit; /* for resync, refresh and value together */
+  uint64_t watched_ns[RM_SEED_WATCHED];
 };
 
 /* Which seed a frame belongs to, for who finds it: worker 8, place 16, serial 8. */
@@ -129,6 +132,10 @@ void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet);
 /* Once more, with its next frame from this side. */
 void seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f);
 uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow);
+
+/* seed_watch.c. A frame of a flow that is to be seeded came from outside on `side`: if nothing has come out of the box for what went
+ * in before, it is seeded once more. */
+void seed_watch(struct plane *p, uint32_t side, struct rm_flow *flow);
 
 /* seed_walk.c */
 int walk_open(struct plane *p);

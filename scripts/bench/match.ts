@@ -41,6 +41,7 @@ const MORE_KINDS = [
   "nat+0.1%",
   "nat+1%",
   "nat+5%",
+  "firewall+deaf",
   "firewall+numgen-random",
   "firewall+jhash",
   "nat+haproxy",

@@ -17,7 +17,7 @@ import type { Kit } from "./failover_systems.ts";
 import { loadBetween, look } from "./load.ts";
 import { type Fault, makeFault } from "./match_faults.ts";
 import type { MatchRun, Proto, Way } from "./match_report.ts";
-import { easeBox, partsOf, type Strain, strainBox } from "./match_strains.ts";
+import { partsOf, type Strain, strainBox, turnBox } from "./match_strains.ts";
 import { startTraffic } from "./match_traffic.ts";
 
 const PATIENT_MS = 1_000;
@@ -68,7 +68,7 @@ async function failOver(lab: Lab, kit: Kit, api: RemoteNode, plan: MatchPlan & {
   // What looked for the way, a datagram, is among those compared as well.
   const match = (await api.status()).boxes.find(({ box }) => box === "redundant")?.match?.classes[proto];
   const unsure = await unsureOf(api), moved = proto === "tcp" ? await running.moved() : 0;
-  await changeBoxes(lab, (box) => easeBox(strain, box));
+  await changeBoxes(lab, (box) => turnBox(strain, box));
   await fail(lab, kit.programs, "primary", "link-both");
   const leftMs = endMs - performance.now(), lived = await running.lived(() => proof(api));
   const isLate = leftMs < Math.min(LEFT_MS_MAX, LEFT_SHARE * seconds * 1_000);

@@ -23,6 +23,8 @@ export const STRAINS = {
   "0.1%": { lost: 1 },
   "1%": { lost: 10 },
   "5%": { lost: 50 },
+  /** Of each connection the first opening that is played into the box that begins to serve is lost. */
+  deaf: { losesSeeds: true },
 } as const satisfies Readonly<Record<string, Strain>>;
 
 export interface Strain {
@@ -36,6 +38,7 @@ export interface Strain {
   readonly balancer?: Balancer;
   /** Copies of a thousand. */
   readonly lost?: number;
+  readonly losesSeeds?: boolean;
 }
 
 /** "nat+idle": a topology and strains. @throws RangeError for a strain that there is not */
@@ -71,9 +74,18 @@ function losing(ofThousand: number): string {
   return `table netdev lossy { ${chain("in")} ${chain("out")} }`;
 }
 
+const OPENS = "tcp flags & (syn | ack) == syn", WHO = "ip saddr . tcp sport";
+const DEAF = "table netdev deaf { set told { type ipv4_addr . inet_service; size 8192; flags dynamic; }; " +
+  'chain c { type filter hook ingress device "in" priority 0; ' +
+  `${OPENS} ${WHO} @told accept; ${OPENS} add @told { ${WHO} } drop; }; }`;
+
 /** Commands for the same, a moment before it serves: it was the way of the copies that lost some, and not the box. */
-export function easeBox({ lost }: Strain, box: string): Argv[] {
-  return lost !== undefined && box === "redundant" ? [["nft", "delete", "table", "netdev", "lossy"]] : [];
+export function turnBox({ lost, losesSeeds }: Strain, box: string): Argv[] {
+  if (box !== "redundant") return [];
+  return [
+    ...(lost === undefined ? [] : [["nft", "delete", "table", "netdev", "lossy"]]),
+    ...(losesSeeds ? [["nft", DEAF]] : []),
+  ];
 }
 
 /** Where clients find the server. */

@@ -10,7 +10,7 @@ import {
   matchTable,
 } from "../../../scripts/bench/match_report.ts";
 import { FAULTS, healFault, makeFault } from "../../../scripts/bench/match_faults.ts";
-import { addressOf, easeBox, partsOf, strainBox } from "../../../scripts/bench/match_strains.ts";
+import { addressOf, partsOf, strainBox, turnBox } from "../../../scripts/bench/match_strains.ts";
 import { standing } from "../../../scripts/bench/statistics.ts";
 
 const load = { average: 1, busy: 0.5, stolen: 0 };
@@ -88,7 +88,7 @@ Deno.test("what strains make of boxes: both are liberal, and only the redundant 
   const [lossy] = of("nat+5%", "redundant");
   assert.equal(lossy!.match(/numgen random mod 1000 < 50 drop/g)!.length, 2);
   const { strain } = partsOf("nat+5%");
-  assert.deepEqual([easeBox(strain, "primary"), easeBox(strain, "redundant").length], [[], 1]);
+  assert.deepEqual([turnBox(strain, "primary"), turnBox(strain, "redundant").length], [[], 1]);
 });
 
 Deno.test("a load balancer is asked for its service, and no other box is", () => {
