@@ -38,14 +38,13 @@ const MORE_KINDS = [
   "firewall+1s",
   "firewall+10min",
   "firewall+10min+liberal",
-  "nat+0.1%",
-  "nat+1%",
-  "nat+5%",
   "firewall+deaf",
   "firewall+numgen-random",
   "firewall+jhash",
   "nat+haproxy",
 ] as const;
+/** With copies and seeds, and a mirror that loses copies. */
+const LOSSY_KINDS = ["nat+0.1%", "nat+1%", "nat+5%", "nat-fully-random+5%"] as const;
 /** TCP with each of the ways, by what windows make a difference. */
 const BULK_KINDS = ["nat+10MB", "firewall+10MB", "firewall+10MB+liberal"] as const;
 /** Each of them moves 10 MB. */
@@ -172,10 +171,13 @@ async function measure(options: Options, kit: Kit): Promise<Found> {
     KINDS.flatMap((kind) => WAYS.map((way): Row => ({ kind, way, proto, fault: null })))
   );
   const more = MORE_KINDS.map((kind): Row => ({ kind, way: "both", proto: "tcp", fault: null }));
+  const lossy = PROTOS.flatMap((proto) =>
+    LOSSY_KINDS.map((kind): Row => ({ kind, way: "both", proto, fault: null }))
+  );
   const bulk = [...BULK_KINDS, ...(options.gigabyte ? GIGABYTE_KINDS : [])].flatMap((kind) =>
     WAYS.map((way): Row => ({ kind, way, proto: "tcp", fault: null }))
   );
-  const rows = [...clean, ...more, ...bulk, ...faultyRows(options.faults, options.seed)]
+  const rows = [...clean, ...more, ...lossy, ...bulk, ...faultyRows(options.faults, options.seed)]
     .filter((row) => runName(row).includes(options.only));
   const faults = ALARM_FAULTS.filter((fault) => `alarm after ${FAULT_TEXT[fault]}`.includes(options.only));
   const soaks = "soak".includes(options.only) && options.soak > 0;
