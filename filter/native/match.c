@@ -138,11 +138,17 @@ static bool missed(const struct plane *p, const struct rm_flow *flow) {
 }
 
 /* Standbys that got a copy of the opening, or should have: only of TCP it is known which packet it was, on the other side. */
-struct walk { const struct plane *p; uint32_t side; };
+struct walk { struct plane *p; uint32_t side; };
+
+/* One that hands nothing over at all has lost more than copies. */
+static bool hands_over(const struct plane *p, uint32_t side, uint32_t box) {
+  const struct rm_match *of = &p->matching[side]->last[box * RM_MATCH_CLASSES + RM_MATCH_TCP];
+  return of->equal + of->different > 0;
+}
 
 static uint32_t expected(void *context, const struct twin *o) {
   const struct walk *at = context;
-  const struct plane *p = at->p;
+  struct plane *p = at->p;
   uint32_t side = at->side;
   if (o->proto != IPPROTO_TCP) return 0;
   /* What came before it was known that a box renumbers was compared by its numbers. */
@@ -157,7 +163,13 @@ static uint32_t expected(void *context, const struct twin *o) {
   uint32_t boxes = p->members & ~(1u << o->master);
   for (uint32_t box = 0; box < role_of_box(p->roles); box++)
     if (!p->port[role_box(box, RM_SIDE_UP)].view->link || !p->port[role_box(box, RM_SIDE_DOWN)].view->link) boxes &= ~(1u << box);
-  return serving(p) == (int)o->master ? boxes : 0;
+  if (serving(p) != (int)o->master) return 0;
+  /* A box that has dropped it drops the seed too; where it was the copy that was lost it is made good. */
+  for (uint32_t left = boxes & ~(uint32_t)o->seen; left; left &= left - 1) {
+    uint32_t box = (uint32_t)__builtin_ctz(left);
+    if (hands_over(p, side, box)) seed_missed(p, side, o->slot, box);
+  }
+  return boxes;
 }
 
 static enum rm_match_class class_of(const struct rm_flow *flow) {

@@ -199,25 +199,34 @@ bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow) {
   return is == taken || hold_has(p, claim);
 }
 
-enum errand { WALKED, VALUED, REMOVED };
-static bool begin_eagerly(struct plane *p, uint32_t slot, uint32_t box, enum errand why) {
-  const struct rm_flow *flow = &p->entries[RM_SIDE_UP][slot];
+enum errand { WALKED, VALUED, REMOVED, MISSED };
+static bool begin_eagerly(struct plane *p, uint32_t side, uint32_t slot, uint32_t box, enum errand why) {
+  const struct rm_flow *flow = &p->entries[side][slot];
   struct seed *s = p->seeding->eager < EAGER_MAX ? take_place(p) : NULL;
   if (!s) return false;
-  note_flow(p, s, RM_SIDE_UP, flow);
+  note_flow(p, s, side, flow);
   s->box = (uint8_t)box;
   s->eager = true;
   s->removes = why == REMOVED;
   s->walked = why == WALKED;
   p->seeding->eager++;
-  if (entry_copy(&p->entries[RM_SIDE_DOWN][flow->peer], &s->flow[RM_SIDE_DOWN])) begin(p, s);
+  if (entry_copy(&p->entries[1 - side][flow->peer], &s->flow[1 - side])) begin(p, s);
   else give_up(p, s, RM_COUNT_SEED_FULL);
   return true;
 }
 
-bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, slot, box, WALKED); }
-bool seed_value(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, slot, box, VALUED); }
-bool seed_removal(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, slot, box, REMOVED); }
+bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, RM_SIDE_UP, slot, box, WALKED); }
+bool seed_value(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, RM_SIDE_UP, slot, box, VALUED); }
+bool seed_removal(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, RM_SIDE_UP, slot, box, REMOVED); }
+
+void seed_missed(struct plane *p, uint32_t side, uint32_t slot, uint32_t box) {
+  const struct rm_flow *flow = &p->entries[side][slot];
+  struct rm_flow peer;
+  bool seeded = flow->rule != 0xff && p->rules.rule[flow->rule].seed && flow->proto == IPPROTO_TCP && seed_usable(flow);
+  if (!seeded || !seed_pair(p, side, flow, &peer)) return;
+  seed_earn(p);
+  if (seed_can_pay(p) && begin_eagerly(p, side, slot, box, MISSED)) seed_pay(p);
+}
 
 void seed_turn(struct plane *p) {
   struct seeding *all = p->seeding;
@@ -298,13 +307,14 @@ void seed_take(struct plane *p, uint32_t from, const struct message *said) {
   go_on(p, s);
 }
 
-void seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f) {
-  if (f->peer == RM_NO_FLOW) return;
+bool seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f) {
+  if (f->peer == RM_NO_FLOW) return false;
   uint32_t done = p->reflex.switch_number * 2 + 1, *word = &p->crew->claim[seed_claim(side, slot_of(p, side, f), f)];
   /* If it is being played just now, it looks again itself at the end. */
-  if (!__atomic_compare_exchange_n(word, &done, done - 2, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return;
+  if (!__atomic_compare_exchange_n(word, &done, done - 2, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return false;
   f->seed_switch = p->reflex.switch_number - 1;
   rm_flow_wake(&p->table[side], f);
+  return true;
 }
 
 /* What the old box hands over after the connection was seeded lies beyond what the serving box was told, and so would

@@ -114,6 +114,9 @@ bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box);
 bool seed_value(struct plane *p, uint32_t slot, uint32_t box);
 /* Likewise, so that the box forgets the flow: in step with it first, or it would not believe the reset. */
 bool seed_removal(struct plane *p, uint32_t slot, uint32_t box);
+/* Likewise, for a flow of either side whose opening this standby should have handed over: the copy of it may have been lost, and if so the
+ * box says now what it makes of the flow. */
+void seed_missed(struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
 /* Who may play into both sides? False: a flow that cannot be seeded, of which enough is not known. */
 bool seed_pair(const struct plane *p, uint32_t side, const struct rm_flow *flow, struct rm_flow *peer);
 /* Once a turn while some are under way. */
@@ -129,8 +132,8 @@ struct seed_found { uint32_t seed, slot, word, seq; };
 void seed_found(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found);
 /* A frame that the old box hands over after the connection was seeded. */
 void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet);
-/* Once more, with its next frame from this side. */
-void seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f);
+/* Once more, with its next frame from this side. False: it is under way, or was not begun. */
+bool seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f);
 uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow);
 
 /* seed_watch.c. A frame of a flow that is to be seeded came from outside on `side`: if nothing has come out of the box for what went

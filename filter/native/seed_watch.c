@@ -20,6 +20,5 @@ void seed_watch(struct plane *p, uint32_t side, struct rm_flow *flow) {
   if (!first && p->now - *since < AGAIN_NS) return;
   *since = p->now;
   if (first || flow->seed_switch != p->reflex.switch_number) return;
-  count(p, RM_COUNT_SEED_REPEATED, 1, 0);
-  seed_rearm(p, side, flow);
+  if (seed_rearm(p, side, flow)) count(p, RM_COUNT_SEED_REPEATED, 1, 0);
 }
