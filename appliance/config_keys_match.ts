@@ -31,7 +31,8 @@ export const MATCH = {
     min: 0,
     max: 3_600_000,
     default: 500,
-    help: "It has to last so long, either way.",
+    help:
+      "It has to last so long, either way. What a standby drops is known after a second without an answer, which counts.",
   },
 } as const satisfies Keys;
 

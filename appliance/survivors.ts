@@ -68,8 +68,12 @@ export class SurvivorCount {
     return seenSince(this.#board.word(at), this.#mark.switches);
   }
 
+  /** As it was before the switch: nobody could foretell by what a seed has told since. */
   #verdict(side: number, slot: number): TwinView["verdict"] | null {
-    return verdictOf(readVerdicts(this.#board, { side, slot }), this.#mark.box);
+    const { before } = this.#seen(side, slot);
+    return before === null
+      ? verdictOf(readVerdicts(this.#board, { side, slot }), this.#mark.box)
+      : verdictOf(before, 0);
   }
 
   /** Connections with both sides are counted here. */

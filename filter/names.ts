@@ -106,6 +106,7 @@ export const COUNTER = [
   "paused",
   "injected",
   "inject_refused",
+  "canary_taken",
   "replayed",
   "replay_seen",
   "replay_dropped",
@@ -248,7 +249,7 @@ export const LIMIT = {
 } as const;
 /** Beginning of the capture file, "RMXC". */
 export const CAPTURE_MAGIC = 0x43584d52;
-export const ABI_VERSION = 10;
+export const ABI_VERSION = 11;
 /** Of one entry of a flow table. */
 export const FLOW_BYTES = 192;
 /** "No flow" in `peer`, and "no rule" in `rule`. */

@@ -40,7 +40,9 @@ function cellText(cell: Cell): string {
 
 function runText(found: Run): string {
   const seen = found.event ? `; the node: ${found.event.text}` : "";
-  return `${found.requestsAfter} requests in the second half, ${found.hung} hung, ${found.resets} reset, ` +
+  return `${
+    found.requestsAfter.toFixed(0)
+  } requests in the second half, ${found.hung} hung, ${found.resets} reset, ` +
     `${found.longFlows - found.longLost} of ${found.longFlows} long flows alive, ` +
     `outage ${found.outageMs.toFixed(1)} ms, ${found.packetsLost} lost${seen}`;
 }

@@ -11,7 +11,7 @@ export interface MatchRules {
   readonly clearFrom: number;
   /** Fewer than so many compared say nothing. */
   readonly flowsMin: number;
-  /** It has to last. */
+  /** It has to last; of what was dropped it has lasted for `DROPPED_MS` when it is known. */
   readonly holdMs: number;
 }
 
@@ -20,6 +20,9 @@ export interface MatchState {
   /** Since when things have been otherwise than `alarm` says; null: they are not. */
   readonly otherwiseMs: number | null;
 }
+
+/** A standby that has handed over nothing for so long has dropped it: `RM_TWIN_NS` of `filter/native/twin.h`. */
+export const DROPPED_MS = 1_000;
 
 export const MATCH_START: MatchState = { alarm: false, otherwiseMs: null };
 
@@ -42,6 +45,12 @@ export function unlikeText({ different, followed, dropped }: MatchCounts): strin
   return parts.join(", ");
 }
 
+/** Is it too little for what was dropped alone? Such flows stay dropped for as long as they live. */
+function isDropped(seen: MatchCounts, { alarmBelow }: MatchRules): boolean {
+  const known = compared(seen);
+  return 100 * (known - seen.dropped) < alarmBelow * known;
+}
+
 /** One look. `seen` null: the box serves, or is not there; then there is nothing to be alarmed about. */
 export function judgeMatch(
   state: MatchState,
@@ -55,7 +64,9 @@ export function judgeMatch(
   const otherwise = state.alarm ? percent >= rules.clearFrom : percent < rules.alarmBelow;
   if (!otherwise) return { ...state, otherwiseMs: null };
   const sinceMs = state.otherwiseMs ?? nowMs;
-  return nowMs - sinceMs >= rules.holdMs
+  // Two looks: counts are read one after the other, while they change.
+  const beforeMs = !state.alarm && state.otherwiseMs !== null && isDropped(seen, rules) ? DROPPED_MS : 0;
+  return nowMs - sinceMs + beforeMs >= rules.holdMs
     ? { alarm: !state.alarm, otherwiseMs: null }
     : { ...state, otherwiseMs: sinceMs };
 }

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RM_MAGIC 0x42584d52u /* "RMXB" */
-#define RM_ABI_VERSION 10u
+#define RM_ABI_VERSION 11u
 #define RM_CACHE_LINE 64
 #define RM_ALIGNED __attribute__((aligned(RM_CACHE_LINE)))
 
@@ -42,8 +42,8 @@ struct rm_header {
   uint64_t started_wall_ns;
   uint64_t flow_offset[RM_SIDES]; /* struct rm_flow[flow_slots] */
   uint64_t twin_offset[RM_SIDES]; /* uint32_t[flow_slots]: what standbys made of each flow, see twin.h */
-  uint64_t carried_offset[RM_SIDES]; /* uint32_t[flow_slots]: of each flow, the last switch after which a frame was seen, times
-                                        four, and RM_CARRIED_* */
+  uint64_t carried_offset[RM_SIDES]; /* uint32_t[flow_slots]: of each flow, the last switch after which something was noted,
+                                        RM_CARRIED_SHIFT bits up, and RM_CARRIED_* */
   uint64_t flow_slots;
   char version[RM_NAME_BYTES]; /* of the plane's product */
   char error[RM_ERROR_BYTES];  /* why state is failed */
@@ -89,7 +89,14 @@ struct rm_rule {
 
 struct rm_check { uint32_t light, detail; uint64_t seen_ns; };
 
-/* A frame of control for a port of a box that does not serve. */
+/* An end that the node plays on a side, for canaries through the box that serves. */
+struct rm_canary {
+  uint64_t mac;                 /* the first of its six bytes lowest */
+  uint64_t until_ns;            /* monotonic; from then on there is none, and nothing goes into such a box */
+  uint8_t ip[16];               /* as in a flow's key */
+};
+
+/* A frame of control for a port of a box that does not serve, or of a canary. */
 struct rm_inject { uint32_t role, bytes; uint8_t frame[RM_INJECT_BYTES]; };
 
 struct rm_command {
@@ -156,6 +163,7 @@ struct rm_command {
   uint64_t refresh_ns;          /* standbys get them again so often; 0: never */
   uint64_t capacity[RM_BOXES];  /* flows that a box's table holds; 0: more than there are. Of more it gets those worth most */
   uint32_t recorder_rate;       /* decisions per second that are recorded at most; 0: none */
+  struct rm_canary canary[RM_SIDES]; /* until_ns last */
 } RM_ALIGNED;
 
 struct rm_port {
@@ -230,10 +238,6 @@ struct rm_worker {
   uint64_t turns, loop_ns_max, cpu_ns, heartbeat_ns;
   uint64_t rx_packets, tx_packets;
 } RM_ALIGNED;
-
-/* Seen of a flow on one side since a switch: a frame came from outside, one came out of the box that serves. */
-#define RM_CARRIED_IN 1u
-#define RM_CARRIED_OUT 2u
 
 /* Live connections by what a standby made of their opening. Followed: of those that differ, the ones that would be translated. */
 struct rm_match { uint64_t equal, different, followed, dropped; };
@@ -313,7 +317,7 @@ struct rm_half {
   uint32_t packets, payload_packets, mirrored;
   uint32_t payload_bytes;  /* transport payload; stays at 2^32 - 1 */
   uint32_t copied;         /* TCP: highest sequence number copied, plus one */
-  uint32_t next;           /* TCP: highest sequence number sent, plus one */
+  uint32_t next;           /* TCP: highest sequence number sent, plus one; SCTP: tag of what came out of a box, 0: not seen */
   uint32_t ack;            /* TCP: highest acknowledgment sent */
   uint16_t window;         /* TCP: last raw window */
   uint8_t scale;           /* TCP: shift from the SYN; 0xff: option absent */

@@ -4,12 +4,13 @@
 
 #define LOOKS 8 /* a worker that learns is done in some hundred steps, unless it has to wait for memory or for its processor */
 
-void aliases_open(struct aliases *t, const struct rm_flow *entries, struct alias *alias, uint32_t *words, uint32_t places) {
+void aliases_open(struct aliases *t, const struct rm_flow *entries, const struct aliases_room *room, uint32_t places) {
   t->entries = entries;
-  t->alias = alias;
-  t->signature = words;
-  t->first = words + places;
-  t->mark = words + 2 * (size_t)places;
+  t->alias = room->alias;
+  t->quick = room->quick;
+  t->signature = room->words;
+  t->first = room->words + places;
+  t->mark = room->words + 2 * (size_t)places;
   t->places = places;
 }
 
@@ -37,9 +38,35 @@ static void get_alias(const struct alias *from, struct alias *to) {
   for (size_t i = 0; i < PARTS; i++) ((part *)to)[i] = __atomic_load_n((const part *)from + i, __ATOMIC_ACQUIRE);
 }
 
-static void mark_first(struct aliases *t, uint32_t slot) {
-  uint32_t *word = &t->mark[slot / 32], bit = 1u << slot % 32;
-  *word = t->first[slot] ? *word | bit : *word & ~bit;
+static void mark(struct aliases *t, const struct alias *a, bool has) {
+  uint32_t *word = &t->mark[a->box * aliases_marks(t->places) + a->slot / 32], bit = 1u << a->slot % 32;
+  *word = has ? *word | bit : *word & ~bit;
+}
+
+static uint32_t last_word(const uint8_t address[16]) {
+  uint32_t word;
+  memcpy(&word, address + 12, sizeof word);
+  return word;
+}
+
+/* All aliases of a place are of one flow, so those of two boxes share its key. */
+void aliases_hasten(struct aliases *t, const struct alias *a) {
+  const struct rm_flow *f = &t->entries[a->slot];
+  struct alias_quick *q = &t->quick[a->slot];
+  uint32_t which = RM_ALIAS_QUICK(a->box);
+  struct twin_tuple own = alias_own(f), is = translate_turned(&own), to = translate_turned(&a->made.ends);
+  q->near = last_word(f->addr[0]), q->far = last_word(f->addr[1]);
+  q->ports = (uint32_t)f->port[0] << 16 | f->port[1];
+  q->rest = (uint32_t)f->vlan << 16 | (uint32_t)f->proto << 8 | (f->flags & RM_FLOW_IPV6 ? 1 : 0);
+  q->word = a->word;
+  q->dir[which] = f->outer_dir;
+  q->box[which] = a->made.clock == 0 && translate_plan(&is, &to, &q->plan[which]) ? (uint8_t)(a->box + 1) : 0;
+  q->plan[which].ack = 0u - a->made.shift;
+}
+
+static void slow_down(struct aliases *t, const struct alias *a) {
+  uint8_t *box = &t->quick[a->slot].box[RM_ALIAS_QUICK(a->box)];
+  if (*box == a->box + 1) *box = 0;
 }
 
 static void begin_change(struct aliases *t) { put(&t->edition, t->edition + 1); }
@@ -50,11 +77,15 @@ static uint64_t mix(uint64_t h, uint64_t with) {
   return h ^ h >> 32;
 }
 
+#define MAPPED 0xffff0000u /* what stands before an address of IPv4, as a word is read from memory */
+
 /* Whose name it is: box, protocol, VLAN. */
 static uint64_t hash_of(const struct aliases *t, const struct twin_tuple *name, uint32_t whose) {
   uint64_t w[4], h = mix(t->secret, (uint64_t)whose << 32 | (uint32_t)name->port[0] << 16 | name->port[1]);
   memcpy(w, name->addr, sizeof w);
-  for (uint32_t i = 0; i < 4; i++) h = mix(h, w[i]);
+  /* Of IPv4 the last words alone, at once: each step has to wait for the one before it. */
+  if (!(w[0] | w[2]) && (uint32_t)w[1] == MAPPED && (uint32_t)w[3] == MAPPED) h = mix(h, w[1] >> 32 | w[3] >> 32 << 32);
+  else for (uint32_t i = 0; i < 4; i++) h = mix(h, w[i]);
   /* Once more, so that the last bits of the last address reach those that a bucket is chosen by. */
   return mix(h, 0);
 }
@@ -92,7 +123,8 @@ static void take_out(struct aliases *t, uint32_t at) {
   uint32_t *link = &t->first[a->slot];
   while (*link && *link != at + 1) link = &t->alias[*link - 1].next;
   if (*link) put(link, a->next);
-  mark_first(t, a->slot);
+  mark(t, a, false);
+  slow_down(t, a);
   t->signature[at] = 0;
   put(&t->count[a->box], t->count[a->box] - 1);
 }
@@ -120,7 +152,7 @@ static uint32_t place_for(const struct aliases *t, const struct rm_flow *f, uint
   return RM_NO_FLOW;
 }
 
-/* What hangs on the place of a flow from the flow that was there before, and what this box had for it. */
+/* What hangs on the place of a flow from the flow that was there before, and what this box, if it is one, had for it. */
 static void clear(struct aliases *t, const struct rm_flow *f, uint32_t box) {
   uint32_t slot = (uint32_t)(f - t->entries), word = twin_word(f);
   for (uint32_t at = t->first[slot], next; at; at = next) {
@@ -149,7 +181,8 @@ static enum alias_learnt put_in(struct aliases *t, const struct rm_flow *f, uint
                                 .proto = f->proto, .box = (uint8_t)box};
   put_alias(&t->alias[at], &fresh);
   put(&t->first[slot], at + 1);
-  mark_first(t, slot);
+  mark(t, &fresh, true);
+  aliases_hasten(t, &fresh);
   t->signature[at] = signature_of(h);
   put(&t->count[box], t->count[box] + 1);
   return ALIAS_NEW;
@@ -165,6 +198,14 @@ enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *f, uint
   enum alias_learnt how = put_in(t, f, box, made);
   end_change(t);
   return how;
+}
+
+void aliases_tidy(struct aliases *t, const struct rm_flow *f) {
+  uint32_t first = t->first[f - t->entries];
+  if (!first || t->alias[first - 1].word == twin_word(f)) return;
+  begin_change(t);
+  clear(t, f, RM_BOXES);
+  end_change(t);
 }
 
 const struct alias *aliases_of(const struct aliases *t, const struct rm_flow *f, uint32_t box) {
@@ -192,6 +233,29 @@ enum alias_there aliases_read(const struct aliases *t, uint32_t slot, uint32_t w
 const struct alias *aliases_at(const struct aliases *t, uint32_t box, const struct rm_packet *p, const struct twin_tuple *ends) {
   uint32_t of = whose(box, p->proto, p->vlan), at = seek(t, hash_of(t, ends, of), ends, of);
   return at == RM_NO_FLOW || !is_live(t, &t->alias[at]) ? NULL : &t->alias[at];
+}
+
+uint64_t aliases_name(const struct aliases *t, uint32_t box, const struct rm_look *l, uint32_t i) {
+  bool turn = l->facts[i] >> (RM_LOOK_KIND_SHIFT + 1) & 1;
+  uint32_t of = whose(box, (uint8_t)(l->rest[i] >> 8), (uint16_t)(l->rest[i] >> 16)), ports = l->ports[i];
+  uint64_t from = turn ? l->far[i] : l->near[i], to = turn ? l->near[i] : l->far[i];
+  uint64_t h = mix(t->secret, (uint64_t)of << 32 | (turn ? ports >> 16 | ports << 16 : ports));
+  h = mix(mix(h, from | to << 32), 0); /* as hash_of() does */
+  for (uint32_t which = 0; which < 2; which++) __builtin_prefetch(&t->signature[bucket(t, h, which)]);
+  return h;
+}
+
+uint32_t aliases_place(const struct aliases *t, uint64_t h) {
+  uint32_t signature = signature_of(h);
+  for (uint32_t which = 0; which < 2; which++) {
+    uint32_t at = bucket(t, h, which), hits = 0;
+    for (uint32_t i = 0; i < RM_ALIAS_WAYS; i++) hits |= (uint32_t)(t->signature[at + i] == signature) << i;
+    if (!hits) continue;
+    at += (uint32_t)__builtin_ctz(hits);
+    __builtin_prefetch(&t->alias[at]);
+    return at;
+  }
+  return RM_NO_FLOW;
 }
 
 void aliases_walk(struct aliases *t, uint32_t n) {

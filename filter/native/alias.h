@@ -7,7 +7,7 @@
 #ifndef RM_ALIAS_H
 #define RM_ALIAS_H
 #include "filter.h"
-#include "twin.h"
+#include "translate.h"
 
 #define RM_ALIAS_WAYS 8u
 #define RM_ALIAS_FRAGMENTS 256u /* packets in pieces that are being translated */
@@ -24,6 +24,20 @@ struct alias {
   uint8_t proto, box;
 } RM_ALIGNED; /* one line of the cache */
 
+/* What becomes of a flow's frames of every day (RM_LOOK_EVERYDAY) on their way into boxes: all that is needed of two aliases, on one line
+ * and at the flow's own place, so that it can be asked for as soon as that is known. A box that changes timestamps has none here. */
+struct alias_quick {
+  uint32_t near, far, ports, rest; /* the flow's key as in struct rm_look; rest has a bit more if it is not IPv4's */
+  uint32_t word;                   /* which of all flows at this place */
+  uint8_t box[2], dir[2];          /* box: plus one, 0: none, each where RM_ALIAS_QUICK() says; dir: of these frames */
+  struct translate_plan plan[2];
+} RM_ALIGNED;
+#define RM_ALIAS_QUICK(box) ((box) & 1u)
+_Static_assert(sizeof(struct alias_quick) == RM_CACHE_LINE, "what is needed of aliases is on one line");
+
+/* Zeroed memory for as many flows as there are places: aliases and their quick forms, and aliases_words() words. */
+struct aliases_room { struct alias *alias; struct alias_quick *quick; uint32_t *words; };
+
 /* What became of the addresses of a first fragment. */
 struct alias_fragment { uint8_t before[2][16], after[2][16]; uint64_t ns; uint32_t id, whose; };
 
@@ -32,7 +46,8 @@ struct aliases {
   struct alias *alias;
   uint32_t *signature;           /* of each place; 0: free */
   uint32_t *first;               /* of each flow's place: place plus one of its first alias; 0: none */
-  uint32_t *mark;                /* a bit for each flow's place: it has a first alias; small, because every frame asks */
+  uint32_t *mark;                /* for each box a bit for each flow's place: it has an alias; small, because every frame asks */
+  struct alias_quick *quick;     /* by the flow's place; only the worker that changes the table looks at them */
   uint32_t places;               /* power of two, at least two buckets */
   uint32_t walked;
   uint32_t edition;              /* odd while something is changed, by the one worker that changes */
@@ -41,11 +56,12 @@ struct aliases {
   struct alias_fragment fragment[RM_ALIAS_FRAGMENTS];
 };
 
-/* Zeroed memory of `places` aliases and of aliases_words() words, for as many flows. */
-void aliases_open(struct aliases *t, const struct rm_flow *entries, struct alias *alias, uint32_t *words, uint32_t places);
-static inline size_t aliases_words(uint32_t places) { return 2 * (size_t)places + (places + 31) / 32; }
-/* Has the flow at this place, or the one before it there, an alias for any box? */
-static inline bool aliases_has(const struct aliases *t, uint32_t slot) { return t->mark[slot / 32] >> slot % 32 & 1; }
+void aliases_open(struct aliases *t, const struct rm_flow *entries, const struct aliases_room *room, uint32_t places);
+static inline size_t aliases_marks(uint32_t places) { return (places + 31) / 32; }
+static inline size_t aliases_words(uint32_t places) { return 2 * (size_t)places + RM_BOXES * aliases_marks(places); }
+/* Where it is told for `box` which flows have an alias, and whether the one at this place, or the one before it there, has one. */
+static inline const uint32_t *aliases_marked(const struct aliases *t, uint32_t box) { return t->mark + box * aliases_marks(t->places); }
+static inline bool aliases_has(const uint32_t *marked, uint32_t slot) { return marked[slot / 32] >> slot % 32 & 1; }
 /* The flow's own name for a frame that leaves a box on this side. */
 struct twin_tuple alias_own(const struct rm_flow *f);
 
@@ -55,11 +71,33 @@ enum alias_learnt { ALIAS_NONE, ALIAS_KNOWN, ALIAS_NEW, ALIAS_FULL };
 enum alias_learnt aliases_learn(struct aliases *t, const struct rm_flow *flow, uint32_t box, const struct alias_guise *made);
 /* The alias of a flow for a box, or null. */
 const struct alias *aliases_of(const struct aliases *t, const struct rm_flow *flow, uint32_t box);
-/* The same by any worker, of the flow at a place. MOVES: the table does not stand still, so nothing can be told now. */
+/* What becomes of frame `i`, which is one of every day and goes into the box, if its flow's alias is known in the quick form. */
+static inline const struct translate_plan *aliases_quick(const struct aliases *t, uint32_t box, const struct rm_look *l, uint32_t i) {
+  uint32_t slot = l->slot[i], dir = l->facts[i] >> (RM_LOOK_KIND_SHIFT + 1) & 1, which = RM_ALIAS_QUICK(box);
+  const struct alias_quick *q = &t->quick[slot];
+  uint32_t differs = (q->near ^ l->near[i]) | (q->far ^ l->far[i]) | (q->ports ^ l->ports[i]) | (q->rest ^ l->rest[i]) |
+                     (q->word ^ twin_word(&t->entries[slot])) | (q->box[which] ^ (box + 1)) | (q->dir[which] ^ dir);
+  return differs ? NULL : &q->plan[which];
+}
+/* Make this alias's quick form, in place of that of another box. */
+void aliases_hasten(struct aliases *t, const struct alias *a);
+/* The same as aliases_of() by any worker, of the flow at a place. MOVES: the table does not stand still, so nothing can be told now. */
 enum alias_there { ALIAS_ABSENT, ALIAS_THERE, ALIAS_MOVES };
 enum alias_there aliases_read(const struct aliases *t, uint32_t slot, uint32_t word, uint32_t box, struct alias_guise *made);
 /* The alias by which a frame out of `box` goes; `ends`: of it. Null: none. */
 const struct alias *aliases_at(const struct aliases *t, uint32_t box, const struct rm_packet *p, const struct twin_tuple *ends);
+/* For many frames at once, so that memory arrives before it is needed. The name by which frame `i`, one of every day, came out of the box, as
+ * a number; what tells whether it is that of an alias is asked for. Then the place where that may be, or RM_NO_FLOW, which is sure; it is
+ * asked for. Then ask for the flow whose it is. */
+uint64_t aliases_name(const struct aliases *t, uint32_t box, const struct rm_look *l, uint32_t i);
+uint32_t aliases_place(const struct aliases *t, uint64_t name);
+static inline void aliases_foresee(const struct aliases *t, uint32_t place) {
+  const struct rm_flow *f = &t->entries[t->alias[place].slot];
+  __builtin_prefetch(f);
+  __builtin_prefetch(&f->first_ns);
+}
+/* Free those of flows that were at this flow's place before it; until then every frame of it would look at them. */
+void aliases_tidy(struct aliases *t, const struct rm_flow *flow);
 /* Free the aliases of flows that are gone among the next `n` places. */
 void aliases_walk(struct aliases *t, uint32_t n);
 

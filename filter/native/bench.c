@@ -183,4 +183,4 @@ RM_EXPORT uint32_t rm_bench_place_bytes(void) {
   return (uint32_t)(sizeof(struct rm_flow) + sizeof(struct rm_flow_bucket) / RM_WAYS + sizeof(struct numbers)) + 4 * words;
 }
 RM_EXPORT uint32_t rm_bench_alias_bytes(void);
-RM_EXPORT uint32_t rm_bench_alias_bytes(void) { return sizeof(struct alias); }
+RM_EXPORT uint32_t rm_bench_alias_bytes(void) { return sizeof(struct alias) + sizeof(struct alias_quick); }

@@ -142,6 +142,13 @@ void burst_follow(struct plane *p, uint32_t side, const struct rm_packet *packet
   }
 }
 
+void burst_emerged(struct plane *p, uint32_t side, struct rm_flow *flow) {
+  if ((flow->flags & RM_FLOW_PASSES) || flow->first_ns >= p->reflex.path_since || flow->age == RM_AGE_TCP_CLOSING) return;
+  if (flow->half[0].packets == 0 || flow->half[1].packets == 0) return;
+  const struct rm_flow *peer = flow->peer == RM_NO_FLOW ? NULL : &p->entries[1 - side][flow->peer];
+  if (!peer || entry_age(peer) != RM_AGE_TCP_CLOSING) rm_flow_passes(&p->table[side], flow, true);
+}
+
 static void note_passing(struct batch *b, uint32_t slot) {
   if (b->passing.frames++ == 0) b->passing.flow = b->passing.other = slot;
   else if (b->passing.flow != slot) b->passing.other = slot;
@@ -171,12 +178,15 @@ static void tell_passing(struct plane *p, uint32_t side, struct batch *b) {
 
 /* Who opens a connection tells the box himself, and who opened a flow of datagrams opens it anew with any of them. */
 static bool wants_seed(const struct plane *p, const struct rm_packet *packet, const struct rm_flow *flow) {
-  return is_seeded(p, flow) && (packet->proto == IPPROTO_TCP || flow->opener != packet->dir + 1) && !burst_opens(packet);
+  bool tracked = packet->proto == IPPROTO_TCP || packet->proto == IPPROTO_SCTP;
+  return is_seeded(p, flow) && (tracked || flow->opener != packet->dir + 1) && !burst_opens(packet);
 }
 
 bool burst_introduce(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, struct rm_flow *flow) {
   if (flow->seed_switch == p->reflex.switch_number) return false;
   bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
+  /* It passed the other box. That this one lets nothing of it out is what was foretold, and no silence. */
+  if (older && match_dropped(p, side, flow)) rm_flow_passes(&p->table[side], flow, false);
   if (older) infer_offer(p, side, frame, packet, flow);
   bool waits = older && wants_seed(p, packet, flow) && seed_flow(p, side, flow);
   /* Those behind it have to be asked as well. */
@@ -201,10 +211,7 @@ static void follow_outer(struct plane *p, uint32_t side, const uint8_t *frame, c
   /* Whoever sent the frame is not who sent the packet in a tunnel. */
   if (flow->half[packet->dir].packets == 1 && !packet->inner) neighbour_learn(p, side, frame, packet);
   if (burst_greets(packet)) numbers_note(p, side, frame, packet, flow);
-  if (burst_opens(packet)) {
-    flow->opener = (uint8_t)(packet->dir + 1);
-    pair_offer(p, side, frame, packet, flow);
-  } else if (burst_begins(packet, flow)) {
+  if (burst_opens(packet) || burst_begins(packet, flow)) {
     flow->opener = (uint8_t)(packet->dir + 1);
     pair_offer(p, side, frame, packet, flow);
   }
@@ -259,13 +266,14 @@ static struct rm_verdict judge_outer(struct plane *p, uint32_t side, struct batc
   if (packet.verdict == RM_PARSE_FLOW) {
     struct rm_flow *flow;
     v = rm_decide(table, &p->rules, &packet, hash, frame, p->now, false, &flow);
+    if (b->look.facts[i] & RM_LOOK_PLAIN) b->look.slot[i] = place_of(table, flow); /* it may have begun by this */
     if (__builtin_expect(may_end(&packet), 0)) guard_note(p, side, frame, &packet);
     follow_outer(p, side, frame, &packet, flow);
     /* A box cannot be silent about a frame that waits. */
     if (waits_for_seed(p, side, b, frame, &packet, flow)) fate->waiting = flow;
     else if (flow->flags & RM_FLOW_PASSES) note_passing(b, (uint32_t)(flow - table->entries));
     if (value_full(p) && v.why != RM_WHY_NONE) fate->refused = value_refused(p, side, flow);
-    match_carried(p, side, flow, RM_CARRIED_IN);
+    if (!resets(&packet)) match_carried(p, side, flow, RM_CARRIED_IN);
   } else if (packet.verdict == RM_PARSE_NEIGHBOUR) {
     neighbour_learn(p, side, frame, &packet);
     v.why = RM_WHY_NEIGHBOUR;
@@ -288,7 +296,8 @@ static void outer_frame(struct plane *p, uint32_t side, struct batch *b, uint16_
   struct fate fate = {NULL, 0};
   uint32_t passing = b->passing.frames;
   if (state == 0) v = judge_outer(p, side, b, i, &fate);
-  else if (state & RM_HOT_PASSES) note_passing(b, k.slot);
+  else b->look.slot[i] = k.slot;
+  if (state & RM_HOT_PASSES) note_passing(b, k.slot);
   b->passed |= (uint64_t)(b->passing.frames != passing) << i;
   if (serving(p) < 0) return;
   b->copied |= (uint64_t)(v.why != RM_WHY_NONE) << i;
@@ -333,7 +342,7 @@ static void outer_leave(struct plane *p, uint32_t side, struct batch *b) {
 void burst_into(struct plane *p, uint32_t side, struct batch *b) {
   b->look.observed = b->look.wary = false;
   batch_look(p, side, b);
-  if (b->box >= 0 && fixup_any(p, side, (uint32_t)b->box)) fixup_foresee(p, side, &b->look);
+  if (b->box >= 0 && fixup_any(p, side, (uint32_t)b->box)) fixup_foresee(p, side, (uint32_t)b->box, &b->look);
   note_passes(b);
   for (uint32_t n = 0; n < b->look.todo_count; n++) outer_frame(p, side, b, b->look.todo[n]);
   batch_count_plain(p, b);

@@ -3,7 +3,9 @@
  * What comes out of a box proves that it lives, follows the flows of that side, and is known again by what was put in.
  */
 #include <netinet/in.h>
+#include "association.h"
 #include "burst.h"
+#include "canary.h"
 #include "pair.h"
 #include "fixup.h"
 #include "steer.h"
@@ -34,6 +36,12 @@ static void take_seeds(struct plane *p, uint32_t role, struct batch *b) {
   batch_now_are(b, left);
 }
 
+/* What a box lets out it has judged: nobody outside can make the node believe a tag. */
+static void keep_tag(struct rm_flow *flow, const uint8_t *frame, const struct rm_packet *packet) {
+  uint32_t tag = packet->inner ? 0 : association_tag(frame, packet);
+  if (tag) flow->half[packet->dir].next = tag;
+}
+
 /* A frame out of a box that passes, with something to do. False: the guard holds it back. */
 static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16_t i, bool *alive) {
   uint32_t side = role_side(role);
@@ -49,20 +57,18 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     struct rm_flow *flow;
     rm_decide(table, &p->rules, &packet, hash, frame, p->now, true, &flow);
     if (__builtin_expect(p->recorder.on, 0)) recorder_note(p, role, b->frame[i], &packet);
-    if (burst_opens(&packet)) {
-      flow->opener = (uint8_t)(packet.dir + 1);
-      pair_match(p, role, frame, &packet, flow);
-    } else if (burst_begins(&packet, flow)) {
+    if (burst_opens(&packet) || burst_begins(&packet, flow)) {
       flow->opener = (uint8_t)(packet.dir + 1);
       pair_match(p, role, frame, &packet, flow);
     }
     if (burst_greets(&packet)) numbers_note(p, side, frame, &packet, flow);
-    if (b->steered) {
-      match_carried(p, side, flow, RM_CARRIED_OUT);
-    } else if ((int)role_of_box(role) == serving(p)) {
-      if (twin_tells(&packet) || (burst_greets(&packet) && match_by_ends(p))) match_passed(p, role, frame, &packet, flow);
-      match_carried(p, side, flow, RM_CARRIED_OUT);
-    } else {
+    if (packet.proto == IPPROTO_SCTP) keep_tag(flow, frame, &packet);
+    bool serves = (int)role_of_box(role) == serving(p);
+    if ((b->steered || serves) && !resets(&packet)) match_carried(p, side, flow, RM_CARRIED_OUT);
+    if (!b->steered && serves) {
+      burst_emerged(p, side, flow);
+      if (twin_tells(&packet) || burst_greets(&packet)) match_passed(p, role, frame, &packet, flow);
+    } else if (!b->steered) {
       rm_flow_wake(table, flow); /* the first one out of the box that serves now is not to pass unseen */
     }
     burst_follow(p, side, &packet, flow);
@@ -118,9 +124,9 @@ void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
   bool serves = b->steered || (int)box == serving(p);
   if (seed_expected(p, box)) take_seeds(p, role, b);
   if (b->n == 0) return;
-  if (fixup_any(p, side, box) || infer_expects(p, side)) fixup_from(p, role, b->frame, b->n);
   b->look.observed = true;
   b->look.wary = !serves && serving(p) >= 0 && seed_expected(p, (uint32_t)serving(p));
+  if (fixup_any(p, side, box) || infer_expects(p, side)) fixup_from(p, role, b->frame, &b->look);
   batch_look(p, side, b);
   for (uint32_t n = 0; n < b->look.todo_count; n++) passed_frame(p, role, b, b->look.todo[n]);
   batch_count_plain(p, b);
@@ -170,6 +176,8 @@ bool burst_box(struct plane *p, uint32_t role) {
   hear(p); /* the path, puts and SYNs that led to these frames were told before them */
   drain_first(p, role);
   if (__builtin_expect(p->probe.takes, 0)) batch_now_are(&b, probe_take(p, role, b.frame, b.n));
+  if (__builtin_expect(canary_on(p, role_side(role)) && ((int)box == serving(p) || burst_drains(p, box)), 0))
+    batch_now_are(&b, canary_take(p, role, b.frame, b.n));
   if (__builtin_expect(p->steers && serving(p) >= 0, 0)) return steer_box(p, role, b.frame, b.n), true;
   b.steered = false;
   b.orphaned_ns = 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "burst.h"
 #include "fixup.h"
+#include "hot.h"
 #include "quote.h"
 #include "translate.h"
 
@@ -20,10 +21,11 @@ int fixup_open(struct plane *p) {
   for (uint32_t s = 0; s < RM_SIDES; s++) {
     if (!p->has[s] || p->crew->queues > 1) continue;
     struct aliases *t = crew_memory(sizeof *t);
-    struct alias *alias = crew_reserve(slots * sizeof *alias);
-    uint32_t *words = crew_reserve(aliases_words(slots) * sizeof *words);
-    if (!t || !alias || !words) return plane_fail(p, "Cannot make a table of aliases for %u flows: no memory", slots);
-    aliases_open(t, p->entries[s], alias, words, slots);
+    struct aliases_room room = {crew_reserve(slots * sizeof *room.alias), crew_reserve(slots * sizeof *room.quick),
+                                crew_reserve(aliases_words(slots) * sizeof *room.words)};
+    if (!t || !room.alias || !room.quick || !room.words)
+      return plane_fail(p, "Cannot make a table of aliases for %u flows: no memory", slots);
+    aliases_open(t, p->entries[s], &room, slots);
     t->secret = p->crew->trace_secret;
     p->aliases[s] = t;
   }
@@ -93,16 +95,18 @@ static void apply(struct plane *p, struct aliases *t, uint32_t box, uint8_t *fra
   count(p, RM_COUNT_FIXED_UP, 1, c->packet.frame_bytes);
 }
 
-/* The copy has the buffer for itself; null: there is none. */
-static struct rte_mbuf *writable(struct plane *p, struct rte_mbuf *m) {
-  if (rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m)) return m;
-  return rte_pktmbuf_copy(m, p->pool, 0, UINT32_MAX);
+/* The frame or, if others hold it too, a copy in its place, which has its buffer for itself. Null: there is none, which is counted. */
+static inline struct rte_mbuf *alone(struct plane *p, struct rte_mbuf *m) {
+  if (__builtin_expect(rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m), 1)) return m;
+  struct rte_mbuf *own = rte_pktmbuf_copy(m, p->pool, 0, UINT32_MAX);
+  if (own) rte_pktmbuf_free(m);
+  else count(p, RM_COUNT_FIXUP_FULL, 1, m->pkt_len);
+  return own;
 }
 
 static struct rte_mbuf *changed(struct plane *p, uint32_t role, struct rte_mbuf *m, struct change *c) {
-  struct rte_mbuf *own = writable(p, m);
-  if (!own) return count(p, RM_COUNT_FIXUP_FULL, 1, m->pkt_len), m;
-  if (own != m) rte_pktmbuf_free(m);
+  struct rte_mbuf *own = alone(p, m);
+  if (!own) return m;
   apply(p, p->aliases[role_side(role)], role_of_box(role), rte_pktmbuf_mtod(own, uint8_t *), c);
   return own;
 }
@@ -114,74 +118,75 @@ struct rte_mbuf *fixup_into(struct plane *p, uint32_t role, struct rte_mbuf *m) 
   return change_into(p, role, rte_pktmbuf_mtod(m, const uint8_t *), &c) ? changed(p, role, m, &c) : m;
 }
 
-/* The place of the flow of a frame that was looked at; RM_NO_FLOW: it was not found, or it is no frame of every day. */
+/* The place of the flow of a frame that was looked at; RM_NO_FLOW: it is not known, or the frame is not plain. */
 static inline uint32_t place_looked(const struct rm_look *l, uint32_t i) {
-  return l->facts[i] & RM_LOOK_EVERYDAY ? l->slot[i] : RM_NO_FLOW;
+  return l->facts[i] & RM_LOOK_PLAIN ? l->slot[i] : RM_NO_FLOW;
 }
 
-/* A frame of the flow at this place, which may have an alias. */
-static struct rte_mbuf *change_known(struct plane *p, uint32_t role, struct rte_mbuf *m, const struct rm_look *l, uint32_t i) {
+/* A frame of the flow at this place, which may have an alias: from all that is known of both. */
+static struct rte_mbuf *change_slowly(struct plane *p, uint32_t role, struct rte_mbuf *m, const struct rm_look *l, uint32_t i) {
   uint32_t side = role_side(role);
   struct change c = {.error = false};
   rm_parse_looked(l, i, &c.packet);
+  struct aliases *t = p->aliases[side];
   const struct rm_flow *f = rm_flows_find(&p->table[side], &c.packet, l->hash[i]);
-  if (!f || c.packet.dir != f->outer_dir) return m;
-  return change_by(&c, aliases_of(p->aliases[side], f, role_of_box(role))) ? changed(p, role, m, &c) : m;
+  if (!f) return m;
+  aliases_tidy(t, f);
+  const struct alias *a = c.packet.dir == f->outer_dir ? aliases_of(t, f, role_of_box(role)) : NULL;
+  if (!change_by(&c, a)) return m;
+  aliases_hasten(t, a);
+  return changed(p, role, m, &c);
+}
+
+/* The same, by the quick form if that is to be had. */
+static inline struct rte_mbuf *change_known(struct plane *p, uint32_t role, struct rte_mbuf *m, const struct rm_look *l, uint32_t i) {
+  uint32_t side = role_side(role), facts = l->facts[i];
+  if (!(facts & RM_LOOK_EVERYDAY)) return change_slowly(p, role, m, l, i);
+  const struct translate_plan *plan = aliases_quick(p->aliases[side], role_of_box(role), l, i);
+  bool outer = *hot_of(&p->table[side], l->slot[i]) & RM_HOT_OUTER, dir = facts >> (RM_LOOK_KIND_SHIFT + 1) & 1;
+  if (!plan || outer != dir) return change_slowly(p, role, m, l, i);
+  struct rte_mbuf *own = alone(p, m);
+  if (!own) return m;
+  translate_planned(rte_pktmbuf_mtod(own, uint8_t *), facts >> RM_LOOK_AT_SHIFT, plan);
+  count(p, RM_COUNT_FIXED_UP, 1, own->data_len);
+  return own;
 }
 
 struct rte_mbuf *fixup_looked(struct plane *p, uint32_t role, struct rte_mbuf *m, const struct rm_look *l, uint32_t i) {
-  uint32_t side = role_side(role), place = place_looked(l, i);
-  if (!fixup_any(p, side, role_of_box(role))) return m;
+  uint32_t side = role_side(role), box = role_of_box(role), place = place_looked(l, i);
+  if (!fixup_any(p, side, box)) return m;
   if (place == RM_NO_FLOW) return fixup_into(p, role, m);
-  return aliases_has(p->aliases[side], place) ? change_known(p, role, m, l, i) : m;
+  return aliases_has(aliases_marked(p->aliases[side], box), place) ? change_known(p, role, m, l, i) : m;
 }
 
-/* Frames of a burst whose flow may have an alias. Returns how many. */
-static uint32_t some_of(const struct aliases *t, const struct rm_look *l, uint8_t *some) {
-  uint32_t n = 0;
+/* A bit for each frame of a burst whose flow may have an alias for the box. */
+static uint64_t some_of(const struct aliases *t, uint32_t box, const struct rm_look *l) {
+  const uint32_t *marked = aliases_marked(t, box);
+  uint64_t some = 0;
   for (uint32_t i = 0; i < l->n; i++) {
     uint32_t place = place_looked(l, i);
-    some[n] = (uint8_t)i;
-    n += (place == RM_NO_FLOW) | aliases_has(t, place & (t->places - 1));
+    bool may = (place == RM_NO_FLOW) | aliases_has(marked, place & (t->places - 1));
+    some |= (uint64_t)may << i;
   }
-  return n;
+  return some;
 }
 
-void fixup_foresee(struct plane *p, uint32_t side, const struct rm_look *l) {
+void fixup_foresee(struct plane *p, uint32_t side, uint32_t box, const struct rm_look *l) {
   const struct aliases *t = p->aliases[side];
-  uint8_t some[RM_LOOK];
-  uint32_t n = some_of(t, l, some);
-  for (uint32_t k = 0; k < n; k++) {
-    uint32_t place = place_looked(l, some[k]);
+  for (uint64_t left = some_of(t, box, l); left; left &= left - 1) {
+    uint32_t place = place_looked(l, (uint32_t)__builtin_ctzll(left));
     if (place == RM_NO_FLOW) continue;
-    __builtin_prefetch(&t->first[place]);
-    __builtin_prefetch(&t->entries[place]);
+    __builtin_prefetch(&t->quick[place]);
+    __builtin_prefetch(&t->entries[place].first_ns);
   }
 }
 
-/* Ask for the alias of the flow at this place, and for the next one if the first is that of another box. */
-static void foresee_alias(const struct aliases *t, uint32_t place) {
-  uint32_t first = place == RM_NO_FLOW ? 0 : t->first[place];
-  if (first) __builtin_prefetch(&t->alias[first - 1]);
-}
-
-static void foresee_next(const struct aliases *t, uint32_t place, uint32_t box) {
-  uint32_t first = place == RM_NO_FLOW ? 0 : t->first[place];
-  const struct alias *a = first ? &t->alias[first - 1] : NULL;
-  if (a && a->box != box && a->next) __builtin_prefetch(&t->alias[a->next - 1]);
-}
-
-/* Most frames' flows have no alias; those of the others are asked for together. */
+/* Most frames' flows have no alias. */
 void fixup_burst(struct plane *p, uint32_t role, struct rte_mbuf **frames, const struct rm_look *l) {
   uint32_t side = role_side(role), box = role_of_box(role);
-  const struct aliases *t = p->aliases[side];
-  uint8_t some[RM_LOOK];
   if (!fixup_any(p, side, box)) return;
-  uint32_t n = some_of(t, l, some);
-  for (uint32_t k = 0; k < n; k++) foresee_alias(t, place_looked(l, some[k]));
-  for (uint32_t k = 0; k < n; k++) foresee_next(t, place_looked(l, some[k]), box);
-  for (uint32_t k = 0; k < n; k++) {
-    uint32_t i = some[k];
+  for (uint64_t left = some_of(p->aliases[side], box, l); left; left &= left - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left);
     frames[i] = place_looked(l, i) == RM_NO_FLOW ? fixup_into(p, role, frames[i]) : change_known(p, role, frames[i], l, i);
   }
 }
@@ -226,10 +231,17 @@ static bool free_name(struct plane *p, uint32_t role, const struct rm_packet *pa
   return false;
 }
 
+/* Has some flow an alias for this box that has this name in the network? By its place alone, which is near in memory. */
+static bool may_be_namesake(const struct plane *p, uint32_t role, uint64_t hash) {
+  uint32_t side = role_side(role), place = rm_flows_seek(&p->table[side], hash);
+  return place != RM_NO_FLOW && aliases_has(aliases_marked(p->aliases[side], role_of_box(role)), place);
+}
+
 /* The flow that has this name in the network, though the box means another one by it; null: there is none. */
 static struct rm_flow *namesake(struct plane *p, uint32_t role, const struct rm_packet *packet) {
   uint32_t side = role_side(role), box = role_of_box(role);
-  struct rm_flow *f = rm_flows_find(&p->table[side], packet, rm_flows_hash(&p->table[side], packet));
+  uint64_t hash = rm_flows_hash(&p->table[side], packet);
+  struct rm_flow *f = may_be_namesake(p, role, hash) ? rm_flows_find(&p->table[side], packet, hash) : NULL;
   if (!f || f->age == RM_AGE_TCP_CLOSING || !aliases_of(p->aliases[side], f, box)) return NULL;
   if (packet->proto != IPPROTO_TCP || burst_opens(packet)) return f;
   /* In the middle of a connection: the box has taken up its own name for it again. */
@@ -294,9 +306,33 @@ static void readdress(struct plane *p, uint32_t side, uint8_t *frame, const stru
   if (neighbour_find(p, side, c->to.addr[1], mac)) memcpy(frame, mac, sizeof mac);
 }
 
-void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, uint16_t n) {
+/* A bit for each frame that may have to be changed: it is none of every day, its name may be an alias, or it may be that of a flow in the
+ * network which has one. Most are told by what a look says of all. */
+static uint64_t suspects(struct plane *p, uint32_t role, struct rm_look *l) {
+  uint32_t side = role_side(role), place[RM_LOOK];
+  const struct aliases *t = p->aliases[side];
+  uint64_t name[RM_LOOK], odd = 0, named = 0, others = 0;
+  l->inner = p->rules.inner != 0;
+  rm_look_keys(&p->table[side], l);
+  for (uint32_t i = 0; i < l->n; i++) {
+    odd |= (uint64_t)!(l->facts[i] & RM_LOOK_EVERYDAY) << i;
+    name[i] = aliases_name(t, role_of_box(role), l, i);
+  }
+  for (uint32_t i = 0; i < l->n; i++) {
+    place[i] = aliases_place(t, name[i]);
+    named |= (uint64_t)(place[i] != RM_NO_FLOW) << i;
+  }
+  for (uint32_t i = 0; i < l->n; i++) others |= (uint64_t)may_be_namesake(p, role, l->hash[i]) << i;
+  for (uint64_t left = named; left; left &= left - 1) aliases_foresee(t, place[__builtin_ctzll(left)]);
+  return odd | named | others;
+}
+
+void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, struct rm_look *l) {
   uint32_t side = role_side(role), box = role_of_box(role);
-  for (uint16_t i = 0; i < n; i++) {
+  /* A name that is inferred from one frame may be that of the next. */
+  uint64_t all = l->n < RM_LOOK ? (1ull << l->n) - 1 : UINT64_MAX, some = infer_expects(p, side) ? all : suspects(p, role, l);
+  for (uint64_t left = some; left; left &= left - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left);
     uint8_t *frame = rte_pktmbuf_mtod(frames[i], uint8_t *);
     struct change c;
     rm_parse(frame, frames[i]->data_len, &c.packet);

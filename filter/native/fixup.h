@@ -25,11 +25,11 @@ bool fixup_follows(const struct plane *p, uint32_t side, uint32_t box, const str
 struct rte_mbuf *fixup_into(struct plane *p, uint32_t role, struct rte_mbuf *m);
 /* The same for frame `i` of a burst that was looked at, and for all of them. */
 struct rte_mbuf *fixup_looked(struct plane *p, uint32_t role, struct rte_mbuf *m, const struct rm_look *look, uint32_t i);
-/* Ask for what that will need. There are aliases on this side. */
-void fixup_foresee(struct plane *p, uint32_t side, const struct rm_look *look);
+/* Ask for what that will need. There are aliases for this box on this side. */
+void fixup_foresee(struct plane *p, uint32_t side, uint32_t box, const struct rm_look *look);
 void fixup_burst(struct plane *p, uint32_t role, struct rte_mbuf **frames, const struct rm_look *look);
-/* Frames that have just been received from a box that passes. */
-void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, uint16_t n);
+/* Frames that have just been received from a box that passes; they are laid out to be looked at, but were not. */
+void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, struct rm_look *look);
 /* Now and then. */
 void fixup_tick(struct plane *p);
 

@@ -166,6 +166,7 @@ static inline void patience_any(const struct rm_flows *t, const lanes *state, la
 #define GATHER gather_any
 #define WEIGH weigh_any
 #define SORT sort_any
+#define KEYS keys_any
 #define LOOK look_any
 #include "look.h"
 
@@ -181,6 +182,7 @@ static inline void patience_any(const struct rm_flows *t, const lanes *state, la
 #undef GATHER
 #undef WEIGH
 #undef SORT
+#undef KEYS
 #undef LOOK
 #pragma GCC push_options
 #pragma GCC target("avx2,bmi,bmi2")
@@ -240,6 +242,7 @@ static inline void gather_wide(const uint8_t *const *frames, struct stretch *s) 
 #define GATHER gather_wide
 #define WEIGH weigh_wide
 #define SORT sort_wide
+#define KEYS keys_wide
 #define LOOK look_wide
 #include "look.h"
 #pragma GCC pop_options
@@ -250,6 +253,13 @@ void rm_look(struct rm_flows *t, struct rm_look *l) {
   if (t->wide) return look_wide(t, l);
 #endif
   look_any(t, l);
+}
+
+void rm_look_keys(const struct rm_flows *t, struct rm_look *l) {
+#ifdef HAS_WIDE
+  if (t->wide) return keys_wide(t, l);
+#endif
+  keys_any(t, l);
 }
 
 bool rm_look_wide(void) {

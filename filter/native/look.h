@@ -178,7 +178,7 @@ static inline void SORT(struct rm_flows *t, struct rm_look *l) {
   l->todo_count = done ? drop_done(l->todo, todo, done) : todo;
 }
 
-static void LOOK(struct rm_flows *t, struct rm_look *l) {
+static void KEYS(const struct rm_flows *t, struct rm_look *l) {
   struct terms terms = terms_of(t, l);
   struct stretch all[RM_LOOK / CHUNK];
   uint32_t last = t->slots / RM_WAYS - 1;
@@ -199,5 +199,9 @@ static void LOOK(struct rm_flows *t, struct rm_look *l) {
     __builtin_prefetch(&t->buckets[(uint32_t)hash & last]);
   }
   if (others) look_at_others(t, l, 0, l->n);
+}
+
+static void LOOK(struct rm_flows *t, struct rm_look *l) {
+  KEYS(t, l);
   SORT(t, l);
 }

@@ -17,6 +17,7 @@
 #include "filter.h"
 #include "grey.h"
 #include "reflex.h"
+#include "match.h"
 #include "seed.h"
 #include "value_rank.h"
 
@@ -313,28 +314,6 @@ bool infer_expects(const struct plane *p, uint32_t side);
 /* The flow of a frame that comes out of the serving box by `role`, if it was offered; else null. */
 const struct rm_flow *infer_find(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
 
-/* match.c: what the standbys make of connections. A frame came out of the serving box that opens one, or begins a flow. */
-int match_open(struct plane *p);
-void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct rm_flow *flow);
-/* A frame came out of a standby. */
-void match_shadow(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
-/* What a box makes of a flow, by the word of its place: whoever owns the side. */
-enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
-/* The same, or unknown if the box has been without a link since the flow began: it may have begun anew. */
-enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
-/* A box has opened this flow anew by `packet`, which came out by `role`. Returns whether as the network knows it. */
-enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found);
-/* A box was made to forget this flow, as the reset shows that came out by `role`. */
-void match_forget(struct plane *p, uint32_t role, uint32_t slot);
-/* Some box renumbers: SYNs and SYN-ACKs are to be told apart by their ends. */
-bool match_by_ends(const struct plane *p);
-void match_tick(struct plane *p);
-/* A frame of this flow came from outside, or out of the box that serves: after a switch its first one each way takes the whole way. */
-void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which);
-/* Is that noted now? And what was noted of the flow at this place since the switch: RM_CARRIED_*. */
-bool match_carries(const struct plane *p);
-uint32_t match_was_carried(const struct plane *p, uint32_t side, uint32_t slot);
-
 /* value.c */
 int value_open(struct plane *p);
 void value_tick(struct plane *p);
@@ -358,7 +337,7 @@ uint16_t pause_take(struct plane *p, uint32_t side, struct rte_mbuf **frames, ui
 /* Once a turn while a planned switch waits: look whether the old box has handed over what went in. */
 void pause_look(struct plane *p);
 
-/* inject.c: what control wants said to a box that does not serve. */
+/* inject.c: what control wants said to a box. */
 void inject_frames(struct plane *p);
 /* grow.c: ports of further boxes while the plane runs; now and then. */
 void grow(struct plane *p);
@@ -369,8 +348,9 @@ void standby_refresh(struct plane *p);
 void guard_note(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet);
 /* One came out of a box. True: it would end a connection that lives. */
 bool guard_stops(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
+static inline bool resets(const struct rm_packet *packet) { return packet->tcp_flags & RM_TCP_RST; }
 static inline bool may_end(const struct rm_packet *packet) {
-  return (packet->tcp_flags & RM_TCP_RST) || packet->proto == 1 || packet->proto == 58;
+  return resets(packet) || packet->proto == 1 || packet->proto == 58;
 }
 
 /* replay.c. After ports and pool are there. */

@@ -1,7 +1,7 @@
 /* Seeding: frames that the node plays into a box so that it forms the state of a flow that exists.
  *
  *   seed_steps.c  which frame when              pure
- *   seed_numbers.c  what they say             pure
+ *   seed_numbers.c  what they say                pure
  *   seed_frame.c  the frames
  *   seed_play.c   one frame into the box
  *   seed.c        one seed: who plays it, what became of it, and what waits for it
@@ -24,6 +24,7 @@
 #define RM_SEED_AWAY_NS 5000000ull /* a worker that plays a frame later stands still */
 #define RM_SEED_WATCHED 1024u /* moments since which something is to come out; flows at the same place share one */
 #define RM_SEED_STEPS 4    /* SYN, SYN-ACK, ACK, ACK */
+#define RM_SEED_BEATS 2    /* of an association: heartbeat, and the answer */
 #define RM_SEED_RESET 4u   /* behind them, in the opener's name */
 #define RM_SEED_DENIAL 5u  /* and in that of the other end */
 #define RM_SEED_PATIENCE 5u /* times as long as others one is waited for that renumbers: without its numbers the rest is worth nothing */
@@ -48,6 +49,7 @@ struct seed {
   uint8_t begun;         /* how often: what a drained box hands over meanwhile has to be told as well */
   bool claimed, eager, busy;
   bool walked;           /* by resync or refresh, which count what became of it */
+  bool missed;           /* a copy of the opening or of the answer may have been lost, and the box is to show both */
   bool removes;          /* it ends in a reset: the box is to forget the flow */
   uint32_t done;         /* what the crew's word for this flow says at the end, if it was claimed */
   uint32_t at;           /* in the list of those under way */
@@ -81,10 +83,12 @@ struct walking {
   uint64_t refreshed_ns;
 };
 
-/* seed_numbers.c. All four of them, and the numbers under which the network would have them come out on the other side. */
+/* seed_numbers.c. What came out of the old box towards the end outside: a sequence number, or the tag of an association. */
+uint32_t seed_emerged(const struct rm_flow *f);
+/* All four segments, and the numbers under which the network would have them come out on the other side. */
 void seed_handshake(const struct rm_flow *opener, const struct rm_flow *other, const struct numbers_gap gap[2],
                     struct seed_segment step[RM_SEED_STEPS], struct seed_numbers out[RM_SEED_STEPS]);
-/* TCP, UDP and echoes. */
+/* TCP, UDP, SCTP and echoes. */
 bool seed_takes(uint8_t proto);
 /* Is enough known of a flow, by one of its entries? */
 bool seed_usable(const struct rm_flow *f);
@@ -93,6 +97,9 @@ bool seed_usable(const struct rm_flow *f);
 struct rte_mbuf *seed_segment(struct plane *p, const struct rm_flow *f, const struct seed_segment *s);
 /* Of datagrams the opener's: it carries `token` and its proof, and nothing of anybody's. */
 struct rte_mbuf *seed_datagram(struct plane *p, const struct rm_flow *f, uint64_t token);
+/* Of an association: a heartbeat to the other end of `f`, or the answer to one. Its tag is that of what came out on the side of `other`. */
+struct seed_beat { const struct rm_flow *other; uint64_t token; bool answer; };
+struct rte_mbuf *seed_heartbeat(struct plane *p, const struct rm_flow *f, const struct seed_beat *beat);
 uint64_t seed_proof(const struct plane *p, uint64_t token);
 #define RM_SEED_TOKEN 16u /* bytes of both */
 
@@ -103,6 +110,9 @@ bool seed_look(struct plane *p, struct seed *s);
 bool seed_play(struct plane *p, struct seed *s, uint32_t n);
 /* What the box that opened it made of its numbers. True: the next one may make something else of them. */
 bool seed_measure(const struct plane *p, struct seed *s);
+/* Is the connection IPv6 on one side and IPv4 on the other? Such a box follows it twice, once as each, with a queue in between: what enters
+ * on its other side would be there first, so SYN and SYN-ACK are to come out before what follows them goes in. */
+bool seed_crosses(const struct seed *s);
 /* Take down the numbers of now. False: they cannot be had, and those of then stay. */
 bool seed_renew(const struct plane *p, struct seed *s);
 
@@ -114,9 +124,9 @@ bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box);
 bool seed_value(struct plane *p, uint32_t slot, uint32_t box);
 /* Likewise, so that the box forgets the flow: in step with it first, or it would not believe the reset. */
 bool seed_removal(struct plane *p, uint32_t slot, uint32_t box);
-/* Likewise, for a flow of either side whose opening this standby should have handed over: the copy of it may have been lost, and if so the
- * box says now what it makes of the flow. */
-void seed_missed(struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
+/* Likewise, for a flow of either side of which this standby should have handed over the opening, or the answer to it: the copy may have been
+ * lost, and if so the box says now what it makes of the flow. */
+bool seed_missed(struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
 /* Who may play into both sides? False: a flow that cannot be seeded, of which enough is not known. */
 bool seed_pair(const struct plane *p, uint32_t side, const struct rm_flow *flow, struct rm_flow *peer);
 /* Once a turn while some are under way. */

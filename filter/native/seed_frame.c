@@ -4,6 +4,7 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 #include <string.h>
+#include "association.h"
 #include "hot.h"
 #include "plane.h"
 
@@ -114,5 +115,15 @@ struct rte_mbuf *seed_datagram(struct plane *p, const struct rm_flow *f, uint64_
   memcpy(made.transport, echo, sizeof echo);
   sum = (uint16_t *)made.transport + 1;
   *sum = f->proto == IPPROTO_ICMP ? (uint16_t)~rte_raw_cksum(made.transport, bytes) : sum_of(f, &made);
+  return made.frame;
+}
+
+struct rte_mbuf *seed_heartbeat(struct plane *p, const struct rm_flow *f, const struct seed_beat *beat) {
+  uint64_t words[2] = {beat->token, seed_proof(p, beat->token)};
+  struct heartbeat h = {.from = f->port[f->outer_dir], .to = f->port[1 - f->outer_dir], .tag = seed_emerged(beat->other), .answer = beat->answer};
+  struct packet made;
+  if (!make_packet(p, f, RM_HEARTBEAT_BYTES, &made)) return NULL;
+  memcpy(h.info, words, sizeof h.info);
+  association_beat(made.transport, &h);
   return made.frame;
 }

@@ -7,13 +7,13 @@
 #include <string.h>
 #include "seed.h"
 
-/* What came out of the old box towards the outer end, and what that end sent. */
-static uint32_t emerged(const struct rm_flow *f) { return f->half[1 - f->outer_dir].next; }
+uint32_t seed_emerged(const struct rm_flow *f) { return f->half[1 - f->outer_dir].next; }
+/* What the outer end sent. */
 static const struct rm_half *sent(const struct rm_flow *f) { return &f->half[f->outer_dir]; }
 
 void seed_handshake(const struct rm_flow *opener, const struct rm_flow *other, const struct numbers_gap gap[2],
                     struct seed_segment step[RM_SEED_STEPS], struct seed_numbers out[RM_SEED_STEPS]) {
-  uint32_t there = emerged(other), c = there - gap[0].seq, s = emerged(opener), back_there = s + gap[1].seq;
+  uint32_t there = seed_emerged(other), c = there - gap[0].seq, s = seed_emerged(opener), back_there = s + gap[1].seq;
   const struct rm_half *from = sent(opener), *back = sent(other);
   bool sack = from->flags & back->flags & RM_HALF_SACK;
   /* RFC 7323: scaling counts only when both sides offered it. */
@@ -37,12 +37,13 @@ static bool is_headed(const struct rm_flow *f) {
 static bool is_numbered(const struct rm_half *h) { return h->packets && (h->flags & (RM_HALF_SEQ | RM_HALF_SYN)); }
 
 bool seed_takes(uint8_t proto) {
-  return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+  return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP || proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
 }
 
 /* An opening counts from the moment that the SYN-ACK has come through: its ACK may be the first packet after a switch. */
 bool seed_usable(const struct rm_flow *f) {
   if (!(f->flags & RM_FLOW_USED) || (f->flags & (RM_FLOW_RESET | RM_FLOW_INNER))) return false;
+  if (f->proto == IPPROTO_SCTP) return f->opener && is_headed(f) && seed_emerged(f) != 0;
   if (f->proto != IPPROTO_TCP) return seed_takes(f->proto) && f->opener && (f->opener != f->outer_dir + 1 || is_headed(f));
   return f->age != RM_AGE_TCP_CLOSING && is_headed(f) && is_numbered(&f->half[0]) && is_numbered(&f->half[1]);
 }

@@ -19,6 +19,8 @@ bool seed_measure(const struct plane *p, struct seed *s) {
   return (s->gap[0].seq | s->gap[1].seq) || numbers_change(p, s->box);
 }
 
+bool seed_crosses(const struct seed *s) { return (s->flow[RM_SIDE_UP].flags ^ s->flow[RM_SIDE_DOWN].flags) & RM_FLOW_IPV6; }
+
 /* What a box lets out under numbers of which nobody knows is followed as well. Those of an end go on, and not by so much meanwhile. */
 static bool goes_on(const struct rm_flow *then, const struct rm_flow *now) {
   for (uint32_t dir = 0; dir < 2; dir++)
@@ -69,7 +71,9 @@ static struct rte_mbuf *make_frame(struct plane *p, const struct seed *s, uint32
   if (opener->proto != IPPROTO_TCP) {
     uint64_t token = p->now ^ (uint64_t)p->index << 56 ^ ++p->seeding->tokens << 40;
     what->seq = (uint32_t)(token >> 32), what->ack = (uint32_t)token;
-    return seed_datagram(p, opener, token);
+    if (opener->proto != IPPROTO_SCTP) return seed_datagram(p, opener, token);
+    const struct rm_flow *from = n == 0 ? opener : other;
+    return seed_heartbeat(p, from, &(struct seed_beat){n == 0 ? other : opener, token, n != 0});
   }
   struct seed_segment step[RM_SEED_DENIAL + 1];
   struct seed_numbers out[RM_SEED_DENIAL + 1];
@@ -85,7 +89,7 @@ static struct rte_mbuf *make_frame(struct plane *p, const struct seed *s, uint32
 
 /* Who finds this frame come out is to tell. */
 static bool is_told(const struct seed *s, uint32_t n) {
-  return n == 0 || (n == 1 && s->steps.answers) || (n == THIRD && (s->steps.confirms || s->removes));
+  return n == 0 || (n == 1 && (s->steps.answers || s->steps.proves)) || (n == THIRD && (s->steps.confirms || s->removes));
 }
 
 bool seed_play(struct plane *p, struct seed *s, uint32_t n) {

@@ -5,6 +5,7 @@
  */
 #include <netinet/in.h>
 #include <string.h>
+#include "association.h"
 #include "hot.h"
 #include "plane.h"
 
@@ -52,9 +53,13 @@ static bool expect(struct plane *p, const struct swallowing *w, uint64_t numbers
   return false;
 }
 
+/* A reset that denies a connection has no number of its own: all of them are alike but for their ends. */
+static bool is_denial(uint8_t flags, uint32_t seq) { return (flags & (RM_TCP_RST | RM_TCP_ACK)) == RM_TCP_RST && seq == 0; }
+
 bool swallow_expect(struct plane *p, const struct swallowing *w) {
-  if ((w->flags & RM_TCP_SYN) && !expect(p, w, ends_of(p, &w->ends))) return false;
-  return expect(p, w, (uint64_t)w->seq << 32 | w->ack);
+  bool denies = is_denial(w->flags, w->seq);
+  if (((w->flags & RM_TCP_SYN) || denies) && !expect(p, w, ends_of(p, &w->ends))) return false;
+  return denies || expect(p, w, (uint64_t)w->seq << 32 | w->ack);
 }
 
 bool seed_expected(const struct plane *p, uint32_t box) {
@@ -78,10 +83,12 @@ static bool take(struct plane *p, uint32_t role, const struct rm_packet *packet,
 
 /* A datagram of a seed is known by what it carries, however late and from wherever it comes. */
 static bool has_token(const struct plane *p, const uint8_t *frame, const struct rm_packet *packet, uint64_t *token) {
-  if (packet->payload_bytes != RM_SEED_TOKEN || packet->fragment || packet->inner || !seed_takes(packet->proto)) return false;
-  if (packet->payload_offset + RM_SEED_TOKEN > packet->frame_bytes) return false;
+  if (packet->fragment || packet->inner || !seed_takes(packet->proto)) return false;
+  bool there = packet->payload_bytes == RM_SEED_TOKEN && packet->payload_offset + RM_SEED_TOKEN <= packet->frame_bytes;
+  const uint8_t *carried = packet->proto == IPPROTO_SCTP ? association_info(frame, packet) : there ? frame + packet->payload_offset : NULL;
+  if (!carried) return false;
   uint64_t word[2];
-  memcpy(word, frame + packet->payload_offset, sizeof word);
+  memcpy(word, carried, sizeof word);
   *token = word[0];
   return word[1] == seed_proof(p, word[0]);
 }
@@ -92,7 +99,7 @@ bool seed_swallows(struct plane *p, uint32_t role, const uint8_t *frame, const s
   if (tcp ? packet->payload_bytes != 0 : !has_token(p, frame, packet, &numbers)) return false;
   struct seed_found first, same;
   bool known = take(p, role, packet, numbers, &first);
-  if (tcp && (packet->tcp_flags & RM_TCP_SYN)) {
+  if (tcp && ((packet->tcp_flags & RM_TCP_SYN) || is_denial(packet->tcp_flags, packet->seq))) {
     struct twin_tuple ends = twin_tuple(packet);
     bool named = take(p, role, packet, ends_of(p, &ends), &same);
     if (named && !known) known = true, first = same;

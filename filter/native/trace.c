@@ -1,8 +1,11 @@
 /* Traces: a few words of the header, mixed. Every read is of what the parser has found to be there. */
+#include <arpa/inet.h>
 #include <string.h>
 #include "parse.h"
 #include "trace.h"
 
+#define PROTO_ICMP 1
+#define PROTO_ICMPV6 58
 #define WHOLE_BYTES 64 /* of a payload that no checksum tells of, so much is read */
 
 /* Where the parts of a packet are. */
@@ -68,10 +71,19 @@ static inline uint64_t print_udp(const uint8_t *frame, const struct place *at, u
   return mix(mix_start(frame, at->transport + 8, at), sum << 32 | payload_bytes);
 }
 
+/* The rest of the pseudo-header that ICMPv6's checksum covers (RFC 4443 2.3): length, which fits a frame, and protocol. */
+static inline uint64_t pseudo_sum(const struct place *at) {
+  return (uint64_t)htons((uint16_t)(at->end - at->transport)) + htons(PROTO_ICMPV6);
+}
+
+/* A box between IPv6 and IPv4 makes an echo of the other kind of each (RFC 7915 4.2, 5.2); errors it makes anew. */
+static inline uint8_t echo_of(uint8_t type) { return type == 128 ? 8 : type == 129 ? 0 : type; }
+
 static __attribute__((noinline)) uint64_t print_icmp(const uint8_t *frame, const struct place *at) {
   const uint8_t *t = frame + at->transport;
-  uint64_t without = load16(t + 4) + (at->ipv6 ? addresses_sum(frame, at) : 0);
-  uint64_t head = (uint64_t)load16(t) << 16 | load16(t + 6);
+  bool v6 = at->proto == PROTO_ICMPV6;
+  uint64_t without = (uint64_t)load16(t) + load16(t + 4) + (v6 ? addresses_sum(frame, at) + pseudo_sum(at) : 0);
+  uint64_t head = (uint64_t)(v6 ? echo_of(t[0]) : t[0]) << 24 | (uint64_t)t[1] << 16 | load16(t + 6);
   return mix(head << 16 | rest_sum(load16(t + 2), without), at->end - at->transport);
 }
 
@@ -127,10 +139,11 @@ bool rm_trace(const uint8_t *frame, uint32_t bytes, const struct rm_peek *k, uin
   } else if (!find_place(frame, bytes, &at, &payload_bytes)) {
     return false;
   }
+  uint64_t proto = at.proto == PROTO_ICMPV6 ? PROTO_ICMP : at.proto;
   uint64_t print = at.proto == 6                                               ? print_tcp(frame, &at, payload_bytes)
                    : at.proto == 17                                            ? print_udp(frame, &at, payload_bytes)
-                   : (at.proto == 1 || at.proto == 58) && at.end >= at.transport + 8 ? print_icmp(frame, &at)
+                   : proto == PROTO_ICMP && at.end >= at.transport + 8 ? print_icmp(frame, &at)
                                                                                : print_other(frame, &at);
-  finish(frame, &at, (print ^ at.proto) * (secret | 1), out);
+  finish(frame, &at, (print ^ proto) * (secret | 1), out);
   return true;
 }

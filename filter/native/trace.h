@@ -2,7 +2,8 @@
  *
  * A box may change MAC addresses, VLAN tags, hop count, addresses, ports and the checksums over them. It leaves alone: TCP's
  * numbers and lengths; of UDP and ICMP the payload, whose sum follows from the checksum and the header alone, without
- * reading it. A box that rewrites sequence numbers, or merges and cuts segments, hides its frames: they are not found,
+ * reading it. A box between IPv6 and IPv4 leaves as much, and makes
+ * an echo of one kind an echo of the other. A box that rewrites sequence numbers, or merges and cuts segments, hides its frames: they are not found,
  * which is noticed (kept.h).
  */
 #ifndef RM_TRACE_H

@@ -1,5 +1,6 @@
 /* One word at a time: put it, and move on the checksums over it. */
 #include <string.h>
+#include "association.h"
 #include "parse.h"
 #include "translate.h"
 
@@ -8,13 +9,21 @@ enum { SACK = 5, TIMESTAMPS = 8 };
 
 static void write16(uint8_t *to, uint16_t v) { to[0] = (uint8_t)(v >> 8), to[1] = (uint8_t)v; }
 
+/* In 16 bits; 0 only of 0, so it stays known whether anything has changed. */
+static uint16_t folded(uint32_t sum) {
+  sum = (sum & 0xffff) + (sum >> 16);
+  return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
 /* By how much a checksum over some words has to move on: RFC 1624, equation 3, of all of them together. 0: none has changed. */
 static void move_sum(uint8_t *at, uint32_t change) {
-  if (change == 0) return;
-  uint32_t sum = (uint16_t)~read16(at) + change;
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  write16(at, (uint16_t)~sum);
+  if (change) write16(at, (uint16_t)~folded((uint16_t)~read16(at) + change));
+}
+
+/* That of UDP; RFC 768: one that comes out as 0 is sent as all ones. */
+static void move_sum_udp(uint8_t *at, uint32_t change) {
+  move_sum(at, change);
+  if (read16(at) == 0) write16(at, 0xffff);
 }
 
 /* What one word adds to it. */
@@ -55,28 +64,15 @@ bool translate_can(const struct rm_packet *p, const struct twin_tuple *to) {
   return !p->inner && same_family(p, to) && !(p->proto == SCTP && ports && !whole);
 }
 
-/* CRC32c (RFC 9260 appendix A), four bits at a time: few packets need it. */
-static uint32_t crc_of(const uint8_t *at, uint32_t n) {
-  static const uint32_t OF[16] = {0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-                                  0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
-  uint32_t crc = UINT32_MAX;
-  for (uint32_t i = 0; i < n; i++) {
-    crc ^= at[i];
-    crc = crc >> 4 ^ OF[crc & 15];
-    crc = crc >> 4 ^ OF[crc & 15];
-  }
-  return ~crc;
-}
-
 /* Other ports of SCTP. What the checksum was wrong by it stays wrong by; one that is 0 was not made (RFC 9653). */
 static void put_association(uint8_t *transport, const struct rm_packet *p, const struct twin_tuple *to) {
   uint32_t sum, none = 0, n = p->payload_offset + p->payload_bytes - p->transport_offset;
   memcpy(&sum, transport + 8, 4);
   memcpy(transport + 8, &none, 4);
-  uint32_t wrong = sum ^ crc_of(transport, n);
+  uint32_t wrong = sum ^ association_sum(transport, n);
   write16(transport, to->port[0]);
   write16(transport + 2, to->port[1]);
-  if (sum) sum = wrong ^ crc_of(transport, n);
+  if (sum) sum = wrong ^ association_sum(transport, n);
   memcpy(transport + 8, &sum, 4);
 }
 
@@ -107,9 +103,8 @@ static void put_ends(uint8_t *frame, const struct rm_packet *p, const struct twi
   uint32_t ends = put_address(ip + at, to->addr[0], p->ipv6) + put_address(ip + at + bytes, to->addr[1], p->ipv6);
   if (whole && has_ports(transport, p->proto)) ports = put_ports(transport, p->proto, to);
   if (!p->ipv6) move_sum(ip + 10, ends);
-  if (sum) move_sum(sum, p->proto == ICMP ? ports : ends + ports);
-  /* RFC 768: a sum that comes out as 0 is sent as all ones. */
-  if (sum && p->proto == UDP && read16(sum) == 0) write16(sum, 0xffff);
+  if (sum && p->proto == UDP) move_sum_udp(sum, ends + ports);
+  else if (sum) move_sum(sum, p->proto == ICMP ? ports : ends + ports);
   if (!above) return;
   uint32_t sums = (sum ? change_of(sum_before, read16(sum)) : 0) + (p->ipv6 ? 0 : change_of(head_before, read16(ip + 10)));
   move_sum(above, ends + ports + sums);
@@ -178,6 +173,15 @@ static uint32_t add_options(uint8_t *t, uint32_t end, const struct translate_num
   return change;
 }
 
+/* All numbers of a header of which `bytes` are there. */
+static uint32_t add_numbers(uint8_t *t, uint32_t bytes, const struct translate_numbers *by) {
+  uint32_t change = add_number(t, 4, by->seq);
+  if (bytes >= 14 && (t[13] & RM_TCP_ACK)) change += add_number(t, 8, by->ack);
+  /* A header that is cut may end within a word. */
+  if (bytes > 20 && bytes == (t[12] >> 4) * 4u) change += add_options(t, bytes, by);
+  return change;
+}
+
 void translate_numbers(uint8_t *frame, const struct rm_packet *p, const struct translate_numbers *by, const struct rm_packet *error) {
   if (!(by->seq | by->ack | by->clock | by->echo)) return;
   uint8_t *t = frame + p->transport_offset, *above = error ? frame + error->transport_offset + 2 : NULL;
@@ -185,12 +189,37 @@ void translate_numbers(uint8_t *frame, const struct rm_packet *p, const struct t
   if (bytes == 0) return;
   uint8_t *sum = bytes >= 18 ? t + 16 : NULL;
   uint16_t before = sum ? read16(sum) : 0;
-  uint32_t change = add_number(t, 4, by->seq);
-  if (bytes >= 14 && (t[13] & RM_TCP_ACK)) change += add_number(t, 8, by->ack);
-  /* A header that is cut may end within a word. */
-  if (bytes > 20 && bytes == (t[12] >> 4) * 4u) change += add_options(t, bytes, by);
+  uint32_t change = add_numbers(t, bytes, by);
   if (sum) move_sum(sum, change);
   if (above) move_sum(above, change + (sum ? change_of(before, read16(sum)) : 0));
+}
+
+bool translate_plan(const struct twin_tuple *is, const struct twin_tuple *to, struct translate_plan *plan) {
+  uint32_t ends = 0, ports = 0;
+  for (uint32_t end = 0; end < 2; end++) {
+    if (!is_mapped(is->addr[end]) || !is_mapped(to->addr[end])) return false;
+    for (uint32_t i = 12; i < 16; i += 2) ends += change_of(read16(is->addr[end] + i), read16(to->addr[end] + i));
+    ports += change_of(is->port[end], to->port[end]);
+    memcpy(&plan->addr[end], to->addr[end] + 12, 4);
+    write16((uint8_t *)&plan->ports + 2 * end, to->port[end]);
+  }
+  plan->head = folded(ends);
+  plan->above = folded(ends + ports);
+  plan->ack = 0;
+  return true;
+}
+
+void translate_planned(uint8_t *frame, uint32_t transport_offset, const struct translate_plan *plan) {
+  uint8_t *t = frame + transport_offset, *ip = t - 20;
+  memcpy(ip + 12, plan->addr, sizeof plan->addr);
+  memcpy(t, &plan->ports, sizeof plan->ports);
+  move_sum(ip + 10, plan->head);
+  if (ip[9] == TCP) {
+    struct translate_numbers by = {.ack = plan->ack};
+    move_sum(t + 16, plan->above + (by.ack ? add_numbers(t, (t[12] >> 4) * 4u, &by) : 0));
+  } else if (read16(t + 6)) {
+    move_sum_udp(t + 6, plan->above);
+  }
 }
 
 bool translate_clock(const uint8_t *frame, const struct rm_packet *p, uint32_t *clock) {

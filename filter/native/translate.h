@@ -27,6 +27,15 @@ struct translate_numbers { uint32_t seq, ack, clock, echo; };
 /* Renumber a segment, or what is there of the one that `error` quotes; null: it is none. Other protocols, and packets in
  * a tunnel, are left alone. */
 void translate_numbers(uint8_t *frame, const struct rm_packet *p, const struct translate_numbers *by, const struct rm_packet *error);
+
+/* What both do to a frame of a flow over IPv4, worked out once: words as they lie in it, what the checksums over its ends move on by, and
+ * what is added to acknowledgments. */
+struct translate_plan { uint32_t addr[2], ports; uint16_t head, above; uint32_t ack; };
+/* From the ends `is` to the ends `to`, all numbers left alone. False: not all of the ends are IPv4's. */
+bool translate_plan(const struct twin_tuple *is, const struct twin_tuple *to, struct translate_plan *plan);
+/* translate_frame() and translate_numbers() of a TCP or UDP packet that has those ends, with a header of 20 bytes before the transport's,
+ * and is all there. */
+void translate_planned(uint8_t *frame, uint32_t transport_offset, const struct translate_plan *plan);
 /* Its timestamp, if it has one. */
 bool translate_clock(const uint8_t *frame, const struct rm_packet *p, uint32_t *clock);
 #endif

@@ -148,15 +148,18 @@ const struct twin *twins_note(struct twins *t, const struct twin_sight *s, uint3
   return o;
 }
 
-uint32_t twins_walk(struct twins *t, uint32_t n, uint64_t now, twin_expected *expected, void *context) {
+uint32_t twins_walk(struct twins *t, uint32_t n, uint64_t now, const struct twin_owed *owed) {
   uint32_t dropped = 0;
   for (; n > 0; n--) {
     struct twin *o = &t->twin[t->walked++ % RM_TWINS];
     if (o->evidence == 0 || now - o->ns <= RM_TWIN_NS) continue;
-    if (!o->vague && !o->answer && o->slot != RM_NO_FLOW && twin_word(&t->entries[o->slot]) == o->word) {
-      uint32_t missing = expected(context, o) & ~(uint32_t)o->seen;
-      for (; missing; missing &= missing - 1, dropped++)
-        set_verdict(t, o, (uint32_t)__builtin_ctz(missing), TWIN_DROPPED);
+    if (!o->vague && o->slot != RM_NO_FLOW && twin_word(&t->entries[o->slot]) == o->word) {
+      uint32_t missing = owed->expected(owed->context, o) & ~(uint32_t)o->seen;
+      for (; missing; missing &= missing - 1, dropped++) {
+        uint32_t box = (uint32_t)__builtin_ctz(missing);
+        if (!o->answer) set_verdict(t, o, box, TWIN_DROPPED);
+        owed->missing(owed->context, o, box);
+      }
     }
     o->evidence = 0;
   }

@@ -24,7 +24,7 @@ struct twin {
   uint8_t master;    /* the box that served then */
   uint8_t vague;     /* more than one packet looks like this: nothing can be told */
   uint8_t proto;
-  uint8_t answer;    /* a SYN-ACK: it says how a box numbers, and nothing of its binding */
+  uint8_t answer;    /* a SYN-ACK: it says how a box numbers and whether it lets answers through, and nothing of its binding */
   struct twin_tuple made[RM_BOXES];
   uint32_t seq[RM_BOXES]; /* of a SYN or SYN-ACK */
 };
@@ -67,10 +67,17 @@ const struct twin *twins_note(struct twins *t, const struct twin_sight *seen, ui
 /* Boxes of a twin that have been judged: those that have handed it over, but for the one that served. */
 static inline uint32_t twin_judged(const struct twin *o) { return o->seen & ~(1u << o->master); }
 
-/* Asked for an opening whose time is over: the bit of each box that got a copy and should have handed it over. */
-typedef uint32_t twin_expected(void *context, const struct twin *twin);
-/* Look at the next `n` of all openings. Returns how many boxes were judged to have dropped one. */
-uint32_t twins_walk(struct twins *t, uint32_t n, uint64_t now, twin_expected *expected, void *context);
+/* Asked and told of an opening or an answer whose time is over. */
+struct twin_owed {
+  /* The bit of each box that got a copy and should have handed it over. */
+  uint32_t (*expected)(void *context, const struct twin *twin);
+  /* `box` has let nothing of it through. An opening has the verdict by then; that of an answer is on its opening, whose flow is on the
+   * other side, and left to who is told. */
+  void (*missing)(void *context, const struct twin *twin, uint32_t box);
+  void *context;
+};
+/* Look at the next `n` of all. Returns how many boxes were judged to have dropped one. */
+uint32_t twins_walk(struct twins *t, uint32_t n, uint64_t now, const struct twin_owed *owed);
 
 /* The verdicts on a flow; 0: none. */
 uint32_t twins_word(const struct twins *t, uint32_t slot);

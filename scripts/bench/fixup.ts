@@ -1,46 +1,25 @@
 /**
  * Duty: `deno task bench:fixup`: what it costs the plane to translate for boxes that know flows otherwise, and the memory of a flow.
  *
- * One process, one source, slices with and without in turns, timed by what the thread was given of the processor. Both boxes
- * know a part of the flows by other numbers: what goes into the serving one is translated, and copies are.
+ * Each way is measured in a process of its own (fixup_case.ts), for DPDK starts once in each.
  */
-import { median } from "../demo.d/statistics.ts";
 import { align } from "../demo.d/table.ts";
+import { FIXUP_CASE, type FixupRequest, type FixupResult, PERCENT, type Way } from "./fixup_case.ts";
 import { type Found, runBench, wholeNumber } from "./frame.ts";
 import { loadBetween, loadText, look } from "./load.ts";
-import { prepare } from "./plane_case.ts";
-import { PLANE_CASES } from "./plane_cases.ts";
 import { parseArgs } from "node:util";
 
-const LIBRARY = new URL("../../.cache/native/libremediate-bench.so", import.meta.url).pathname;
-const SLICE_PACKETS = 1_000_000n;
-const PLANE_MODE = 1;
-const CASE = "first 5, 100k flows Zipf";
-/** By the first the bar is judged; nobody's standby differs for all. */
-const PERCENT = [10, 100] as const;
-const SYMBOLS = {
-  rm_bench_open: { parameters: ["buffer"], result: "i32" },
-  rm_bench_slice: { parameters: ["u32", "u64", "buffer"], result: "i32" },
-  rm_bench_aliases: { parameters: ["u32"], result: "u32" },
-  rm_bench_place_bytes: { parameters: [], result: "u32" },
-  rm_bench_alias_bytes: { parameters: [], result: "u32" },
-} as const satisfies Deno.ForeignLibraryInterface;
+const CASE = new URL("./fixup_case.ts", import.meta.url).pathname;
+const WAYS = ["into", "out of"] as const satisfies readonly Way[];
 const USAGE = `Usage: deno task bench:fixup [--slices N] [--json] [--check]
 
-The plane with 10 and with 100 % of its flows translated for the serving box and a standby, beside the plane with none.
+The plane with 10 and with 100 % of its flows translated for the serving box and a standby, beside the plane with none: what goes into
+the serving box, and what comes out of it.
 
   --slices N    pairs of slices (1 to 1000); default 12
   --json        one JSON document on standard output
-  --check       exit 1 where the bar is missed
+  --check       exit 1 where a bar is missed
 `;
-
-interface Row {
-  readonly percent: number;
-  readonly offNs: number;
-  readonly onNs: number;
-  /** Median over pairs of neighbouring slices. */
-  readonly ratio: number;
-}
 
 function parse(args: readonly string[]) {
   const { values } = parseArgs({
@@ -55,63 +34,42 @@ function parse(args: readonly string[]) {
   return { slices: wholeNumber("slices", values.slices, [1, 1000]), json, check };
 }
 
-type Options = ReturnType<typeof parse>;
-
-function measureIn(directory: string, { slices }: Options) {
-  const one = PLANE_CASES.find(({ name }) => name === CASE)!;
-  const { path, board } = prepare({ case: one, directory, library: LIBRARY });
-  const bench = Deno.dlopen(LIBRARY, SYMBOLS).symbols;
-  if (bench.rm_bench_open(new TextEncoder().encode(`${path}\0`)) !== 0) {
-    throw new Error(board.text("header.error"));
+async function runCase(request: FixupRequest): Promise<FixupResult> {
+  const args = ["run", "--quiet", "--no-prompt", "--cached-only", "--no-check", "-A", CASE];
+  args.push(JSON.stringify(request));
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
+  const text = new TextDecoder().decode(stdout).trim();
+  if (code !== 0 || text === "") {
+    throw new Error(`Cannot measure frames ${request.way} the box: exit code ${code}`);
   }
-  const slice = (packets = SLICE_PACKETS) => {
-    const out = new BigUint64Array(4);
-    if (bench.rm_bench_slice(PLANE_MODE, packets, out) !== 0) {
-      throw new Error("Cannot measure: no frames come");
-    }
-    return Number(out[1]) / Number(out[0]);
-  };
-  slice(BigInt(one.warmPackets));
-  const rows = PERCENT.map((percent): Row => {
-    const pairs = Array.from({ length: slices }, () => {
-      bench.rm_bench_aliases(0);
-      const off = slice();
-      if (bench.rm_bench_aliases(percent) === 0) throw new Error("Cannot measure: there are no flows");
-      return { off, on: slice() };
-    });
-    return {
-      percent,
-      offNs: Math.min(...pairs.map(({ off }) => off)),
-      onNs: Math.min(...pairs.map(({ on }) => on)),
-      ratio: median(pairs.map(({ off, on }) => off / on)),
-    };
-  });
-  return { rows, placeBytes: bench.rm_bench_place_bytes(), aliasBytes: bench.rm_bench_alias_bytes() };
+  return JSON.parse(text.split("\n").at(-1)!);
 }
 
-function found({ rows, placeBytes, aliasBytes }: ReturnType<typeof measureIn>, load: string): Found {
+function found(results: readonly FixupResult[], load: string): Found {
+  const rows = results.flatMap((one) => one.rows);
+  const { placeBytes, aliasBytes } = results[0]!;
   const table = align([
-    ["translated", "off, ns", "on, ns", "off / on"],
-    ...rows.map(({ percent, offNs, onNs, ratio }) => [
+    ["frames", "translated", "off, ns", "on, ns", "off / on"],
+    ...rows.map(({ way, percent, offNs, onNs, ratio }) => [
+      `${way} the box`,
       `${percent} % of the flows`,
       offNs.toFixed(1),
       onNs.toFixed(1),
       ratio.toFixed(2),
     ]),
-  ], 1);
+  ], 2);
   const memory = `memory: ${placeBytes} bytes for each place and side, ${aliasBytes} more for each alias`;
-  const value = rows[0]!.ratio;
   return {
-    format: 1,
-    results: { case: CASE, rows, placeBytes, aliasBytes },
-    table: [`${CASE}; ${load}`, table, memory].join("\n"),
-    bars: [{
-      what: `fix-up of ${PERCENT[0]} % of the flows`,
+    format: 2,
+    results: { case: FIXUP_CASE, rows, placeBytes, aliasBytes },
+    table: [`${FIXUP_CASE}; ${load}`, table, memory].join("\n"),
+    bars: rows.filter(({ percent }) => percent === PERCENT[0]).map(({ way, percent, ratio }) => ({
+      what: `fix-up of ${percent} % of the flows, ${way} the box`,
       unit: "of the plane without",
-      value,
+      value: ratio,
       bar: 0.8,
       goal: 0.9,
-    }],
+    })),
   };
 }
 
@@ -119,15 +77,18 @@ if (import.meta.main) {
   await runBench({
     usage: USAGE,
     parse,
-    measure: async (options) => {
-      const directory = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "rm-bench-" });
+    measure: async ({ slices }) => {
       const from = look();
-      try {
-        const measured = measureIn(directory, options);
-        return found(measured, loadText(loadBetween(from, look())));
-      } finally {
-        await Deno.remove(directory, { recursive: true });
+      const results: FixupResult[] = [];
+      for (const way of WAYS) {
+        const directory = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "rm-bench-" });
+        try {
+          results.push(await runCase({ way, slices, directory }));
+        } finally {
+          await Deno.remove(directory, { recursive: true });
+        }
       }
+      return found(results, loadText(loadBetween(from, look())));
     },
   });
 }

@@ -8,7 +8,7 @@ import type { Kit } from "./failover_systems.ts";
 import { type Found, runBench, say, wholeNumber } from "./frame.ts";
 import { loadText } from "./load.ts";
 import { ALARM_FAULTS, measureAlarms } from "./match_alarm.ts";
-import { FAULT_TEXT, FAULTS } from "./match_faults.ts";
+import { type Fault, FAULT_TEXT, FAULTS } from "./match_faults.ts";
 import { type MatchPlan, matchRun } from "./match_predict.ts";
 import {
   alarmBars,
@@ -31,6 +31,8 @@ const MORE_KINDS = [
   "firewall-renumber",
   "nat-renumber",
   "synproxy",
+  "nat64",
+  "nat64-pool",
   "nat-pressure",
   "nat-persistent",
   "firewall+liberal",
@@ -61,9 +63,9 @@ const USAGE =
 Long connections and UDP sessions through pairs of strict nftables boxes: ports kept, colliding, random, fully random, and a firewall. The node
 predicts how many the redundant box would carry on, the primary loses its links, and what lives is counted. The
 redundant box gets copies, seeds, or both. Then the same with redundant boxes that were made to differ for some of the
-connections, boxes that renumber, a NAT that has hardly a port to spare, a redundant box that has forgotten, firewalls that do not mind
-windows, connections that have been silent for a second or, sixtyfold, ten minutes, or have moved 10 MB, a mirror that loses copies,
-load balancers, and the time from a divergence to its alarm. --faults 50 --only " %" is fifty failovers with faults alone, and
+connections, boxes that renumber, NATs between IPv6 and IPv4, a NAT that has hardly a port to spare, a redundant box that has forgotten,
+firewalls that do not mind windows, connections that have been silent for a second or, sixtyfold, ten minutes, or have moved 10 MB, a
+mirror that loses copies, load balancers, and the time from a divergence to its alarm. --faults 50 --only " %" is fifty failovers with faults alone, and
 --only soak --soak 1800 half an hour without.
 
   --flows N     connections of a run (1 to 1000); default 300
@@ -85,13 +87,20 @@ interface Row {
   readonly fault: MatchRun["fault"];
 }
 
+/** A rule for a client hits all of one of the two, and a timeout everybody; ports are hit by sixteenths. */
+function percentOf(fault: Fault, random: Random): number {
+  if (fault === "client" || fault === "answers") return 50;
+  if (fault === "timeout") return 100;
+  const percent = 5 + random.below(41);
+  return fault === "rule" || fault === "random" ? 2 * percent : percent;
+}
+
 /** Faults in turn, each time for another share of the connections. */
 function faultyRows(count: number, seed: number): Row[] {
   const random = new Random(seed);
   return Array.from({ length: count }, (_, i) => {
     const fault = FAULTS[i % FAULTS.length]!;
-    // A rule for a client hits all of one of the two, and a timeout everybody.
-    const percent = fault === "client" ? 50 : fault === "timeout" ? 100 : 5 + random.below(41);
+    const percent = percentOf(fault, random);
     return {
       kind: "nat",
       proto: "tcp",

@@ -5,7 +5,7 @@
  * All act inside the box's namespace, as a fault of the box would. A full table is a bound on new connections
  * (`ct count`): the kernel has one nf_conntrack_max for all namespaces, and would fill the primary's table with it.
  */
-export const FAULTS = ["rule", "client", "full", "random", "lost", "timeout"] as const;
+export const FAULTS = ["rule", "client", "full", "random", "lost", "timeout", "answers"] as const;
 export type Fault = (typeof FAULTS)[number];
 
 export const FAULT_TEXT: Readonly<Record<Fault, string>> = {
@@ -15,6 +15,7 @@ export const FAULT_TEXT: Readonly<Record<Fault, string>> = {
   random: "random ports",
   lost: "lost copies of SYNs",
   timeout: "a timeout of a second",
+  answers: "a rule drops answers to a client",
 };
 
 export interface FaultOptions {
@@ -29,18 +30,23 @@ type Argv = readonly string[];
 const TIMEOUT = "net.netfilter.nf_conntrack_tcp_timeout_established", TIMEOUT_S = 432_000;
 const MARK = 'comment "fault"';
 
-/** A part of all source ports. Those of a client follow each other by twos, so that the bits above the lowest tell. */
+/** A part of the clients' ports. Those of a client follow each other by twos, so that the bits above the lowest tell. */
 function somePorts({ share }: FaultOptions): string {
   return `tcp sport & 30 < ${2 * Math.max(1, Math.round(16 * share))}`;
 }
+
+/** What servers send has a source port as well, and they have one for all: a rule for it hits nothing or everything. */
+const FROM_CLIENTS = 'iifname "in"';
 
 /** Commands for the box's namespace. */
 export function makeFault(fault: Fault, options: FaultOptions): Argv[] {
   switch (fault) {
     case "rule":
-      return [["nft", `insert rule inet box forward ${somePorts(options)} drop ${MARK}`]];
+      return [["nft", `insert rule inet box forward ${FROM_CLIENTS} ${somePorts(options)} drop ${MARK}`]];
     case "client":
       return [["nft", `insert rule inet box forward ip saddr 10.1.0.12 drop ${MARK}`]];
+    case "answers":
+      return [["nft", `insert rule inet box forward ip daddr 10.1.0.12 drop ${MARK}`]];
     case "full": {
       const most = Math.max(1, Math.round(options.flows * (1 - options.share)));
       return [["nft", `insert rule inet box forward ct state new ct count over ${most} drop ${MARK}`]];

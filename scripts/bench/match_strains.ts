@@ -89,5 +89,5 @@ export function turnBox({ lost, losesSeeds }: Strain, box: string): Argv[] {
 }
 
 /** Where clients find the server. */
-export const addressOf = ({ balancer }: Strain, server: string): string =>
+export const serviceAddress = ({ balancer }: Strain, server: string): string =>
   balancer === undefined ? server : SERVICE;

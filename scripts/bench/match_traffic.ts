@@ -5,15 +5,15 @@
 import type { Lab } from "../lab/engine.ts";
 import { run, sleep } from "../lab/process.ts";
 import { judgeLong, parseLong, parseSessions } from "../lab/reports.ts";
+import { addressOf } from "../lab/scenario.ts";
 import { LONG_PORT, SESSION_PORT } from "../lab/servers.ts";
 import type { Kit } from "./failover_systems.ts";
 import { say } from "./frame.ts";
 import type { Proto } from "./match_report.ts";
-import { addressOf, type Strain } from "./match_strains.ts";
+import { serviceAddress, type Strain } from "./match_strains.ts";
 
 const BYTES_PER_S = 4_096;
 const EVERY_MS = 200;
-const SERVER = "10.2.0.11";
 const CLIENTS = ["c1", "c2"] as const;
 /** Of a run, in which all that is to be moved would be, were the machine quick enough. */
 const PACE_SHARE = 0.3;
@@ -50,17 +50,21 @@ function runMs(traffic: Traffic): number {
   return boundMs(traffic) + traffic.afterMs + more;
 }
 
-function argvOf({ programs }: Kit, traffic: Traffic, count: number): readonly (string | number)[] {
+/** What one client runs, for `count` connections to `server`. */
+function argvOf(
+  { programs }: Kit,
+  traffic: Traffic,
+  { count, server }: { readonly count: number; readonly server: string },
+): readonly (string | number)[] {
   const { beforeMs, proto, strain } = traffic, ms = runMs(traffic);
-  if (proto === "udp") return [programs.datagrams, "talk", SERVER, SESSION_PORT, count, EVERY_MS, ms];
+  if (proto === "udp") return [programs.datagrams, "talk", server, SESSION_PORT, count, EVERY_MS, ms];
   const pace = Math.ceil((strain.bytes ?? 0) * 1_000 / (2 * PACE_SHARE * beforeMs));
   const { silentMs } = strain;
   const silence = silentMs === undefined ? [] : [beforeMs - silentMs, silentMs + SPEAK_MS];
-  const address = addressOf(strain, SERVER);
   return [
     programs.longflows,
     "fetch",
-    address,
+    server,
     LONG_PORT,
     count,
     Math.max(BYTES_PER_S, pace),
@@ -131,9 +135,10 @@ export function startTraffic(lab: Lab, kit: Kit, traffic: Traffic): Running {
   const { strain, proto, afterMs, beforeMs, flows } = traffic, counts = countsOf(flows);
   const enough = Promise.withResolvers<void>(), from = performance.now();
   const timeoutMs = runMs(traffic) + 15_000, { bytes } = strain;
+  const server = serviceAddress(strain, addressOf(lab, "s1"));
   const texts = Promise.all(CLIENTS.flatMap((client, i) => {
     if (counts[i] === 0) return [];
-    const argv = lab.argv(client, argvOf(kit, traffic, counts[i]!).map(String));
+    const argv = lab.argv(client, argvOf(kit, traffic, { count: counts[i]!, server }).map(String));
     return [run(argv, { timeoutMs, enough: enough.promise })];
   }));
   texts.catch(() => {}); // Awaited below.

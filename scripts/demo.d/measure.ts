@@ -45,7 +45,7 @@ function summary(outcome: Outcome): Omit<Run, "mirroredShare" | "mirroredShareBy
   const resets = wrk.readErrors + wrk.writeErrors + wrk.connectErrors;
   return {
     requests: wrk.requests,
-    requestsAfter: http.after,
+    requestsAfter: http.afterWorth,
     resets,
     timeouts: wrk.timeouts,
     hung: Math.max(0, http.ended - resets),

@@ -31,6 +31,7 @@ export interface Cell {
 /** What one run found. */
 export interface Run {
   readonly requests: number;
+  /** What was sent after the failure, in answers: of those under way at either end, their part. */
   readonly requestsAfter: number;
   readonly resets: number;
   readonly timeouts: number;

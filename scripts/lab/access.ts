@@ -10,11 +10,15 @@ export interface Answer {
   readonly connection: number;
   readonly status: number;
   readonly bytes: number;
+  /** From the first byte of the request on. */
+  readonly tookMs: number;
 }
 
 export interface AfterFailure {
   readonly before: number;
   readonly after: number;
+  /** Answers' worth of bytes in the window: of one that was under way at either end, its part. */
+  readonly afterWorth: number;
   /** Connections with an answer before the failure, and how many of them never had one again. */
   readonly active: number;
   readonly ended: number;
@@ -24,17 +28,18 @@ export interface AfterFailure {
   readonly per100ms: readonly number[];
 }
 
-/** Parses the log format `$msec $connection $status $body_bytes_sent`; a torn last line is left out. */
+/** Parses the log format `$msec $connection $status $body_bytes_sent $request_time`; a torn last line is left out. */
 export function parseAccess(text: string): Answer[] {
   const answers: Answer[] = [];
   for (const line of text.split("\n")) {
-    const [seconds, connection, status, bytes, more] = line.split(" ");
-    if (bytes === undefined || bytes === "" || more !== undefined) continue;
+    const [seconds, connection, status, bytes, took, more] = line.split(" ");
+    if (took === undefined || !/\.\d{3}$/.test(took) || more !== undefined) continue;
     answers.push({
       wallMs: Math.round(Number(seconds) * 1_000),
       connection: Number(connection),
       status: Number(status),
       bytes: Number(bytes),
+      tookMs: Math.round(Number(took) * 1_000),
     });
   }
   return answers;
@@ -72,6 +77,20 @@ function signOfLife(failedMs: number): (answer: Answer) => boolean {
   };
 }
 
+/**
+ * Connections that began together end together, so that a count of whole answers jumps by all of them with a boundary that
+ * moves by an instant; bytes do not. What was sent of an answer is spread evenly over its time.
+ */
+function worth(answers: readonly Answer[], { failedMs, endMs }: Window): number {
+  const whole = answers.reduce((most, { bytes }) => Math.max(most, bytes), 1);
+  const sent = answers.reduce((sum, { wallMs, bytes, tookMs }) => {
+    const inside = Math.min(wallMs, endMs) - Math.max(wallMs - tookMs, failedMs);
+    const all = wallMs > failedMs && wallMs - tookMs <= endMs;
+    return all ? sum + bytes * (tookMs === 0 ? 1 : inside / tookMs) : sum;
+  }, 0);
+  return sent / whole;
+}
+
 /** Counts answers before and after the failure, and connections that ended with it. */
 export function aroundFailure(answers: readonly Answer[], window: Window): AfterFailure {
   const good = answers.filter((answer) => answer.status < 400 && answer.wallMs <= window.endMs);
@@ -88,6 +107,7 @@ export function aroundFailure(answers: readonly Answer[], window: Window): After
   return {
     before: good.length - after.length,
     after: after.length,
+    afterWorth: worth(answers.filter(({ status }) => status < 400), window),
     active: active.size,
     ended: [...active].filter((connection) => !alive.has(connection)).length,
     gapMs: longestGap(after.map((answer) => answer.wallMs).sort((a, b) => a - b), window),

@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,10 +73,11 @@ _Noreturn static void serve(uint16_t port) {
   }
 }
 
-static void open_session(struct session *s, int epoll, const struct sockaddr_in *to) {
-  s->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+static void open_session(struct session *s, int epoll, const struct sockaddr *to) {
+  socklen_t bytes = to->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+  s->fd = socket(to->sa_family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
   struct epoll_event e = {.events = EPOLLIN, .data.ptr = s};
-  if (s->fd < 0 || connect(s->fd, (const struct sockaddr *)to, sizeof *to) < 0) die("make a socket");
+  if (s->fd < 0 || connect(s->fd, to, bytes) < 0) die("make a socket");
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, s->fd, &e) < 0) die("wait for a socket");
 }
 
@@ -96,7 +98,7 @@ static void hear(struct session *s) {
   }
 }
 
-static int talk(const struct sockaddr_in *to, uint32_t count, uint64_t every, uint64_t duration) {
+static int talk(const struct sockaddr *to, uint32_t count, uint64_t every, uint64_t duration) {
   struct session *sessions = calloc(count, sizeof *sessions);
   struct rlimit files = {count + 64, count + 64};
   int epoll = epoll_create1(0);
@@ -133,10 +135,12 @@ int main(int argc, char **argv) {
   if (argc == 3 && !strcmp(argv[1], "serve")) serve((uint16_t)atoi(argv[2]));
   if (argc == 7 && !strcmp(argv[1], "talk")) {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[3]))};
+    struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = to.sin_port};
+    bool ipv6 = inet_pton(AF_INET6, argv[2], &to6.sin6_addr) == 1, reads = ipv6 || inet_pton(AF_INET, argv[2], &to.sin_addr) == 1;
     uint32_t count = (uint32_t)strtoul(argv[4], NULL, 10);
     uint64_t every = strtoull(argv[5], NULL, 10) * MS, duration = strtoull(argv[6], NULL, 10) * MS;
-    if (inet_pton(AF_INET, argv[2], &to.sin_addr) == 1 && count > 0 && count <= SESSIONS_MAX && every > 0 && every <= ALIVE_NS)
-      return talk(&to, count, every, duration);
+    if (reads && count > 0 && count <= SESSIONS_MAX && every > 0 && every <= ALIVE_NS)
+      return talk(ipv6 ? (struct sockaddr *)&to6 : (struct sockaddr *)&to, count, every, duration);
   }
   fprintf(stderr, "Usage: datagrams serve PORT | datagrams talk ADDRESS PORT SESSIONS EVERY_MS DURATION_MS\n");
   return 2;

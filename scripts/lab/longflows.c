@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -274,15 +275,15 @@ static void trickle(struct flow *f, const struct hello *asked, uint64_t now) {
   flush(f);
 }
 
-static void open_flow(struct flow *f, int epoll, const struct sockaddr_in *to) {
+static void open_flow(struct flow *f, int epoll, const struct sockaddr *to) {
   int on = 1;
-  f->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  f->fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (f->fd < 0) die("make a socket");
   setsockopt(f->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   /* Edge-triggered for writing: one wake-up tells that the connection stands. */
   struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = f};
   epoll_ctl(epoll, EPOLL_CTL_ADD, f->fd, &e);
-  if (connect(f->fd, (const struct sockaddr *)to, sizeof *to) < 0 && errno != EINPROGRESS) stop(f, REFUSED);
+  if (connect(f->fd, to, to->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)) < 0 && errno != EINPROGRESS) stop(f, REFUSED);
 }
 
 /* [state, longest gap ms, start of that gap ns, bytes, alive] of every flow. */
@@ -298,7 +299,7 @@ static void report(struct flow *flows, uint32_t count, uint64_t end) {
   printf("]}\n");
 }
 
-static int fetch(const struct sockaddr_in *to, uint32_t count, const struct hello *asked, uint64_t duration) {
+static int fetch(const struct sockaddr *to, uint32_t count, const struct hello *asked, uint64_t duration) {
   struct flow *flows = calloc(count, sizeof *flows);
   int epoll = epoll_create1(0), timer = ticker(epoll);
   if (!flows) die("allocate memory");
@@ -331,12 +332,14 @@ int main(int argc, char **argv) {
   if (argc == 3 && !strcmp(argv[1], "serve")) serve((uint16_t)atoi(argv[2]));
   if ((argc == 7 || argc == 9) && !strcmp(argv[1], "fetch")) {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[3]))};
+    struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = to.sin_port};
+    bool ipv6 = inet_pton(AF_INET6, argv[2], &to6.sin6_addr) == 1, reads = ipv6 || inet_pton(AF_INET, argv[2], &to.sin_addr) == 1;
     uint32_t count = (uint32_t)strtoul(argv[4], NULL, 10), rate = (uint32_t)strtoul(argv[5], NULL, 10);
     uint64_t duration = strtoull(argv[6], NULL, 10) * 1000000;
     unsigned long from = argc == 9 ? strtoul(argv[7], NULL, 10) : 0, silent = argc == 9 ? strtoul(argv[8], NULL, 10) : 0;
     struct hello asked = {MAGIC, 0, rate, (uint16_t)(from * 1000000 / SILENT_NS), (uint16_t)(silent * 1000000 / SILENT_NS)};
-    if (from <= SILENT_MS_MAX && silent <= SILENT_MS_MAX && inet_pton(AF_INET, argv[2], &to.sin_addr) == 1 && count > 0 && count <= FLOWS_MAX && rate >= RECORD)
-      return fetch(&to, count, &asked, duration);
+    if (from <= SILENT_MS_MAX && silent <= SILENT_MS_MAX && reads && count > 0 && count <= FLOWS_MAX && rate >= RECORD)
+      return fetch(ipv6 ? (struct sockaddr *)&to6 : (struct sockaddr *)&to, count, &asked, duration);
   }
   fprintf(stderr, "Usage: longflows serve PORT | longflows fetch ADDRESS PORT FLOWS BYTES_PER_SECOND DURATION_MS [SILENT_FROM_MS SILENT_MS]\n");
   return 2;

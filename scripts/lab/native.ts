@@ -5,7 +5,7 @@
  */
 import { run } from "./process.ts";
 
-const PROGRAMS = ["probe", "longflows", "datagrams", "stamp", "streams", "renumber"] as const;
+const PROGRAMS = ["probe", "longflows", "datagrams", "stamp", "streams", "renumber", "associations"] as const;
 const FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"];
 
 /** Paths of the programs, by name. */

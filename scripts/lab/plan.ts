@@ -4,7 +4,7 @@
  * One `ip -batch` makes all namespaces and veth pairs (both ends are born where they belong, so the
  * machine's own namespace never sees them), then one shell script for each namespace sets it up from inside.
  */
-import { BOX_SYSCTLS, boxRules } from "./boxes.ts";
+import { BOX_SYSCTLS, boxRules, isNat64, NAT64_SYSCTLS, nat64Lines } from "./boxes.ts";
 import { type End, type Link, type Namespace, NODE_NS, type Rate, type Topology } from "./topology.ts";
 
 export interface Plan {
@@ -117,7 +117,10 @@ function inside(ns: Namespace, ends: readonly End[]): string[] {
   }
   for (const end of ends) {
     if (end.bridge !== undefined) lines.push(`link set dev ${end.name} master ${end.bridge}`);
-    for (const address of end.addresses ?? []) lines.push(`addr add ${address} dev ${end.name}`);
+    for (const address of end.addresses ?? []) {
+      // Both boxes have the same addresses, and nobody waits for the second in which IPv6 looks whether they are free.
+      lines.push(`addr add ${address} dev ${end.name}${address.includes(":") ? " nodad" : ""}`);
+    }
     lines.push(`link set dev ${end.name} up`);
   }
   for (const route of ns.routes ?? []) lines.push(`route add ${route.to} via ${route.via}`);
@@ -132,8 +135,15 @@ function steerLine(name: string, processors: readonly number[]): string {
 function namespaceScript(topology: Topology, ns: Namespace, processors: Processors | null): string {
   const ends = topology.links.flatMap((link) => link.ends).filter((end) => end.ns === ns.name);
   const box = topology.boxes.find((one) => one.name === ns.name);
-  const off = topology.ipv6 ? "0" : "1";
-  const sysctls = { ...HOST_SYSCTLS, ...(box ? BOX_SYSCTLS : {}), ...ns.sysctls };
+  // The node's interfaces are its ports: nothing is to come out of them that it did not send.
+  const off = topology.ipv6 && ns.name !== NODE_NS ? "0" : "1";
+  const nat64 = box !== undefined && isNat64(box);
+  const sysctls = {
+    ...HOST_SYSCTLS,
+    ...(box ? BOX_SYSCTLS : {}),
+    ...(nat64 ? NAT64_SYSCTLS : {}),
+    ...ns.sysctls,
+  };
   const mine = processors && (ns.name === NODE_NS ? [processors.node] : processors.world);
   return [
     `for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo ${off} >$f; done`,
@@ -148,6 +158,7 @@ function namespaceScript(topology: Topology, ns: Namespace, processors: Processo
     ...(box ? ["nft -f - <<'NFT'", boxRules(box) + "NFT"] : []),
     "ip -batch - <<'IP'",
     ...inside(ns, ends),
+    ...(nat64 ? nat64Lines(box) : []),
     "IP",
   ].join("\n") + "\n";
 }

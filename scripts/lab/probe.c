@@ -55,8 +55,8 @@ static void real_time(void) {
   sched_setscheduler(0, SCHED_FIFO, &p); /* without the right to, the figures are only noisier */
 }
 
-static int udp_socket(void) {
-  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+static int udp_socket(int family) {
+  int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
   int on = 1, bytes = 1 << 20;
   if (fd < 0) die("make a socket");
   setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
@@ -66,7 +66,7 @@ static int udp_socket(void) {
 
 _Noreturn static void echo(uint16_t port) {
   struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
-  int fd = udp_socket();
+  int fd = udp_socket(AF_INET);
   if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0) die("bind the port");
   for (;;) {
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -166,13 +166,15 @@ static void send_one(int fd, struct run *r, uint32_t sequence) {
 
 static int send_all(const char *address, uint16_t port, uint64_t interval, uint64_t duration) {
   struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
-  if (inet_pton(AF_INET, address, &a.sin_addr) != 1) die("read the address");
+  struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = a.sin_port};
+  int ipv6 = inet_pton(AF_INET6, address, &a6.sin6_addr) == 1;
+  if (!ipv6 && inet_pton(AF_INET, address, &a.sin_addr) != 1) die("read the address");
   struct run r = {.count = (uint32_t)(duration / interval)};
   r.sent = calloc(r.count, sizeof *r.sent);
   r.received = calloc(r.count, sizeof *r.received);
   if (!r.count || !r.sent || !r.received) die("allocate memory");
-  int fd = udp_socket(), timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
-  if (timer < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) < 0) die("connect");
+  int fd = udp_socket(ipv6 ? AF_INET6 : AF_INET), timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+  if (timer < 0 || connect(fd, ipv6 ? (void *)&a6 : (void *)&a, ipv6 ? sizeof a6 : sizeof a) < 0) die("connect");
   struct timespec every = {.tv_sec = (time_t)(interval / NS), .tv_nsec = (long)(interval % NS)};
   struct itimerspec t = {.it_interval = every, .it_value = every};
   timerfd_settime(timer, 0, &t, NULL);

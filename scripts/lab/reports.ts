@@ -82,6 +82,17 @@ export function parseSessions(text: string): SessionReport {
   return parseReport(text, "datagrams", ["sessions", "opened", "alive", "sent", "answered"]);
 }
 
+/** What `associations talk` says. */
+export interface AssociationReport extends SessionReport {
+  /** Packets that either end received and the other never sent. */
+  readonly strange: number;
+}
+
+/** Throws SyntaxError when the text is no report. */
+export function parseAssociations(text: string): AssociationReport {
+  return parseReport(text, "associations", ["sessions", "opened", "alive", "sent", "answered", "strange"]);
+}
+
 export type FlowState = "connecting" | "open" | "reset" | "closed" | "corrupt" | "refused";
 
 export interface LongReport {

@@ -5,6 +5,7 @@
  * fails; every program ends by itself, and one that does not is ended with its namespace.
  */
 import { type AfterFailure, aroundFailure, parseAccess } from "./access.ts";
+import { isNat64, nat64Address } from "./boxes.ts";
 import type { Lab } from "./engine.ts";
 import { type Failure, failureAction } from "./failures.ts";
 import type { Programs } from "./native.ts";
@@ -59,12 +60,12 @@ export interface Outcome {
   readonly probe: (ProbeFinding & { rttP50Us: number; rttP99Us: number; sent: number; late: number }) | null;
 }
 
-/** Address of a server namespace's interface. Throws RangeError when it has none. */
+/** By which address clients reach a namespace: of its interface, or what a NAT64 makes of that. Throws RangeError when it has none. */
 export function addressOf(lab: Lab, ns: string): string {
   const end = lab.topology.links.flatMap((link) => link.ends).find((one) => one.ns === ns && one.addresses);
   const address = end?.addresses?.[0]?.split("/")[0];
   if (address === undefined) throw new RangeError(`Cannot find an address of "${ns}": its links have none`);
-  return address;
+  return lab.topology.boxes.some(isNat64) ? nat64Address(address) : address;
 }
 
 /** The command line of a workload. */

@@ -4,6 +4,7 @@
  * nginx logs one line for each finished response with time, connection and bytes. From that log come the requests
  * completed after a failure and the connections that hang, which wrk does not tell.
  */
+import { isNat64, taygaConfig } from "./boxes.ts";
 import type { Lab } from "./engine.ts";
 import type { Programs } from "./native.ts";
 import { sleep } from "./process.ts";
@@ -13,6 +14,8 @@ export const LONG_PORT = 7000;
 export const ECHO_PORT = 7001;
 /** Of `datagrams serve`, which a trial starts where it needs it. */
 export const SESSION_PORT = 7002;
+/** Of `associations serve`. */
+export const ASSOCIATION_PORT = 7003;
 
 /** Objects by path: their size in bytes. */
 export const OBJECTS = { "5k": 5_700, "617k": 617_000 } as const;
@@ -29,7 +32,7 @@ error_log ${home}/error.log;
 events { worker_connections 4096; }
 http {
   default_type application/octet-stream;
-  log_format lab '$msec $connection $status $body_bytes_sent';
+  log_format lab '$msec $connection $status $body_bytes_sent $request_time';
   access_log ${home}/access.log lab buffer=64k flush=100ms;
   client_body_temp_path ${home}/body;
   proxy_temp_path ${home}/proxy;
@@ -83,11 +86,21 @@ async function start(lab: Lab, server: Server, programs: Programs): Promise<void
   }
 }
 
+/** What a box needs besides its kernel. */
+async function startBoxes(lab: Lab, programs: Programs): Promise<void> {
+  for (const box of lab.topology.boxes) {
+    const { name, renumbers } = box, config = `${lab.directory}/tayga-${name}.conf`;
+    if (renumbers) lab.start(name, [programs.renumber, ...renumbers]).unref();
+    if (!isNat64(box)) continue;
+    await Deno.writeTextFile(config, taygaConfig(box));
+    // A box is ahead of the workloads.
+    lab.startNode(name, ["tayga", "--nodetach", "-c", config], `tayga-${name}.log`).unref();
+  }
+}
+
 /** Starts all servers of the lab and returns when their ports are open. Throws Error naming those that are not. */
 export async function startServers(lab: Lab, programs: Programs): Promise<void> {
-  for (const { name, renumbers } of lab.topology.boxes) {
-    if (renumbers) lab.start(name, [programs.renumber, ...renumbers]).unref();
-  }
+  await startBoxes(lab, programs);
   await Promise.all(lab.topology.servers.map((server) => start(lab, server, programs)));
   const ports = { nginx: ":80 ", long: `:${LONG_PORT} `, echo: `:${ECHO_PORT} ` };
   const deadline = Date.now() + 5_000;

@@ -5,7 +5,7 @@
  * the data into scripts and engine.ts runs them, so a new experiment is a new object and not a new shell script.
  */
 import { BOXES } from "../../appliance/view.ts";
-import type { Box } from "./boxes.ts";
+import { type Box, isNat64 } from "./boxes.ts";
 
 /** Token bucket on what leaves an interface. */
 export interface Rate {
@@ -123,20 +123,29 @@ function portSlice(index: number): string {
   return `${first} ${first + 7_999}`;
 }
 
-function client(index: number, collide: boolean): Namespace {
+/** In the clients' network, with prefix length; `host` 1 is the box. */
+function insideAddress(kind: Box["kind"], host: number): string {
+  return isNat64({ kind }) ? `fd00:1::${host}/64` : `10.1.0.${host}/24`;
+}
+
+function client(index: number, kind: Box["kind"], collide: boolean): Namespace {
   const sysctls = collide ? {} : { "ipv4.ip_local_port_range": portSlice(index) };
-  return { name: `c${index + 1}`, sysctls, routes: [{ to: "default", via: "10.1.0.1" }] };
+  return {
+    name: `c${index + 1}`,
+    sysctls,
+    routes: [{ to: "default", via: insideAddress(kind, 1).split("/")[0]! }],
+  };
 }
 
 /** All boxes carry the same addresses on both sides: a hot replica, so no neighbour learns anything new. */
-function boxLinks({ name, renumbers }: Box, inside: string, outside: string): Link[] {
+function boxLinks({ name, kind, renumbers }: Box, inside: string, outside: string): Link[] {
   const [wire, patch] = renumbers ?? [];
   return [
     ...(wire ? [{ ends: [{ ns: NODE_NS, name: inside }, { ns: name, name: wire }] } satisfies Link] : []),
     {
       ends: [
         patch ? { ns: name, name: patch } : { ns: NODE_NS, name: inside },
-        { ns: name, name: "in", mac: "02:00:00:00:01:01", addresses: ["10.1.0.1/24"] },
+        { ns: name, name: "in", mac: "02:00:00:00:01:01", addresses: [insideAddress(kind, 1)] },
       ],
     },
     {
@@ -152,16 +161,11 @@ function boxLinks({ name, renumbers }: Box, inside: string, outside: string): Li
 const OWN_ADDRESSES = { "ipv4.conf.all.arp_ignore": "1" };
 
 /** A host's link into the bridge of its side: clients are net 1, servers net 2. */
-function hostLink(ns: string, bridgeNs: string, net: 1 | 2, extra: Pick<End, "rate"> = {}): Link {
-  const host = 10 + Number(ns.slice(1));
-  const end = {
-    ns,
-    name: "eth0",
-    mac: `02:00:00:0${net}:00:${host}`,
-    addresses: [`10.${net}.0.${host}/24`],
-    ...extra,
-  };
-  return { ends: [end, { ns: bridgeNs, name: ns, bridge: "br" }] };
+function hostLink(ns: string, address: string, extra: Pick<End, "rate"> = {}): Link {
+  const net = ns.startsWith("c") ? 1 : 2;
+  const mac = `02:00:00:0${net}:00:${10 + Number(ns.slice(1))}`;
+  const end = { ns, name: "eth0", mac, addresses: [address], ...extra };
+  return { ends: [end, { ns: net === 1 ? "cbr" : "sbr", name: ns, bridge: "br" }] };
 }
 
 function uplink(ns: string, name: string): Link {
@@ -196,9 +200,9 @@ export function hotReplica(options: HotReplicaOptions = {}): Topology {
   const clientNames = names("c", clients), serverNames = names("s", servers);
   return {
     name: `hot-replica-${kind}`,
-    ipv6: false,
+    ipv6: isNat64({ kind }),
     namespaces: [
-      ...clientNames.map((_, index) => client(index, collide)),
+      ...clientNames.map((_, index) => client(index, kind, collide)),
       { name: "cbr", bridges: ["br"] },
       { name: NODE_NS },
       ...boxes.map(({ name, renumbers }) => ({ name, ...(renumbers && { sysctls: OWN_ADDRESSES }) })),
@@ -206,11 +210,11 @@ export function hotReplica(options: HotReplicaOptions = {}): Topology {
       ...serverNames.map((name) => ({ name, routes: [{ to: "default", via: "10.2.0.1" }] })),
     ],
     links: [
-      ...clientNames.map((name) => hostLink(name, "cbr", 1)),
+      ...clientNames.map((name, index) => hostLink(name, insideAddress(kind, 11 + index))),
       uplink("cbr", NODE_INTERFACES.upstream),
       ...boxes.flatMap((one, index) => boxLinks(one, ...BOX_INTERFACES[index]!)),
       uplink("sbr", NODE_INTERFACES.downstream),
-      ...serverNames.map((name) => hostLink(name, "sbr", 2, rate ? { rate } : {})),
+      ...serverNames.map((name, index) => hostLink(name, `10.2.0.${11 + index}/24`, rate ? { rate } : {})),
     ],
     boxes,
     servers: serverNames.flatMap((ns): Server[] => SERVER_KINDS.map((program) => ({ ns, kind: program }))),
@@ -230,5 +234,7 @@ export const TOPOLOGIES: Readonly<Record<string, (options?: HotReplicaOptions) =
   "firewall-renumber": (options) =>
     hotReplica({ ...options, kind: "firewall", renumber: ["primary", "redundant"] }),
   "nat-renumber": (options) => hotReplica({ ...options, renumber: ["primary", "redundant"] }),
+  nat64: (options) => hotReplica({ ...options, kind: "nat64" }),
+  "nat64-pool": (options) => hotReplica({ ...options, kind: "nat64-pool" }),
   synproxy: (options) => hotReplica({ ...options, kind: "synproxy", redundant: "firewall" }),
 };

@@ -7,10 +7,19 @@
 import assert from "node:assert/strict";
 import type { NodeStatus, Role } from "../../appliance/view.ts";
 import type { TcpFields } from "../../filter/frame.ts";
-import { TCP } from "../../filter/packet.ts";
+import { parsePacket, TCP } from "../../filter/packet.ts";
 import type { Bench } from "../support/bench.ts";
 import { CLIENT4, CLIENT6, SERVER4, SERVER6 } from "../support/cast.ts";
-import { awake, play, type Scene, scene, segment, type Step, synOptions } from "../support/conversation.ts";
+import {
+  awake,
+  PATIENT_SEEDS,
+  play,
+  type Scene,
+  scene,
+  segment,
+  type Step,
+  synOptions,
+} from "../support/conversation.ts";
 import { TestNode } from "../support/node.ts";
 import { Wire } from "../support/wire.ts";
 
@@ -22,7 +31,6 @@ interface Added {
 type Place = readonly ["in" | "out", "client" | "server"];
 
 const ack = TCP.ack, syn = TCP.syn;
-const PATIENT = ["[seed]", "wait_ms = 1000"];
 const FAILOVER = ["silence_ms = 0", "drain_ms = 0", "pause_ms = 0"];
 const wrap = (n: number) => n >>> 0;
 
@@ -181,7 +189,12 @@ for (
       for (const [client, server] of [[CLIENT4, SERVER4], [CLIENT6, SERVER6]] as const) {
         await using wire = await Wire.up();
         const bench = await wire.bench();
-        const node = await TestNode.start(wire, { cores, preset: "nat", failover: FAILOVER, more: PATIENT });
+        const node = await TestNode.start(wire, {
+          cores,
+          preset: "nat",
+          failover: FAILOVER,
+          more: PATIENT_SEEDS,
+        });
         const it = plain(scene(client, server));
         await awake(bench, "primary");
         await play(bench, "primary", opening(it, "primary", first));
@@ -203,3 +216,47 @@ for (
     });
   }
 }
+
+Deno.test("many connections whose answers a box swallows are each denied and begun again", async () => {
+  await using wire = await Wire.up();
+  const bench = await wire.bench();
+  const node = await TestNode.start(wire, {
+    failover: FAILOVER,
+    more: ["[seed]", "wait_ms = 400", "[[filter.rules]]", 'name = "test"', "seed = true"],
+  });
+  await awake(bench, "primary");
+  // More than could be remembered by their numbers: a denial has none of its own.
+  const all = Array.from({ length: 9 }, (_, i) => {
+    return plain(scene({ ...CLIENT4, port: CLIENT4.port + i }, SERVER4, [], 10_000 * i));
+  });
+  const nothing = { client: 0, server: 0 };
+  for (const it of all) await play(bench, "primary", opening(it, "primary", nothing));
+  assert.ok((await node.order("switchover")).ok);
+  await awake(bench, "redundant");
+  bench.taken();
+  const arrived = (role: Role, flags: number) =>
+    bench.arrivals.filter((one) => one.role === role && parsePacket(one.bytes).flow?.tcp?.flags === flags)
+      .length;
+  const untilAll = (role: Role, flags: number, what: string) =>
+    bench.until(() => arrived(role, flags) >= all.length, what);
+  for (const it of all) {
+    const says = { seq: 1101, ack: 9501, flags: ack, window: 502 };
+    await bench.send("upstream", segment(it, ["in", "client"], says, new Uint8Array(7)));
+  }
+  await untilAll("redundant-in", syn, "an opening of each");
+  for (const it of all) {
+    const out = { seq: 1100 + 777_000, flags: syn, window: 65_535, options: CLIENT_OPTIONS };
+    await bench.send("redundant-out", segment(it, ["out", "client"], out));
+  }
+  await untilAll("redundant-out", syn | ack, "an answer to each");
+  await untilAll("redundant-out", TCP.rst, "a denial of each");
+  for (const it of all) {
+    await bench.send(
+      "redundant-in",
+      segment({ ...it, shift: 0 }, ["in", "server"], { flags: TCP.rst, window: 0 }),
+    );
+  }
+  await awake(bench, "redundant");
+  assert.equal(arrived("upstream", TCP.rst), 0, "which no client hears");
+  assert.equal(counted(await node.status(), "seed_full"), 0);
+});

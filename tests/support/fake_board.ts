@@ -289,10 +289,10 @@ export class FakeBoard {
     return this;
   }
 
-  /** What was seen of a flow since a switch: bit 0 from outside, bit 1 out of the box. */
+  /** What was seen of a flow since a switch: bit 0 from outside, bit 1 out of the box; bit 2: bits 3 and 4 are the verdict before. */
   setCarried(side: 0 | 1, slot: number, switches: number, bits: number): this {
     const base = Number(this.#view.getBigUint64(this.#at("header.carried_offset", side).at, true));
-    this.#view.setUint32(base + 4 * slot, 4 * switches + bits, true);
+    this.#view.setUint32(base + 4 * slot, 32 * switches + bits, true);
     return this;
   }
 

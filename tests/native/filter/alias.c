@@ -9,14 +9,16 @@
 #include "alias.h"
 
 #define SLOTS 64u
-#define NAMES 40u
+#define NAMES 60u
 
 static struct rm_flow flows[SLOTS];
 static struct alias alias[SLOTS];
-static uint32_t words[2 * SLOTS + (SLOTS + 31) / 32];
+static struct alias_quick quick[SLOTS];
+static uint32_t words[2 * SLOTS + RM_BOXES * ((SLOTS + 31) / 32)];
 static struct aliases table;
 static struct { struct alias_guise made; uint32_t word; bool used; } model[SLOTS][RM_BOXES];
-static uint64_t state, full, learnt;
+static uint32_t had[SLOTS]; /* bit of each box that had an alias since the flow began */
+static uint64_t state, full, learnt, hastened;
 
 static uint64_t chance(void) {
   uint64_t z = state += 0x9e3779b97f4a7c15u;
@@ -33,7 +35,7 @@ static void must(bool holds, const char *what) {
 
 static struct twin_tuple name(uint32_t i) {
   struct twin_tuple t = {.port = {(uint16_t)(1000 + i), 80}};
-  t.addr[0][15] = 1, t.addr[1][15] = 2;
+  for (int end = 0; end < 2; end++) memset(t.addr[end] + 10, 0xff, 2), t.addr[end][15] = (uint8_t)(1 + (end ^ (i & 1)));
   return t;
 }
 
@@ -43,6 +45,7 @@ static void open_flow(uint32_t slot, uint64_t now) {
   *f = (struct rm_flow){.flags = RM_FLOW_USED, .proto = 6, .outer_dir = 1, .port = {own.port[0], own.port[1]}};
   memcpy(f->addr, own.addr, sizeof f->addr);
   f->first_ns = now;
+  had[slot] = 0;
 }
 
 static bool lives(uint32_t slot, uint32_t box) {
@@ -54,6 +57,7 @@ static void learn(uint32_t slot, uint32_t box, uint32_t n) {
   /* Some boxes renumber, under the flow's own name or another. */
   struct alias_guise made = {.ends = own ? alias_own(&flows[slot]) : name(n), .shift = (uint32_t)(chance() % 3), .clock = (uint32_t)(chance() % 2)};
   enum alias_learnt how = aliases_learn(&table, &flows[slot], box, &made);
+  if (how == ALIAS_NEW) had[slot] |= 1u << box;
   learnt += how == ALIAS_NEW, full += how == ALIAS_FULL;
   /* Whoever had this name has it no more, and neither has who ended. */
   for (uint32_t s = 0; s < SLOTS && how == ALIAS_NEW; s++)
@@ -64,15 +68,68 @@ static void learn(uint32_t slot, uint32_t box, uint32_t n) {
   must((how == ALIAS_NONE) == (own && !made.shift && !made.clock), "a flow's own name and numbers are no alias");
 }
 
+/* A frame of every day that the outer end of the flow sends. */
+static void look(uint32_t slot, struct rm_look *l) {
+  const struct rm_flow *f = &flows[slot];
+  memset(l, 0, sizeof *l);
+  l->n = 1;
+  l->slot[0] = slot;
+  l->facts[0] = RM_LOOK_PLAIN | RM_LOOK_EVERYDAY | RM_LOOK_TCP | (uint32_t)f->outer_dir << (RM_LOOK_KIND_SHIFT + 1);
+  memcpy(&l->near[0], f->addr[0] + 12, 4), memcpy(&l->far[0], f->addr[1] + 12, 4);
+  l->ports[0] = (uint32_t)f->port[0] << 16 | f->port[1];
+  l->rest[0] = (uint32_t)f->vlan << 16 | (uint32_t)f->proto << 8;
+}
+
+/* The quick form is that of the alias, or there is none: a box that shares its place has had it. */
+static void compare_quick(uint32_t slot, uint32_t box, const struct alias *a) {
+  struct rm_look l;
+  look(slot, &l);
+  struct alias_guise own = {.ends = alias_own(&flows[slot])};
+  struct twin_tuple is = translate_turned(&own.ends), to = translate_turned(a ? &a->made.ends : &own.ends);
+  struct translate_plan plan;
+  must(translate_plan(&is, &to, &plan), "a plan");
+  plan.ack = a ? 0u - a->made.shift : 0;
+  const struct translate_plan *known = aliases_quick(&table, box, &l, 0);
+  bool quickly = a && a->made.clock == 0, shared = had[slot] >> (box ^ 2) & 1;
+  must(!known || (quickly && memcmp(known, &plan, sizeof plan) == 0), "what is done quickly");
+  must(known || !quickly || shared, "what could be done quickly");
+  l.ports[0]++;
+  must(!aliases_quick(&table, box, &l, 0), "another flow");
+  l.ports[0]--, l.facts[0] ^= 2u << RM_LOOK_KIND_SHIFT;
+  must(!aliases_quick(&table, box, &l, 0), "the other way");
+  l.facts[0] ^= 2u << RM_LOOK_KIND_SHIFT;
+  if (!quickly || known) return;
+  aliases_hasten(&table, a);
+  known = aliases_quick(&table, box, &l, 0);
+  must(known && memcmp(known, &plan, sizeof plan) == 0, "what was hastened");
+  hastened++;
+}
+
+/* A frame of every day of such a flow that comes out by this name is told by what a look says of it. */
+static void compare_place(uint32_t box, const struct alias *a) {
+  const struct twin_tuple *ends = &a->made.ends;
+  uint32_t turn = memcmp(ends->addr[0], ends->addr[1], 16) > 0;
+  struct rm_look l = {.n = 1, .facts = {RM_LOOK_PLAIN | RM_LOOK_EVERYDAY | turn << (RM_LOOK_KIND_SHIFT + 1)}};
+  memcpy(&l.near[0], ends->addr[turn] + 12, 4), memcpy(&l.far[0], ends->addr[1 - turn] + 12, 4);
+  l.ports[0] = (uint32_t)ends->port[turn] << 16 | ends->port[1 - turn];
+  l.rest[0] = (uint32_t)a->vlan << 16 | (uint32_t)a->proto << 8;
+  must(aliases_place(&table, aliases_name(&table, box, &l, 0)) == (uint32_t)(a - alias), "its place, by what a look says");
+  l.rest[0] ^= 17u << 16;
+  must(aliases_place(&table, aliases_name(&table, box, &l, 0)) == RM_NO_FLOW, "its place in another VLAN");
+}
+
 static void compare(void) {
   uint32_t count[RM_BOXES] = {0};
   for (uint32_t slot = 0; slot < SLOTS; slot++)
     for (uint32_t box = 0; box < RM_BOXES; box++) {
       const struct alias *a = flows[slot].flags & RM_FLOW_USED ? aliases_of(&table, &flows[slot], box) : NULL;
       must(lives(slot, box) == (a != NULL), "an alias, by its flow");
+      must(!a || aliases_has(aliases_marked(&table, box), slot), "its mark");
+      if (flows[slot].flags & RM_FLOW_USED) compare_quick(slot, box, a);
       if (!a) continue;
       must(twin_same(&a->made.ends, &model[slot][box].made.ends), "its name");
       must(a->made.shift == model[slot][box].made.shift && a->made.clock == model[slot][box].made.clock, "its numbers");
+      compare_place(box, a);
       struct rm_packet p = {.proto = 6};
       must(aliases_at(&table, box, &p, &a->made.ends) == a, "an alias, by its name");
       p.proto = 17;
@@ -87,13 +144,20 @@ int main(int argc, char **argv) {
   uint64_t runs = strtoull(argv[1], NULL, 10), now = 1000;
   state = strtoull(argv[2], NULL, 10);
   table.secret = chance();
-  aliases_open(&table, flows, alias, words, SLOTS);
+  aliases_open(&table, flows, &(struct aliases_room){alias, quick, words}, SLOTS);
   for (uint32_t slot = 0; slot < SLOTS; slot++) open_flow(slot, now += 300);
   for (uint64_t i = 0; i < runs; i++) {
     uint32_t slot = (uint32_t)(chance() % SLOTS), box = (uint32_t)(chance() % 3);
-    switch (chance() % 8) {
+    switch (chance() % 9) {
       case 0: open_flow(slot, now += 300); break;
       case 1: flows[slot].flags = 0; break;
+      case 3:
+        aliases_tidy(&table, &flows[slot]);
+        for (uint32_t b = 0; b < RM_BOXES; b++) {
+          bool gone = !(flows[slot].flags & RM_FLOW_USED) || lives(slot, b);
+          must(gone || !aliases_has(aliases_marked(&table, b), slot), "a mark that is left of another flow");
+        }
+        break;
       case 2: aliases_walk(&table, (uint32_t)(chance() % SLOTS)); break;
       default:
         if (flows[slot].flags & RM_FLOW_USED) learn(slot, box, (uint32_t)(chance() % (NAMES + 1)));
@@ -107,5 +171,6 @@ int main(int argc, char **argv) {
     for (uint32_t box = 0; box < RM_BOXES; box++) live += lives(slot, box);
   must(live == kept, "what a walk leaves");
   printf("learnt %s, full %s\n", learnt > runs / 8 ? "many" : "few", full ? "now and then" : "never");
+  printf("hastened %s\n", hastened > runs / 100 ? "many" : "few");
   return 0;
 }

@@ -13,7 +13,9 @@ async function shared(what: string, ...sanitizers: string[]): Promise<string> {
   try {
     const program = `${folder}/shared`;
     const strict = ["-std=gnu11", "-O2", "-g", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-pthread"];
-    const sources = [...CORE, "entry", "alias", "twin"].map((name) => `${TOP}/filter/native/${name}.c`);
+    const sources = [...CORE, "entry", "alias", "association", "translate", "twin"].map((name) =>
+      `${TOP}/filter/native/${name}.c`
+    );
     const all = [`${TOP}/tests/native/filter/shared.c`, ...sources];
     await run("gcc", [...strict, ...sanitizers, `-I${TOP}/filter/native`, ...all, "-o", program]);
     // With random addresses the sanitizer may find no room for its shadow.

@@ -58,6 +58,14 @@ static struct rm_trace trace(const struct made *m, bool peeked) {
   return t;
 }
 
+/* As it leaves a box between IPv6 and IPv4: another protocol below, the rest as it was, the identifier of an echo or a port the box's own. */
+static void cross(struct kind k, const char *name) {
+  struct kind other = {k.name, k.proto == 58 ? 1 : k.proto, false, false, k.bare};
+  struct made in = make(&k, 1, false), out = make(&other, 1, true), wrong = make(&other, 2, true);
+  struct rm_trace a = trace(&in, true), b = trace(&out, true), c = trace(&wrong, true);
+  printf("%s %d %d\n", name, a.print == b.print, a.print != c.print);
+}
+
 int main(void) {
   static const struct kind KINDS[] = {
       {"tcp4", 6, false, false, false},  {"tcp6", 6, true, true, false},   {"udp4", 17, false, true, false},
@@ -70,6 +78,8 @@ int main(void) {
     printf("%s %d%d %d %d\n", KINDS[i].name, a.print == b.print, a.to == b.to && a.from != b.from, a.print != c.print,
            memcmp(&a, &d, sizeof a) == 0);
   }
+  for (uint32_t i = 0; i < 2; i++) cross((struct kind){"", i ? 17 : 6, true, false, false}, i ? "udp6-4" : "tcp6-4");
+  cross((struct kind){"", 58, true, false, false}, "icmp6-4");
   struct made arp = {.byte = {[12] = 8, [13] = 6}, .bytes = 60};
   trace(&arp, true);
   printf("arp\n");

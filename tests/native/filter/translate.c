@@ -1,7 +1,7 @@
 /* Translation, by generated packets of every kind: there and back is the identity, and every checksum that was right is right
- * in between. Then broken and cut ones, in allocations of exactly their size.
+ * in between. Then broken and cut ones, in allocations of exactly their size. What is translated by a plan is the same, byte for byte.
  *
- *   translate RUNS SEED     prints how many of each kind there were
+ *   translate RUNS SEED     prints how many of each kind there were, and whether edges of SACK and plans were many
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static const char *const KIND_NAME[KINDS] = {"tcp", "udp", "udp without checksum
 
 #define FRAME_MAX 2048u
 
-static uint64_t state, done[KINDS][2], edges;
+static uint64_t state, done[KINDS][2], edges, plans;
 
 static uint64_t chance(void) {
   uint64_t z = state += 0x9e3779b97f4a7c15u;
@@ -189,6 +189,34 @@ static struct translate_numbers other_numbers(bool back, const struct translate_
   return (struct translate_numbers){(uint32_t)chance(), (uint32_t)chance(), (uint32_t)chance(), (uint32_t)chance()};
 }
 
+/* Nothing, one half or all of it is another; sums of all ones and of none have to come out alike as well. */
+static void by_plan(const uint8_t *whole, uint32_t n, const struct rm_packet *p) {
+  if (p->verdict != RM_PARSE_FLOW || p->ipv6 || p->fragment || p->inner || (p->proto != TCP && p->proto != UDP)) return;
+  if (p->transport_offset != p->ip_offset + 20u) return;
+  uint8_t *twice = malloc(n), *once = malloc(n), *sum = twice + p->transport_offset + sum_at(p->proto);
+  struct twin_tuple is = twin_tuple(p), to = other_ends(false, false);
+  for (uint32_t end = 0; end < 2; end++) {
+    if (chance() % 3 == 0) memcpy(to.addr[end], is.addr[end], 16);
+    if (chance() % 3 == 0) to.port[end] = is.port[end];
+  }
+  memcpy(twice, whole, n);
+  if (chance() % 4 == 0) memset(sum, chance() % 2 ? 0xff : 0, 2);
+  if (chance() % 4 == 0) memset(twice + p->ip_offset + 10, chance() % 2 ? 0xff : 0, 2);
+  memcpy(once, twice, n);
+  struct translate_plan plan;
+  struct translate_numbers by = {.ack = chance() % 2 ? (uint32_t)chance() : 0};
+  must(translate_can(p, &to) && translate_plan(&is, &to, &plan), "refusal of a plan", KIND_TCP, false);
+  plan.ack = by.ack;
+  translate_frame(twice, p, &to);
+  translate_numbers(twice, p, &by, NULL);
+  translate_planned(once, p->transport_offset, &plan);
+  must(memcmp(once, twice, n) == 0, "a plan", p->proto == TCP ? KIND_TCP : KIND_UDP, false);
+  to.addr[chance() % 2][0] = 1;
+  must(!translate_plan(&is, &to, &plan), "a plan for another family", KIND_TCP, false);
+  plans++;
+  free(twice), free(once);
+}
+
 static void one(enum kind kind) {
   static uint8_t before[FRAME_MAX];
   bool v6 = chance() % 2, tagged = chance() % 2;
@@ -203,6 +231,7 @@ static void one(enum kind kind) {
   memcpy(frame, before, n);
   rm_parse(frame, n, &p);
   check_sums(frame + at, kind, v6);
+  by_plan(frame, n, &p);
   bool error = rm_quote(frame, &p, &quoted);
   must(error == (kind == KIND_ERROR), "quote", kind, v6);
   struct rm_packet *of = error ? &quoted : &p;
@@ -242,6 +271,7 @@ static void broken(void) {
   struct rm_packet p, quoted;
   struct twin_tuple to = other_ends(chance() % 2, false);
   uint8_t verdict = rm_parse(frame, bytes, &p);
+  by_plan(frame, bytes, &p);
   if (verdict == RM_PARSE_FLOW || verdict == RM_PARSE_FRAGMENT) {
     struct translate_numbers by = other_numbers(false, NULL);
     if (verdict == RM_PARSE_FLOW && rm_quote(frame, &p, &quoted)) {
@@ -261,6 +291,6 @@ int main(int argc, char **argv) {
   state = strtoull(argv[2], NULL, 10);
   for (uint64_t i = 0; i < runs; i++) one((enum kind)(i % KINDS)), broken();
   for (uint32_t k = 0; k < KINDS; k++) printf("%s %" PRIu64 "\n", KIND_NAME[k], done[k][0] + done[k][1]);
-  printf("edges %s\n", edges > runs / 80 ? "many" : "few");
+  printf("edges %s\nplans %s\n", edges > runs / 80 ? "many" : "few", plans > runs / 8 ? "many" : "few");
   return 0;
 }

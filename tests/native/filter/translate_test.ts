@@ -6,7 +6,7 @@ const SEED = Deno.env.get("REMEDIATE_SEED") ?? "1";
 
 Deno.test(`a packet of any kind that is translated and back is what it was, and its checksums hold (seed ${SEED})`, async () => {
   const runs = 18_000;
-  const parts = ["translate", "twin", "quote", "parse", "tunnel"];
+  const parts = ["translate", "association", "twin", "quote", "parse", "tunnel"];
   await sanitized("translate", parts, async ({ program }) => {
     const told = (await run("setarch", ["-R", program, `${runs}`, SEED])).trim().split("\n");
     const kinds = [
@@ -20,15 +20,19 @@ Deno.test(`a packet of any kind that is translated and back is what it was, and 
       "later fragment",
       "error",
     ];
-    assert.deepEqual(told, [...kinds.map((kind) => `${kind} ${runs / kinds.length}`), "edges many"]);
+    assert.deepEqual(told, [
+      ...kinds.map((kind) => `${kind} ${runs / kinds.length}`),
+      "edges many",
+      "plans many",
+    ]);
   });
 });
 
 Deno.test(`the table of aliases says what a plain list says (seed ${SEED})`, async () => {
-  await sanitized("alias", ["alias", "twin"], async ({ program }) => {
+  await sanitized("alias", ["alias", "association", "translate", "twin"], async ({ program }) => {
     assert.equal(
       await run("setarch", ["-R", program, "4000", SEED]),
-      "learnt many, full now and then\n",
+      "learnt many, full now and then\nhastened many\n",
     );
   });
 });

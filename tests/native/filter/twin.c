@@ -16,7 +16,7 @@ static uint32_t words[SLOTS];
 static struct twins *twins;
 static uint64_t now;
 
-struct made { uint8_t proto, from, to; uint16_t sport, dport; uint32_t seq; const char *payload; bool ends; };
+struct made { uint8_t proto, from, to; uint16_t sport, dport; uint32_t seq; const char *payload; bool ends, answers; };
 
 static void begin(const char *story) {
   printf("%s%s:", now ? "\n" : "", story);
@@ -38,13 +38,13 @@ static void open_flow(uint32_t slot) {
 static int out(uint32_t box, uint32_t slot, struct made m) {
   uint8_t frame[256] = {0};
   struct rm_packet p = {.verdict = RM_PARSE_FLOW, .proto = m.proto, .seq = m.seq, .window = 64240, .scale = 7};
-  p.tcp_flags = m.proto == IPPROTO_TCP ? RM_TCP_SYN : 0;
+  p.tcp_flags = m.proto == IPPROTO_TCP ? RM_TCP_SYN | (m.answers ? RM_TCP_ACK : 0) : 0;
   p.dir = m.from > m.to; /* the key has the lower end first */
   p.addr[p.dir][15] = m.from, p.addr[1 - p.dir][15] = m.to;
   p.port[p.dir] = m.sport, p.port[1 - p.dir] = m.dport;
   p.transport_offset = 34;
   p.payload_offset = 42;
-  if (m.proto == IPPROTO_ICMP) frame[34] = 8, frame[41] = (uint8_t)m.seq;
+  if (m.proto == IPPROTO_ICMP || m.proto == IPPROTO_ICMPV6) frame[34] = m.proto == IPPROTO_ICMP ? 8 : 128, frame[41] = (uint8_t)m.seq;
   if (m.payload) p.payload_bytes = (uint32_t)strlen(m.payload), memcpy(frame + 42, m.payload, p.payload_bytes);
   p.frame_bytes = 42 + p.payload_bytes;
   uint32_t unlike = 0;
@@ -61,12 +61,19 @@ static void tell(uint32_t slot) {
 }
 
 static uint32_t both(void *context, const struct twin *o) { (void)o; return *(uint32_t *)context; }
-static uint32_t walk(uint32_t expected) { return twins_walk(twins, RM_TWINS, now, both, &expected); }
+static bool quiet;
+static void missing(void *context, const struct twin *o, uint32_t box) {
+  (void)context;
+  if (!quiet) printf(" %u%s%u", o->slot, o->answer ? "/" : "!", box);
+}
+static uint32_t walk(uint32_t expected) { return twins_walk(twins, RM_TWINS, now, &(struct twin_owed){both, missing, &expected}); }
 
-#define SYN(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL, false})
-#define NUMBERED(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL, true})
-#define UDP(from, sport, text) ((struct made){IPPROTO_UDP, from, 9, sport, 53, 0, text, false})
-#define ECHO(from, id, n, text) ((struct made){IPPROTO_ICMP, from, 9, id, id, n, text, false})
+#define SYN(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL, false, false})
+#define NUMBERED(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL, true, false})
+#define ANSWER(from, sport, seq) ((struct made){IPPROTO_TCP, from, 9, sport, 80, seq, NULL, true, true})
+#define UDP(from, sport, text) ((struct made){IPPROTO_UDP, from, 9, sport, 53, 0, text, false, false})
+#define ECHO(from, id, n, text) ((struct made){IPPROTO_ICMP, from, 9, id, id, n, text, false, false})
+#define ECHO6(from, id, n, text) ((struct made){IPPROTO_ICMPV6, from, 9, id, id, n, text, false, false})
 
 static void stories(void) {
   begin("same, either first");
@@ -88,10 +95,16 @@ static void stories(void) {
   open_flow(1), out(0, 1, SYN(2, 1000, 7)), now += 900 * MS, printf(" %u", walk(2)), tell(1);
   now += 200 * MS, printf(" %u", walk(2)), tell(1), printf(" %u", walk(2));
   open_flow(2), out(0, 2, SYN(2, 1001, 8)), now += 1100 * MS, printf(" %u", walk(0)), tell(2); /* got no copy */
+  begin("an answer says nothing of the binding, and is missed where it does not come");
+  open_flow(1), out(0, 1, ANSWER(2, 1000, 7)), out(1, RM_NO_FLOW, ANSWER(2, 1000, 99)), tell(1);
+  open_flow(2), out(0, 2, ANSWER(2, 1001, 8)), now += 1100 * MS, walk(2), tell(2);
   begin("datagrams and echoes");
   open_flow(1), out(0, 1, UDP(2, 1000, "query 1")), out(1, RM_NO_FLOW, UDP(2, 4000, "query 1")), tell(1);
   open_flow(2), out(0, 2, UDP(2, 1001, "query 2")), out(1, RM_NO_FLOW, UDP(2, 1001, "query 2")), tell(2);
   open_flow(3), out(0, 3, ECHO(2, 5, 1, "ping")), out(1, RM_NO_FLOW, ECHO(2, 6, 1, "ping")), tell(3);
+  begin("an echo is the same as IPv6 and as IPv4");
+  open_flow(1), out(0, 1, ECHO(2, 5, 1, "ping")), out(1, RM_NO_FLOW, ECHO6(2, 5, 1, "ping")), tell(1);
+  open_flow(2), out(0, 2, ECHO(2, 5, 2, "ping")), out(1, RM_NO_FLOW, ECHO6(2, 5, 3, "ping")), tell(2);
   begin("the same words twice tell nothing");
   open_flow(1), out(0, 1, UDP(2, 1000, "hello")), open_flow(2), out(0, 2, UDP(2, 1001, "hello"));
   out(1, RM_NO_FLOW, UDP(2, 1000, "hello")), tell(1), tell(2);
@@ -106,6 +119,7 @@ static void stories(void) {
 /* More openings than places, from a few boxes in any order: nothing is written where it should not be. */
 static void flood(uint32_t n) {
   begin("flood");
+  quiet = true;
   srandom(1);
   for (uint32_t i = 0; i < n; i++, now += (uint64_t)random() % MS) {
     uint32_t slot = (uint32_t)random() % SLOTS, box = (uint32_t)random() % RM_BOXES, seq = (uint32_t)random() % 3000;

@@ -1,6 +1,12 @@
 /** When the match of a standby is told, and when it is well again. */
 import assert from "node:assert/strict";
-import { judgeMatch, lossOf, MATCH_START, type MatchState } from "../../../appliance/failover/match.ts";
+import {
+  DROPPED_MS,
+  judgeMatch,
+  lossOf,
+  MATCH_START,
+  type MatchState,
+} from "../../../appliance/failover/match.ts";
 import type { MatchCounts } from "../../../appliance/view.ts";
 
 const RULES = { alarmBelow: 95, clearFrom: 98, flowsMin: 10, holdMs: 500 };
@@ -27,6 +33,22 @@ Deno.test("a match below the bar is told once it has lasted", () => {
 Deno.test("a short dip begins anew each time", () => {
   const dips = Array.from({ length: 5 }, () => [...times(4, percent(10)), percent(99)]).flat();
   assert.ok(run(dips).every((alarm) => !alarm));
+});
+
+Deno.test("what was dropped has lasted for a second when it is known: it is told at the second look", () => {
+  const dropped = (n: number): MatchCounts => ({ equal: 100 - n, different: 0, followed: 0, dropped: n });
+  assert.deepEqual(run(times(3, dropped(6))), [false, true, true]);
+  // Numbers are read while they change: one look alone is none.
+  assert.ok(run(Array.from({ length: 9 }, () => [dropped(50), dropped(0)]).flat()).every((alarm) => !alarm));
+  // Another binding may be about to be translated, and little that was dropped would not do by itself.
+  const mixed = { equal: 90, different: 7, followed: 0, dropped: 3 };
+  assert.deepEqual(run(times(7, mixed)), [false, false, false, false, false, true, true]);
+  // What is to last longer than a second lasts for the rest, and that it is over has to last whole.
+  const longer = run([...times(8, dropped(6)), ...times(12, dropped(0))], {
+    ...RULES,
+    holdMs: DROPPED_MS + 500,
+  });
+  assert.deepEqual([longer.indexOf(true), longer.at(-1)], [5, true]);
 });
 
 Deno.test("what is between the bars stays as it was", () => {
@@ -67,4 +89,9 @@ Deno.test("lossOf() says what a switch would cost, and when a person has to want
   ]);
   for (const [counts, text, tooMany] of table) assert.deepEqual(lossOf(counts, rules), { text, tooMany });
   assert.equal(lossOf(seen(0, 300), { ...rules, alarmBelow: 0 }).tooMany, false);
+});
+
+Deno.test("control knows how long the plane waits until it calls an opening dropped", async () => {
+  const header = await Deno.readTextFile(new URL("../../../filter/native/twin.h", import.meta.url));
+  assert.equal(Number(/#define RM_TWIN_NS ([0-9]+)ull/.exec(header)?.[1]), DROPPED_MS * 1e6);
 });

@@ -6,11 +6,12 @@ import { FakeBoard } from "../../support/fake_board.ts";
 import { eventView } from "../ui/fake_node.ts";
 
 const IN = 1, OUT = 2, BOTH = 3, RESET = 4, USED = 1;
-const EQUAL = 1, DIFFERENT = 2;
+const LEARNT = 4, BEFORE = 8;
+const EQUAL = 1, DIFFERENT = 2, DROPPED = 3;
 const SWITCHES = 7, SWITCH_NS = 9e9, FIRST_NS = 5e9;
 
 Deno.test("a connection lives if both ways come out, is dead if one goes in and does not, else nobody knows", () => {
-  const seen = (bits: number) => seenSince(4 * SWITCHES + bits, SWITCHES);
+  const seen = (bits: number) => seenSince(32 * SWITCHES + bits, SWITCHES);
   const table: [number, number, boolean, string][] = [
     [0, 0, false, "idle"],
     [BOTH, BOTH, false, "carried"],
@@ -19,7 +20,9 @@ Deno.test("a connection lives if both ways come out, is dead if one goes in and 
     [BOTH, IN, false, "lost"],
     [0, IN, false, "lost"],
     [IN, OUT, false, "idle"],
-    [BOTH, BOTH, true, "lost"],
+    [BOTH, BOTH, true, "carried"],
+    [IN, OUT, true, "lost"],
+    [BOTH, IN, true, "lost"],
     [0, 0, true, "idle"],
   ];
   for (const [up, down, reset, fate] of table) {
@@ -31,7 +34,11 @@ Deno.test("a connection lives if both ways come out, is dead if one goes in and 
     "idle",
     "carried",
   ]);
-  assert.deepEqual(seenSince(4 * (SWITCHES - 1) + BOTH, SWITCHES), { in: false, out: false });
+  assert.deepEqual(seenSince(32 * (SWITCHES - 1) + LEARNT + BOTH, SWITCHES), {
+    in: false,
+    out: false,
+    before: null,
+  });
 });
 
 const address = (last: number) => Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, last);
@@ -65,7 +72,7 @@ Deno.test("a proof holds what was predicted against what lives, some seconds aft
   connection(fake, 1, { verdict: EQUAL, up: IN, down: 0 });
   connection(fake, 2, { verdict: EQUAL, up: 0, down: 0 });
   connection(fake, 3, { verdict: DIFFERENT, up: BOTH, down: IN });
-  connection(fake, 4, { verdict: DIFFERENT, up: BOTH, down: BOTH, flags: RESET });
+  connection(fake, 4, { verdict: DIFFERENT, up: IN, down: OUT, flags: RESET });
   connection(fake, 5, { up: BOTH, down: BOTH });
   connection(fake, 6, { verdict: EQUAL, up: BOTH, down: BOTH, firstNs: SWITCH_NS + 1000 });
   proofs.begin(fake.board, event, 0);
@@ -88,6 +95,27 @@ Deno.test("a proof holds what was predicted against what lives, some seconds aft
   assert.equal(proofText(proof), "predicted 3 of 5 flows, 1 carried on, 3 lost, 1 idle");
   assert.equal(proofs.look(fake.board, at(PROOF_AFTER_MS + 100)), null);
   assert.equal(proofs.last, proof);
+});
+
+Deno.test("an end that resets what was carried on has not lost it by the switch", () => {
+  const { fake, proofs, event, at } = scene();
+  connection(fake, 0, { verdict: EQUAL, up: BOTH, down: BOTH, flags: RESET });
+  proofs.begin(fake.board, event, 0);
+  assert.deepEqual(proofs.look(fake.board, at(PROOF_AFTER_MS))!.equal, { carried: 1, lost: 0, idle: 0 });
+});
+
+Deno.test("what a seed has told since the switch was foretold by nobody", () => {
+  const { fake, proofs, event, at } = scene();
+  connection(fake, 0, { verdict: EQUAL, up: BOTH, down: BOTH });
+  // Not compared, and said to be dropped, before their seeds.
+  for (const [slot, before] of [[1, 0], [2, DROPPED]] as const) {
+    connection(fake, slot, { verdict: DIFFERENT, up: BOTH, down: BOTH });
+    fake.setCarried(1, slot, SWITCHES, BOTH + LEARNT + BEFORE * before);
+  }
+  proofs.begin(fake.board, event, 0);
+  const proof = proofs.look(fake.board, at(PROOF_AFTER_MS))!;
+  assert.deepEqual([proof.known, proof.predicted], [2, 1]);
+  assert.deepEqual([proof.equal.carried, proof.dropped.carried, proof.unknown.carried], [1, 1, 1]);
 });
 
 Deno.test("flows that were to be translated were to live, as many as still are there", () => {

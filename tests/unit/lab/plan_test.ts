@@ -2,7 +2,7 @@
  * The lab's topologies and the scripts made of them, without building anything.
  */
 import assert from "node:assert/strict";
-import { boxRules } from "../../../scripts/lab/boxes.ts";
+import { boxRules, nat64Address, taygaConfig } from "../../../scripts/lab/boxes.ts";
 import { failureAction, FAILURES, recoveryAction } from "../../../scripts/lab/failures.ts";
 import {
   bridgeScript,
@@ -117,6 +117,27 @@ Deno.test("boxRules() drops what conntrack does not know, and translates only in
   }
   assert.match(boxRules({ ...box, kind: "nat", ports: "fully-random" }), /masquerade fully-random$/m);
   assert.match(boxRules({ ...box, kind: "nat", input: "reset" }), /reject with tcp reset/);
+});
+
+Deno.test("a NAT64 forwards both protocols by its device, and opens from inside to outside alone", () => {
+  const topology = hotReplica({ kind: "nat64-pool" });
+  const { scripts } = buildPlan(topology, "rm12ab");
+  const script = scripts.get("redundant")!;
+  assert.match(
+    script,
+    /disable_ipv6; do echo 0 [^]*ipv6\/conf\/all\/forwarding[^]*^tuntap add dev nat64 mode tun$/m,
+  );
+  assert.match(scripts.get("node")!, /disable_ipv6; do echo 1 /);
+  assert.match(scripts.get("c1")!, /^addr add fd00:1::11\/64 dev eth0 nodad$/m);
+  const opens = [...script.matchAll(/iifname "(\w+)" oifname "(\w+)" ct state new accept/g)];
+  assert.deepEqual(opens.map(([, from, to]) => [from, to]), [["in", "nat64"], ["nat64", "out"]]);
+  const pools = topology.boxes.map((box) => /dynamic-pool (\S+)/.exec(taygaConfig(box))![1]);
+  assert.deepEqual(pools, ["10.64.0.0/16", "10.65.0.0/16"]);
+  assert.ok(!script.includes("masquerade"));
+  assert.ok(
+    buildPlan(hotReplica({ kind: "nat64" }), "rm12ab").scripts.get("primary")!.includes("masquerade"),
+  );
+  assert.equal(nat64Address("10.2.0.11"), "2001:db8:64::10.2.0.11");
 });
 
 Deno.test("failureAction() and recoveryAction() name the interfaces they act on", () => {

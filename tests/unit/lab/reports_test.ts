@@ -3,7 +3,14 @@
  */
 import assert from "node:assert/strict";
 import { aroundFailure, parseAccess } from "../../../scripts/lab/access.ts";
-import { judgeLong, judgeProbe, parseLong, parseProbe, parseSessions } from "../../../scripts/lab/reports.ts";
+import {
+  judgeLong,
+  judgeProbe,
+  parseAssociations,
+  parseLong,
+  parseProbe,
+  parseSessions,
+} from "../../../scripts/lab/reports.ts";
 import { parseWrk } from "../../../scripts/lab/wrk.ts";
 
 const WRK = `Running 6s test @ http://10.2.0.11/5k
@@ -61,15 +68,19 @@ Deno.test("parseWrk() refuses a report that was cut off", () => {
 });
 
 Deno.test("parseAccess() leaves out a torn last line", () => {
-  const answers = parseAccess("1795307131.305 2 200 5700\n1795307131.306 3 404 10\n17953071");
+  const answers = parseAccess(
+    "1795307131.305 2 200 5700 0.012\n1795307131.306 3 404 10 0.000\n1795307131.307 4 200 5700 1.0",
+  );
   assert.deepEqual(answers, [
-    { wallMs: 1_795_307_131_305, connection: 2, status: 200, bytes: 5_700 },
-    { wallMs: 1_795_307_131_306, connection: 3, status: 404, bytes: 10 },
+    { wallMs: 1_795_307_131_305, connection: 2, status: 200, bytes: 5_700, tookMs: 12 },
+    { wallMs: 1_795_307_131_306, connection: 3, status: 404, bytes: 10, tookMs: 0 },
   ]);
 });
 
 Deno.test("aroundFailure() counts hung connections, the gap and only answers that are good and in time", () => {
-  const at = (wallMs: number, connection: number, status = 200) => ({ wallMs, connection, status, bytes: 1 });
+  const at = (wallMs: number, connection: number, status = 200) => ({
+    ...{ wallMs, connection, status, bytes: 1, tookMs: 0 },
+  });
   const answers = [
     ...[at(900, 1), at(950, 2), at(960, 3), at(970, 5)],
     at(1_250, 2), // was on its way when the box died, on a busy machine, and is the last of its connection
@@ -82,6 +93,23 @@ Deno.test("aroundFailure() counts hung connections, the gap and only answers tha
   const found = aroundFailure(answers, { failedMs: 1_000, endMs: 2_500 });
   assert.deepEqual([found.before, found.after, found.active, found.ended, found.gapMs], [4, 5, 4, 2, 500]);
   assert.deepEqual(found.per100ms, [0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0]);
+});
+
+Deno.test("aroundFailure() counts of an answer that was under way at either end its part", () => {
+  const of = (wallMs: number, tookMs: number, bytes = 1_000, status = 200) => ({
+    ...{ wallMs, tookMs, connection: 1, status, bytes },
+  });
+  const answers = [
+    of(900, 400), // over before
+    of(1_100, 400), // a quarter of it
+    of(1_600, 500),
+    of(2_200, 600, 600), // two thirds of 600 bytes; the rest was never sent
+    of(1_700, 100, 5_000, 502),
+    of(2_500, 300), // began after the end
+  ];
+  const found = aroundFailure(answers, { failedMs: 1_000, endMs: 2_000 });
+  assert.ok(Math.abs(found.afterWorth - (0.25 + 1 + 0.4)) < 1e-9, String(found.afterWorth));
+  assert.equal(aroundFailure([of(1_500, 0)], { failedMs: 1_000, endMs: 2_000 }).afterWorth, 1);
 });
 
 const PROBE = {
@@ -134,4 +162,6 @@ Deno.test("the report of sessions is read whole or not at all", () => {
     () => parseSessions('{"sessions":500}'),
     /Cannot read the report of datagrams: opened, alive/,
   );
+  assert.equal(parseAssociations(text.replace("}", ',"strange":2}')).strange, 2);
+  assert.throws(() => parseAssociations(text), /Cannot read the report of associations: strange missing/);
 });
