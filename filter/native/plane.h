@@ -16,6 +16,7 @@
 #include "crew.h"
 #include "filter.h"
 #include "grey.h"
+#include "port_memif.h"
 #include "reflex.h"
 #include "match.h"
 #include "seed.h"
@@ -63,8 +64,7 @@ struct port {
   int fd;            /* readable when frames wait; -1: only polling tells */
   int interface;     /* index of the kernel interface whose carrier counts; 0: none */
   uint16_t dpdk;     /* DPDK port id */
-  bool dials, answered; /* a memif client, which may have to call again; its server took the last call */
-  uint64_t dialed_ns;
+  struct memif memif;
   uint64_t link_due_ns; /* its link is not asked for before */
   uint16_t rx_queue, tx_queue, tx_queues; /* of it: this worker's own, and how many there are to send by */
   uint16_t queued;
@@ -117,6 +117,7 @@ struct plane {
   uint32_t members;         /* bit of each box that may get copies */
   bool has[RM_SIDES];       /* the sides it receives on */
   pthread_t thread;
+  uint64_t turn;            /* begins and ends of turns: odd within one */
   struct tally tally, taken[RM_WORKERS];
   struct rm_flow *entries[RM_SIDES]; /* of all workers: slots count from here */
   struct rm_flows table[RM_SIDES]; /* of the sides it has: its own part of these entries */
