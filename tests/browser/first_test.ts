@@ -119,7 +119,7 @@ async function armByPage(page: Page, url: string, control: PageNode): Promise<vo
   const dialog = page.getByRole("dialog");
   await dialog.getByText("It would move it to redundant at once").waitFor();
   await dialog.getByRole("button", { name: "Arm" }).click();
-  await page.getByText("traffic goes by the primary box").waitFor();
+  await dialog.getByText("traffic goes by the primary box").waitFor();
   await page.goto(url);
   await page.locator('.word[data-state="protected"]').waitFor();
 }

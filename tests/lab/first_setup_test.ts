@@ -88,6 +88,7 @@ Deno.test("a machine without ports is set up by its page, learns, and is armed",
     await until("a neighbour", async () => {
       bench.send("upstream", LLDP);
       await page.getByRole("button", { name: "Look again" }).click();
+      await page.waitForLoadState();
       return await page.getByText("core1 ge-0/0/7").count() > 0;
     });
     // What cannot blink says so, and offers nothing.
@@ -97,6 +98,8 @@ Deno.test("a machine without ports is set up by its page, learns, and is armed",
     assert.deepEqual([config?.filter.preset, config?.failover.learningFirst], ["nat", true]);
 
     await until("the node", async () => (await status()).includes('"learning"'));
+    // It answers on its socket before it has the address that the first page gave up.
+    await until("its pages", () => logged().includes(`listening on ${LISTEN}`));
     await page.getByRole("link", { name: "To the node" }).click();
     await login(page, null);
     await page.locator('.word[data-state="learning"]').waitFor();

@@ -79,7 +79,7 @@ Deno.test("a page shows a failover of a running node by itself", async () => {
       assert.equal(answer?.status(), 200, path);
     }
     await page.goto(`${served.url}/events`);
-    await page.getByText("primary → redundant").waitFor();
+    await page.getByRole("heading", { name: /^primary .* redundant link$/ }).waitFor();
     await page.goto(`${served.url}/flows?search=udp`);
     await page.getByText(/rule nat/).first().waitFor();
     await load.stop();
