@@ -9,6 +9,7 @@ const STALE_MS = 2500;
 const LOST_MS = 6000;
 const POLL_MS = 1000;
 const CHECK_MS = 500;
+const PRESS_MS = 30_000;
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const live = document.getElementById("live");
@@ -70,7 +71,7 @@ async function refresh(wanted) {
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     for (const part of all("[data-part]").filter(wanted)) {
       const other = fresh.getElementById(part.id);
-      if (pressed !== null && part.contains(pressed)) {
+      if (isPressed(part)) {
         again = true;
         continue;
       }
@@ -93,10 +94,19 @@ async function refresh(wanted) {
 
 /** What a pointer is down on. Taken away before it is up, it would never hear of the click. */
 let pressed = null;
-addEventListener("pointerdown", ({ target }) => pressed = target, true);
+let pressedMs = 0;
+addEventListener("pointerdown", ({ target, button }) => {
+  pressed = button === 0 ? target : null;
+  pressedMs = performance.now();
+}, true);
 // The click comes after these, in the same task.
 for (const end of ["pointerup", "pointercancel"]) {
   addEventListener(end, () => setTimeout(() => pressed = null), true);
+}
+
+/** That it came up again may not be heard. */
+function isPressed(part) {
+  return pressed !== null && part.contains(pressed) && performance.now() - pressedMs < PRESS_MS;
 }
 
 function busy(part) {
