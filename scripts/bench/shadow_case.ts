@@ -44,7 +44,7 @@ export interface ShadowRequest {
 
 export interface ShadowResult {
   readonly rounds: readonly ShadowRound[];
-  /** Flows that the standby is known to have as the primary has them, and otherwise or not at all, at the end. */
+  /** Flows that the standby is known to have as the primary has them, and otherwise or not at all, before the first turn. */
   readonly equal: number;
   readonly other: number;
 }
@@ -113,6 +113,9 @@ function measure(request: ShadowRequest): ShadowResult {
   const opened = open(request), { bench, board, warmPackets } = opened;
   if (request.paced) latency(bench, BigInt(Math.ceil(warmPackets / SHADOW_RATE * 1e9)));
   else slice(bench, BigInt(warmPackets));
+  const match = [new BigUint64Array(1), new BigUint64Array(1)] as const;
+  bench.rm_bench_match(...match);
+  if (match[0][0] === 0n) throw new Error("Cannot measure: the standby is not compared");
   const path = board.number("live.path");
   const ways = Object.keys(SHADOW_WAYS) as ShadowWay[];
   const rounds = Array.from(
@@ -120,8 +123,6 @@ function measure(request: ShadowRequest): ShadowResult {
     () => ways.map((way) => turn(opened, way, request.paced)),
   );
   if (board.number("live.path") !== path) throw new Error("Cannot measure: the traffic has moved");
-  const match = [new BigUint64Array(1), new BigUint64Array(1)] as const;
-  bench.rm_bench_match(...match);
   return { rounds: rounds.flat(), equal: Number(match[0][0]), other: Number(match[1][0]) };
 }
 
