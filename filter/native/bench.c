@@ -11,6 +11,7 @@
 #include "board.h"
 #include "fixup.h"
 #include "plane.h"
+#include "twin.h"
 
 #define STALL_WINDOW_NS RM_MS
 #ifndef MADV_COLLAPSE
@@ -103,18 +104,16 @@ static uint16_t box_receive(struct port *port, struct rte_mbuf **frames, uint16_
   return got;
 }
 
-/* What is known of flows by comparing, put away and blank while nothing is compared: else a standby that hands over nothing would
- * have the node count what it once handed over. */
-static void put_verdicts_away(bool away) {
-  static uint32_t *kept[RM_SIDES];
-  size_t bytes = (size_t)bench->board->header.flow_slots * sizeof *kept[0];
-  for (uint32_t side = 0; side < RM_SIDES; side++) {
-    uint32_t *words = (uint32_t *)((char *)bench->board + bench->board->header.twin_offset[side]);
-    if (!kept[side]) kept[side] = malloc(bytes);
-    if (!kept[side]) abort();
-    memcpy(away ? kept[side] : words, away ? words : kept[side], bytes);
-    if (away) memset(words, 0, bytes);
-  }
+/* What is known of the servers' side by comparing, where openings of clients come out: nothing, or as after hours of it that each flow
+ * is the same. Else flows that began while nothing was compared would have no verdict to be counted. */
+static void know(bool all) {
+  static struct twins twins;
+  uint32_t side = RM_SIDE_DOWN, slots = bench->board->header.flow_slots;
+  twins.entries = bench->entries[side];
+  twins.word = (uint32_t *)((char *)bench->board + bench->board->header.twin_offset[side]);
+  memset(twins.word, 0, (size_t)slots * sizeof *twins.word);
+  for (uint32_t slot = 0; all && slot < slots; slot++)
+    if (twins.entries[slot].flags & RM_FLOW_USED) twins_learn(&twins, slot, 1, TWIN_EQUAL);
 }
 
 /* Put such boxes behind the ports. The standby hands over what it gets, or with `hands_over` 0 nothing. Copies are made and freed
@@ -126,7 +125,7 @@ RM_EXPORT void rm_bench_boxes(uint32_t hands_over) {
   box = port_gen;
   box.receive = box_receive, box.send = box_send;
   for (uint32_t r = RM_PRIMARY_IN; r <= RM_REDUNDANT_OUT; r++) bench->port[r].driver = &box;
-  if (boxes && now != shadow) put_verdicts_away(!now);
+  know(now);
   boxes = true, shadow = now, sources = RM_PRIMARY_IN;
 }
 
