@@ -26,6 +26,13 @@ export function drill(view: View): void {
       "0, or a port in drill.tcp_port",
     );
   }
+  if (view.is("drill.twin", true) && view.is("drill.idle_s", 0)) {
+    view.problem(
+      "drill.twin",
+      "is of silent canaries, and drill.idle_s is off",
+      "false, or seconds in drill.idle_s",
+    );
+  }
   const silent = ["drill.tcp_port", "drill.udp_port"].every((key) => view.is(key, 0)) &&
     view.is("drill.icmp", false);
   if (silent) {

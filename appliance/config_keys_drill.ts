@@ -61,6 +61,14 @@ export const DRILL = {
       "One more TCP canary that says nothing for so long and then goes on: a box with shorter timeouts than the " +
       "others, or whose clock runs ahead, has forgotten it by then.",
   },
+  twin: {
+    type: "boolean",
+    default: false,
+    help:
+      "Whether silent canaries go through the box that serves as well: then only what it keeps and the other forgets is a " +
+      "fault, and there is one of UDP too where that has a port. Only for a `server` that is nobody's address: what comes " +
+      "out of the serving box for it goes no further than the node, but a load balancer would send it to its servers.",
+  },
   udp_port: port(0, "The port that one UDP canary asks for."),
   icmp: { type: "boolean", default: true, help: "Whether one canary is a ping." },
   refused_port: port(0, "A TCP port that the box must not let through: if it does, the drill fails."),

@@ -5,11 +5,13 @@
  */
 import type { Board } from "../filter/board.ts";
 import { BOX, ROLE } from "../filter/names.ts";
+import { addressBytes } from "./address.ts";
 import { type Now, readPath } from "./board_view.ts";
 import type { BoxConfig, Config } from "./config.ts";
 import { readDetectors } from "./detector_view.ts";
 import { type DrillReport, type SignedReport, signReport } from "./drill_report.ts";
 import { type DrillMeans, type DrillOutcome, runDrill, SNAP_BYTES_MIN } from "./drill_run.ts";
+import { hasEnd } from "./flow_view.ts";
 import { drillKeyPath, drillsPath } from "./paths.ts";
 import { lossOf } from "./failover/match.ts";
 import { readMatch } from "./match_view.ts";
@@ -20,11 +22,14 @@ import type { Box, DrillAnswer, DrillControl, DrillSummary } from "./view.ts";
 
 const REPORTS_MAX = 64;
 
+/** Without the boxes that a drill is about. */
+type BoxlessMeans = Omit<DrillMeans, "firstRole" | "twinRole">;
+
 export interface DrillsOptions {
   readonly config: () => Config;
   readonly now: () => Now;
   /** The running plane; null: there is none. */
-  readonly means: () => Omit<DrillMeans, "firstRole"> | null;
+  readonly means: () => BoxlessMeans | null;
   /** A drill has ended. */
   readonly tell: (text: string, ok: boolean) => void;
 }
@@ -51,7 +56,7 @@ export class Drills implements DrillControl {
     const isAlive = (one: Box) => board.number("box.alive", BOX.indexOf(one)) === 1;
     const chosen = box ?? nextBox(rankedBoxes(board, this.#options.config().boxes), path, isAlive);
     if (chosen === undefined) return refusal("no box stands by");
-    const fault = this.#fault(chosen, path);
+    const fault = this.#fault(chosen, path) ?? this.#twinFault(board);
     if (fault !== null) return refusal(fault);
     this.#running = true;
     try {
@@ -76,12 +81,29 @@ export class Drills implements DrillControl {
     return this.#running ? "another drill runs" : null;
   }
 
-  async #drill(box: Box, means: Omit<DrillMeans, "firstRole">): Promise<SignedReport> {
+  /** What the plane takes for a canary's end beside the box that serves would be missed by whoever has its address. */
+  #twinFault(board: Board): string | null {
+    const { drill } = this.#options.config();
+    if (!drill.twin) return null;
+    for (const key of ["client", "server"] as const) {
+      const address = addressBytes(drill[key] ?? "");
+      if (address === null || !hasEnd(board, address)) continue;
+      return `drill.${key} is ${
+        drill[key]
+      }, and somebody has that address: with drill.twin the node would keep what is ` +
+        "for it; give it one that nobody has, or turn drill.twin off";
+    }
+    return null;
+  }
+
+  async #drill(box: Box, means: BoxlessMeans): Promise<SignedReport> {
     const config = this.#options.config();
     const { board } = means.map;
     const firstRole = ROLE.indexOf(`${box}-in`), i = BOX.indexOf(box);
+    const master = BOX.find((one) => one === readPath(board));
+    const twinRole = config.drill.twin && master !== undefined ? ROLE.indexOf(`${master}-in`) : null;
     const started = this.#options.now(), before = passed(board, i);
-    const outcome = await runDrill(config.drill, { ...means, firstRole });
+    const outcome = await runDrill(config.drill, { ...means, firstRole, twinRole });
     const ended = this.#options.now(), after = passed(board, i);
     const serves = readPath(board) === box;
     const { ok, text } = serves

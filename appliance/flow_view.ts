@@ -91,6 +91,20 @@ export function readFlows(board: Board, query: FlowQuery, now: Now): FlowView[] 
   return views;
 }
 
+/** Whether a flow of either side has this address as an end; as the plane has addresses, in 16 bytes. */
+export function hasEnd(board: Board, address: Uint8Array): boolean {
+  const is = (base: number, end: number) =>
+    board.bytes("flow.addr", end, base).every((byte, i) => byte === address[i]);
+  const slots = board.number("header.flow_slots");
+  return SIDES.some((_, side) => {
+    for (let slot = 0; slot < slots; slot++) {
+      const base = placeBase(board, { side, slot });
+      if (isUsed(board, base) && (is(base, 0) || is(base, 1))) return true;
+    }
+    return false;
+  });
+}
+
 function matches(view: FlowView, text: string | undefined): boolean {
   if (text === undefined || text === "") return true;
   return [view.outer, view.inner, view.binding, view.protocol, view.rule, view.age].some((s) =>

@@ -106,6 +106,7 @@ export const COUNTER = [
   "paused",
   "injected",
   "inject_refused",
+  "canary_taken",
   "replayed",
   "replay_seen",
   "replay_dropped",

@@ -28,7 +28,7 @@ export interface CanaryPlan {
   readonly token: Uint8Array<ArrayBuffer>;
   readonly clientSequence: number;
   readonly serverSequence: number;
-  /** Silence between two exchanges of data; TCP alone. @default 0, one exchange */
+  /** Silence between two exchanges of data, of TCP and UDP. @default 0, one exchange */
   readonly idleMs?: number;
 }
 
@@ -62,7 +62,13 @@ const ORDER: Readonly<Record<CanaryPlan["kind"], readonly Wait[]>> = {
   icmp: ["open", "answer"],
 };
 
-const IDLE: readonly Wait[] = ["open", "answer", "data", "reply", "again", "still", "close", "closed"];
+/** With a silence. Of datagrams it is the server that speaks behind it: what the client says would open anything anew. */
+const SILENT: Readonly<Record<"tcp" | "udp", readonly Wait[]>> = {
+  tcp: ["open", "answer", "data", "reply", "again", "still", "close", "closed"],
+  udp: ["open", "answer", "still"],
+};
+/** What is waited for first behind it. */
+const WOKEN = { tcp: "again", udp: "still" } as const;
 
 /** Longer than a box takes to ask for a neighbour. */
 const AGAIN_MS = 200;
@@ -135,7 +141,13 @@ export class Canary {
     if (nowMs < this.#silentUntilMs!) return [];
     this.#silentUntilMs = null;
     this.#wokeMs = nowMs;
-    return this.#send(nowMs, this.#toServer({ flags: TCP.ack | TCP.psh }, this.#second));
+    return this.#send(nowMs, this.#speakUp());
+  }
+
+  #speakUp(): readonly Sent[] {
+    if (this.plan.kind === "tcp") return this.#toServer({ flags: TCP.ack | TCP.psh }, this.#second);
+    const ends = [this.#outside!.server, this.#outside!.client] as const;
+    return [this.#at("out", ends, PROTO.udp, udp(ends, this.#second))];
   }
 
   /** A frame came out of the box on a side. */
@@ -148,7 +160,7 @@ export class Canary {
     this.#step++;
     if (this.#step === this.#order.length) this.#end(nowMs, true, "came through, both ways");
     this.#send(nowMs, answer);
-    if (this.#wait === "again") {
+    if (this.#silent !== null && this.#wait === WOKEN[this.#silent]) {
       this.#silentUntilMs = nowMs + this.#idleMs + LONGER_MS;
       this.#last = [];
     }
@@ -159,8 +171,14 @@ export class Canary {
     return this.plan.idleMs ?? 0;
   }
 
+  /** Its kind, if it keeps a silence; null: it does not. */
+  get #silent(): "tcp" | "udp" | null {
+    const { kind } = this.plan;
+    return this.#idleMs > 0 && kind !== "icmp" ? kind : null;
+  }
+
   get #order(): readonly Wait[] {
-    return this.#idleMs > 0 ? IDLE : ORDER[this.plan.kind];
+    return this.#silent === null ? ORDER[this.plan.kind] : SILENT[this.#silent];
   }
 
   get #wait(): Wait {
@@ -207,7 +225,9 @@ export class Canary {
     if (kind === "icmp") {
       return isEcho(this.#wait === "open" ? ECHO_REQUEST : ECHO_REPLY) && same(payload, token);
     }
-    if (kind === "udp") return flow.proto === PROTO.udp && same(payload, token);
+    if (kind === "udp") {
+      return flow.proto === PROTO.udp && same(payload, this.#wait === "still" ? this.#second : token);
+    }
     if (flow.tcp === undefined) return false;
     if (this.#wait === "open") return flow.tcp.flags === TCP.syn && this.#marked(flow, frame);
     const outside = this.#outside!;
@@ -247,6 +267,7 @@ export class Canary {
         this.#numbers.serverAtOut = this.#numbers.serverAtOut + this.plan.token.length >>> 0;
         return this.#toClient({ flags: TCP.ack | TCP.psh }, this.#second);
       case "still":
+        if (this.plan.kind === "udp") return [];
         this.#numbers.serverAtIn = this.#numbers.serverAtIn + heard.payload.length >>> 0;
         this.#numbers.clientAtIn = this.#numbers.clientAtIn + this.plan.token.length >>> 0;
         return this.#toServer({ flags: TCP.fin | TCP.ack });

@@ -89,7 +89,14 @@ struct rm_rule {
 
 struct rm_check { uint32_t light, detail; uint64_t seen_ns; };
 
-/* A frame of control for a port of a box that does not serve. */
+/* An end that the node plays on a side, for canaries through the box that serves. */
+struct rm_canary {
+  uint64_t mac;                 /* the first of its six bytes lowest */
+  uint64_t until_ns;            /* monotonic; from then on there is none, and nothing goes into such a box */
+  uint8_t ip[16];               /* as in a flow's key */
+};
+
+/* A frame of control for a port of a box that does not serve, or of a canary. */
 struct rm_inject { uint32_t role, bytes; uint8_t frame[RM_INJECT_BYTES]; };
 
 struct rm_command {
@@ -156,6 +163,7 @@ struct rm_command {
   uint64_t refresh_ns;          /* standbys get them again so often; 0: never */
   uint64_t capacity[RM_BOXES];  /* flows that a box's table holds; 0: more than there are. Of more it gets those worth most */
   uint32_t recorder_rate;       /* decisions per second that are recorded at most; 0: none */
+  struct rm_canary canary[RM_SIDES]; /* until_ns last */
 } RM_ALIGNED;
 
 struct rm_port {
@@ -230,15 +238,6 @@ struct rm_worker {
   uint64_t turns, loop_ns_max, cpu_ns, heartbeat_ns;
   uint64_t rx_packets, tx_packets;
 } RM_ALIGNED;
-
-/* Seen of a flow on one side since a switch: a frame came from outside, one came out of the box that serves. A reset is none:
- * an end that cannot use what it got answers with one. */
-#define RM_CARRIED_IN 1u
-#define RM_CARRIED_OUT 2u
-/* A seed has changed the verdict on the box that serves: two bits above this say what it was before the switch. */
-#define RM_CARRIED_LEARNT 4u
-#define RM_CARRIED_BEFORE_SHIFT 3
-#define RM_CARRIED_SHIFT 5
 
 /* Live connections by what a standby made of their opening. Followed: of those that differ, the ones that would be translated. */
 struct rm_match { uint64_t equal, different, followed, dropped; };

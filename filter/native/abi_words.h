@@ -152,6 +152,7 @@ enum rm_counter {
   RM_COUNT_PAUSED,           /* frames that waited for a planned switch */
   RM_COUNT_INJECTED,         /* frames of control put into a box that does not serve */
   RM_COUNT_INJECT_REFUSED,   /* ... not put in: the box serves, the frame is no frame, or no buffer */
+  RM_COUNT_CANARY_TAKEN,     /* frames of a canary that came out of a box that serves, and went no further */
   RM_COUNT_REPLAYED,         /* frames that the old box did not let out, put into the new one */
   RM_COUNT_REPLAY_SEEN,      /* ... that need not be, or not twice: they came out after all, or were acknowledged */
   RM_COUNT_REPLAY_DROPPED,   /* ... that could not be: there was no room to keep them or to follow them */
@@ -257,4 +258,13 @@ enum rm_match_class { RM_MATCH_TCP, RM_MATCH_UDP, RM_MATCH_OTHER, RM_MATCH_CLASS
 
 /* Class of a flow for ageing. */
 enum rm_age { RM_AGE_TCP_OPENING, RM_AGE_TCP, RM_AGE_TCP_CLOSING, RM_AGE_UDP, RM_AGE_ICMP, RM_AGE_OTHER, RM_AGES };
+
+/* Seen of a flow on one side since a switch: a frame came from outside, one came out of the box that serves. A reset is none:
+ * an end that cannot use what it got answers with one. */
+#define RM_CARRIED_IN 1u
+#define RM_CARRIED_OUT 2u
+/* A seed has changed the verdict on the box that serves: two bits above this say what it was before the switch. */
+#define RM_CARRIED_LEARNT 4u
+#define RM_CARRIED_BEFORE_SHIFT 3
+#define RM_CARRIED_SHIFT 5
 #endif

@@ -142,6 +142,13 @@ void burst_follow(struct plane *p, uint32_t side, const struct rm_packet *packet
   }
 }
 
+void burst_emerged(struct plane *p, uint32_t side, struct rm_flow *flow) {
+  if ((flow->flags & RM_FLOW_PASSES) || flow->first_ns >= p->reflex.path_since || flow->age == RM_AGE_TCP_CLOSING) return;
+  if (flow->half[0].packets == 0 || flow->half[1].packets == 0) return;
+  const struct rm_flow *peer = flow->peer == RM_NO_FLOW ? NULL : &p->entries[1 - side][flow->peer];
+  if (!peer || entry_age(peer) != RM_AGE_TCP_CLOSING) rm_flow_passes(&p->table[side], flow, true);
+}
+
 static void note_passing(struct batch *b, uint32_t slot) {
   if (b->passing.frames++ == 0) b->passing.flow = b->passing.other = slot;
   else if (b->passing.flow != slot) b->passing.other = slot;
@@ -178,6 +185,8 @@ static bool wants_seed(const struct plane *p, const struct rm_packet *packet, co
 bool burst_introduce(struct plane *p, uint32_t side, const uint8_t *frame, const struct rm_packet *packet, struct rm_flow *flow) {
   if (flow->seed_switch == p->reflex.switch_number) return false;
   bool older = flow->first_ns < p->reflex.path_since && p->reflex.switch_number > 0;
+  /* It passed the other box. That this one lets nothing of it out is what was foretold, and no silence. */
+  if (older && match_dropped(p, side, flow)) rm_flow_passes(&p->table[side], flow, false);
   if (older) infer_offer(p, side, frame, packet, flow);
   bool waits = older && wants_seed(p, packet, flow) && seed_flow(p, side, flow);
   /* Those behind it have to be asked as well. */

@@ -45,6 +45,8 @@ bool burst_opens(const struct rm_packet *packet);
 static inline bool burst_greets(const struct rm_packet *packet) { return packet->proto == 6 && !packet->inner && (packet->tcp_flags & RM_TCP_SYN); }
 /* The first packet of a flow of another protocol, by which the flow can be known again. */
 bool burst_begins(const struct rm_packet *packet, const struct rm_flow *flow);
+/* A frame of an older flow came out of the box that serves since a switch: it passes after all. */
+void burst_emerged(struct plane *p, uint32_t side, struct rm_flow *flow);
 /* Keep in mind whether a box that works would let the flow's next frame out. */
 void burst_follow(struct plane *p, uint32_t side, const struct rm_packet *packet, struct rm_flow *flow);
 #endif

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include "association.h"
 #include "burst.h"
+#include "canary.h"
 #include "pair.h"
 #include "fixup.h"
 #include "steer.h"
@@ -65,6 +66,7 @@ static bool judge_passed(struct plane *p, uint32_t role, struct batch *b, uint16
     bool serves = (int)role_of_box(role) == serving(p);
     if ((b->steered || serves) && !resets(&packet)) match_carried(p, side, flow, RM_CARRIED_OUT);
     if (!b->steered && serves) {
+      burst_emerged(p, side, flow);
       if (twin_tells(&packet) || burst_greets(&packet)) match_passed(p, role, frame, &packet, flow);
     } else if (!b->steered) {
       rm_flow_wake(table, flow); /* the first one out of the box that serves now is not to pass unseen */
@@ -174,6 +176,8 @@ bool burst_box(struct plane *p, uint32_t role) {
   hear(p); /* the path, puts and SYNs that led to these frames were told before them */
   drain_first(p, role);
   if (__builtin_expect(p->probe.takes, 0)) batch_now_are(&b, probe_take(p, role, b.frame, b.n));
+  if (__builtin_expect(canary_on(p, role_side(role)) && ((int)box == serving(p) || burst_drains(p, box)), 0))
+    batch_now_are(&b, canary_take(p, role, b.frame, b.n));
   if (__builtin_expect(p->steers && serving(p) >= 0, 0)) return steer_box(p, role, b.frame, b.n), true;
   b.steered = false;
   b.orphaned_ns = 0;

@@ -87,6 +87,9 @@ static void describe_command(struct describe *d) {
   EACH("check", command.check, detail, RM_BOXES);
   EACH("check", command.check, seen_ns, RM_BOXES);
   ONE(command, inject_sequence), ONE(command, pause_ns);
+  EACH("canary", command.canary, mac, RM_SIDES);
+  EACH("canary", command.canary, until_ns, RM_SIDES);
+  EACH("canary", command.canary, ip, RM_SIDES);
   EACH("inject", inject, role, RM_INJECTS);
   EACH("inject", inject, bytes, RM_INJECTS);
   EACH("inject", inject, frame, RM_INJECTS);
@@ -313,7 +316,7 @@ static void describe_steps(struct describe *d) {
 static const char *const COUNTER_NAME[RM_COUNTERS] = {
     "tx_full", "mirror_full", "blocked", "shadow", "drained", "arp_answered", "arp_unknown", "seeded",
     "seed_unpaired", "seed_swallowed", "seed_full", "flow_evicted", "flow_expired", "event_lost", "too_big", "stalls",
-    "flow_evicted_live", "handover_full", "crossing_full", "seed_held", "paused", "injected", "inject_refused",
+    "flow_evicted_live", "handover_full", "crossing_full", "seed_held", "paused", "injected", "inject_refused", "canary_taken",
     "replayed", "replay_seen", "replay_dropped", "replay_unknown", "guarded", "announced", "probe_taken",
     "probe_stray", "probe_unsent", "fixed_up", "fixup_collision", "fixup_full", "seed_alike", "seed_translated",
     "seed_unlike", "seed_unheard", "seed_repeated", "seed_hurried", "seed_left", "resynced", "recorded", "record_shed",

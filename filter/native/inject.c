@@ -1,25 +1,29 @@
-/* Frames that control makes, for a box that does not serve: how a drill talks to the standby.
+/* Frames that control makes, for a box that does not serve: how a drill talks to the standby. Into one that serves go those of
+ * canaries alone (canary.c).
  *
  * They go by the board, in a ring that control fills and the first worker empties. What comes out of such a box is
- * shadow, so nobody outside hears of it; control sees it by a capture. A box that serves, or is being drained, is refused.
+ * shadow, so nobody outside hears of it; control sees it by a capture. Anything else for a box that serves, or is being drained, is
+ * refused.
  */
 #include <string.h>
-#include "plane.h"
+#include "canary.h"
 
-static bool is_standby(const struct plane *p, uint32_t role) {
+static bool may_go(const struct plane *p, uint32_t role, const uint8_t *frame) {
   if (role < RM_PRIMARY_IN || role >= p->roles) return false;
   uint32_t box = role_of_box(role);
-  return (int)box != serving(p) && (p->now >= p->reflex.drain_until || box != p->reflex.previous);
+  if ((int)box == serving(p)) return canary_says(p, role_side(role), frame);
+  return p->now >= p->reflex.drain_until || box != p->reflex.previous;
 }
 
 static bool put_in(struct plane *p, const struct rm_inject *from) {
   /* Control may write to it while we look: each number is read once. */
   uint32_t role = __atomic_load_n(&from->role, __ATOMIC_RELAXED), bytes = __atomic_load_n(&from->bytes, __ATOMIC_RELAXED);
-  if (!is_standby(p, role) || bytes < RM_INJECT_BYTES_MIN || bytes > RM_INJECT_BYTES) return false;
+  if (bytes < RM_INJECT_BYTES_MIN || bytes > RM_INJECT_BYTES) return false;
   struct rte_mbuf *m = rte_pktmbuf_alloc(p->pool);
   char *to = m ? rte_pktmbuf_append(m, (uint16_t)bytes) : NULL;
   if (!to) return rte_pktmbuf_free(m), false;
   memcpy(to, from->frame, bytes);
+  if (!may_go(p, role, (const uint8_t *)to)) return rte_pktmbuf_free(m), false;
   port_queue(p, role, m, false);
   return true;
 }

@@ -111,6 +111,15 @@ enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t s
   return twin_verdict(twin_verdicts(&p->entries[side][slot], word), box);
 }
 
+enum twin_verdict match_flow_verdict(const struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t box) {
+  enum twin_verdict own = match_verdict(p, side, slot_of(p, side, flow), box);
+  return own == TWIN_UNKNOWN && flow->peer != RM_NO_FLOW ? match_verdict(p, 1 - side, flow->peer, box) : own;
+}
+
+bool match_dropped(const struct plane *p, uint32_t side, const struct rm_flow *flow) {
+  return serving(p) >= 0 && match_flow_verdict(p, side, flow, (uint32_t)serving(p)) == TWIN_DROPPED;
+}
+
 enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box) {
   bool stayed = p->board->live.box[box].up_ns < p->entries[side][slot].first_ns;
   return stayed ? match_verdict(p, side, slot, box) : TWIN_UNKNOWN;
@@ -176,6 +185,7 @@ static bool missed(const struct plane *p, const struct rm_flow *flow) {
   return rule && rule->handshake && !rule->seed && !rule->none;
 }
 
+/* Of an opening any copy will do, for the flow has no other yet; of an answer one the other way, by a rule that copies answers. */
 static bool was_copied(const struct plane *p, const struct rm_flow *flow, const struct twin *o) {
   if (!o->answer) return flow->half[0].mirrored + flow->half[1].mirrored > 0 || missed(p, flow);
   bool wants = flow->rule != 0xff && p->rules.rule[flow->rule].handshake;

@@ -320,7 +320,11 @@ void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const st
 void match_shadow(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
 /* What a box makes of a flow, by the word of its place: whoever owns the side. */
 enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
-/* The same, or unknown if the box has been without a link since the flow began: it may have begun anew. */
+/* The same by an entry of either side: what a box made of an opening stands with the side where it came out. */
+enum twin_verdict match_flow_verdict(const struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t box);
+/* Has the box that serves since a switch dropped the opening of this flow, when it stood by? */
+bool match_dropped(const struct plane *p, uint32_t side, const struct rm_flow *flow);
+/* What match_verdict() says, or unknown if the box has been without a link since the flow began: it may have begun anew. */
 enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
 /* A box has opened this flow anew by `packet`, which came out by `role`. Returns whether as the network knows it. */
 enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found);
@@ -355,7 +359,7 @@ uint16_t pause_take(struct plane *p, uint32_t side, struct rte_mbuf **frames, ui
 /* Once a turn while a planned switch waits: look whether the old box has handed over what went in. */
 void pause_look(struct plane *p);
 
-/* inject.c: what control wants said to a box that does not serve. */
+/* inject.c: what control wants said to a box. */
 void inject_frames(struct plane *p);
 /* grow.c: ports of further boxes while the plane runs; now and then. */
 void grow(struct plane *p);

@@ -20,11 +20,9 @@ int value_open(struct plane *p) {
   return v->tried ? 0 : plane_fail(p, "Cannot make a table of what boxes refused: no memory");
 }
 
-/* What the box made of its opening stands with the side where it comes out. */
 bool value_holds(const struct plane *p, uint32_t side, const struct rm_flow *f, uint32_t box) {
-  enum twin_verdict own = match_verdict(p, side, slot_of(p, side, f), box);
-  if (own == TWIN_UNKNOWN && f->peer != RM_NO_FLOW) own = match_verdict(p, 1 - side, f->peer, box);
-  return own == TWIN_EQUAL || own == TWIN_DIFFERENT;
+  enum twin_verdict made = match_flow_verdict(p, side, f, box);
+  return made == TWIN_EQUAL || made == TWIN_DIFFERENT;
 }
 
 static uint64_t room_of(const struct plane *p, uint32_t box) {

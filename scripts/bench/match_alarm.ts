@@ -31,6 +31,7 @@ const DRILL = [
   'server = "10.2.0.250"',
   'gateway = "10.1.0.1"',
   `idle_s = ${IDLE_S}`,
+  "twin = true",
 ];
 const UNTIL_MS_MAX = 20_000;
 export const ALARM_FAULTS = ["lost", "rule", "full", "random", "timeout"] as const satisfies readonly Fault[];

@@ -158,7 +158,8 @@ async function failOver(
   const texts = (await running).filter((text) => text !== null);
   if (leftMs < Math.min(LEFT_MS_MAX, LEFT_SHARE * seconds * 1_000)) return null;
   const alive = texts.reduce((sum, text) => sum + traffic.alive(text), 0);
-  const failover = await proof(api);
+  // Without anything compared there is no proof to wait for.
+  const failover = match && compared(match) > 0 ? await proof(api) : null;
   const counted = failover && fatesOf(failover);
   return {
     compared: match ? compared(match) : 0,

@@ -52,7 +52,7 @@ export function rowTable(rows: readonly Row[]): string {
 
 /** What the columns of `rowTable` mean, for who sees them first. */
 export const LEGEND = `Base: no failure. Simple: the same node with a redundant box that was told nothing.
-after: requests done after the failure, and their share of Base. timeouts: answers that came too late.
+after: requests done after the failure, of each the part that was, and their share of Base. timeouts: answers that came too late.
 hung: connections that neither broke nor ever answered again. long lost: long downloads that did not go on.
 outage: longest time without an answer to a 1 kHz UDP probe. mirrored: copies and seeds, of all packets.`;
 

@@ -39,6 +39,8 @@ Deno.test("a spare that drops one client's flows loses them, as predicted", asyn
   const kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
   const found = await matchRun(kit, "nat", "both", { ...PLAN, fault: { fault: "client", percent: 50 } });
   assert.equal(found.alive, PLAN.flows / 2, JSON.stringify(found));
+  // The others go on asking when those have ended. The box is not taken for silent by that, or there would be no proof.
+  assert.deepEqual([found.counted?.carried, found.counted?.lost], [10, 10], JSON.stringify(found));
   // A datagram that looked for the way is among those compared.
   assert.ok(found.equal - found.alive <= 2 && found.compared - PLAN.flows <= 2, JSON.stringify(found));
 });

@@ -50,7 +50,7 @@ async function arm(page: Page): Promise<void> {
   await dialog.getByRole("button", { name: "Arm" }).click();
   await dialog.locator('.result[data-ok="true"]').waitFor();
   await dialog.getByRole("link", { name: "Close" }).click();
-  await page.getByText("The node is armed").waitFor();
+  await page.getByText("The node is armed: it moves traffic by itself when a box dies").waitFor();
   assert.deepEqual(await portraits(page, "first-armed"), []);
 }
 

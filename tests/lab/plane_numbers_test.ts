@@ -10,7 +10,16 @@ import type { TcpFields } from "../../filter/frame.ts";
 import { parsePacket, TCP } from "../../filter/packet.ts";
 import type { Bench } from "../support/bench.ts";
 import { CLIENT4, CLIENT6, SERVER4, SERVER6 } from "../support/cast.ts";
-import { awake, play, type Scene, scene, segment, type Step, synOptions } from "../support/conversation.ts";
+import {
+  awake,
+  PATIENT_SEEDS,
+  play,
+  type Scene,
+  scene,
+  segment,
+  type Step,
+  synOptions,
+} from "../support/conversation.ts";
 import { TestNode } from "../support/node.ts";
 import { Wire } from "../support/wire.ts";
 
@@ -22,7 +31,6 @@ interface Added {
 type Place = readonly ["in" | "out", "client" | "server"];
 
 const ack = TCP.ack, syn = TCP.syn;
-const PATIENT = ["[seed]", "wait_ms = 1000"];
 const FAILOVER = ["silence_ms = 0", "drain_ms = 0", "pause_ms = 0"];
 const wrap = (n: number) => n >>> 0;
 
@@ -181,7 +189,12 @@ for (
       for (const [client, server] of [[CLIENT4, SERVER4], [CLIENT6, SERVER6]] as const) {
         await using wire = await Wire.up();
         const bench = await wire.bench();
-        const node = await TestNode.start(wire, { cores, preset: "nat", failover: FAILOVER, more: PATIENT });
+        const node = await TestNode.start(wire, {
+          cores,
+          preset: "nat",
+          failover: FAILOVER,
+          more: PATIENT_SEEDS,
+        });
         const it = plain(scene(client, server));
         await awake(bench, "primary");
         await play(bench, "primary", opening(it, "primary", first));

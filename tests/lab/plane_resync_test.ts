@@ -12,6 +12,8 @@ import { CLIENT4, CLIENT6, SERVER4, SERVER6 } from "../support/cast.ts";
 import {
   awake,
   conversation,
+  ONLY_SEEDS,
+  PATIENT_SEEDS,
   play,
   type Scene,
   scene,
@@ -21,8 +23,6 @@ import {
 } from "../support/conversation.ts";
 import { type NodeSettings, TestNode } from "../support/node.ts";
 import { Wire } from "../support/wire.ts";
-
-const ONLY_SEEDS = ["[[filter.rules]]", 'name = "test"', "seed = true"];
 
 /** A connection of its own among others, with so many packets more. */
 async function live(bench: Bench, it: Scene, more = 0): Promise<void> {
@@ -52,7 +52,7 @@ async function start(wire: Wire, settings: NodeSettings, seed: readonly string[]
   const bench = await wire.bench();
   const node = await TestNode.start(wire, {
     failover: ["silence_ms = 0"],
-    more: ["[seed]", "wait_ms = 1000", ...seed, ...ONLY_SEEDS],
+    more: [...PATIENT_SEEDS, ...seed, ...ONLY_SEEDS],
     ...settings,
   });
   await awake(bench, "primary");

@@ -9,7 +9,16 @@ import assert from "node:assert/strict";
 import { type End, ethernet, ip } from "../../filter/frame.ts";
 import { parsePacket, PROTO } from "../../filter/packet.ts";
 import { CLIENT4, CLIENT6, SERVER4, SERVER6 } from "../support/cast.ts";
-import { awake, play, type Scene, scene, type Step } from "../support/conversation.ts";
+import {
+  awake,
+  BY_ORDER,
+  ONLY_SEEDS,
+  PATIENT_SEEDS,
+  play,
+  type Scene,
+  scene,
+  type Step,
+} from "../support/conversation.ts";
 import { TestNode } from "../support/node.ts";
 import { Wire } from "../support/wire.ts";
 
@@ -79,8 +88,8 @@ async function check(it: Scene, cores: number, first: "client" | "server"): Prom
   const bench = await wire.bench();
   const node = await TestNode.start(wire, {
     cores,
-    failover: ["silence_ms = 0", "drain_ms = 0"],
-    more: ["[seed]", "wait_ms = 1000", "[[filter.rules]]", 'name = "test"', "seed = true"],
+    failover: BY_ORDER,
+    more: [...PATIENT_SEEDS, ...ONLY_SEEDS],
   });
   await awake(bench, "primary");
   await play(

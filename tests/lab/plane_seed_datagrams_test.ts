@@ -8,7 +8,15 @@ import assert from "node:assert/strict";
 import { type End, ethernet, icmp, ip, udp } from "../../filter/frame.ts";
 import { parsePacket, PROTO } from "../../filter/packet.ts";
 import { CLIENT4, CLIENT6, SERVER4, SERVER6 } from "../support/cast.ts";
-import { awake, play, type Scene, scene } from "../support/conversation.ts";
+import {
+  awake,
+  BY_ORDER,
+  ONLY_SEEDS,
+  PATIENT_SEEDS,
+  play,
+  type Scene,
+  scene,
+} from "../support/conversation.ts";
 import { TestNode } from "../support/node.ts";
 import { Wire } from "../support/wire.ts";
 
@@ -51,8 +59,8 @@ async function check(talk: Talk, cores: number): Promise<void> {
   const bench = await wire.bench();
   const node = await TestNode.start(wire, {
     cores,
-    failover: ["silence_ms = 0", "drain_ms = 0"],
-    more: ["[seed]", "wait_ms = 1000", "[[filter.rules]]", 'name = "test"', "seed = true"],
+    failover: BY_ORDER,
+    more: [...PATIENT_SEEDS, ...ONLY_SEEDS],
   });
   await awake(bench, "primary");
   await play(bench, "primary", [

@@ -12,8 +12,10 @@ import type { Bench } from "../support/bench.ts";
 import { CLIENT4, CLIENT6, SERVER4, SERVER6 } from "../support/cast.ts";
 import {
   awake,
+  BY_ORDER,
   conversation,
   type Direction,
+  PATIENT_SEEDS,
   play,
   type Scene,
   scene,
@@ -30,7 +32,6 @@ import { nodeEnd, Wire } from "../support/wire.ts";
 import { OWN_BPFFS, XDP_FAULT, XDP_NEEDS } from "../support/xdp.ts";
 
 /** The box of a test answers as slowly as the machine lets it. */
-const PATIENT = ["[seed]", "wait_ms = 1000"];
 
 function at(bench: Bench, roles: readonly Role[]): Record<string, Uint8Array[]> {
   const arrivals = bench.taken();
@@ -60,8 +61,12 @@ async function checkSeed(scene: Scene, first: Direction, settings: NodeSettings 
   await using wire = await Wire.up();
   if (settings.ports) await wire.setMtu(1500);
   const bench = await wire.bench();
-  const failover = ["silence_ms = 0", "drain_ms = 0"];
-  const node = await TestNode.start(wire, { ...settings, preset: "nat", failover, more: PATIENT });
+  const node = await TestNode.start(wire, {
+    ...settings,
+    preset: "nat",
+    failover: BY_ORDER,
+    more: PATIENT_SEEDS,
+  });
   await awake(bench, "primary");
   bench.taken();
   await play(bench, "primary", conversation(scene));
@@ -98,7 +103,7 @@ Deno.test("a connection is seeded again when the old box hands over what the ser
   const node = await TestNode.start(wire, {
     preset: "nat",
     failover: ["silence_ms = 0", "drain_ms = 1000"],
-    more: PATIENT,
+    more: PATIENT_SEEDS,
   });
   await play(bench, "primary", conversation(it));
   assert.ok((await node.order("switchover")).ok);

@@ -17,7 +17,9 @@ import type { Bench } from "../support/bench.ts";
 import { CLIENT4, SERVER4 } from "../support/cast.ts";
 import {
   awake,
+  BY_ORDER,
   conversation,
+  PATIENT_SEEDS,
   play,
   type Scene,
   scene,
@@ -222,8 +224,8 @@ const byPrimary = ([role, frame]: Step): Step => [role.replace("redundant", "pri
 Deno.test("flows whose steered box died are told to the box that serves, once, by a seed before their next frame", async () => {
   await using wire = await Wire.up();
   const bench = await wire.bench();
-  const failover = ["silence_ms = 0", "drain_ms = 0"], more = ["[seed]", "wait_ms = 1000"];
-  const node = await TestNode.start(wire, { cores: 1, preset: "nat", failover, more });
+  const settings = { cores: 1, preset: "nat", failover: BY_ORDER, more: PATIENT_SEEDS } as const;
+  const node = await TestNode.start(wire, settings);
   await awake(bench, "primary");
   const map = node.board(native);
   const steering = new LiveSteering({ map: () => map, nowMs: Date.now, sleep });

@@ -30,6 +30,13 @@ export function scene(client: End, server: End, tags: readonly number[] = [], sh
   return { client, server, outside: { mac: BOX_OUT, ip: address, port: 61_000 }, tags, shift };
 }
 
+/** Lines for [failover] of a node that moves traffic by order alone. */
+export const BY_ORDER = ["silence_ms = 0", "drain_ms = 0"];
+/** Lines of a node whose seeds wait for a box that is a test. */
+export const PATIENT_SEEDS = ["[seed]", "wait_ms = 1000"];
+/** Of a rule by which a standby hears of nothing before it serves. */
+export const ONLY_SEEDS = ["[[filter.rules]]", 'name = "test"', "seed = true"];
+
 export type Direction = "up" | "down";
 const PLAIN = new Uint8Array(0);
 

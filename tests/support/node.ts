@@ -283,7 +283,12 @@ export class TestNode {
     const deadline = Date.now() + UNTIL_MS_MAX;
     let last = "it never answered";
     while (Date.now() < deadline) {
-      if (this.#exit !== null) throw new Error(`Cannot see ${what}: control ended: ${this.log}`);
+      if (this.#exit !== null) {
+        const { code, signal } = this.#exit;
+        throw new Error(
+          `Cannot see ${what}: control ended (exit ${code}, signal ${signal ?? "none"}): ${this.log}`,
+        );
+      }
       try {
         const status = await this.status();
         if (is(status)) return status;

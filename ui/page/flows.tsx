@@ -153,7 +153,7 @@ function Why({ flow, rules }: { flow: FlowView; rules: readonly FilterRule[] }) 
 const TWIN = {
   equal: ["green", "the same: it would live on"],
   different: ["yellow", "another binding"],
-  dropped: ["red", "nothing came out: it has no state"],
+  dropped: ["red", "nothing came out: it would not live on"],
 } as const;
 
 function Twin({ twin, binding }: { twin: TwinView; binding: string }) {

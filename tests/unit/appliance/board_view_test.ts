@@ -1,7 +1,8 @@
 /** What people see of a board: status and its one verdict, events, flows; on a board that no plane wrote. */
 import assert from "node:assert/strict";
+import { addressBytes } from "../../../appliance/address.ts";
 import { readEvents, readPath, readStatus, type Surroundings } from "../../../appliance/board_view.ts";
-import { readFlows } from "../../../appliance/flow_view.ts";
+import { hasEnd, readFlows } from "../../../appliance/flow_view.ts";
 import { type NodeStatus, PATHS, type Role, ROLES } from "../../../appliance/view.ts";
 import { CAUSE, EVENT_KIND, STATE } from "../../../filter/names.ts";
 import { FakeBoard } from "../../support/fake_board.ts";
@@ -295,6 +296,22 @@ Deno.test("readFlows() puts the busiest first, keeps to the limit and finds text
   );
   assert.deepEqual(outers({ limit: 10, text: "ip-99" }), ["10.0.0.3:1003"]);
   assert.deepEqual(outers({ limit: 10, text: "nowhere" }), []);
+});
+
+Deno.test("hasEnd() knows whoever is at an end of a flow that is there, on either side", () => {
+  const fake = running();
+  const ends = (a: Uint8Array, b: Uint8Array, numbers = {}) => ({
+    ...{ addr: [a, b] as const, port: [1, 2] as const },
+    numbers: { proto: 6, ...numbers },
+  });
+  fake.setFlow(0, 0, ends(v4(10, 0, 0, 1), v4(10, 0, 1, 1)));
+  fake.setFlow(1, 3, ends(v4(10, 0, 2, 1), v6(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7)));
+  fake.setFlow(1, 2, ends(v4(10, 0, 3, 1), v4(10, 0, 3, 2), { flags: 0 }));
+  const there = ["10.0.0.1", "10.0.1.1", "10.0.2.1", "2001:db8::7", "10.0.3.1", "10.0.0.10", "::1"];
+  assert.deepEqual(there.map((text) => hasEnd(fake.board, addressBytes(text)!)), [
+    ...[true, true, true, true],
+    ...[false, false, false],
+  ]);
 });
 
 Deno.test("readFlows() does not name a rule after others took its place, until a packet has chosen again", () => {

@@ -8,7 +8,8 @@ import {
   REFUSED_MS,
   type Sent,
 } from "../../../appliance/failover/canary.ts";
-import { Drill, type DrillConfig } from "../../../appliance/failover/drill.ts";
+import { type CanaryResult, Drill, type DrillConfig } from "../../../appliance/failover/drill.ts";
+import { besideTwins } from "../../../appliance/failover/drill_twin.ts";
 import { type End, ethernet, icmp, ip, tcp, udp } from "../../../filter/frame.ts";
 import { parsePacket, PROTO, TCP } from "../../../filter/packet.ts";
 import { hostBytes } from "../../../appliance/address.ts";
@@ -174,6 +175,32 @@ for (const [timeoutMs, ok] of [[3_000, false], [3_200, true]] as const) {
   });
 }
 
+/** The same of datagrams: only what comes from the client's side makes a binding. */
+function forgetfulOfDatagrams(timeoutMs: number, clock: { ms: number }): Box {
+  let lastMs = -Infinity;
+  return (sent) => {
+    if (sent.side === "out" && clock.ms - lastMs >= timeoutMs) return null;
+    lastMs = clock.ms;
+    return nat(sent);
+  };
+}
+
+for (const [timeoutMs, ok] of [[3_000, false], [3_200, true]] as const) {
+  Deno.test(`a UDP canary that is silent for 3 s in a box that forgets after ${timeoutMs} ms`, () => {
+    const canary = new Canary(plan("udp", { idleMs: 3_000 })), clock = { ms: 0 };
+    const box = forgetfulOfDatagrams(timeoutMs, clock);
+    converse(canary, box, 0, canary.begin(0));
+    for (; canary.verdict === null && clock.ms < 60_000; clock.ms += 10) {
+      const sent = canary.tick(clock.ms);
+      assert.ok(sent.every(({ side }) => side === "out"), "it is the server that speaks");
+      converse(canary, box, clock.ms, sent);
+    }
+    const { verdict } = canary;
+    assert.deepEqual([verdict?.ok, verdict?.forgotMs], [ok, ok ? undefined : 3_000]);
+    assert.match(verdict!.text, ok ? /both ways/ : /after a silence nothing of the server came back/);
+  });
+}
+
 Deno.test("a canary that is silent is told from one that never came through", () => {
   const canary = new Canary(plan("tcp", { idleMs: 3_000 }));
   converse(canary, openOnly, 0, canary.begin(0));
@@ -193,6 +220,7 @@ const CONFIG: DrillConfig = {
   icmp: true,
   refusedPort: 0,
   idleS: 0,
+  twin: false,
 };
 const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
 
@@ -230,6 +258,61 @@ Deno.test("a drill that is to be silent has one more TCP canary, which says so",
     [true, false],
     [true, true],
   ]);
+});
+
+Deno.test("silent canaries alone, of TCP and UDP, for the box that serves, from the same ends each time", () => {
+  const silent = () => new Drill({ ...CONFIG, idleS: 3, twin: true }, random, { silentOnly: true });
+  const drill = silent(), waiting = [...drill.begin(0)];
+  for (const nowMs of [1, 3_101]) {
+    waiting.push(...drill.tick(nowMs));
+    while (waiting.length > 0) {
+      const { side, frame } = bridge(waiting.shift()!)!;
+      waiting.push(...drill.hear(side, frame, nowMs));
+    }
+  }
+  assert.deepEqual(drill.results.map(({ silent, ok }) => [silent, ok]), [["tcp", true], ["udp", true]]);
+  assert.deepEqual(silent().ends, drill.ends);
+  assert.notDeepEqual(drill.ends.in.mac, drill.ends.out.mac);
+  assert.deepEqual(drill.ends.in.mac.slice(0, 2), [2, 0x72]);
+});
+
+Deno.test("only what the serving box keeps and the standby forgets is a fault of the standby", () => {
+  const came: CanaryResult = {
+    ...{
+      name: "tcp",
+      silent: "tcp",
+      ok: true,
+      text: "came through, both ways",
+      binding: null,
+      tookMs: 3_150,
+    },
+  };
+  const gone: CanaryResult = { ...came, ok: false, text: "nothing came out", forgotMs: 3_000 };
+  const dead: CanaryResult = { ...came, ok: false, text: "the opening did not come out" };
+  const others: CanaryResult[] = [{ ...dead, silent: "udp" }, { ...came, name: "icmp", silent: "icmp" }];
+  const said = (own: CanaryResult, twins: readonly CanaryResult[]) => {
+    const [{ ok, text, forgotMs } = own, ...rest] = besideTwins([own, ...others], twins);
+    assert.deepEqual(rest, others);
+    return [ok, text, forgotMs];
+  };
+  assert.deepEqual(said(gone, [came]), [
+    false,
+    "nothing came out, and through the box that serves it did",
+    3_000,
+  ]);
+  assert.deepEqual(said(gone, [gone]), [
+    true,
+    "forgotten after its silence, as by the box that serves",
+    undefined,
+  ]);
+  const unknown = "nothing came out; of the box that serves nothing can be told: ";
+  assert.deepEqual(said(gone, [dead]), [false, `${unknown}${dead.text}`, undefined]);
+  assert.deepEqual(said(gone, [{ ...came, silent: "udp" }]), [
+    false,
+    `${unknown}no verdict in time`,
+    undefined,
+  ]);
+  for (const own of [came, dead]) assert.deepEqual(said(own, [gone]), [own.ok, own.text, undefined]);
 });
 
 Deno.test("a drill asks the box for its address first, and ends if it does not answer", () => {

@@ -297,3 +297,9 @@ Deno.test("parseConfig() refuses a bypass that dead_policy forbids, and warns of
   assert.deepEqual(warnings("[failover]\nhold_ring_ms = 21\n"), []);
   assert.deepEqual(warnings("[failover]\nhold_ring_ms = 0\n"), []);
 });
+
+Deno.test("parseConfig() wants a silence for canaries through the box that serves", () => {
+  const drill = '[drill]\nclient = "10.1.0.250"\nserver = "10.2.0.250"\ntwin = true\n';
+  assert.deepEqual(reasons(drill), ["drill.twin is of silent canaries, and drill.idle_s is off"]);
+  assert.equal(good(`${drill}idle_s = 60`).drill.twin, true);
+});
