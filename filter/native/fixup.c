@@ -11,7 +11,7 @@
 #include "quote.h"
 #include "translate.h"
 
-#define WALK 256          /* places looked at in one go, a thousand times a second */
+#define WALK 256          /* places looked at in a millisecond */
 #define NAMES_TRIED 64u
 #define PORT_FIRST 1024u
 
@@ -342,7 +342,7 @@ void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, 
   }
 }
 
-void fixup_tick(struct plane *p) {
+void fixup_step(struct plane *p) {
   for (uint32_t side = 0; side < RM_SIDES; side++)
-    if (p->aliases[side]) aliases_walk(p->aliases[side], WALK);
+    if (p->aliases[side]) aliases_walk(p->aliases[side], WALK / RM_PACE);
 }

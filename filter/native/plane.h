@@ -16,6 +16,7 @@
 #include "crew.h"
 #include "filter.h"
 #include "grey.h"
+#include "pace.h"
 #include "reflex.h"
 #include "seed.h"
 #include "value_rank.h"
@@ -133,7 +134,8 @@ struct plane {
   struct bypass bypass;     /* of the NIC that has upstream */
   bool real_time;           /* scheduled before everything else */
   uint64_t priority_ns, priority_cpu_ns, yield_ns;
-  uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns, judged_ns;
+  uint64_t now, last_packet_ns, last_refresh_ns, last_tick_ns, judged_ns;
+  struct pace pace;
   RM_ALIGNED struct pending pending[RM_SIDES][RM_PENDING];
   RM_ALIGNED struct pending named[RM_PENDING]; /* by their ends, those that workers of the other side told of */
   struct seeding *seeding;
@@ -332,13 +334,13 @@ enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame
 void match_forget(struct plane *p, uint32_t role, uint32_t slot);
 /* Some box renumbers: SYNs and SYN-ACKs are to be told apart by their ends. */
 bool match_by_ends(const struct plane *p);
-void match_tick(struct plane *p);
+void match_step(struct plane *p);
 /* A frame of this flow came from outside, or out of the box that serves: after a switch its first one each way takes the whole way. */
 void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which);
 
 /* value.c */
 int value_open(struct plane *p);
-void value_tick(struct plane *p);
+void value_step(struct plane *p);
 /* Is it known that a box holds this flow of `side`? */
 bool value_holds(const struct plane *p, uint32_t side, const struct rm_flow *f, uint32_t box);
 /* Bit of each box that is full and does not hold this flow: it gets no copies. Asked only while value_full(). */

@@ -9,7 +9,7 @@
 #include "plane.h"
 #include "twin.h"
 
-#define FLOWS 2048u             /* places in one go, a thousand times a second */
+#define FLOWS 2048u             /* places in a millisecond */
 #define ROUND_NS (250 * RM_MS)  /* from one round to the next, at least */
 #define RETRY_S 4u              /* what a box has refused it is offered again after so long */
 
@@ -98,7 +98,7 @@ static void end_round(struct plane *p, uint32_t boxes) {
   v->began_ns = p->now;
 }
 
-void value_tick(struct plane *p) {
+void value_step(struct plane *p) {
   struct valuing *v = &p->valuing;
   const struct rm_flows *t = &p->table[RM_SIDE_UP];
   if (!p->has[RM_SIDE_UP]) return;
@@ -107,7 +107,7 @@ void value_tick(struct plane *p) {
   if (v->at == t->slots && p->now - v->began_ns >= ROUND_NS) end_round(p, boxes);
   seed_earn(p);
   uint32_t first = slot_of(p, RM_SIDE_UP, t->entries);
-  for (uint32_t n = 0; n < FLOWS && v->at < t->slots; n++, v->at++)
+  for (uint32_t n = 0; n < FLOWS / RM_PACE && v->at < t->slots; n++, v->at++)
     if (t->buckets[v->at / RM_WAYS].signature[v->at % RM_WAYS]) look_at(p, first + v->at, boxes);
 }
 
