@@ -22,11 +22,12 @@ int fixup_open(struct plane *p) {
     if (!p->has[s] || p->crew->queues > 1) continue;
     struct aliases *t = crew_memory(sizeof *t);
     struct aliases_room room = {crew_reserve(slots * sizeof *room.alias), crew_reserve(slots * sizeof *room.quick),
-                                crew_reserve(aliases_words(slots) * sizeof *room.words)};
-    if (!t || !room.alias || !room.quick || !room.words)
+                                crew_reserve(aliases_words(slots) * sizeof *room.words), crew_reserve(slots)};
+    if (!t || !room.alias || !room.quick || !room.words || !room.sieve)
       return plane_fail(p, "Cannot make a table of aliases for %u flows: no memory", slots);
     aliases_open(t, p->entries[s], &room, slots);
     t->secret = p->crew->trace_secret;
+    memcpy(t->key, p->table[s].secret, sizeof t->key);
     p->aliases[s] = t;
   }
   return 0;
@@ -307,30 +308,39 @@ static void readdress(struct plane *p, uint32_t side, uint8_t *frame, const stru
 }
 
 /* A bit for each frame that may have to be changed: it is none of every day, its name may be an alias, or it may be that of a flow in the
- * network which has one. Most are told by what a look says of all. */
+ * network which has one. Most are told by what a look says of all, and by the sieve. */
 static uint64_t suspects(struct plane *p, uint32_t role, struct rm_look *l) {
   uint32_t side = role_side(role), place[RM_LOOK];
   const struct aliases *t = p->aliases[side];
-  uint64_t name[RM_LOOK], odd = 0, named = 0, others = 0;
-  l->inner = p->rules.inner != 0;
+  uint64_t name[RM_LOOK], odd = 0, may = 0, named = 0, others = 0;
   rm_look_keys(&p->table[side], l);
   for (uint32_t i = 0; i < l->n; i++) {
     odd |= (uint64_t)!(l->facts[i] & RM_LOOK_EVERYDAY) << i;
+    may |= (uint64_t)aliases_may(t, l->hash[i]) << i;
+  }
+  may &= ~odd;
+  for (uint64_t left = may; left; left &= left - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left);
     name[i] = aliases_name(t, role_of_box(role), l, i);
   }
-  for (uint32_t i = 0; i < l->n; i++) {
+  for (uint64_t left = may; left; left &= left - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left);
     place[i] = aliases_place(t, name[i]);
     named |= (uint64_t)(place[i] != RM_NO_FLOW) << i;
   }
-  for (uint32_t i = 0; i < l->n; i++) others |= (uint64_t)may_be_namesake(p, role, l->hash[i]) << i;
   for (uint64_t left = named; left; left &= left - 1) aliases_foresee(t, place[__builtin_ctzll(left)]);
+  for (uint64_t left = may & ~named; left; left &= left - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left);
+    others |= (uint64_t)may_be_namesake(p, role, l->hash[i]) << i;
+  }
   return odd | named | others;
 }
 
-void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, struct rm_look *l) {
+bool fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, struct rm_look *l) {
   uint32_t side = role_side(role), box = role_of_box(role);
   /* A name that is inferred from one frame may be that of the next. */
-  uint64_t all = l->n < RM_LOOK ? (1ull << l->n) - 1 : UINT64_MAX, some = infer_expects(p, side) ? all : suspects(p, role, l);
+  bool keyed = !infer_expects(p, side);
+  uint64_t all = l->n < RM_LOOK ? (1ull << l->n) - 1 : UINT64_MAX, some = keyed ? suspects(p, role, l) : all;
   for (uint64_t left = some; left; left &= left - 1) {
     uint32_t i = (uint32_t)__builtin_ctzll(left);
     uint8_t *frame = rte_pktmbuf_mtod(frames[i], uint8_t *);
@@ -339,7 +349,9 @@ void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, 
     if (!change_from(p, role, frame, &c)) continue;
     readdress(p, side, frame, &c);
     apply(p, p->aliases[side], box, frame, &c);
+    l->facts[i] = 0; /* they were of the name that it had */
   }
+  return keyed;
 }
 
 void fixup_step(struct plane *p) {
