@@ -273,6 +273,27 @@ uint32_t aliases_place(const struct aliases *t, uint64_t h) {
   return RM_NO_FLOW;
 }
 
+/* Is the frame's name that of the alias? */
+static bool is_named(const struct alias *a, const struct alias_sight *s) {
+  const struct rm_look *l = s->look;
+  uint32_t i = s->i, turn = l->facts[i] >> (RM_LOOK_KIND_SHIFT + 1) & 1, ports = l->ports[i];
+  uint32_t from = turn ? l->far[i] : l->near[i], to = turn ? l->near[i] : l->far[i];
+  const struct twin_tuple *ends = &a->made.ends;
+  uint32_t differs = (a->box ^ s->box) | (((uint32_t)a->vlan << 16 | (uint32_t)a->proto << 8) ^ l->rest[i]);
+  differs |= (from ^ last_word(ends->addr[0])) | (to ^ last_word(ends->addr[1]));
+  return !(differs | (((uint32_t)ends->port[0] << 16 | ends->port[1]) ^ (turn ? ports >> 16 | ports << 16 : ports)));
+}
+
+bool aliases_plan(const struct aliases *t, const struct alias_sight *s, struct translate_plan *plan, uint32_t *seq) {
+  const struct alias *a = &t->alias[s->place];
+  uint32_t plain = RM_LOOK_EVERYDAY | RM_LOOK_CALM;
+  if ((s->look->facts[s->i] & plain) != plain || !t->signature[s->place] || a->made.clock || !is_named(a, s) || !is_live(t, a)) return false;
+  struct twin_tuple own = alias_own(&t->entries[a->slot]);
+  if (last_word(own.addr[1]) != last_word(a->made.ends.addr[1]) || !translate_plan(&a->made.ends, &own, plan)) return false;
+  *seq = a->made.shift;
+  return true;
+}
+
 void aliases_walk(struct aliases *t, uint32_t n) {
   for (; n > 0; n--) {
     uint32_t at = t->walked++ & (t->places - 1);

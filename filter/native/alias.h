@@ -104,6 +104,10 @@ static inline void aliases_foresee(const struct aliases *t, uint32_t place) {
   __builtin_prefetch(f);
   __builtin_prefetch(&f->first_ns);
 }
+/* What becomes of frame `i` out of the box, if its alias is at this place and what a look says is enough; *seq is added to its number. False:
+ * aliases_at() has to be asked. That is so where a connection opens or ends, the receiver's address changes or timestamps do. */
+struct alias_sight { const struct rm_look *look; uint32_t i, box, place; };
+bool aliases_plan(const struct aliases *t, const struct alias_sight *seen, struct translate_plan *plan, uint32_t *seq);
 /* Free those of flows that were at this flow's place before it; until then every frame of it would look at them. */
 void aliases_tidy(struct aliases *t, const struct rm_flow *flow);
 /* Free the aliases of flows that are gone among the next `n` places. */

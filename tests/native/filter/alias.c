@@ -20,7 +20,7 @@ static uint32_t words[2 * SLOTS + RM_BOXES * ((SLOTS + 31) / 32)];
 static struct aliases table;
 static struct { struct alias_guise made; uint32_t word; bool used; } model[SLOTS][RM_BOXES];
 static uint32_t had[SLOTS]; /* bit of each box that had an alias since the flow began */
-static uint64_t state, full, learnt, hastened;
+static uint64_t state, full, learnt, hastened, planned;
 
 static uint64_t chance(void) {
   uint64_t z = state += 0x9e3779b97f4a7c15u;
@@ -118,6 +118,25 @@ static struct rm_look named(const struct twin_tuple *ends, uint16_t vlan, uint8_
   return l;
 }
 
+/* What becomes of it by its place is what the alias says, or has to be asked for. */
+static void compare_plan(uint32_t box, const struct alias *a, struct rm_look *l) {
+  struct alias_sight seen = {l, 0, box, (uint32_t)(a - alias)};
+  struct twin_tuple own = alias_own(&flows[a->slot]);
+  struct translate_plan plan, expected;
+  uint32_t seq;
+  must(!aliases_plan(&table, &seen, &plan, &seq), "a plan for one that opens or ends");
+  l->facts[0] |= RM_LOOK_CALM;
+  bool easy = a->made.clock == 0 && memcmp(own.addr[1], a->made.ends.addr[1], 16) == 0;
+  must(aliases_plan(&table, &seen, &plan, &seq) == easy, "whether there is a plan");
+  must(translate_plan(&a->made.ends, &own, &expected), "a plan");
+  must(!easy || (seq == a->made.shift && memcmp(&plan, &expected, sizeof plan) == 0), "its plan");
+  planned += easy;
+  l->ports[0]++;
+  must(!aliases_plan(&table, &seen, &plan, &seq), "a plan by another name");
+  l->ports[0]--, seen.box ^= 1;
+  must(!aliases_plan(&table, &seen, &plan, &seq), "another box's plan");
+}
+
 /* Such a frame of a flow with an alias is told by that, also if the flow's own name is meant. */
 static void compare_place(uint32_t box, const struct alias *a) {
   struct twin_tuple own = alias_own(&flows[a->slot]), back = translate_turned(&own);
@@ -125,6 +144,7 @@ static void compare_place(uint32_t box, const struct alias *a) {
   must(aliases_may(&table, mine.hash[0]) && aliases_may(&table, theirs.hash[0]), "the flow's own name in the sieve");
   must(aliases_may(&table, l.hash[0]), "its name in the sieve");
   must(aliases_place(&table, aliases_name(&table, box, &l, 0)) == (uint32_t)(a - alias), "its place, by what a look says");
+  compare_plan(box, a, &l);
   l.rest[0] ^= 17u << 16;
   must(aliases_place(&table, aliases_name(&table, box, &l, 0)) == RM_NO_FLOW, "its place in another VLAN");
 }
@@ -185,6 +205,6 @@ int main(int argc, char **argv) {
     for (uint32_t box = 0; box < RM_BOXES; box++) live += lives(slot, box);
   must(live == kept, "what a walk leaves");
   printf("learnt %s, full %s\n", learnt > runs / 8 ? "many" : "few", full ? "now and then" : "never");
-  printf("hastened %s\n", hastened > runs / 100 ? "many" : "few");
+  printf("hastened %s, planned %s\n", hastened > runs / 100 ? "many" : "few", planned > runs ? "many" : "few");
   return 0;
 }
