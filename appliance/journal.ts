@@ -23,6 +23,8 @@ export class Journal {
   readonly #file: LineFile;
   #events: EventView[];
   #sequence: number;
+  /** Events above this one are of this process. */
+  readonly #loaded: number;
 
   constructor(options: JournalOptions) {
     this.#options = options;
@@ -34,7 +36,27 @@ export class Journal {
     });
     // A line that was cut is the last one, and its event is on the board too.
     this.#events = this.#file.load().filter(isEvent).slice(-KEEP);
-    this.#sequence = this.#events.at(-1)?.sequence ?? 0;
+    this.#sequence = this.#loaded = this.#events.at(-1)?.sequence ?? 0;
+  }
+
+  /** Brings it to the disk itself; never rejects. */
+  sync(): Promise<void> {
+    return this.#file.sync();
+  }
+
+  /**
+   * Somebody was told of events up to `known`. If this journal has lost some of them with its file, those of this process
+   * are numbered above, or they would never be told.
+   * @returns whether it had
+   */
+  goOnAfter(known: number): boolean {
+    if (known <= this.#sequence) return false;
+    const by = known - this.#loaded;
+    this.#events = this.#events.map((event) =>
+      event.sequence > this.#loaded ? { ...event, sequence: event.sequence + by } : event
+    );
+    this.#sequence += by;
+    return true;
   }
 
   /** Keep an event under the journal's own sequence, which goes on over restarts. */

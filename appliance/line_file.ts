@@ -20,6 +20,9 @@ export class LineFile {
   #failing = false;
   /** The file ends in the middle of a line: the next one must not become part of it. */
   #cut = false;
+  /** Something was appended since it was last brought to the disk. */
+  #fresh = false;
+  #syncing = false;
 
   constructor(options: LineFileOptions) {
     this.#options = options;
@@ -53,9 +56,25 @@ export class LineFile {
       if (size + line.length > bytesMax) Deno.renameSync(path, `${path}.1`);
       Deno.writeTextFileSync(path, this.#cut ? `\n${line}` : line, { append: true, mode });
       this.#failing = this.#cut = false;
+      this.#fresh = true;
     } catch (error) {
       this.#cut = true; // of a full disk, some of it may have got there
       this.#complain(error);
+    }
+  }
+
+  /** Brings what was appended to the disk itself, that a power failure does not take it. One at a time; never rejects. */
+  async sync(): Promise<void> {
+    if (!this.#fresh || this.#syncing) return;
+    this.#fresh = false;
+    this.#syncing = true;
+    try {
+      using file = await Deno.open(this.#options.path, { append: true });
+      await file.syncData();
+    } catch (error) {
+      this.#complain(error);
+    } finally {
+      this.#syncing = false;
     }
   }
 }

@@ -220,6 +220,7 @@ export class Node implements NodeControl {
         if (board !== undefined) this.#cpu.look(board, monoNs);
         if (this.#keeper.died()) await this.#revive(signal);
         else this.#judge();
+        void this.#journal.sync();
       }
       await delay(TICK_MS, undefined, { signal }).catch(() => {});
     }
@@ -346,6 +347,11 @@ export class Node implements NodeControl {
   events({ after, limit }: { after: number; limit: number }): readonly EventView[] {
     this.#takeEvents(); // who was shown a path by the status finds here how it came to it
     return this.#journal.since(after, limit);
+  }
+
+  eventsKnown({ sequence }: { sequence: number }): void {
+    const text = `the journal lost events that its readers know, and goes on after ${sequence}`;
+    if (this.#journal.goOnAfter(sequence)) this.#tell("lost", text, "journal");
   }
 
   probes(): ProbeListing {

@@ -17,7 +17,7 @@ export function namesOf(config: Config): Partial<Record<Box, string>> {
 }
 
 /** Kinds of events that are the node's own. */
-export type Own = "plane" | "drill" | "layer" | "vnf";
+export type Own = "plane" | "drill" | "layer" | "vnf" | "journal";
 
 export function ownEvent(
   given: {

@@ -19,6 +19,8 @@ const LOOK_MS = 20;
 const BACKOFF_MS = [0, 500, 1000, 2000, 5000, 10_000];
 /** A plane that ran this long has earned a quick restart again. */
 const SETTLED_MS = 60_000;
+/** The first plane, if it ends without a word: whoever started the node waits for an answer. */
+const TRIES = 3;
 /** run -> plane is one step; more means that something starts itself. */
 const DEPTH_MAX = 3;
 
@@ -33,12 +35,23 @@ function selfCommand(): string {
   return Deno.env.get("REMEDIATE_SELF") ?? Deno.execPath();
 }
 
-/** The plane did not come up; `reason` is its own sentence. */
+/** "with code 3", "by SIGSEGV", "before it began: no such file". */
+type PlaneEnd = string;
+
+/** The plane did not come up. `reason`: one sentence. `unsaid`: it ended without one, so that the next may well come up. */
 export class PlaneStartError extends Error {
-  constructor(readonly reason: string) {
+  constructor(readonly reason: string, readonly unsaid = false) {
     super(reason);
     this.name = "PlaneStartError";
   }
+}
+
+/** Of a plane that did not come up: its own sentence, or, if it has none, how it ended and the last line of its `log`. */
+export function startError(log: string, end: PlaneEnd): PlaneStartError {
+  const last = log.trim().split("\n").at(-1) ?? "";
+  if (last.startsWith("plane: ")) return new PlaneStartError(last.slice("plane: ".length));
+  const said = last === "" ? "" : `; the last line of its log: ${last}`;
+  return new PlaneStartError(`Cannot start the plane: it ended ${end}${said}`, true);
 }
 
 export class PlaneKeeper {
@@ -61,14 +74,22 @@ export class PlaneKeeper {
     return this.#options.native.held(boardPath(this.#options.config));
   }
 
-  /** Take over the living plane, or start one. @returns whether it was there already. @throws PlaneStartError */
+  /** Take over the living plane, or start one, again if it ends without a word. @returns whether it was there already. @throws PlaneStartError */
   async begin(): Promise<"attached" | "started"> {
     if (this.lives()) {
       await this.#attach();
       return "attached";
     }
-    await this.#start();
-    return "started";
+    for (let left = TRIES - 1;; left--) {
+      try {
+        await this.#start();
+        return "started";
+      } catch (error) {
+        if (!(error instanceof PlaneStartError && error.unsaid) || left === 0) throw error;
+        this.restarts++;
+        this.#options.log(`${error.message}; another one is started`);
+      }
+    }
   }
 
   /** Is the plane gone? Cheap enough for every look. */
@@ -147,16 +168,16 @@ export class PlaneKeeper {
     const outcome = this.#spawn(depth);
     log(`starting a plane on ${boardPath(config)}`);
     const ended = new AbortController();
-    const exit = outcome.then((code) => {
+    const exit = outcome.then((end) => {
       ended.abort();
-      return code;
+      return end;
     });
     await this.#waitRunning(exit, ended.signal);
     this.#startedMs = Date.now();
   }
 
-  /** Resolves with its exit code if the child ends; it normally outlives us. */
-  #spawn(depth: number): Promise<number> {
+  /** Resolves with how it ended if the child ends; it normally outlives us. */
+  #spawn(depth: number): Promise<PlaneEnd> {
     const { config } = this.#options;
     const log = planeLogPath(config);
     const script = 'exec "$0" plane --config "$1" >>"$2" 2>&1 </dev/null';
@@ -167,12 +188,12 @@ export class PlaneKeeper {
     });
     child.unref();
     return new Promise((resolve) => {
-      child.once("exit", (code) => resolve(code ?? 1));
-      child.once("error", () => resolve(1));
+      child.once("exit", (code, signal) => resolve(signal === null ? `with code ${code}` : `by ${signal}`));
+      child.once("error", (error) => resolve(`before it began: ${reasonOf(error)}`));
     });
   }
 
-  async #waitRunning(exit: Promise<number>, ended: AbortSignal): Promise<void> {
+  async #waitRunning(exit: Promise<PlaneEnd>, ended: AbortSignal): Promise<void> {
     const until = Date.now() + START_MS_MAX;
     while (Date.now() < until) {
       const map = this.lives() ? this.#tryOpen() : null;
@@ -182,16 +203,14 @@ export class PlaneKeeper {
       }
       if (ended.aborted) {
         this.#tidy();
-        throw new PlaneStartError(await this.#lastWords(await exit));
+        throw startError(await this.#words(), await exit);
       }
       await delay(LOOK_MS);
     }
     throw new PlaneStartError(`Cannot start the plane: it did not come up within ${START_MS_MAX / 1000} s`);
   }
 
-  async #lastWords(code: number): Promise<string> {
-    const text = await Deno.readTextFile(planeLogPath(this.#options.config)).catch(() => "");
-    const last = text.trim().split("\n").at(-1)?.replace(/^plane: /, "") ?? "";
-    return last === "" ? `Cannot start the plane: it ended with code ${code}` : last;
+  #words(): Promise<string> {
+    return Deno.readTextFile(planeLogPath(this.#options.config)).catch(() => "");
   }
 }

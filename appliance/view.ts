@@ -342,6 +342,8 @@ export interface NodeControl {
   }): readonly FlowView[];
   /** Events with a sequence above `after`, oldest first, at most `limit`. */
   events(options: { after: number; limit: number }): readonly EventView[];
+  /** Whoever was told of events up to this one says so: if the journal has lost them, it numbers the others above. */
+  eventsKnown?(options: { sequence: number }): void;
   /** Keeps what became of an update as an event, once. */
   noteUpdate?(report: UpdateReport): void;
   /**

@@ -18,6 +18,7 @@ export interface EventView {
     | "vnf"
     | "mode"
     | "update"
+    | "journal"
     | "state";
   readonly cause:
     | Cause
@@ -46,7 +47,7 @@ export interface EventView {
     | "installed"
     | "good"
     | "fell-back"
-    // Of external switches:
+    // Of external switches, and the second of the journal:
     | "connected"
     | "lost"
     | "refused"

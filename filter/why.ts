@@ -8,8 +8,8 @@ import { turnsOver } from "./quiet.ts";
 import { type FilterRule, keepaliveNs } from "./rule.ts";
 
 export const has = (tcp: TcpPart, flag: number) => (tcp.flags & flag) !== 0;
-/** Later in sequence space: ahead by less than half of it (RFC 1982). */
-export const isLater = (a: number, b: number) => ((a - b) | 0) > 0;
+/** Later in sequence space. What is behind is so by no more than the largest window (RFC 7323 2.3); all else lies ahead. */
+export const isLater = (a: number, b: number) => ((b - a) >>> 0) >= 2 ** 30;
 export const later = (a: number, b: number) => (isLater(a, b) ? a : b);
 export const elapsed = (since: bigint, now: bigint) => (now > since ? now - since : 0n);
 
@@ -62,7 +62,8 @@ function isWindowDue({ half }: ModelFlow, { dir, payloadBytes }: FlowPart, tcp: 
   if (sender.copied === undefined) return false;
   const isScaled = sender.scale !== undefined && other.scale !== undefined;
   const window = other.window * 2 ** (isScaled ? other.scale! : 0);
-  return ((segmentEnd(tcp, payloadBytes) - sender.copied) | 0) > Math.floor(window / 2);
+  const end = segmentEnd(tcp, payloadBytes);
+  return isLater(end, sender.copied) && ((end - sender.copied) >>> 0) > Math.floor(window / 2);
 }
 
 /** A number of the flow that spreads samples. */

@@ -31,6 +31,8 @@ export interface RemoteNode {
     options: { limit: number; side?: string; text?: string; unlike?: boolean },
   ): Promise<readonly FlowView[]>;
   events(options: { after: number; limit: number }): Promise<readonly EventView[]>;
+  /** Tell it of the last event that somebody knows of it, who hears what comes after. */
+  eventsKnown(sequence: number): Promise<void>;
   match(options: { history: boolean }): Promise<MatchReport>;
   probes(): Promise<ProbeListing>;
   /** A refusal of the node is a result that is not ok, never an error. */
@@ -104,6 +106,8 @@ export function connectNode(socket: string): RemoteNode {
       const answer = await ask("GET", `/api/v1/events?after=${after}&limit=${limit}`);
       return told(answer, socket).events as EventView[];
     },
+    eventsKnown: async (sequence) =>
+      void told(await ask("POST", "/api/v1/events/known", { sequence }), socket),
     order: async (name, options) =>
       carriedOut(await ask("POST", `/api/v1/${name}`, name === "disarm" ? {} : options), socket),
     member: async (change, box) => carriedOut(await ask("POST", `/api/v1/boxes/${change}`, { box }), socket),

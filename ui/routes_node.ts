@@ -1,4 +1,4 @@
-/** Routes that look: health, status, flows, events, match, probes. A part of the table in routes.ts. */
+/** Routes that look: health, status, flows, events and how far they are known, match, probes. A part of the table in routes.ts. */
 import { BOXES, type NodeControl } from "../appliance/view.ts";
 import { healthFault, readyFault } from "./health.ts";
 import { Refused } from "./refused.ts";
@@ -13,6 +13,8 @@ const AFTER = {
   default: 0,
   description: "Only events with a higher sequence.",
 } as const;
+/** Far below what a number holds exactly, so that many events have place above. */
+const KNOWN = { type: "integer", minimum: 0, maximum: 2 ** 50 } as const;
 
 /** Strangers are told that something is wrong, not what. */
 function health(fault: string | null, { visitor }: Asked): object {
@@ -92,6 +94,20 @@ export const VIEW_ROUTES: readonly Route[] = [
     work: ({ query }, { control }) => ({
       events: control.events({ after: Number(query.after), limit: Number(query.limit) }),
     }),
+  },
+  {
+    method: "POST",
+    path: "/api/v1/events/known",
+    name: "eventsKnown",
+    summary: "Tell the node up to which event its reader knows; one that has lost some of them goes on above",
+    role: "admin",
+    idempotent: true,
+    body: members({ sequence: KNOWN }, ["sequence"]),
+    answers: gives("It is noted.", { ok: YES_NO }),
+    work: ({ body }, { control }) => {
+      control.eventsKnown?.({ sequence: Number(body.sequence) });
+      return { ok: true };
+    },
   },
   {
     method: "GET",

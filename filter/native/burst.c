@@ -256,6 +256,7 @@ static bool waits_for_seed(struct plane *p, uint32_t side, const struct batch *b
                            struct rm_flow *flow) {
   if (b->steered) return false;
   if (__builtin_expect(flow->first_ns < b->orphaned_ns, 0)) return adopt(p, side, packet, flow, b->orphaned_ns);
+  if (is_seeded(p, flow)) seed_watch(p, side, flow);
   return burst_introduce(p, side, frame, packet, flow);
 }
 

@@ -11,10 +11,10 @@
 #define PROTO_UDP 17
 #define PROTO_ICMPV6 58
 
-/* Later in sequence space (RFC 1982: half of the space lies ahead). */
-static inline bool is_later(uint32_t a, uint32_t b) {
-  return (int32_t)(a - b) > 0;
-}
+/* Later in sequence space. What is behind is so by no more than the largest window (RFC 7323 2.3); all else lies ahead, also what has gone
+ * on by more than half of the space while nobody looked: the flow was quiet, or nothing of it was copied. */
+#define LARGEST_WINDOW (1u << 30)
+static inline bool is_later(uint32_t a, uint32_t b) { return b - a >= LARGEST_WINDOW; }
 
 /* Sent by the client? */
 static inline bool is_up(const struct rm_flow *f, const struct rm_packet *p) {
@@ -126,11 +126,11 @@ static inline uint8_t why_pair(const struct rm_rule *r, const struct rm_flow *f,
   /* The other end's line is read last, and only where the rule asks for it. */
   bool own = (h->flags & RM_HALF_SYN) && (h->flags & RM_HALF_COPIED);
   if (!r->keepalive_window || !p->payload_bytes || !own) return RM_WHY_NONE;
-  int32_t ahead = (int32_t)(segment_end(p) - h->copied);
-  if (ahead <= 0 || !(o->flags & RM_HALF_SYN) || !(o->flags & RM_HALF_SEQ)) return RM_WHY_NONE;
+  uint32_t end = segment_end(p), ahead = end - h->copied;
+  if (!is_later(end, h->copied) || !(o->flags & RM_HALF_SYN) || !(o->flags & RM_HALF_SEQ)) return RM_WHY_NONE;
   bool scaled = h->scale != 0xff && o->scale != 0xff;
   uint32_t half = ((uint32_t)o->window << (scaled ? o->scale : 0)) / 2;
-  return (uint32_t)ahead > half ? RM_WHY_KEEPALIVE : RM_WHY_NONE;
+  return ahead > half ? RM_WHY_KEEPALIVE : RM_WHY_NONE;
 }
 
 /* Step 3. */

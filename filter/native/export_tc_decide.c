@@ -9,7 +9,8 @@
 #define SSH_KEYS_BYTES 64u
 #define NATURE_BYTES 7u   /* of a payload that are looked at */
 
-static __always_inline int is_later(u32 a, u32 b) { return (int)(a - b) > 0; }
+/* What is behind is so by no more than the largest window (RFC 7323 2.3). */
+static __always_inline int is_later(u32 a, u32 b) { return b - a >= 1u << 30; }
 
 static __always_inline u32 segment_end(const struct packet *p) {
   return p->seq + p->payload_bytes + !!(p->flags & TCP_SYN) + !!(p->flags & TCP_FIN);
@@ -169,7 +170,7 @@ __noinline u32 why_pair(struct rule *r, struct flow *f, struct packet *p) {
   u32 ahead = segment_end(p) - h->copied;
   u32 shift = h->scale != NO_SCALE && o->scale != NO_SCALE ? o->scale & 15 : 0;
   u32 half = ((u32)o->window << shift) / 2;
-  return (int)ahead > 0 && ahead > half ? WHY_KEEPALIVE : WHY_NONE;
+  return is_later(segment_end(p), h->copied) && ahead > half ? WHY_KEEPALIVE : WHY_NONE;
 }
 
 /* A number of the flow that spreads samples. */

@@ -297,7 +297,7 @@ void rm_flows_sweep(struct rm_flows *t, const struct rm_rules *rules, uint64_t n
  *        first_bytes_down -> BYTES; likewise turn_left > 0 and turns not over -> TURN
  *     g. TCP, ACK without RST, h has REPLY_DUE, ack at or after o.copied -> ACK
  *     h. keepalive_ns and now - (h.mirrored_ns or first_ns if never) >= keepalive_ns -> KEEPALIVE
- *     i. keepalive_window, TCP with payload, SYN in both halves, h COPIED, o SEQ, and end (step 4) lies after h.copied by
+ *     i. keepalive_window, TCP with payload, SYN in both halves, h COPIED, o SEQ, and end (step 4) is later than h.copied by
  *        more than half of o.window << o.scale (unshifted unless both SYNs had the option) -> KEEPALIVE
  *     j. sample and (h.packets + rm_flow_salt) % sample == 0, in 32 bits -> SAMPLE
  *     A copy that the budget refuses is shed: from here on as if there were no reason.
@@ -308,10 +308,10 @@ void rm_flows_sweep(struct rm_flows *t, const struct rm_rules *rules, uint64_t n
  *     turn_spent grows by it if the reason is TURN, to 2^32 - 1 at most.
  *     TCP, copied: copied = the later of copied and end, COPIED set. If it has ACK and is at or after o.copied, REPLY_DUE of
  *     h is cleared (before the next). If it has payload, and the rule says acks or the reason is KEEPALIVE, o gets REPLY_DUE.
- *     TCP: end = seq + payload_bytes + SYN + FIN. next = the later of next and end (serial arithmetic, RFC 1982;
- *     first packet of h: end). ACK flag: ack likewise the later one (first ACK of h: taken), window = raw window,
- *     RM_HALF_SEQ set. SYN: flags |= SYN, scale, SACK taken (a SYN without SACK clears it). SYN without ACK:
- *     ACK_DUE set. An ACK without SYN clears ACK_DUE and FIN_ACK_DUE. FIN: h FIN set; o FIN_ACK_DUE set. RST: flow
+ *     TCP: end = seq + payload_bytes + SYN + FIN. next = the later of next and end (what is up to 2^30
+ *     behind, the largest window, is not later, and any other is; first packet of h: end). ACK flag: ack likewise the later one
+ *     (first ACK of h: taken), window = raw window, RM_HALF_SEQ set. SYN: flags |= SYN, scale, SACK taken (a SYN without SACK
+ *     clears it). SYN without ACK: ACK_DUE set. An ACK without SYN clears ACK_DUE and FIN_ACK_DUE. FIN: h FIN set; o FIN_ACK_DUE set. RST: flow
  *     RM_FLOW_RESET set.
  *  5. Age: TCP: RST seen, or FIN in each half that has packets -> TCP_CLOSING; both halves have sent a segment with ACK set
  *     (RM_HALF_SEQ in both) -> TCP; else TCP_OPENING. UDP 17 -> UDP; ICMP 1 and ICMPv6 58 -> ICMP; else OTHER.

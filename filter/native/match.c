@@ -122,12 +122,11 @@ enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slo
 }
 
 /* Nobody asks before a switch, nor long after it: until then a flow's word, far away in memory, is left alone. */
-static bool is_asked_for(const struct plane *p) {
-  return p->reflex.switch_number != 0 && p->now < p->reflex.path_since + CARRIED_NS;
-}
+bool match_carries(const struct plane *p) { return p->reflex.switch_number != 0 && p->now < p->reflex.path_since + CARRIED_NS; }
 
-static uint32_t *carried_word(struct plane *p, uint32_t side, const struct rm_flow *flow) {
-  return (uint32_t *)((char *)p->board + p->board->header.carried_offset[side]) + slot_of(p, side, flow);
+/* Of either side, also of one that another worker has. */
+static uint32_t *carried_word(const struct plane *p, uint32_t side, uint32_t slot) {
+  return (uint32_t *)((char *)p->board + p->board->header.carried_offset[side]) + slot;
 }
 
 /* A word without what was noted after earlier switches. */
@@ -137,16 +136,21 @@ static uint32_t since_switch(const struct plane *p, uint32_t word) {
 }
 
 void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which) {
-  if (!is_asked_for(p)) return;
-  uint32_t *word = carried_word(p, side, flow), is = *word, fresh = since_switch(p, is) | which;
-  if (fresh != is) *word = fresh;
+  if (!match_carries(p)) return;
+  uint32_t *word = carried_word(p, side, slot_of(p, side, flow)), is = *word, fresh = since_switch(p, is) | which;
+  if (fresh != is) __atomic_store_n(word, fresh, __ATOMIC_RELAXED);
+}
+
+uint32_t match_was_carried(const struct plane *p, uint32_t side, uint32_t slot) {
+  return since_switch(p, __atomic_load_n(carried_word(p, side, slot), __ATOMIC_RELAXED)) & (RM_CARRIED_IN | RM_CARRIED_OUT);
 }
 
 /* What was foretold of a flow is to be held against what came of it, also when its seed has told otherwise by then. */
 static void keep_foretold(struct plane *p, uint32_t side, const struct rm_flow *flow, enum twin_verdict before) {
-  if (!is_asked_for(p) || flow->first_ns >= p->reflex.path_since) return;
-  uint32_t *word = carried_word(p, side, flow), is = since_switch(p, *word);
-  if (!(is & RM_CARRIED_LEARNT)) *word = is | RM_CARRIED_LEARNT | (uint32_t)before << RM_CARRIED_BEFORE_SHIFT;
+  if (!match_carries(p) || flow->first_ns >= p->reflex.path_since) return;
+  uint32_t *word = carried_word(p, side, slot_of(p, side, flow)), is = since_switch(p, *word);
+  uint32_t fresh = is | RM_CARRIED_LEARNT | (uint32_t)before << RM_CARRIED_BEFORE_SHIFT;
+  if (!(is & RM_CARRIED_LEARNT)) __atomic_store_n(word, fresh, __ATOMIC_RELAXED);
 }
 
 enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found) {
@@ -165,10 +169,22 @@ enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame
   bool answer = packet->proto == IPPROTO_TCP && (packet->tcp_flags & RM_TCP_ACK);
   fixup_learn(p, side, box, f, &made);
   if (!answer && (int)box == serving(p) && after != before) keep_foretold(p, side, f, before);
-  if (!answer) twins_learn(&p->matching[side]->twins, slot, box, after);
+  /* Of a standby that had dropped it match_proved() tells, when the answer has come out as well. */
+  bool waits = packet->proto == IPPROTO_TCP && (int)box != serving(p) && before == TWIN_DROPPED;
+  if (!answer && !waits) twins_learn(&p->matching[side]->twins, slot, box, after);
   if (!answer && !alike && before != TWIN_DIFFERENT) tell_unlike(p, role, slot, &made.ends);
   if (alike) return SEED_SAME;
   return fixup_follows(p, side, box, f) ? SEED_FOLLOWED : SEED_OTHER;
+}
+
+void match_proved(struct plane *p, const struct match_proof *of, enum twin_verdict verdict) {
+  const struct rm_flow *f = &p->entries[of->side][of->slot];
+  uint32_t *word = verdict_word(p, of->side, of->slot), is = __atomic_load_n(word, __ATOMIC_RELAXED), place = 2 * of->box, fresh;
+  /* Who owns the side may be writing what it knows of another box. */
+  do {
+    if ((is & ~RM_TWIN_VERDICTS) != of->word || twin_word(f) != of->word) return;
+    fresh = (is & ~(3u << place)) | (uint32_t)verdict << place;
+  } while (!__atomic_compare_exchange_n(word, &is, fresh, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 }
 
 void match_forget(struct plane *p, uint32_t role, uint32_t slot) {
@@ -189,7 +205,7 @@ static bool was_copied(const struct plane *p, const struct rm_flow *flow, const 
 }
 
 /* Standbys that got a copy of the opening or of its answer, or should have: only of TCP it is known which packet it was, on the other side. */
-struct walk { const struct plane *p; uint32_t side; };
+struct walk { struct plane *p; uint32_t side; };
 
 static uint32_t expected(void *context, const struct twin *o) {
   const struct walk *at = context;
@@ -211,15 +227,20 @@ static uint32_t expected(void *context, const struct twin *o) {
   return serving(p) == (int)o->master ? boxes : 0;
 }
 
-/* A box that holds the binding and lets nothing back would carry on nothing. */
-static void unanswered(void *context, const struct twin *o, uint32_t box) {
+/* One that hands nothing over at all has lost more than copies. */
+static bool hands_over(const struct plane *p, uint32_t box) {
+  const struct rm_match *of = &p->board->live.match[box * RM_MATCH_CLASSES + RM_MATCH_TCP];
+  return of->equal + of->different > 0;
+}
+
+/* Nothing of an opening came out of a box, and it has no state; or nothing of the answer, and it would carry on nothing though it holds the
+ * binding. If it was the copy that was lost a seed makes it good; a box that has dropped it drops that too. */
+static void missing(void *context, const struct twin *o, uint32_t box) {
   const struct walk *at = context;
-  uint32_t side = 1 - at->side, slot = at->p->entries[at->side][o->slot].peer;
-  if (slot == RM_NO_FLOW) return;
-  uint32_t *word = verdict_word(at->p, side, slot), is = __atomic_load_n(word, __ATOMIC_RELAXED);
-  if (twin_verdict(twin_verdicts(&at->p->entries[side][slot], is), box) != TWIN_EQUAL) return;
-  uint32_t dropped = is | (uint32_t)TWIN_DROPPED << (2 * box);
-  __atomic_compare_exchange_n(word, &is, dropped, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  uint32_t side = at->side, there = 1 - side, peer = at->p->entries[side][o->slot].peer;
+  if (o->answer && (peer == RM_NO_FLOW || match_verdict(at->p, there, peer, box) != TWIN_EQUAL)) return;
+  bool asked = hands_over(at->p, box) && seed_missed(at->p, side, o->slot, box);
+  if (o->answer && !asked) match_proved(at->p, &(struct match_proof){there, peer, twin_word(&at->p->entries[there][peer]), box}, TWIN_DROPPED);
 }
 
 static enum rm_match_class class_of(const struct rm_flow *flow) {
@@ -263,7 +284,7 @@ void match_step(struct plane *p) {
   for (uint32_t side = 0; side < RM_SIDES; side++) {
     if (!p->has[side]) continue;
     struct walk at = {p, side};
-    twins_walk(&p->matching[side]->twins, OPENINGS / RM_PACE, p->now, &(struct twin_owed){expected, unanswered, &at});
+    twins_walk(&p->matching[side]->twins, OPENINGS / RM_PACE, p->now, &(struct twin_owed){expected, missing, &at});
     count_flows(p, &at);
   }
 }

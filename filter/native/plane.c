@@ -266,6 +266,7 @@ bool plane_turn(struct plane *p) {
   bool any = false;
   uint64_t before = p->now;
   struct rm_live *live = p->live;
+  __atomic_store_n(&p->turn, p->turn + 1, __ATOMIC_RELEASE);
   set_clock(p, clock_ns(CLOCK_MONOTONIC));
   capture_turn(&p->capture);
   recorder_turn(p);
@@ -298,6 +299,7 @@ bool plane_turn(struct plane *p) {
   }
   housekeep(p);
   live->turns++;
+  __atomic_store_n(&p->turn, p->turn + 1, __ATOMIC_RELEASE);
   return any || p->held_count || p->pause[0].count || p->pause[1].count;
 }
 

@@ -17,7 +17,9 @@
 #include "filter.h"
 #include "grey.h"
 #include "pace.h"
+#include "port_memif.h"
 #include "reflex.h"
+#include "match.h"
 #include "seed.h"
 #include "value_rank.h"
 
@@ -63,8 +65,7 @@ struct port {
   int fd;            /* readable when frames wait; -1: only polling tells */
   int interface;     /* index of the kernel interface whose carrier counts; 0: none */
   uint16_t dpdk;     /* DPDK port id */
-  bool dials, answered; /* a memif client, which may have to call again; its server took the last call */
-  uint64_t dialed_ns;
+  struct memif memif;
   uint64_t link_due_ns; /* its link is not asked for before */
   uint16_t rx_queue, tx_queue, tx_queues; /* of it: this worker's own, and how many there are to send by */
   uint16_t queued;
@@ -117,6 +118,7 @@ struct plane {
   uint32_t members;         /* bit of each box that may get copies */
   bool has[RM_SIDES];       /* the sides it receives on */
   pthread_t thread;
+  uint64_t turn;            /* begins and ends of turns: odd within one */
   struct tally tally, taken[RM_WORKERS];
   struct rm_flow *entries[RM_SIDES]; /* of all workers: slots count from here */
   struct rm_flows table[RM_SIDES]; /* of the sides it has: its own part of these entries */
@@ -314,29 +316,6 @@ void infer_heed(struct plane *p, uint32_t side, uint64_t key);
 bool infer_expects(const struct plane *p, uint32_t side);
 /* The flow of a frame that comes out of the serving box by `role`, if it was offered; else null. */
 const struct rm_flow *infer_find(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
-
-/* match.c: what the standbys make of connections. A frame came out of the serving box that opens one, or begins a flow. */
-int match_open(struct plane *p);
-void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct rm_flow *flow);
-/* A frame came out of a standby. */
-void match_shadow(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet);
-/* What a box makes of a flow, by the word of its place: whoever owns the side. */
-enum twin_verdict match_verdict(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
-/* The same by an entry of either side: what a box made of an opening stands with the side where it came out. */
-enum twin_verdict match_flow_verdict(const struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t box);
-/* Has the box that serves since a switch dropped the opening of this flow, when it stood by? */
-bool match_dropped(const struct plane *p, uint32_t side, const struct rm_flow *flow);
-/* What match_verdict() says, or unknown if the box has been without a link since the flow began: it may have begun anew. */
-enum twin_verdict match_holds(const struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
-/* A box has opened this flow anew by `packet`, which came out by `role`. Returns whether as the network knows it. */
-enum seed_heard match_learn(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found);
-/* A box was made to forget this flow, as the reset shows that came out by `role`. */
-void match_forget(struct plane *p, uint32_t role, uint32_t slot);
-/* Some box renumbers: SYNs and SYN-ACKs are to be told apart by their ends. */
-bool match_by_ends(const struct plane *p);
-void match_step(struct plane *p);
-/* A frame of this flow came from outside, or out of the box that serves: after a switch its first one each way takes the whole way. */
-void match_carried(struct plane *p, uint32_t side, const struct rm_flow *flow, uint32_t which);
 
 /* value.c */
 int value_open(struct plane *p);

@@ -15,8 +15,6 @@
 
 #define DESCRIPTORS 1024
 #define ASKED_TIMES 200           /* a port's link is asked for so rarely that it takes one part in so many of the time */
-#define DIAL_NS (100 * RM_MS)     /* between two calls to a memif server that is not there */
-#define PATIENCE_NS (2 * RM_S)    /* for one that has taken the call */
 
 struct kind { const char *prefix, *device; };
 static const struct kind KINDS[] = {{"af_xdp:", "net_af_xdp"}, {"memif:", "net_memif"}, {"tap:", "net_tap"},
@@ -132,9 +130,8 @@ static int configure(struct plane *p, struct port *port, const char *spec) {
   if (e < 0) return plane_fail(p, "configure: %s", rte_strerror(-e));
   if (make_queues(p, port) < 0) return -1;
   e = rte_eth_dev_start(id);
-  port->dials = strncmp(spec, "memif:", 6) == 0 && !strstr(spec, ",role=server");
-  port->answered = e >= 0;
-  if (e < 0 && port->dials) return 0; /* the other end is not there yet, which is a link that is down */
+  memif_open(port, spec, e >= 0);
+  if (e < 0 && port->memif.dials) return 0; /* the other end is not there yet, which is a link that is down */
   if (e < 0) return plane_fail(p, "start: %s", rte_strerror(-e));
   return 0;
 }
@@ -156,18 +153,12 @@ static void read_link(struct port *port) {
 
 static const struct port_driver port_waiting;
 
-/* Use it while its link is up. A memif client that has lost its server calls it again, which stops the device for a
- * moment: by then no worker has used it for long. */
+/* A memif client is used while its link is up. */
 static void follow_link(struct port *port, uint64_t now) {
   const struct port *first = port->first ? port->first : port;
-  if (!first->dials) return;
+  if (!first->memif.dials) return;
   port->driver = port->view->link ? &port_dpdk : &port_waiting;
-  if (port->first || port->view->link) return;
-  uint64_t since = port->plane->board->live.port[port->role].link_ns, wait = port->answered ? PATIENCE_NS : DIAL_NS;
-  if (now - since < DIAL_NS || now - port->dialed_ns < wait) return;
-  rte_eth_dev_stop(port->dpdk);
-  port->answered = rte_eth_dev_start(port->dpdk) == 0;
-  port->dialed_ns = now;
+  if (!port->first && !port->view->link) memif_follow(port, now);
 }
 
 /* A worker without a transmit queue lets the one that receives from the port send for it. */
@@ -180,7 +171,7 @@ static void use_queues(struct plane *p, struct port *port, const struct port *fi
 }
 
 static void wait_for_link(struct port *port, const struct port *first) {
-  if (first->dials) port->driver = &port_waiting;
+  if (first->memif.dials) port->driver = &port_waiting;
 }
 
 static int dpdk_open(struct plane *p, struct port *port, const char *spec) {
@@ -226,6 +217,7 @@ static void dpdk_link(struct port *port, uint64_t now) {
 
 static void dpdk_close(struct port *port) {
   if (port->first) return;
+  memif_close(port);
   rte_eth_dev_stop(port->dpdk);
   rte_eth_dev_close(port->dpdk);
 }

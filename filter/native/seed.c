@@ -50,9 +50,24 @@ uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow) {
 
 static uint32_t *claim_of(struct plane *p, const struct seed *s) { return &p->crew->claim[s->slot[RM_SIDE_UP]]; }
 
+/* Of the side where the opening came out. */
+static struct match_proof proof_of(const struct seed *s) {
+  uint32_t side = 1u - s->opener;
+  return (struct match_proof){side, s->slot[side], twin_word(&s->flow[side]), s->box};
+}
+
+/* A box that has let nothing of the opening or of the answer through is believed when the answer has come out. */
+static void prove(struct plane *p, const struct seed *s) {
+  enum seed_heard how = s->steps.heard;
+  struct match_proof of = proof_of(s);
+  bool lives = s->steps.answered || how == SEED_OTHER;
+  match_proved(p, &of, !lives ? TWIN_DROPPED : how == SEED_OTHER || how == SEED_FOLLOWED ? TWIN_DIFFERENT : TWIN_EQUAL);
+}
+
 /* A later switch may have been claimed for meanwhile. */
 static void end_with(struct plane *p, struct seed *s, uint32_t claim) {
   uint32_t taken = s->done - 1;
+  if (s->steps.proves) prove(p, s);
   if (s->claimed) __atomic_compare_exchange_n(claim_of(p, s), &taken, claim, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
   leave_place(p, s);
 }
@@ -166,12 +181,18 @@ static uint8_t steps_of(const struct seed *s) {
   return proto == IPPROTO_TCP ? RM_SEED_STEPS : proto == IPPROTO_SCTP ? RM_SEED_BEATS : 1;
 }
 
+static bool has_to_prove(const struct plane *p, const struct seed *s) {
+  struct match_proof of = proof_of(s);
+  bool stands_by = s->eager && !s->removes && (int)s->box != serving(p);
+  return stands_by && (s->missed || match_verdict(p, of.side, of.slot, s->box) == TWIN_DROPPED);
+}
+
 static void begin(struct plane *p, struct seed *s) {
   if (s->claimed) s->done = p->reflex.switch_number * 2 + 1;
   s->begun = 1;
   /* An answer may follow a datagram only when the box has dealt with that. */
   bool tcp = s->flow[RM_SIDE_UP].proto == IPPROTO_TCP, numbered = tcp && seed_measure(p, s), answers = numbered || (tcp && seed_crosses(s));
-  s->steps = (struct seed_steps){.steps = steps_of(s), .waits = answers || !tcp || !is_known_alike(p, s), .answers = answers,
+  s->steps = (struct seed_steps){.steps = steps_of(s), .waits = answers || !tcp || !is_known_alike(p, s), .answers = answers, .proves = tcp && has_to_prove(p, s),
                                  .confirms = numbered && !s->removes, .paced = s->eager, .wait_ns = patience(p, answers)};
   go_on(p, s);
 }
@@ -205,25 +226,37 @@ bool seed_flow(struct plane *p, uint32_t side, struct rm_flow *flow) {
   return is == taken || hold_has(p, claim);
 }
 
-enum errand { WALKED, VALUED, REMOVED };
-static bool begin_eagerly(struct plane *p, uint32_t slot, uint32_t box, enum errand why) {
-  const struct rm_flow *flow = &p->entries[RM_SIDE_UP][slot];
+enum errand { WALKED, VALUED, REMOVED, MISSED };
+static bool begin_eagerly(struct plane *p, uint32_t side, uint32_t slot, uint32_t box, enum errand why) {
+  const struct rm_flow *flow = &p->entries[side][slot];
   struct seed *s = p->seeding->eager < EAGER_MAX ? take_place(p) : NULL;
   if (!s) return false;
-  note_flow(p, s, RM_SIDE_UP, flow);
+  note_flow(p, s, side, flow);
   s->box = (uint8_t)box;
   s->eager = true;
   s->removes = why == REMOVED;
   s->walked = why == WALKED;
+  s->missed = why == MISSED;
   p->seeding->eager++;
-  if (entry_copy(&p->entries[RM_SIDE_DOWN][flow->peer], &s->flow[RM_SIDE_DOWN])) begin(p, s);
+  if (entry_copy(&p->entries[1 - side][flow->peer], &s->flow[1 - side])) begin(p, s);
   else give_up(p, s, RM_COUNT_SEED_FULL);
   return true;
 }
 
-bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, slot, box, WALKED); }
-bool seed_value(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, slot, box, VALUED); }
-bool seed_removal(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, slot, box, REMOVED); }
+bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, RM_SIDE_UP, slot, box, WALKED); }
+bool seed_value(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, RM_SIDE_UP, slot, box, VALUED); }
+bool seed_removal(struct plane *p, uint32_t slot, uint32_t box) { return begin_eagerly(p, RM_SIDE_UP, slot, box, REMOVED); }
+
+bool seed_missed(struct plane *p, uint32_t side, uint32_t slot, uint32_t box) {
+  const struct rm_flow *flow = &p->entries[side][slot];
+  struct rm_flow peer;
+  bool seeded = flow->rule != 0xff && p->rules.rule[flow->rule].seed && flow->proto == IPPROTO_TCP && seed_usable(flow);
+  if (!seeded || !seed_pair(p, side, flow, &peer)) return false;
+  seed_earn(p);
+  if (!seed_can_pay(p) || !begin_eagerly(p, side, slot, box, MISSED)) return false;
+  seed_pay(p);
+  return true;
+}
 
 void seed_turn(struct plane *p) {
   struct seeding *all = p->seeding;
@@ -304,13 +337,14 @@ void seed_take(struct plane *p, uint32_t from, const struct message *said) {
   go_on(p, s);
 }
 
-void seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f) {
-  if (f->peer == RM_NO_FLOW) return;
+bool seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f) {
+  if (f->peer == RM_NO_FLOW) return false;
   uint32_t done = p->reflex.switch_number * 2 + 1, *word = &p->crew->claim[seed_claim(side, slot_of(p, side, f), f)];
   /* If it is being played just now, it looks again itself at the end. */
-  if (!__atomic_compare_exchange_n(word, &done, done - 2, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return;
+  if (!__atomic_compare_exchange_n(word, &done, done - 2, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return false;
   f->seed_switch = p->reflex.switch_number - 1;
   rm_flow_wake(&p->table[side], f);
+  return true;
 }
 
 /* What the old box hands over after the connection was seeded lies beyond what the serving box was told, and so would

@@ -1,11 +1,13 @@
 /* Seeding: frames that the node plays into a box so that it forms the state of a flow that exists.
  *
  *   seed_steps.c  which frame when              pure
+ *   seed_numbers.c  what they say                pure
  *   seed_frame.c  the frames
  *   seed_play.c   one frame into the box
  *   seed.c        one seed: who plays it, what became of it, and what waits for it
  *   seed_walk.c   seeds for all flows: resync and refresh
  *   swallow.c     what comes out of a box again stays here
+ *   seed_watch.c  does anything come out after it?
  *
  * A seed belongs to the worker that began it. Ports of one queue are sent to by the worker that has it, which plays a
  * frame on demand; whoever finds the first frame come out tells the owner.
@@ -20,6 +22,7 @@
 
 #define RM_SEEDS 512       /* under way; a seed waits for its box twice seed_wait_ns at most */
 #define RM_SEED_AWAY_NS 5000000ull /* a worker that plays a frame later stands still */
+#define RM_SEED_WATCHED 1024u /* moments since which something is to come out; flows at the same place share one */
 #define RM_SEED_STEPS 4    /* SYN, SYN-ACK, ACK, ACK */
 #define RM_SEED_BEATS 2    /* of an association: heartbeat, and the answer */
 #define RM_SEED_RESET 4u   /* behind them, in the opener's name */
@@ -46,6 +49,7 @@ struct seed {
   uint8_t begun;         /* how often: what a drained box hands over meanwhile has to be told as well */
   bool claimed, eager, busy;
   bool walked;           /* by resync or refresh, which count what became of it */
+  bool missed;           /* a copy of the opening or of the answer may have been lost, and the box is to show both */
   bool removes;          /* it ends in a reset: the box is to forget the flow */
   uint32_t done;         /* what the crew's word for this flow says at the end, if it was claimed */
   uint32_t at;           /* in the list of those under way */
@@ -61,6 +65,7 @@ struct seeding {
   uint32_t count, eager;
   uint64_t looked_ns, tokens;
   struct seed_credit credit; /* for resync, refresh and value together */
+  uint64_t watched_ns[RM_SEED_WATCHED];
 };
 
 /* Which seed a frame belongs to, for who finds it: worker 8, place 16, serial 8. */
@@ -78,11 +83,18 @@ struct walking {
   uint64_t refreshed_ns;
 };
 
-/* seed_frame.c. A frame of the end outside on `side` of a flow; null: no buffer. */
-struct rte_mbuf *seed_segment(struct plane *p, const struct rm_flow *f, const struct seed_segment *s);
-/* All four of them, and the numbers under which the network would have them come out on the other side. */
+/* seed_numbers.c. What came out of the old box towards the end outside: a sequence number, or the tag of an association. */
+uint32_t seed_emerged(const struct rm_flow *f);
+/* All four segments, and the numbers under which the network would have them come out on the other side. */
 void seed_handshake(const struct rm_flow *opener, const struct rm_flow *other, const struct numbers_gap gap[2],
                     struct seed_segment step[RM_SEED_STEPS], struct seed_numbers out[RM_SEED_STEPS]);
+/* TCP, UDP, SCTP and echoes. */
+bool seed_takes(uint8_t proto);
+/* Is enough known of a flow, by one of its entries? */
+bool seed_usable(const struct rm_flow *f);
+
+/* seed_frame.c. A frame of the end outside on `side` of a flow; null: no buffer. */
+struct rte_mbuf *seed_segment(struct plane *p, const struct rm_flow *f, const struct seed_segment *s);
 /* Of datagrams the opener's: it carries `token` and its proof, and nothing of anybody's. */
 struct rte_mbuf *seed_datagram(struct plane *p, const struct rm_flow *f, uint64_t token);
 /* Of an association: a heartbeat to the other end of `f`, or the answer to one. Its tag is that of what came out on the side of `other`. */
@@ -90,10 +102,6 @@ struct seed_beat { const struct rm_flow *other; uint64_t token; bool answer; };
 struct rte_mbuf *seed_heartbeat(struct plane *p, const struct rm_flow *f, const struct seed_beat *beat);
 uint64_t seed_proof(const struct plane *p, uint64_t token);
 #define RM_SEED_TOKEN 16u /* bytes of both */
-/* TCP, UDP, SCTP and echoes. */
-bool seed_takes(uint8_t proto);
-/* Is enough known of a flow, by one of its entries? */
-bool seed_usable(const struct rm_flow *f);
 
 /* seed_play.c. Look at what the box is known to make of the flow. False: another worker is learning just now; later. */
 bool seed_look(struct plane *p, struct seed *s);
@@ -116,6 +124,9 @@ bool seed_eagerly(struct plane *p, uint32_t slot, uint32_t box);
 bool seed_value(struct plane *p, uint32_t slot, uint32_t box);
 /* Likewise, so that the box forgets the flow: in step with it first, or it would not believe the reset. */
 bool seed_removal(struct plane *p, uint32_t slot, uint32_t box);
+/* Likewise, for a flow of either side of which this standby should have handed over the opening, or the answer to it: the copy may have been
+ * lost, and if so the box says now what it makes of the flow. */
+bool seed_missed(struct plane *p, uint32_t side, uint32_t slot, uint32_t box);
 /* Who may play into both sides? False: a flow that cannot be seeded, of which enough is not known. */
 bool seed_pair(const struct plane *p, uint32_t side, const struct rm_flow *flow, struct rm_flow *peer);
 /* Once a turn while some are under way. */
@@ -131,9 +142,13 @@ struct seed_found { uint32_t seed, slot, word, seq; };
 void seed_found(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct seed_found *found);
 /* A frame that the old box hands over after the connection was seeded. */
 void seed_again(struct plane *p, uint32_t side, const struct rm_packet *packet);
-/* Once more, with its next frame from this side. */
-void seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f);
+/* Once more, with its next frame from this side. False: it is under way, or was not begun. */
+bool seed_rearm(struct plane *p, uint32_t side, struct rm_flow *f);
 uint32_t seed_claim(uint32_t side, uint32_t slot, const struct rm_flow *flow);
+
+/* seed_watch.c. A frame of a flow that is to be seeded came from outside on `side`: if nothing has come out of the box for what went
+ * in before, it is seeded once more. */
+void seed_watch(struct plane *p, uint32_t side, struct rm_flow *flow);
 
 /* seed_walk.c */
 int walk_open(struct plane *p);

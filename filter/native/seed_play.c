@@ -89,7 +89,7 @@ static struct rte_mbuf *make_frame(struct plane *p, const struct seed *s, uint32
 
 /* Who finds this frame come out is to tell. */
 static bool is_told(const struct seed *s, uint32_t n) {
-  return n == 0 || (n == 1 && s->steps.answers) || (n == THIRD && (s->steps.confirms || s->removes));
+  return n == 0 || (n == 1 && (s->steps.answers || s->steps.proves)) || (n == THIRD && (s->steps.confirms || s->removes));
 }
 
 bool seed_play(struct plane *p, struct seed *s, uint32_t n) {

@@ -57,6 +57,7 @@ static bool is_for_answer(struct seed_steps *s, uint64_t now, enum seed_action *
 
 /* All were played. */
 static enum seed_action end(struct seed_steps *s, uint64_t now) {
+  if (s->proves && !s->answered && !is_late(s, now)) return SEED_WAIT;
   if (!s->confirms || s->confirmed || s->reset == SEED_RENEWED || s->heard == SEED_NOTHING) return SEED_OVER;
   return is_late(s, now) ? start_over(s, now) : SEED_WAIT;
 }
@@ -77,7 +78,7 @@ enum seed_action seed_next(struct seed_steps *s, uint64_t now) {
   return play(s, now);
 }
 
-void seed_hurry(struct seed_steps *s) { s->waits = s->paced = s->answers = s->confirms = false; }
+void seed_hurry(struct seed_steps *s) { s->waits = s->paced = s->answers = s->proves = s->confirms = false; }
 
 enum seed_outcome seed_outcome(const struct seed_steps *s) {
   /* It never answered: what is left was not played. */

@@ -9,7 +9,7 @@
  * first two frames. So is one that renumbers, as the second one's number on the other side is its choice as well, and again at the
  * end: it may hold half a connection under other numbers, and let out a handshake of which it believes nothing. Then each end
  * resets what there is, the other end first, for which the opener waits a moment, and all is played once more. A paced seed plays
- * one frame in a turn.
+ * one frame in a turn. One that proves is to tell whether the box lets answers back.
  */
 #ifndef RM_SEED_STEPS_H
 #define RM_SEED_STEPS_H
@@ -40,6 +40,7 @@ struct seed_steps {
   bool waits;          /* for the first frame to come out */
   bool answers;        /* and for the second */
   bool answered;       /* which it did */
+  bool proves;         /* nothing waits for the second, but it is not over before that has come out, or is late */
   bool confirms;       /* the third frame has to come out as well */
   bool confirmed;      /* which it did */
   uint8_t reset;       /* it did not, and all begins once more: enum seed_renewal */

@@ -157,8 +157,8 @@ uint32_t twins_walk(struct twins *t, uint32_t n, uint64_t now, const struct twin
       uint32_t missing = owed->expected(owed->context, o) & ~(uint32_t)o->seen;
       for (; missing; missing &= missing - 1, dropped++) {
         uint32_t box = (uint32_t)__builtin_ctz(missing);
-        if (o->answer) owed->unanswered(owed->context, o, box);
-        else set_verdict(t, o, box, TWIN_DROPPED);
+        if (!o->answer) set_verdict(t, o, box, TWIN_DROPPED);
+        owed->missing(owed->context, o, box);
       }
     }
     o->evidence = 0;

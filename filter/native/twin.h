@@ -72,8 +72,9 @@ static inline uint32_t twin_judged(const struct twin *o) { return o->seen & ~(1u
 struct twin_owed {
   /* The bit of each box that got a copy and should have handed it over. */
   uint32_t (*expected)(void *context, const struct twin *twin);
-  /* `box` has let nothing of an answer through. The verdict is on the opening, whose flow is on the other side. */
-  void (*unanswered)(void *context, const struct twin *twin, uint32_t box);
+  /* `box` has let nothing of it through. An opening has the verdict by then; that of an answer is on its opening, whose flow is on the
+   * other side, and left to who is told. */
+  void (*missing)(void *context, const struct twin *twin, uint32_t box);
   void *context;
 };
 /* Look at the next `n` of all. Returns how many boxes were judged to have dropped one. */

@@ -23,6 +23,7 @@ import {
   type Way,
   WAYS,
 } from "./match_report.ts";
+import { partsOf } from "./match_strains.ts";
 
 const KINDS = ["nat", "nat-collide", "nat-random", "nat-fully-random", "firewall"] as const;
 /** TCP with copies and seeds: what is more than other ports, and what is less than that. */
@@ -33,15 +34,28 @@ const MORE_KINDS = [
   "nat64",
   "nat64-pool",
   "nat-pressure",
+  "nat-persistent",
+  "firewall+liberal",
   "nat+idle",
-  "nat+10MB",
+  "firewall+1s",
+  "firewall+10min",
+  "firewall+10min+liberal",
+  "firewall+deaf",
+  "firewall+numgen-random",
+  "firewall+jhash",
   "nat+haproxy",
 ] as const;
+/** With copies and seeds, and a mirror that loses copies. */
+const LOSSY_KINDS = ["nat+0.1%", "nat+1%", "nat+5%", "nat-fully-random+5%"] as const;
+/** TCP with each of the ways, by what windows make a difference. */
+const BULK_KINDS = ["nat+10MB", "firewall+10MB", "firewall+10MB+liberal"] as const;
 /** Each of them moves 10 MB. */
 const BULK_FLOWS = 10;
 /** With --gigabyte: each of two connections moves 1 GB before the failure, which takes its time. */
-const GIGABYTE_KINDS = ["nat+1GB", "firewall+1GB"] as const;
-const GIGABYTE_FLOWS = 2, GIGABYTE_SECONDS = 120;
+const GIGABYTE_KINDS = ["nat+1GB", "firewall+1GB", "firewall+1GB+liberal"] as const;
+const GIGABYTE = 1e9, GIGABYTE_FLOWS = 2, GIGABYTE_SECONDS = 20;
+/** For which those talk before and after that are silent when the primary fails. */
+const TALK_SECONDS = 4;
 const USAGE =
   `Usage: deno task bench:match [--flows N] [--seconds N] [--faults N] [--alarms N] [--soak S] [--seed N]
                              [--gigabyte] [--only TEXT] [--json] [--check]
@@ -49,8 +63,9 @@ const USAGE =
 Long connections and UDP sessions through pairs of strict nftables boxes: ports kept, colliding, random, fully random, and a firewall. The node
 predicts how many the redundant box would carry on, the primary loses its links, and what lives is counted. The
 redundant box gets copies, seeds, or both. Then the same with redundant boxes that were made to differ for some of the
-connections, boxes that renumber, NATs between IPv6 and IPv4, a NAT that has hardly a port to spare, a redundant box that has forgotten, connections that have moved
-10 MB, HAProxy, and the time from a divergence to its alarm. --faults 50 --only " %" is fifty failovers with faults alone, and
+connections, boxes that renumber, NATs between IPv6 and IPv4, a NAT that has hardly a port to spare, a redundant box that has forgotten,
+firewalls that do not mind windows, connections that have been silent for a second or, sixtyfold, ten minutes, or have moved 10 MB, a
+mirror that loses copies, load balancers, and the time from a divergence to its alarm. --faults 50 --only " %" is fifty failovers with faults alone, and
 --only soak --soak 1800 half an hour without.
 
   --flows N     connections of a run (1 to 1000); default 300
@@ -59,7 +74,7 @@ connections, boxes that renumber, NATs between IPv6 and IPv4, a NAT that has har
   --alarms N    trials of each fault until the alarm (0 to 1000); default 3
   --soak S      seconds without a fault in which nothing may be told (0 to 86400); default 10
   --seed N      what is chosen by chance; default 1
-  --gigabyte    more rows: connections that have moved 1 GB, two minutes each
+  --gigabyte    more rows: connections that have moved 1 GB; up to five minutes each
   --only TEXT   only rows with TEXT in their name
   --json        one JSON document on standard output
   --check       exit 1 where a bar is missed; the worst row is named last
@@ -136,9 +151,12 @@ type Options = ReturnType<typeof parseOptions>;
 
 /** What a run is asked for, as far as its row allows. */
 function sizeOf(kind: string, { flows, seconds }: Options): { flows: number; seconds: number } {
-  if (kind.endsWith("+10MB")) return { flows: Math.min(BULK_FLOWS, flows), seconds };
-  if (!kind.endsWith("+1GB")) return { flows, seconds };
-  return { flows: Math.min(GIGABYTE_FLOWS, flows), seconds: Math.max(GIGABYTE_SECONDS, seconds) };
+  const { bytes = 0, silentMs = 0 } = partsOf(kind).strain;
+  if (bytes >= GIGABYTE) {
+    return { flows: Math.min(GIGABYTE_FLOWS, flows), seconds: Math.max(GIGABYTE_SECONDS, seconds) };
+  }
+  if (bytes > 0) return { flows: Math.min(BULK_FLOWS, flows), seconds };
+  return { flows, seconds: Math.max(seconds, 2 * (silentMs / 1_000 + TALK_SECONDS)) };
 }
 
 async function predict(kit: Kit, rows: readonly Row[], options: Options): Promise<MatchRun[]> {
@@ -148,10 +166,11 @@ async function predict(kit: Kit, rows: readonly Row[], options: Options): Promis
     const plan: MatchPlan = { flows, seconds, proto, ...(fault && { fault }) };
     const found = await matchRun(kit, kind, way, plan);
     runs.push(found);
-    const { compared, equal, alive, load } = found;
-    say(
-      `${runName(found)}: ${equal} of ${compared} to live on, ${alive} of ${flows} alive (${loadText(load)})`,
-    );
+    const { compared, equal, alive, moved, standstillMs, load } = found;
+    const before = moved < 1e6 ? "" : ` after ${(moved / 1e6).toFixed(0)} MB each`;
+    const still = standstillMs === 0 ? "" : `, none stood still for more than ${standstillMs.toFixed(0)} ms`;
+    const lives = `${equal} of ${compared} to live on, ${alive} of ${flows} alive${before}${still}`;
+    say(`${runName(found)}: ${lives} (${loadText(load)})`);
   }
   return runs;
 }
@@ -161,9 +180,13 @@ async function measure(options: Options, kit: Kit): Promise<Found> {
     KINDS.flatMap((kind) => WAYS.map((way): Row => ({ kind, way, proto, fault: null })))
   );
   const more = MORE_KINDS.map((kind): Row => ({ kind, way: "both", proto: "tcp", fault: null }));
-  const big = options.gigabyte ? GIGABYTE_KINDS : [];
-  const bulk = big.flatMap((kind) => WAYS.map((way): Row => ({ kind, way, proto: "tcp", fault: null })));
-  const rows = [...clean, ...more, ...bulk, ...faultyRows(options.faults, options.seed)]
+  const lossy = PROTOS.flatMap((proto) =>
+    LOSSY_KINDS.map((kind): Row => ({ kind, way: "both", proto, fault: null }))
+  );
+  const bulk = [...BULK_KINDS, ...(options.gigabyte ? GIGABYTE_KINDS : [])].flatMap((kind) =>
+    WAYS.map((way): Row => ({ kind, way, proto: "tcp", fault: null }))
+  );
+  const rows = [...clean, ...more, ...lossy, ...bulk, ...faultyRows(options.faults, options.seed)]
     .filter((row) => runName(row).includes(options.only));
   const faults = ALARM_FAULTS.filter((fault) => `alarm after ${FAULT_TEXT[fault]}`.includes(options.only));
   const soaks = "soak".includes(options.only) && options.soak > 0;

@@ -6,43 +6,25 @@ import { compared, wouldLive } from "../../appliance/failover/match.ts";
 import { fatesOf } from "../../appliance/match_proofs.ts";
 import type { MatchReport } from "../../appliance/view.ts";
 import type { RemoteNode } from "../../ui/client.ts";
-import { SERVICE } from "../lab/balancers.ts";
 import { isNat64 } from "../lab/boxes.ts";
 import { Lab } from "../lab/engine.ts";
 import { LabNode } from "../lab/node.ts";
-import { run, sleep } from "../lab/process.ts";
-import { judgeLong, parseLong, parseSessions } from "../lab/reports.ts";
-import { addressOf, fail, waitForPath } from "../lab/scenario.ts";
-import { LONG_PORT, SESSION_PORT, startServers } from "../lab/servers.ts";
+import { sleep } from "../lab/process.ts";
+import { fail, waitForPath } from "../lab/scenario.ts";
+import { SESSION_PORT, startServers } from "../lab/servers.ts";
 import { TOPOLOGIES } from "../lab/topology.ts";
 import { becomeBalancer } from "./balanced.ts";
 import type { Kit } from "./failover_systems.ts";
 import { loadBetween, look } from "./load.ts";
 import { type Fault, makeFault } from "./match_faults.ts";
 import type { MatchRun, Proto, Way } from "./match_report.ts";
+import { partsOf, type Strain, strainBox, turnBox } from "./match_strains.ts";
+import { startTraffic } from "./match_traffic.ts";
 
-const BYTES_PER_S = 4_096;
-const EVERY_MS = 200;
-
-/**
- * What a run is about besides its boxes, behind a "+" in its kind: the redundant box forgets within seconds what it was told, the
- * connections have moved 10 MB or 1 GB each before the failure, or the boxes are HAProxy, which ends connections itself.
- */
-const STRAINS = ["idle", "10MB", "1GB", "haproxy"] as const;
-type Strain = (typeof STRAINS)[number];
-const BULK_BYTES: Readonly<Partial<Record<Strain, number>>> = { "10MB": 10_000_000, "1GB": 1_000_000_000 };
 const PATIENT_MS = 1_000;
-/** Of a run, in which all that is to be moved before its middle would be: opening takes time on a busy machine. */
-const PACE_SHARE = 0.3;
 /** Of a run, that has to be left when the primary has failed: connections need it to go on, and tell nothing before. */
 const LEFT_SHARE = 0.3, LEFT_MS_MAX = 2_500;
 const TRIES = 3;
-
-/** "nat+idle": a topology and a strain. */
-export function partsOf(kind: string): { readonly topology: string; readonly strain: Strain | null } {
-  const [topology, strain] = kind.split("+");
-  return { topology: topology!, strain: STRAINS.find((one) => one === strain) ?? null };
-}
 
 export interface MatchPlan {
   readonly flows: number;
@@ -76,107 +58,56 @@ async function proof(api: RemoteNode): Promise<MatchReport["failover"]> {
   return null;
 }
 
-interface Traffic {
-  readonly flows: number;
-  readonly ms: number;
-  readonly server: string;
-  readonly bytesPerS: number;
-}
-
-/** What a client runs, and how many of its connections lived, by what it says at the end. */
-const TRAFFIC: Readonly<
-  Record<Proto, {
-    readonly argv: (kit: Kit, traffic: Traffic) => readonly (string | number)[];
-    readonly alive: (text: string) => number;
-  }>
-> = {
-  tcp: {
-    argv: (
-      { programs },
-      { flows, ms, server, bytesPerS },
-    ) => [programs.longflows, "fetch", server, LONG_PORT, flows, bytesPerS, ms],
-    alive: (text) => judgeLong(parseLong(text)).ok,
-  },
-  udp: {
-    argv: (
-      { programs },
-      { flows, ms, server },
-    ) => [programs.datagrams, "talk", server, SESSION_PORT, flows, EVERY_MS, ms],
-    alive: (text) => parseSessions(text).alive,
-  },
-};
-
-function trafficOf(
-  lab: Lab,
-  { strain, seconds }: { readonly strain: Strain | null; readonly seconds: number },
-): Omit<Traffic, "flows"> {
-  const bulk = strain === null ? undefined : BULK_BYTES[strain];
-  return {
-    ms: seconds * 1_000,
-    server: strain === "haproxy" ? SERVICE : addressOf(lab, "s1"),
-    bytesPerS: bulk === undefined ? BYTES_PER_S : Math.ceil(bulk / (PACE_SHARE * seconds)),
-  };
-}
-
 /** Connections of which nothing can be inferred. */
 async function unsureOf(api: RemoteNode): Promise<number> {
   const flows = await api.flows({ limit: 4_000, side: "upstream" });
   return flows.filter(({ unsure, protocol }) => unsure !== "" && protocol === "tcp").length;
 }
 
-/** Bytes that have come to a connection, of the client that got least, headers and all. */
-async function movedOf(lab: Lab, counts: readonly number[]): Promise<number> {
-  const each = counts.map(async (count, i) => {
-    const text = await run(lab.argv(`c${i + 1}`, ["cat", "/proc/self/net/dev"]), { timeoutMs: 10_000 });
-    return count === 0 ? Infinity : Number(/eth0: *(\d+)/.exec(text)?.[1] ?? 0) / count;
-  });
-  return Math.min(...await Promise.all(each));
-}
-
-/** Opens the connections, asks the node, lets the primary lose its links half way, and counts what lives; null: it came too late. */
-async function failOver(
-  lab: Lab,
-  kit: Kit,
-  api: RemoteNode,
-  plan: MatchPlan & { readonly strain: Strain | null },
-) {
-  const { flows, seconds, proto = "tcp", strain } = plan;
-  const traffic = TRAFFIC[proto];
-  const counts = [Math.ceil(flows / 2), Math.floor(flows / 2)], endMs = performance.now() + seconds * 1_000;
-  const running = Promise.all(["c1", "c2"].map((client, i) => {
-    const argv = traffic.argv(kit, { flows: counts[i]!, ...trafficOf(lab, { strain, seconds }) });
-    const timeoutMs = (seconds + 15) * 1_000;
-    return counts[i]! > 0 ? run(lab.argv(client, argv.map(String)), { timeoutMs }) : null;
-  }));
-  running.catch(() => {}); // Awaited below.
-  await sleep(seconds * 500);
+/** Opens the connections, asks the node, lets the primary lose its links, and counts what lives; null: it came too late. */
+async function failOver(lab: Lab, kit: Kit, api: RemoteNode, plan: MatchPlan & { readonly strain: Strain }) {
+  const { flows, seconds, proto = "tcp", strain } = plan, halfMs = seconds * 500;
+  const endMs = performance.now() + 2 * halfMs;
+  const running = startTraffic(lab, kit, { flows, beforeMs: halfMs, afterMs: halfMs, proto, strain });
+  await running.ready();
   // What looked for the way, a datagram, is among those compared as well.
   const match = (await api.status()).boxes.find(({ box }) => box === "redundant")?.match?.classes[proto];
-  const unsure = await unsureOf(api), moved = await movedOf(lab, counts);
+  const unsure = await unsureOf(api), moved = proto === "tcp" ? await running.moved() : 0;
+  await changeBoxes(lab, (box) => turnBox(strain, box));
   await fail(lab, kit.programs, "primary", "link-both");
   const leftMs = endMs - performance.now();
-  const texts = (await running).filter((text) => text !== null);
-  if (leftMs < Math.min(LEFT_MS_MAX, LEFT_SHARE * seconds * 1_000)) return null;
-  const alive = texts.reduce((sum, text) => sum + traffic.alive(text), 0);
   // Without anything compared there is no proof to wait for.
-  const failover = match && compared(match) > 0 ? await proof(api) : null;
+  const proved = () => match && compared(match) > 0 ? proof(api) : Promise.resolve(null);
+  const lived = await running.lived(proved);
+  const isLate = leftMs < Math.min(LEFT_MS_MAX, LEFT_SHARE * seconds * 1_000);
+  if (strain.bytes === undefined && isLate) return null;
+  const failover = await proved();
   const counted = failover && fatesOf(failover);
   return {
     compared: match ? compared(match) : 0,
     equal: match ? wouldLive(match) : 0,
     unsure,
-    alive,
     counted,
     moved,
+    ...lived,
   };
 }
 
+async function changeBoxes(
+  lab: Lab,
+  commands: (box: string) => readonly (readonly string[])[],
+): Promise<void> {
+  for (const { name } of lab.topology.boxes) {
+    for (const argv of commands(name)) await lab.exec(name, argv);
+  }
+}
+
 /** What the boxes are made to be before any connection. */
-async function strainBoxes(lab: Lab, strain: Strain | null): Promise<void> {
-  const forgets = "net.netfilter.nf_conntrack_tcp_timeout_established=2";
-  if (strain === "idle") await lab.exec("redundant", ["sysctl", "-qw", forgets]);
-  if (strain !== "haproxy") return;
-  for (const { name } of lab.topology.boxes) await becomeBalancer(lab, name, "haproxy");
+async function strainBoxes(lab: Lab, strain: Strain): Promise<void> {
+  await changeBoxes(lab, (box) => strainBox(strain, box));
+  const { balancer } = strain;
+  if (balancer === undefined) return;
+  for (const { name } of lab.topology.boxes) await becomeBalancer(lab, name, balancer);
 }
 
 async function makeDiffer(lab: Lab, { fault, flows }: MatchPlan): Promise<void> {
@@ -207,7 +138,7 @@ async function tryMatch(kit: Kit, kind: string, way: Way, plan: MatchPlan): Prom
   const { topology: name, strain } = partsOf(kind);
   const topology = TOPOLOGIES[name]!({
     clients: 2,
-    servers: strain === "haproxy" ? 3 : 1,
+    servers: strain.balancer === undefined ? 1 : 3,
     serverMbit: null,
   });
   await using lab = await Lab.up(topology, kit.lifetime);

@@ -7,6 +7,7 @@ import { median } from "../demo.d/statistics.ts";
 import { align } from "../demo.d/table.ts";
 import type { Load } from "./load.ts";
 import { type Fault, FAULT_TEXT } from "./match_faults.ts";
+import { partsOf } from "./match_strains.ts";
 import type { Bar } from "./statistics.ts";
 
 export const WAYS = ["mirror", "seed", "both"] as const;
@@ -36,9 +37,11 @@ export interface MatchRun {
   readonly unsure: number;
   /** Moved in both directions at the end. */
   readonly alive: number;
+  /** The longest time for which one of these stood still; of UDP it is not known. */
+  readonly standstillMs: number;
   /** Of those compared, what the node itself counted five seconds after; null: it did not. */
   readonly counted: Fates | null;
-  /** Bytes that had come to each connection before the failure, on average for the client that got least. */
+  /** Payload that had come to the connection that got least before the failure; of UDP nothing is known. */
   readonly moved: number;
   readonly load: Load;
 }
@@ -63,8 +66,9 @@ const percent = (value: number) => Number.isNaN(value) ? "-" : `${(100 * value).
 
 /** What "+10MB" and "+1GB" are about: a busy machine may not have moved it. */
 function bulkBars(run: MatchRun): Bar[] {
-  const megabytes = run.kind.endsWith("+1GB") ? 1_000 : run.kind.endsWith("+10MB") ? 10 : null;
-  if (megabytes === null) return [];
+  const { bytes } = partsOf(run.kind).strain;
+  if (bytes === undefined) return [];
+  const megabytes = bytes / 1e6;
   const what = `${runName(run)}, moved by each before the failure`;
   return [{ what, unit: "MB", value: run.moved / 1e6, bar: megabytes, goal: megabytes }];
 }
@@ -171,7 +175,7 @@ export function matchBars(runs: readonly MatchRun[]): Bar[] {
     const alive = 100 * share(run.alive, run.flows);
     const error = errorOf(run);
     // A box that ends connections itself takes them with it, and nothing is said of them.
-    if (run.kind.endsWith("+haproxy")) {
+    if (partsOf(run.kind).strain.balancer === "haproxy") {
       const unsure = 100 * share(run.unsure, run.flows);
       return [{
         what: `${what}, said that nothing can be inferred`,

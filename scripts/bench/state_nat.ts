@@ -6,14 +6,14 @@
  */
 import { parseArgs } from "node:util";
 import { placeVideo } from "./dash.ts";
-import { aroundFailure, parseAccess } from "../lab/access.ts";
+import { aroundFailure, parseAccess, type Window } from "../lab/access.ts";
 import { Lab } from "../lab/engine.ts";
 import { NatLog } from "../lab/nat_log.ts";
 import { LabNode } from "../lab/node.ts";
 import { inNamespace, run, sleep } from "../lab/process.ts";
 import { RedisServer } from "../lab/redis_server.ts";
 import { parseReport } from "../lab/reports.ts";
-import { fail, waitForPath } from "../lab/scenario.ts";
+import { deadMs, fail, waitForPath } from "../lab/scenario.ts";
 import { accessLog, startServers } from "../lab/servers.ts";
 import { hotReplica, NODE_NS, type Topology } from "../lab/topology.ts";
 import type { Viewing } from "../lab/viewers.ts";
@@ -104,13 +104,16 @@ async function untilKnown({ lab, plan }: Stand): Promise<number> {
   }
 }
 
+type FailedAt = Omit<Window, "endMs">;
+
 /** Half way the primary dies, but in Base. Returns when, and how many connections the replica knew then. */
-async function halfWay(stand: Stand): Promise<{ readonly failedMs: number; readonly count: number }> {
+async function halfWay(stand: Stand): Promise<{ readonly failed: FailedAt; readonly count: number }> {
   const { lab, kit, plan } = stand;
   await sleep(plan.seconds * 500);
   const count = await untilKnown(stand);
-  if (plan.setup === "base") return { failedMs: Date.now(), count };
-  return { failedMs: (await fail(lab, kit.programs, "primary", "link-both")).wallMs, count };
+  if (plan.setup === "base") return { failed: { failedMs: Date.now() }, count };
+  const stamp = await fail(lab, kit.programs, "primary", "link-both");
+  return { failed: { failedMs: stamp.wallMs, deadMs: deadMs(stamp) }, count };
 }
 
 async function requests(stand: Stand): Promise<Omit<LogRun, "load">> {
@@ -120,13 +123,13 @@ async function requests(stand: Stand): Promise<Omit<LogRun, "load">> {
   const started = Date.now();
   const running = run(lab.argv("c1", [...argv, ...words]), { timeoutMs: (seconds + 15) * 1000 });
   running.catch(() => {}); // told below
-  const { failedMs, count: knew } = await halfWay(stand);
+  const { failed, count: knew } = await halfWay(stand);
   const wrk = parseWrk(await running);
   await sleep(150); // nginx writes its log every 100 ms
   const answers = parseAccess(await Deno.readTextFile(accessLog(lab, "s1"))).filter(({ wallMs }) =>
     wallMs >= started
   );
-  const http = aroundFailure(answers, { failedMs, endMs: started + seconds * 1000 });
+  const http = aroundFailure(answers, { ...failed, endMs: started + seconds * 1000 });
   return {
     ...{ setup, connections: count, requests: wrk.requests, timeouts: wrk.timeouts },
     resets: wrk.readErrors + wrk.writeErrors + wrk.connectErrors,

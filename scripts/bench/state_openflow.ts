@@ -14,7 +14,7 @@ import { LabNode } from "../lab/node.ts";
 import type { BalancerCounts, BalancerSetup } from "../lab/openflow_balancer.ts";
 import type { PairStatus } from "../lab/openflow_pair.ts";
 import { run, sleep } from "../lab/process.ts";
-import { fail } from "../lab/scenario.ts";
+import { deadMs, fail } from "../lab/scenario.ts";
 import { accessLog, startServers } from "../lab/servers.ts";
 import { hotReplica, type Topology } from "../lab/topology.ts";
 import { parseWrk } from "../lab/wrk.ts";
@@ -171,9 +171,10 @@ async function load(lab: Lab, kit: Kit, { setup, connections, seconds }: StatePl
   const running = run(lab.argv("c1", [...argv, ...words]), { timeoutMs: (seconds + 15) * 1000 });
   running.catch(() => {}); // told below
   await sleep(seconds * 500);
-  const failedMs = setup === "base"
-    ? Date.now()
-    : (await fail(lab, kit.programs, "primary", "link-both")).wallMs;
+  const stamp = setup === "base" ? null : await fail(lab, kit.programs, "primary", "link-both");
+  const failed = stamp === null
+    ? { failedMs: Date.now() }
+    : { failedMs: stamp.wallMs, deadMs: deadMs(stamp) };
   const wrk = parseWrk(await running);
   await sleep(150); // nginx writes its log every 100 ms
   // Connections of two servers have numbers of their own.
@@ -182,7 +183,7 @@ async function load(lab: Lab, kit: Kit, { setup, connections, seconds }: StatePl
       parseAccess(await Deno.readTextFile(accessLog(lab, ns)))
         .map((answer) => ({ ...answer, connection: answer.connection * SERVERS.length + at }))
     ))).flat().filter(({ wallMs }) => wallMs >= started).toSorted((a, b) => a.wallMs - b.wallMs);
-  return { wrk, http: aroundFailure(answers, { failedMs, endMs: started + seconds * 1000 }) };
+  return { wrk, http: aroundFailure(answers, { ...failed, endMs: started + seconds * 1000 }) };
 }
 
 async function measureIn(lab: Lab, kit: Kit, plan: StatePlan, started: LineChild[]): Promise<StateRun> {

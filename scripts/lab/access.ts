@@ -51,6 +51,8 @@ const ON_ITS_WAY_MS = 1_000;
 /** When the box failed and when the load stopped, by the wall clock. */
 export interface Window {
   readonly failedMs: number;
+  /** From when on it had failed for certain: a busy machine takes its time to make it fail. @default failedMs */
+  readonly deadMs?: number;
   readonly endMs: number;
 }
 
@@ -68,12 +70,13 @@ function longestGap(times: readonly number[], window: Window): number {
  * One answer of a connection may have been on its way when the box died, and a busy machine logs it late; the second
  * was asked for through the box that serves now.
  */
-function signOfLife(failedMs: number): (answer: Answer) => boolean {
+function signOfLife({ failedMs, deadMs = failedMs }: Window): (answer: Answer) => boolean {
   const seen = new Set<number>();
   return ({ connection, wallMs }) => {
+    if (wallMs <= deadMs) return false;
     const again = seen.has(connection);
     seen.add(connection);
-    return again || wallMs > failedMs + ON_ITS_WAY_MS;
+    return again || wallMs > deadMs + ON_ITS_WAY_MS;
   };
 }
 
@@ -98,7 +101,7 @@ export function aroundFailure(answers: readonly Answer[], window: Window): After
   const active = new Set(
     good.filter((answer) => answer.wallMs <= window.failedMs).map((answer) => answer.connection),
   );
-  const alive = new Set(after.filter(signOfLife(window.failedMs)).map((answer) => answer.connection));
+  const alive = new Set(after.filter(signOfLife(window)).map((answer) => answer.connection));
   const per100ms = new Array<number>(Math.max(1, Math.ceil((window.endMs - window.failedMs) / 100))).fill(0);
   for (const answer of after) {
     const slot = Math.min(per100ms.length - 1, Math.floor((answer.wallMs - window.failedMs) / 100));

@@ -16,7 +16,7 @@ export interface Box {
   /** Interface towards the clients, and towards the servers. */
   readonly inside: string;
   readonly outside: string;
-  readonly ports: "preserve" | "random" | "fully-random";
+  readonly ports: "preserve" | "random" | "fully-random" | "persistent";
   /** Ports that a NAT has to choose from. @default all */
   readonly portRange?: readonly [first: number, last: number];
   /** What a packet addressed to the box itself gets: silence, or a TCP reset as many products answer. */

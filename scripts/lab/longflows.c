@@ -1,8 +1,8 @@
 /* Long TCP flows: which of them live through a failure, and for how long did each stand still?
  *
  *   longflows serve PORT
- *   longflows fetch ADDRESS PORT FLOWS BYTES_PER_SECOND DURATION_MS     one line of JSON on standard output
- * SIGTERM ends it before its time, with the same report.
+ *   longflows fetch ADDRESS PORT FLOWS BYTES_PER_SECOND DURATION_MS [SILENT_FROM_MS SILENT_MS]     one line of JSON on standard output
+ * SIGTERM ends it before its time, with the same report. Silent: neither end says anything then.
  *
  * The server sends numbered, patterned records at the asked pace and says in each how many bytes of the client's
  * trickle it has seen; the client checks every byte. So a flow counts as alive only if both directions still move
@@ -29,12 +29,15 @@
 #define TICK_NS 4000000ull
 #define TRICKLE_TICKS 25        /* a trickle record every 100 ms */
 #define ALIVE_NS 1000000000ull  /* a live flow got data and progress this shortly before the end */
+#define SILENT_NS 10000000ull
+#define SILENT_MS_MAX 655350u
 #define CATCH_UP 64             /* records a flow may be behind its pace and still make up for */
 #define FLOWS_MAX 4096
 #define MAGIC 0x524d4c46u
 
 struct hello {
-  uint32_t magic, flow, rate, pad;
+  uint32_t magic, flow, rate;
+  uint16_t silent_from, silent; /* in steps of SILENT_NS, from when this was said on */
 };
 struct record {
   uint32_t magic, flow;
@@ -49,6 +52,7 @@ struct flow {
   int fd;
   enum state state;
   uint32_t id, rate;
+  struct silence { uint64_t from, until; } silence;
   uint64_t since, sequence, bytes;    /* bytes: received */
   uint64_t uploaded;                  /* server: seen; client: sent */
   uint64_t confirmed, confirmed_ns;   /* client: what the server has seen, and when that last grew */
@@ -96,8 +100,21 @@ static int flush(struct flow *f) {
   return 1;
 }
 
+static int is_silent(const struct flow *f, uint64_t now) { return now >= f->silence.from && now < f->silence.until; }
+
+static struct silence silence_of(const struct hello *h, uint64_t now) {
+  uint64_t from = now + h->silent_from * SILENT_NS;
+  return (struct silence){from, from + h->silent * SILENT_NS};
+}
+
 static void serve_tick(struct flow *f, uint64_t now) {
   if (f->fd < 0 || f->hello_bytes < sizeof(struct hello)) return;
+  if (is_silent(f, now)) {
+    f->since += now - f->last_ns;
+    f->last_ns = now;
+    return;
+  }
+  f->last_ns = now;
   uint64_t due = (now - f->since) / 1000 * f->rate / 1000000 / RECORD;
   if (due > f->sequence + CATCH_UP) f->since += TICK_NS; /* what it could not send for long is not owed */
   while (flush(f) && f->sequence < due) {
@@ -118,7 +135,8 @@ static int greet(struct flow *f, uint8_t byte, uint64_t now) {
   memcpy(&h, f->in, sizeof h);
   f->id = h.flow;
   f->rate = h.rate;
-  f->since = now;
+  f->since = f->last_ns = now;
+  f->silence = silence_of(&h, now);
   return h.magic == MAGIC && h.rate >= RECORD;
 }
 
@@ -241,11 +259,13 @@ static void fetch_event(struct flow *f, uint32_t events, uint64_t now) {
   if (f->state == OPEN && (events & (EPOLLIN | EPOLLERR | EPOLLHUP))) fetch_read(f, now);
 }
 
-static void trickle(struct flow *f) {
-  if (f->state != OPEN || !flush(f)) return;
+static void trickle(struct flow *f, const struct hello *asked, uint64_t now) {
+  if (f->state != OPEN || !flush(f) || is_silent(f, now)) return;
   uint32_t at = 0;
   if (!f->hello_bytes) {
-    struct hello h = {.magic = MAGIC, .flow = f->id, .rate = f->rate};
+    struct hello h = *asked;
+    h.flow = f->id;
+    f->silence = silence_of(&h, now);
     memcpy(f->out, &h, sizeof h);
     f->hello_bytes = at = sizeof h;
   }
@@ -279,14 +299,13 @@ static void report(struct flow *flows, uint32_t count, uint64_t end) {
   printf("]}\n");
 }
 
-static int fetch(const struct sockaddr *to, uint32_t count, uint32_t rate, uint64_t duration) {
+static int fetch(const struct sockaddr *to, uint32_t count, const struct hello *asked, uint64_t duration) {
   struct flow *flows = calloc(count, sizeof *flows);
   int epoll = epoll_create1(0), timer = ticker(epoll);
   if (!flows) die("allocate memory");
   uint64_t started = now_ns(), now = started, beats, ticks = 0;
   for (uint32_t i = 0; i < count; i++) {
     flows[i].id = i;
-    flows[i].rate = rate;
     open_flow(&flows[i], epoll, to);
   }
   signal(SIGTERM, on_term);
@@ -300,7 +319,7 @@ static int fetch(const struct sockaddr *to, uint32_t count, uint32_t rate, uint6
       else continue;
       if (e[i].data.ptr) continue;
       /* A share of the flows on each tick: no burst of all at once. */
-      for (uint32_t k = (uint32_t)(ticks % TRICKLE_TICKS); k < count; k += TRICKLE_TICKS) trickle(&flows[k]);
+      for (uint32_t k = (uint32_t)(ticks % TRICKLE_TICKS); k < count; k += TRICKLE_TICKS) trickle(&flows[k], asked, now);
     }
   }
   report(flows, count, now);
@@ -311,15 +330,17 @@ static int fetch(const struct sockaddr *to, uint32_t count, uint32_t rate, uint6
 int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   if (argc == 3 && !strcmp(argv[1], "serve")) serve((uint16_t)atoi(argv[2]));
-  if (argc == 7 && !strcmp(argv[1], "fetch")) {
+  if ((argc == 7 || argc == 9) && !strcmp(argv[1], "fetch")) {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[3]))};
     struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = to.sin_port};
     bool ipv6 = inet_pton(AF_INET6, argv[2], &to6.sin6_addr) == 1, reads = ipv6 || inet_pton(AF_INET, argv[2], &to.sin_addr) == 1;
     uint32_t count = (uint32_t)strtoul(argv[4], NULL, 10), rate = (uint32_t)strtoul(argv[5], NULL, 10);
     uint64_t duration = strtoull(argv[6], NULL, 10) * 1000000;
-    if (reads && count > 0 && count <= FLOWS_MAX && rate >= RECORD)
-      return fetch(ipv6 ? (struct sockaddr *)&to6 : (struct sockaddr *)&to, count, rate, duration);
+    unsigned long from = argc == 9 ? strtoul(argv[7], NULL, 10) : 0, silent = argc == 9 ? strtoul(argv[8], NULL, 10) : 0;
+    struct hello asked = {MAGIC, 0, rate, (uint16_t)(from * 1000000 / SILENT_NS), (uint16_t)(silent * 1000000 / SILENT_NS)};
+    if (from <= SILENT_MS_MAX && silent <= SILENT_MS_MAX && reads && count > 0 && count <= FLOWS_MAX && rate >= RECORD)
+      return fetch(ipv6 ? (struct sockaddr *)&to6 : (struct sockaddr *)&to, count, &asked, duration);
   }
-  fprintf(stderr, "Usage: longflows serve PORT | longflows fetch ADDRESS PORT FLOWS BYTES_PER_SECOND DURATION_MS\n");
+  fprintf(stderr, "Usage: longflows serve PORT | longflows fetch ADDRESS PORT FLOWS BYTES_PER_SECOND DURATION_MS [SILENT_FROM_MS SILENT_MS]\n");
   return 2;
 }

@@ -9,6 +9,8 @@ export interface RunOptions {
   /** @default 15000 */
   readonly timeoutMs?: number;
   readonly cwd?: string;
+  /** Asks the command to end (SIGTERM) once it is fulfilled. @default never */
+  readonly enough?: Promise<unknown>;
 }
 
 export interface RunResult {
@@ -28,6 +30,7 @@ export async function tryRun(argv: readonly string[], options: RunOptions = {}):
     late = true;
     end(child, "SIGKILL");
   }, timeoutMs);
+  options.enough?.then(() => end(child, "SIGTERM"), () => {});
   try {
     if (options.stdin !== undefined) {
       const writer = child.stdin.getWriter();

@@ -99,7 +99,13 @@ function removeBoards(record: LabRecord): void {
   const start = boardPath({ node: { runtimeDirectory: record.directory } } as Config);
   const folder = dirname(start);
   for (const entry of Deno.readDirSync(folder)) {
-    if (`${folder}/${entry.name}`.startsWith(`${start}-`)) Deno.removeSync(`${folder}/${entry.name}`);
+    if (!`${folder}/${entry.name}`.startsWith(`${start}-`)) continue;
+    try {
+      Deno.removeSync(`${folder}/${entry.name}`);
+    } catch (error) {
+      // A plane that ends in order removes its own.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 }
 

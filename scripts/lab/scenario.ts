@@ -52,6 +52,11 @@ export interface Stamp {
   readonly wallMs: number;
 }
 
+/** From when on the failure had taken effect for certain, by the wall clock. */
+export function deadMs({ beforeNs, afterNs, wallMs }: Stamp): number {
+  return wallMs + (afterNs - beforeNs) / 1e6;
+}
+
 export interface Outcome {
   readonly failed: Stamp;
   readonly wrk: WrkReport | null;
@@ -149,5 +154,6 @@ async function readLog(
   times: { failed: Stamp; endMs: number },
 ): Promise<AfterFailure> {
   const answers = parseAccess(await Deno.readTextFile(accessLog(lab, server)));
-  return aroundFailure(answers, { failedMs: times.failed.wallMs, endMs: times.endMs });
+  const { failed, endMs } = times;
+  return aroundFailure(answers, { failedMs: failed.wallMs, deadMs: deadMs(failed), endMs });
 }

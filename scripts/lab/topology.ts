@@ -99,7 +99,7 @@ export interface HotReplicaOptions {
   /** Boxes, by their namespaces, that change sequence numbers; `startServers` starts what does it. @default none */
   readonly renumber?: readonly string[];
   /** Port choice of a NAT. @default "preserve" */
-  readonly ports?: "preserve" | "random" | "fully-random";
+  readonly ports?: Box["ports"];
   /** What a packet to the box itself gets. @default "drop" */
   readonly input?: "drop" | "reset";
   /** Limit of each server's own link; null: none. @default 200 */
@@ -226,6 +226,7 @@ export const TOPOLOGIES: Readonly<Record<string, (options?: HotReplicaOptions) =
   nat: (options) => hotReplica({ ...options }),
   "nat-random": (options) => hotReplica({ ...options, ports: "random" }),
   "nat-fully-random": (options) => hotReplica({ ...options, ports: "fully-random" }),
+  "nat-persistent": (options) => hotReplica({ ...options, ports: "persistent" }),
   "nat-collide": (options) => hotReplica({ ...options, collide: true }),
   "nat-pressure": (options) => hotReplica({ ...options, portRange: [40_000, 40_319] }),
   "nat-reset": (options) => hotReplica({ ...options, input: "reset" }),

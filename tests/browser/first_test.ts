@@ -9,7 +9,7 @@ import { askOnPage, type Machine } from "../../ui/first_run.ts";
 import { nodePages } from "../../ui/page/node.ts";
 import { serveNode } from "../../ui/serve.ts";
 import { type Config, parseConfig } from "../../appliance/config.ts";
-import { openBrowser, shot } from "../support/browser.ts";
+import { openBrowser, shot, STEP_MS_MAX } from "../support/browser.ts";
 import { type PageNode, pageNode } from "../support/page_node.ts";
 
 const PASSWORD = "correct horse battery staple";
@@ -119,7 +119,7 @@ async function armByPage(page: Page, url: string, control: PageNode): Promise<vo
   const dialog = page.getByRole("dialog");
   await dialog.getByText("It would move it to redundant at once").waitFor();
   await dialog.getByRole("button", { name: "Arm" }).click();
-  await page.getByText("traffic goes by the primary box").waitFor();
+  await dialog.getByText("traffic goes by the primary box").waitFor();
   await page.goto(url);
   await page.locator('.word[data-state="protected"]').waitFor();
 }
@@ -146,14 +146,14 @@ Deno.test("a browser leads from bare ports to an armed node", async () => {
   const blinked: string[] = [], bound: string[] = [], say = () => {};
   const machine = machineOf(blinked, bound);
   const asked = askOnPage({
-    ...{ base, path, machine, say, signal: AbortSignal.timeout(60_000) },
+    ...{ base, path, machine, say, signal: AbortSignal.timeout(5 * STEP_MS_MAX) },
     config: parseBase(base, path).config!,
   });
   const browser = await openBrowser();
   try {
     const context = await browser.newContext({ ignoreHTTPSErrors: true });
     const page = await context.newPage();
-    page.setDefaultTimeout(30_000);
+    page.setDefaultTimeout(STEP_MS_MAX);
     await choosePorts(page, {
       url,
       code: (await Deno.readTextFile(`${directory}/run/first-code`)).trim(),

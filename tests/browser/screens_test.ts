@@ -161,7 +161,7 @@ Deno.test("a controller's pages are free of serious faults, live without a strea
     await page.goto(`${served.url}/rollouts/spring/start`);
     assert.deepEqual(await portraits(page, "fleet-question"), []);
     await page.getByRole("button", { name: "Start" }).click();
-    await page.getByText("fetches and installs the bundle").waitFor();
+    await page.getByText("fetches and installs the bundle").first().waitFor();
     await page.getByText("asked each second").waitFor();
     for (
       const path of ["/nodes", `/nodes/${desk.ids.get("left")}`, "/pairs", "/rollouts/spring", "/events"]

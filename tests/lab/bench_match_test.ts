@@ -44,3 +44,21 @@ Deno.test("a spare that drops one client's flows loses them, as predicted", asyn
   // A datagram that looked for the way is among those compared.
   assert.ok(found.equal - found.alive <= 2 && found.compared - PLAN.flows <= 2, JSON.stringify(found));
 });
+
+Deno.test("connections that have moved 10 MB live through a failover of strict firewalls", async () => {
+  using lifetime = new Lifetime(console.error);
+  await sweep();
+  const kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
+  const found = await matchRun(kit, "firewall+10MB", "both", { flows: 2, seconds: 4 });
+  assert.ok(found.moved >= 1e7, JSON.stringify(found));
+  assert.equal(found.alive, 2, JSON.stringify(found));
+});
+
+Deno.test("a connection whose first seed is lost on its way into the box is seeded again, and lives", async () => {
+  using lifetime = new Lifetime(console.error);
+  await sweep();
+  const kit = { top: TOP, programs: await programs(TOP), lifetime, node: {} };
+  const cores = Number(Deno.env.get("REMEDIATE_CORES") ?? 1);
+  const found = await matchRun(kit, "firewall+deaf", "both", { ...PLAN, cores });
+  assert.equal(found.alive, PLAN.flows, JSON.stringify(found));
+});

@@ -14,7 +14,7 @@ import { hotReplica, NODE_NS, type Topology } from "../../scripts/lab/topology.t
 const TOP = dirname(dirname(import.meta.dirname!));
 const BOX = "192.0.2.2";
 /** Late enough that a machine which stands still for a moment is not taken for a box that does. */
-const PACE = ["interval_ms = 500", "timeout_ms = 400", "fall = 2"];
+const PACE = ["interval_ms = 1000", "timeout_ms = 900", "fall = 2"];
 
 function managed(): Topology {
   const base = hotReplica({ clients: 1, servers: 1 });

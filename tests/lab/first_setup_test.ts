@@ -5,12 +5,12 @@ import { parseConfig } from "../../appliance/config.ts";
 import { inNamespace, sleep, tryRun } from "../../scripts/lab/process.ts";
 import { NODE_NS } from "../../scripts/lab/topology.ts";
 import { ROLES } from "../../appliance/view.ts";
-import { openBrowser, portraits, shot } from "../support/browser.ts";
+import { openBrowser, portraits, shot, STEP_MS_MAX } from "../support/browser.ts";
 import { lldpFrame } from "../support/lldp.ts";
 import { binary } from "../support/node.ts";
 import { nodeEnd, Wire } from "../support/wire.ts";
 
-const LISTEN = "127.0.0.1:8443", URL_TOP = `https://${LISTEN}/`, STEP_MS_MAX = 30_000;
+const LISTEN = "127.0.0.1:8443", URL_TOP = `https://${LISTEN}/`;
 const LLDP = lldpFrame("core1", "ge-0/0/7"), PASSWORD = "correct horse battery";
 
 /** Its words go to a file, which nobody has to read in time. */
@@ -88,6 +88,7 @@ Deno.test("a machine without ports is set up by its page, learns, and is armed",
     await until("a neighbour", async () => {
       bench.send("upstream", LLDP);
       await page.getByRole("button", { name: "Look again" }).click();
+      await page.waitForLoadState();
       return await page.getByText("core1 ge-0/0/7").count() > 0;
     });
     // What cannot blink says so, and offers nothing.
@@ -97,6 +98,8 @@ Deno.test("a machine without ports is set up by its page, learns, and is armed",
     assert.deepEqual([config?.filter.preset, config?.failover.learningFirst], ["nat", true]);
 
     await until("the node", async () => (await status()).includes('"learning"'));
+    // It answers on its socket before it has the address that the first page gave up.
+    await until("its pages", () => logged().includes(`listening on ${LISTEN}`));
     await page.getByRole("link", { name: "To the node" }).click();
     await login(page, null);
     await page.locator('.word[data-state="learning"]').waitFor();

@@ -17,6 +17,7 @@ const LIMIT_MS = 240_000;
 const NODES = ["left", "right", "single"] as const;
 const CUTS = 10;
 const CONTENT_BYTES = 4_000_000;
+const FINGERPRINT = /SHA-256 ([0-9A-F:]+)/;
 const SCRIPT = new URL("../support/fleet_lab_node.ts", import.meta.url).pathname;
 
 async function until<T>(what: string, look: () => Promise<T | null>): Promise<T> {
@@ -73,7 +74,7 @@ class Site {
     })();
     await until("a controller that answers", async () => {
       const { code } = await this.cli("nodes");
-      return code === 0 ? true : null;
+      return code === 0 && FINGERPRINT.test(this.#log) ? true : null;
     });
   }
 
@@ -103,7 +104,7 @@ class Site {
     const options = {
       ...{ name, labels, publicKey, host: `10.78.${at}.1`, port: 8444 },
       directory: `${this.lab.directory}/${name}`,
-      fingerprint: /SHA-256 ([0-9A-F:]+)/.exec(this.#log)![1]!,
+      fingerprint: FINGERPRINT.exec(this.#log)![1]!,
       token: (await this.did("token")).trim(),
     };
     const asked = new Asked(

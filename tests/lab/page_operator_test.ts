@@ -11,7 +11,7 @@ import { Lab } from "../../scripts/lab/engine.ts";
 import { LabNode } from "../../scripts/lab/node.ts";
 import { end, run, sleep } from "../../scripts/lab/process.ts";
 import { hotReplica, NODE_NS } from "../../scripts/lab/topology.ts";
-import { openBrowser, portraits, shot } from "../support/browser.ts";
+import { openBrowser, portraits, shot, STEP_MS_MAX } from "../support/browser.ts";
 
 const TOP = dirname(dirname(import.meta.dirname!));
 const LISTEN = "127.0.0.1:8443", URL_TOP = `https://${LISTEN}`;
@@ -20,8 +20,6 @@ const MORE = [
   ...["[drill]", 'client = "10.1.0.250"', 'server = "10.2.0.250"', 'gateway = "10.1.0.1"', "udp_port = 53"],
   ...["[capture]", "ring_mib = 8", "[api]", `listen = "${LISTEN}"`],
 ];
-/** A machine with more to do than it can is slow, not wrong. */
-const STEP_MS_MAX = 30_000;
 /** What the page gives somebody to confirm a change, and as much again. */
 const UNDO_MS_MAX = 180_000;
 

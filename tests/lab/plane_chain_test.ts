@@ -109,4 +109,7 @@ Deno.test("a stage whose plane dies joins the chain again", async () => {
     await load.more(500);
   }
   await load.stop();
+  // A neighbour in shared memory that goes takes nobody with it.
+  const restarts = async (of: { status(): Promise<NodeStatus> }) => (await of.status()).plane.restarts;
+  assert.deepEqual([await restarts(node), await restarts(ids)], [2, 1]);
 });

@@ -180,3 +180,35 @@ for (const cores of [1, 2]) {
     await opened;
   });
 }
+
+/** Of each connection the first answer that comes to the spare's server side is lost on its way. */
+const LOST_ANSWERS =
+  "table netdev lost { set told { type ipv4_addr . inet_service; size 8192; flags dynamic; }; " +
+  'chain c { type filter hook ingress device "out" priority 0; ' +
+  "tcp flags & (syn | ack) != (syn | ack) accept; ip daddr . tcp dport @told accept; " +
+  "add @told { ip daddr . tcp dport } drop; }; }";
+
+for (const cores of [1, 2]) {
+  Deno.test(`a spare whose copies of answers were lost is told of them by seeds, and carries on all, by ${cores} core(s)`, async () => {
+    await using s = await scene("preserve", cores);
+    await s.lab.exec("redundant", ["nft", LOST_ANSWERS]);
+    const opened = s.open();
+    opened.catch(() => {});
+    const established = async () => {
+      const ofServer = ["-p", "tcp", "--dport", String(LONG_PORT)];
+      const text = await s.lab.exec("redundant", ["conntrack", "-L", "--state", "ESTABLISHED", ...ofServer]);
+      return [...text.matchAll(/ESTABLISHED/g)].length;
+    };
+    const deadline = Date.now() + UNTIL_MS_MAX;
+    for (let held = 0; held < FLOWS; held = await established()) {
+      assert.ok(Date.now() < deadline, `it holds ${held} of ${FLOWS}`);
+      await sleep(50);
+    }
+    const { equal, dropped, alarm } = await compared(s.api, FLOWS);
+    assert.deepEqual([equal, dropped, alarm], [FLOWS, 0, false]);
+    assert.ok((await s.api.order("switchover", { force: false })).ok);
+    assert.match(await lastSwitch(s.api), /it carries on 40 of 40 flows compared/);
+    const { ok } = judgeLong(parseLong(await opened));
+    assert.equal(ok, FLOWS, "all connections live through the switch");
+  });
+}

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
-import type { EventView, NodeStatus, ProbeView } from "../../appliance/view.ts";
+import type { EventView, NodeStatus, ProbeListing, ProbeView } from "../../appliance/view.ts";
 import type { Box } from "../../scripts/lab/boxes.ts";
 import { Lab } from "../../scripts/lab/engine.ts";
 import { failureAction, recoveryAction } from "../../scripts/lab/failures.ts";
@@ -56,8 +56,13 @@ async function scene(kind: Box["kind"], more: readonly string[], cores = 1) {
 }
 type Scene = Awaited<ReturnType<typeof scene>>;
 
+/** Whatever tells of its probes. */
+interface Asked {
+  readonly node: { probes(): Promise<ProbeListing> };
+}
+
 /** The probes, once `is` holds of them. */
-async function until({ node }: Scene, what: string, is: (probes: readonly ProbeView[]) => boolean) {
+async function until({ node }: Asked, what: string, is: (probes: readonly ProbeView[]) => boolean) {
   for (let look = 0;; look++) {
     const { probes } = await node.probes();
     if (is(probes)) return probes;
@@ -194,6 +199,7 @@ Deno.test("a probe that is to be blocked is green behind a policy, and tells whe
   await until(s, "blocked probes", allGreen);
   await s.lab.exec("primary", ["nft", "insert", "rule", "inet", "box", "forward", "accept"]);
   await until(s, "a red primary", (probes) => probes[0]!.light === "red");
+  assert.deepEqual(await switched(s), ["primary > redundant (probe)"]);
   const { boxes } = await s.node.status();
   assert.match(boxes[0]!.reason, /probe closed down comes through and should be blocked/);
 });
@@ -246,11 +252,11 @@ Deno.test("probes through a transparent box are no traffic: no flow, no frame at
         detectors.some(({ detector, light }) => detector === "probe" && light === "green")
       ),
   );
+  const often = (probes: readonly ProbeView[]) => probes.every(({ seen }) => seen > 10);
+  const probes = await until({ node }, "every probe seen time and again", often);
+  assert.equal(probes.length, 12);
   await load.more(500);
   const report = await load.stop();
   assert.deepEqual([report.foreign, report.duplicated], [0, 0]);
-  const { probes } = await node.probes();
-  assert.equal(probes.length, 12);
-  assert.ok(probes.every(({ seen }) => seen > 10), JSON.stringify(probes));
   assert.ok(status.flows.upstream <= 8 && status.flows.downstream <= 8, "only those of the load");
 });

@@ -110,10 +110,22 @@ async function updateOf(updater: Updater | null): Promise<Report["update"]> {
   }
 }
 
-/** Events of the node's journal above a sequence. */
-export async function eventsOf(node: RemoteNode, after: number, limit: number): Promise<FleetEvent[]> {
-  const events = await node.events({ after, limit });
-  return events.map(({ sequence, wallMs, kind, cause, subject, text }) => ({
+/**
+ * Events of the node's journal above the last one that the controller knows. A journal that has not even that one has lost
+ * some, and would number new ones as those: it is told, and goes on above.
+ */
+export async function eventsOf(
+  node: Pick<RemoteNode, "events" | "eventsKnown">,
+  known: number,
+  limit: number,
+): Promise<FleetEvent[]> {
+  let events = await node.events({ after: Math.max(0, known - 1), limit: limit + 1 });
+  if (known > 0 && events.length === 0) {
+    await node.eventsKnown(known);
+    events = await node.events({ after: known, limit });
+  }
+  const fresh = events.filter(({ sequence }) => sequence > known).slice(0, limit);
+  return fresh.map(({ sequence, wallMs, kind, cause, subject, text }) => ({
     sequence,
     wallMs: Math.max(0, Math.round(wallMs)),
     kind: cut(kind, 32),

@@ -15,7 +15,7 @@ function ask(question: Partial<ReachQuestion>): Promise<number> {
     address: "127.0.0.1",
     port: 0,
     device: "",
-    timeoutMs: 2000,
+    timeoutMs: 20_000,
     ...question,
   });
 }

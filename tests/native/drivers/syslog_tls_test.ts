@@ -7,6 +7,7 @@ import { makeCertificates } from "../../support/switch_lab.ts";
 const LINE =
   "[NEW] tcp 6 120 SYN_SENT src=10.1.0.11 dst=10.2.0.11 sport=1000 dport=80 src=10.2.0.11 dst=10.1.0.11 " +
   "sport=80 dport=1000\n";
+const COUNTED_MS_MAX = 30_000;
 
 Deno.test("the syslog driver hears over TLS only who has a certificate of its authority", async () => {
   const directory = await Deno.makeTempDir();
@@ -26,7 +27,10 @@ Deno.test("the syslog driver hears over TLS only who has a certificate of its au
       socket.once("secureConnect", () => socket.end(LINE));
     });
   const until = async (name: string, count: number) => {
-    while ((driver.counters()[name] ?? 0) < count) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (const endMs = Date.now() + COUNTED_MS_MAX; (driver.counters()[name] ?? 0) < count;) {
+      assert.ok(Date.now() < endMs, `${name} stands at ${driver.counters()[name]}, not at ${count}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
   };
   try {
     await send({});

@@ -37,13 +37,14 @@ export interface Built {
 }
 
 /**
- * Builds `name`.c of this folder with files of the core under the sanitizers, for as long as `work` lasts. Any finding ends the
- * program with an error.
+ * Builds `name`.c of this folder with files of the core under the sanitizers, for as long as `work` lasts; `more` are flags for the
+ * compiler. Any finding ends the program with an error.
  */
 export async function sanitized(
   name: string,
   parts: readonly string[],
   work: (built: Built) => Promise<void>,
+  more: readonly string[] = [],
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: `remediate-${name}-` });
   try {
@@ -58,7 +59,15 @@ export async function sanitized(
       `${TOP}/tests/native/filter/${name}.c`,
       ...parts.map((part) => `${TOP}/filter/native/${part}.c`),
     ];
-    await run("gcc", [...strict, ...sanitizers, `-I${TOP}/filter/native`, ...sources, "-o", program]);
+    await run("gcc", [
+      ...strict,
+      ...sanitizers,
+      ...more,
+      `-I${TOP}/filter/native`,
+      ...sources,
+      "-o",
+      program,
+    ]);
     await work({ program, folder });
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -66,6 +66,12 @@ static void stories(void) {
   s.heard = SEED_FOLLOWED, look(), later(20 * MS), seed_hurry(&s), look();
   begin("never heard, so never believed", (struct seed_steps){.waits = true, .answers = true, .confirms = true}), look();
   later(20 * MS), later(20 * MS), later(20 * MS);
+  begin("to be proved, by an answer that comes out late", (struct seed_steps){.proves = true, .paced = true}), look();
+  for (int n = 0; n < 3; n++) later(1);
+  s.heard = SEED_SAME, later(MS), s.answered = true, look();
+  begin("to be proved, and the answer never comes out", (struct seed_steps){.proves = true, .waits = true}), look(), s.heard = SEED_SAME;
+  look(), later(19 * MS), later(MS);
+  begin("to be proved, and hurried", (struct seed_steps){.proves = true}), look(), seed_hurry(&s), look();
   begin("away", (struct seed_steps){0}), s.away = true, look(), later(90 * MS), s.away = false, look();
 }
 
@@ -76,7 +82,7 @@ static void any(uint32_t n) {
   srandom(1);
   for (uint32_t i = 0; i < n; i++) {
     uint32_t played[4] = {0}, looks = 0;
-    s = (struct seed_steps){.steps = 4, .wait_ns = 20 * MS, .waits = random() % 2, .answers = random() % 2, .paced = random() % 2, .confirms = random() % 2};
+    s = (struct seed_steps){.steps = 4, .wait_ns = 20 * MS, .waits = random() % 2, .answers = random() % 2, .paced = random() % 2, .confirms = random() % 2, .proves = random() % 2};
     uint32_t resets = 0;
     for (enum seed_action a; (a = seed_next(&s, now)) != SEED_OVER; now += (uint64_t)random() % (30 * MS)) {
       if (a == SEED_PLAY) played[s.step++]++;

@@ -24,6 +24,9 @@ Deno.test("a seed waits for its first frame where it has to, twice, and never fo
       "its answer is never heard, and it has to believe: 1.2.D.R1.2. unheard",
       "the other end has denied, and nobody has time: 1.2.D.R1234 unasked",
       "never heard, so never believed: 1.1.2.34 unheard",
+      "to be proved, by an answer that comes out late: 1.2.3.4.. alike",
+      "to be proved, and the answer never comes out: 1.234.. alike",
+      "to be proved, and hurried: 1234. unasked",
       "away: ..1234 unasked",
       "any: whole",
     ]);

@@ -165,3 +165,36 @@ Deno.test("Journal.has() knows an event of a plane again, and tells apart what h
   assert.ok(!again.has({ ...EVENT, monoUs: 6 }));
   assert.ok(!again.has({ ...EVENT, boot: "00000000000000ab" }));
 });
+
+Deno.test("Journal that lost what its readers know numbers the events of its process above, for good", () => {
+  using s = scene();
+  const before = s.open();
+  for (let i = 0; i < 3; i++) before.add(EVENT);
+  // The power went when more had been told than was on the disk.
+  const after = s.open();
+  after.add({ ...EVENT, text: "since then" });
+  assert.deepEqual(after.since(7, 10), [], "nothing for who knows 7");
+  assert.equal(after.goOnAfter(7), true);
+  assert.deepEqual(after.since(7, 10).map(({ sequence, text }) => [sequence, text]), [[8, "since then"]]);
+  assert.deepEqual(sequences(after), [1, 2, 3, 8]);
+  after.add({ ...EVENT, text: "it goes on" });
+  assert.deepEqual(sequences(after), [1, 2, 3, 8, 9]);
+  assert.equal(after.goOnAfter(9), false, "it has that one");
+  assert.equal(after.goOnAfter(4), false);
+  assert.equal(s.open().since(0, 10).at(-1)!.sequence, 9);
+});
+
+Deno.test("Journal brings what it appended to the disk, and says once where it cannot", async () => {
+  using s = scene();
+  const journal = s.open();
+  await journal.sync();
+  journal.add(EVENT);
+  await Promise.all([journal.sync(), journal.sync()]);
+  assert.deepEqual(s.complaints, []);
+  journal.add(EVENT);
+  Deno.removeSync(s.path);
+  await journal.sync();
+  await journal.sync();
+  assert.equal(s.complaints.length, 1);
+  assert.match(s.complaints[0]!, /Cannot write the journal .*no such file/i);
+});

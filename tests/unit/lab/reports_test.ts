@@ -95,6 +95,28 @@ Deno.test("aroundFailure() counts hung connections, the gap and only answers tha
   assert.deepEqual(found.per100ms, [0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0]);
 });
 
+Deno.test("aroundFailure() takes nothing for a sign of life that came while the box was made to fail", () => {
+  const at = (wallMs: number, connection: number) => ({
+    wallMs,
+    connection,
+    status: 200,
+    bytes: 1,
+    tookMs: 0,
+  });
+  const answers = [
+    at(900, 1),
+    at(910, 2),
+    at(1_010, 1),
+    at(1_050, 1),
+    at(1_110, 1),
+    at(1_120, 2),
+    at(1_130, 2),
+  ];
+  const window = { failedMs: 1_000, endMs: 2_500 };
+  assert.equal(aroundFailure(answers, window).ended, 0);
+  assert.equal(aroundFailure(answers, { ...window, deadMs: 1_100 }).ended, 1);
+});
+
 Deno.test("aroundFailure() counts of an answer that was under way at either end its part", () => {
   const of = (wallMs: number, tookMs: number, bytes = 1_000, status = 200) => ({
     ...{ wallMs, tookMs, connection: 1, status, bytes },

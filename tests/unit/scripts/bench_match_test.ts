@@ -10,6 +10,7 @@ import {
   matchTable,
 } from "../../../scripts/bench/match_report.ts";
 import { FAULTS, healFault, makeFault } from "../../../scripts/bench/match_faults.ts";
+import { partsOf, serviceAddress, strainBox, turnBox } from "../../../scripts/bench/match_strains.ts";
 import { standing } from "../../../scripts/bench/statistics.ts";
 
 const load = { average: 1, busy: 0.5, stolen: 0 };
@@ -25,6 +26,7 @@ const made = (more: Partial<MatchRun> = {}): MatchRun => ({
   alive: 300,
   counted: { carried: 300, lost: 0, idle: 0 },
   moved: 50_000,
+  standstillMs: 300,
   load,
   ...more,
 });
@@ -61,6 +63,39 @@ Deno.test("who promises bytes has to have moved them", () => {
     ["nat+1GB, both, moved by each before the failure", false],
     ["nat+10MB, both, moved by each before the failure", true],
   ]);
+});
+
+Deno.test("a kind is a topology and strains, and one that there is not is refused", () => {
+  assert.deepEqual(partsOf("nat"), { topology: "nat", strain: {} });
+  assert.deepEqual(partsOf("firewall+1GB+liberal"), {
+    topology: "firewall",
+    strain: { bytes: 1e9, liberal: true },
+  });
+  assert.throws(() => partsOf("nat+2GB"), /^RangeError: Cannot make boxes "nat\+2GB": there is no "2GB"$/);
+});
+
+Deno.test("what strains make of boxes: both are liberal, and only the redundant one loses copies or forgets", () => {
+  const of = (kind: string, box: string) =>
+    strainBox(partsOf(kind).strain, box).map((argv) => argv.join(" "));
+  assert.deepEqual(of("nat", "redundant"), []);
+  for (const box of ["primary", "redundant"]) assert.match(of("firewall+liberal", box)[0]!, /be_liberal=1$/);
+  assert.deepEqual(of("nat+idle", "primary"), []);
+  assert.match(of("nat+idle", "redundant")[0]!, /timeout_established=2$/);
+  for (const box of ["primary", "redundant"]) {
+    assert.match(of("nat+10min", box)[0]!, /timeout_established=20$/);
+  }
+  assert.deepEqual(of("nat+5%", "primary"), []);
+  const [lossy] = of("nat+5%", "redundant");
+  assert.equal(lossy!.match(/numgen random mod 1000 < 50 drop/g)!.length, 2);
+  const { strain } = partsOf("nat+5%");
+  assert.deepEqual([turnBox(strain, "primary"), turnBox(strain, "redundant").length], [[], 1]);
+});
+
+Deno.test("a load balancer is asked for its service, and no other box is", () => {
+  const found = ["nat", "firewall+jhash", "firewall+numgen-random", "nat+haproxy"].map((kind) =>
+    serviceAddress(partsOf(kind).strain, "10.2.0.11")
+  );
+  assert.deepEqual(found, ["10.2.0.11", "10.1.0.1", "10.1.0.1", "10.1.0.1"]);
 });
 
 Deno.test("failovers with faults have a bar together, and those without none", () => {

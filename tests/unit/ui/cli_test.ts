@@ -55,6 +55,7 @@ function remote(control: FakeNode): RemoteNode {
     status: () => Promise.resolve(control.status()),
     flows: (options) => Promise.resolve(control.flows(options as Parameters<FakeNode["flows"]>[0])),
     events: (options) => Promise.resolve(control.events(options)),
+    eventsKnown: (sequence) => Promise.resolve(control.eventsKnown?.({ sequence })),
     match: (options) => Promise.resolve(control.match(options)),
     probes: () => Promise.resolve(control.probes()),
     order: (name, options) => control[name](options),

@@ -70,6 +70,10 @@ async function refresh(wanted) {
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     for (const part of all("[data-part]").filter(wanted)) {
       const other = fresh.getElementById(part.id);
+      if (pressed !== null && part.contains(pressed)) {
+        again = true;
+        continue;
+      }
       if (other === null) part.remove();
       else if (!busy(part) && other.innerHTML !== part.innerHTML) replace(part, other);
     }
@@ -85,6 +89,14 @@ async function refresh(wanted) {
       setTimeout(() => refresh(() => true), 200);
     }
   }
+}
+
+/** What a pointer is down on. Taken away before it is up, it would never hear of the click. */
+let pressed = null;
+addEventListener("pointerdown", ({ target }) => pressed = target, true);
+// The click comes after these, in the same task.
+for (const end of ["pointerup", "pointercancel"]) {
+  addEventListener(end, () => setTimeout(() => pressed = null), true);
 }
 
 function busy(part) {
@@ -217,10 +229,22 @@ function dialogOf(markup) {
   return dialog;
 }
 
+/** Asked twice, the second answer would still stand there when the first is done. */
+let asking = false;
 async function ask(link) {
-  const response = await fetch(link.href, { headers: { "x-part": "1" } });
-  if (!response.ok || response.redirected) return location.assign(link.href);
-  const dialog = dialogOf(await response.text());
+  if (asking) return;
+  asking = true;
+  try {
+    const response = await fetch(link.href, { headers: { "x-part": "1" } });
+    if (!response.ok || response.redirected) return location.assign(link.href);
+    question(await response.text());
+  } finally {
+    asking = false;
+  }
+}
+
+function question(markup) {
+  const dialog = dialogOf(markup);
   document.body.append(dialog);
   dialog.addEventListener("close", () => {
     dialog.remove();
@@ -249,6 +273,11 @@ async function sent(form) {
   try {
     const body = new URLSearchParams(new FormData(form));
     const response = await fetch(form.action, { method: "POST", body, headers: { "x-part": "1" } });
+    // To the login: the session is over. What stands in an editor is not to be lost by it.
+    if (response.redirected) {
+      return '<div class="came"><p role="alert">You are not logged in any more; nothing was done.</p>' +
+        '<p class="actions"><a class="button" href="/login">Log in</a></p></div>';
+    }
     if (response.ok) return await response.text();
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     return `<div class="came">${page.querySelector("main")?.innerHTML ?? "That did not work."}</div>`;
