@@ -196,7 +196,7 @@ for (const cores of [1, 2]) {
     opened.catch(() => {});
     const established = async () => {
       const ofServer = ["-p", "tcp", "--dport", String(LONG_PORT)];
-      const text = await s.lab.exec("redundant", ["conntrack", "-L", "--state", "ESTABLISHED", ...ofServer]);
+      const text = await s.lab.exec("redundant", ["conntrack", "-L", ...ofServer, "--state", "ESTABLISHED"]);
       return [...text.matchAll(/ESTABLISHED/g)].length;
     };
     const deadline = Date.now() + UNTIL_MS_MAX;
