@@ -1,6 +1,7 @@
 /* Two buckets for each name, told by a signature; a chain of at most one alias for each box hangs on a flow's place. */
 #include <string.h>
 #include "alias.h"
+#include "hot.h"
 
 #define LOOKS 8 /* a worker that learns is done in some hundred steps, unless it has to wait for memory or for its processor */
 
@@ -11,6 +12,7 @@ void aliases_open(struct aliases *t, const struct rm_flow *entries, const struct
   t->signature = room->words;
   t->first = room->words + places;
   t->mark = room->words + 2 * (size_t)places;
+  t->sieve = room->sieve;
   t->places = places;
 }
 
@@ -92,13 +94,22 @@ static uint64_t hash_of(const struct aliases *t, const struct twin_tuple *name, 
 
 static uint32_t whose(uint32_t box, uint8_t proto, uint16_t vlan) { return box << 24 | (uint32_t)vlan << 8 | proto; }
 
-static uint32_t signature_of(uint64_t h) { return (uint32_t)(h >> 32) ? (uint32_t)(h >> 32) : 1; }
-
 static uint32_t bucket(const struct aliases *t, uint64_t h, uint32_t which) {
   uint32_t mask = t->places / RM_ALIAS_WAYS - 1, first = (uint32_t)h & mask;
   uint32_t step = (uint32_t)(h >> 40) & mask;
   return (which ? first ^ (step ? step : 1) : first) * RM_ALIAS_WAYS;
 }
+
+/* As rm_look() hashes frames of every day; of others it is never asked. */
+static uint32_t sieve_place(const struct aliases *t, const struct twin_tuple *name, uint16_t vlan, uint8_t proto) {
+  int order = memcmp(name->addr[0], name->addr[1], sizeof name->addr[0]);
+  uint32_t low = order > 0 || (order == 0 && name->port[0] > name->port[1]);
+  uint64_t rest = key_rest(name->port[low], name->port[1 - low], vlan, proto, 0);
+  return (uint32_t)hash_secret4(t->key, last_word(name->addr[low]), last_word(name->addr[1 - low]), rest) & (t->places - 1);
+}
+
+static void sieve_put(struct aliases *t, uint32_t at) { t->sieve[at] += t->sieve[at] < UINT8_MAX; }
+static void sieve_take(struct aliases *t, uint32_t at) { t->sieve[at] -= t->sieve[at] < UINT8_MAX; }
 
 static bool is_live(const struct aliases *t, const struct alias *a) {
   const struct rm_flow *f = &t->entries[a->slot];
@@ -125,6 +136,8 @@ static void take_out(struct aliases *t, uint32_t at) {
   if (*link) put(link, a->next);
   mark(t, a, false);
   slow_down(t, a);
+  sieve_take(t, a->own);
+  sieve_take(t, sieve_place(t, &a->made.ends, a->vlan, a->proto));
   t->signature[at] = 0;
   put(&t->count[a->box], t->count[a->box] - 1);
 }
@@ -178,7 +191,9 @@ static enum alias_learnt put_in(struct aliases *t, const struct rm_flow *f, uint
   else at = room(t, h);
   if (at == RM_NO_FLOW) return ALIAS_FULL;
   struct alias fresh = {.made = *made, .slot = slot, .word = twin_word(f), .next = t->first[slot], .vlan = f->vlan,
-                                .proto = f->proto, .box = (uint8_t)box};
+                        .proto = f->proto, .box = (uint8_t)box, .own = sieve_place(t, &own.ends, f->vlan, f->proto)};
+  sieve_put(t, fresh.own);
+  sieve_put(t, sieve_place(t, &made->ends, f->vlan, f->proto));
   put_alias(&t->alias[at], &fresh);
   put(&t->first[slot], at + 1);
   mark(t, &fresh, true);
@@ -256,6 +271,27 @@ uint32_t aliases_place(const struct aliases *t, uint64_t h) {
     return at;
   }
   return RM_NO_FLOW;
+}
+
+/* Is the frame's name that of the alias? */
+static bool is_named(const struct alias *a, const struct alias_sight *s) {
+  const struct rm_look *l = s->look;
+  uint32_t i = s->i, turn = l->facts[i] >> (RM_LOOK_KIND_SHIFT + 1) & 1, ports = l->ports[i];
+  uint32_t from = turn ? l->far[i] : l->near[i], to = turn ? l->near[i] : l->far[i];
+  const struct twin_tuple *ends = &a->made.ends;
+  uint32_t differs = (a->box ^ s->box) | (((uint32_t)a->vlan << 16 | (uint32_t)a->proto << 8) ^ l->rest[i]);
+  differs |= (from ^ last_word(ends->addr[0])) | (to ^ last_word(ends->addr[1]));
+  return !(differs | (((uint32_t)ends->port[0] << 16 | ends->port[1]) ^ (turn ? ports >> 16 | ports << 16 : ports)));
+}
+
+bool aliases_plan(const struct aliases *t, const struct alias_sight *s, struct translate_plan *plan, uint32_t *seq) {
+  const struct alias *a = &t->alias[s->place];
+  uint32_t plain = RM_LOOK_EVERYDAY | RM_LOOK_CALM;
+  if ((s->look->facts[s->i] & plain) != plain || !t->signature[s->place] || a->made.clock || !is_named(a, s) || !is_live(t, a)) return false;
+  struct twin_tuple own = alias_own(&t->entries[a->slot]);
+  if (last_word(own.addr[1]) != last_word(a->made.ends.addr[1]) || !translate_plan(&a->made.ends, &own, plan)) return false;
+  *seq = a->made.shift;
+  return true;
 }
 
 void aliases_walk(struct aliases *t, uint32_t n) {

@@ -20,6 +20,7 @@ struct alias {
   struct alias_guise made;
   uint32_t slot, word;    /* the flow, and which of all flows at this place (twin_word) */
   uint32_t next;          /* place plus one of the same flow's alias for another box; 0: none */
+  uint32_t own;           /* where the flow's own name is in the sieve */
   uint16_t vlan;
   uint8_t proto, box;
 } RM_ALIGNED; /* one line of the cache */
@@ -35,8 +36,8 @@ struct alias_quick {
 #define RM_ALIAS_QUICK(box) ((box) & 1u)
 _Static_assert(sizeof(struct alias_quick) == RM_CACHE_LINE, "what is needed of aliases is on one line");
 
-/* Zeroed memory for as many flows as there are places: aliases and their quick forms, and aliases_words() words. */
-struct aliases_room { struct alias *alias; struct alias_quick *quick; uint32_t *words; };
+/* Zeroed memory for as many flows as there are places: aliases and their quick forms, aliases_words() words, and a byte for each. */
+struct aliases_room { struct alias *alias; struct alias_quick *quick; uint32_t *words; uint8_t *sieve; };
 
 /* What became of the addresses of a first fragment. */
 struct alias_fragment { uint8_t before[2][16], after[2][16]; uint64_t ns; uint32_t id, whose; };
@@ -48,6 +49,10 @@ struct aliases {
   uint32_t *first;               /* of each flow's place: place plus one of its first alias; 0: none */
   uint32_t *mark;                /* for each box a bit for each flow's place: it has an alias; small, because every frame asks */
   struct alias_quick *quick;     /* by the flow's place; only the worker that changes the table looks at them */
+  /* How many names fall on each place by the hash of a flow's key: those by which boxes know flows, and the own ones of these flows. It is small
+   * beside all else, and a frame whose place is 0 has no such name. 255: so many or more, for ever. */
+  uint8_t *sieve;
+  uint64_t key[2];               /* of that hash: rm_flows.secret */
   uint32_t places;               /* power of two, at least two buckets */
   uint32_t walked;
   uint32_t edition;              /* odd while something is changed, by the one worker that changes */
@@ -86,6 +91,9 @@ enum alias_there { ALIAS_ABSENT, ALIAS_THERE, ALIAS_MOVES };
 enum alias_there aliases_read(const struct aliases *t, uint32_t slot, uint32_t word, uint32_t box, struct alias_guise *made);
 /* The alias by which a frame out of `box` goes; `ends`: of it. Null: none. */
 const struct alias *aliases_at(const struct aliases *t, uint32_t box, const struct rm_packet *p, const struct twin_tuple *ends);
+/* May the name of a frame of every day with this hash of its key (struct rm_look) be known to aliases_at(), or be that of a flow with an
+ * alias? False is sure. */
+static inline bool aliases_may(const struct aliases *t, uint64_t hash) { return t->sieve[(uint32_t)hash & (t->places - 1)] != 0; }
 /* For many frames at once, so that memory arrives before it is needed. The name by which frame `i`, one of every day, came out of the box, as
  * a number; what tells whether it is that of an alias is asked for. Then the place where that may be, or RM_NO_FLOW, which is sure; it is
  * asked for. Then ask for the flow whose it is. */
@@ -96,6 +104,10 @@ static inline void aliases_foresee(const struct aliases *t, uint32_t place) {
   __builtin_prefetch(f);
   __builtin_prefetch(&f->first_ns);
 }
+/* What becomes of frame `i` out of the box, if its alias is at this place and what a look says is enough; *seq is added to its number. False:
+ * aliases_at() has to be asked. That is so where a connection opens or ends, the receiver's address changes or timestamps do. */
+struct alias_sight { const struct rm_look *look; uint32_t i, box, place; };
+bool aliases_plan(const struct aliases *t, const struct alias_sight *seen, struct translate_plan *plan, uint32_t *seq);
 /* Free those of flows that were at this flow's place before it; until then every frame of it would look at them. */
 void aliases_tidy(struct aliases *t, const struct rm_flow *flow);
 /* Free the aliases of flows that are gone among the next `n` places. */

@@ -11,6 +11,7 @@
 #include "board.h"
 #include "fixup.h"
 #include "plane.h"
+#include "twin.h"
 
 #define STALL_WINDOW_NS RM_MS
 #ifndef MADV_COLLAPSE
@@ -55,15 +56,87 @@ static void io_turn(void) {
   if (sent < n) rte_pktmbuf_free_bulk(frame + sent, n - sent);
 }
 
+/* Frames count where they first come from: from any port, or from outside alone where there are boxes that hand them over again. */
+static uint32_t sources = RM_ROLES;
+
 static uint64_t received(void) {
   uint64_t n = 0;
-  for (uint32_t r = 0; r < RM_ROLES; r++) n += bench->board->live.port[r].rx_packets;
+  for (uint32_t r = 0; r < sources; r++) n += bench->board->live.port[r].rx_packets;
   return n;
 }
 
 static uint64_t copies(void) {
   return bench->board->live.port[RM_REDUNDANT_IN].mirrored_packets +
          bench->board->live.port[RM_REDUNDANT_OUT].mirrored_packets;
+}
+
+/* A primary and a standby that change nothing: what goes in by one port comes out of the other. */
+#define BOX_FRAMES 1024 /* that a box holds at most, as in a NIC's ring */
+static struct box_way { struct rte_mbuf *frame[BOX_FRAMES]; uint32_t first, count; } way_out[RM_REDUNDANT_OUT + 1];
+static bool boxes, shadow;
+
+/* What others hold as well is copied: what a box hands over has a buffer of its own, into which the plane may write. */
+static struct rte_mbuf *through(struct plane *p, struct rte_mbuf *m) {
+  if (rte_mbuf_refcnt_read(m) == 1) return m;
+  struct rte_mbuf *own = rte_pktmbuf_copy(m, p->pool, 0, UINT32_MAX);
+  rte_pktmbuf_free(m);
+  return own;
+}
+
+static uint16_t box_send(struct port *port, struct rte_mbuf **frames, uint16_t n) {
+  bool mute = port->role >= RM_REDUNDANT_IN && !shadow;
+  struct box_way *to = &way_out[port->role ^ 1];
+  for (uint16_t i = 0; i < n; i++) {
+    if (to->count == BOX_FRAMES) return i;
+    struct rte_mbuf *m = through(port->plane, frames[i]);
+    if (m && mute) rte_pktmbuf_free(m);
+    else if (m) to->frame[(to->first + to->count++) % BOX_FRAMES] = m;
+  }
+  return n;
+}
+
+static uint16_t box_receive(struct port *port, struct rte_mbuf **frames, uint16_t n) {
+  struct box_way *from = &way_out[port->role];
+  uint16_t got = from->count < n ? (uint16_t)from->count : n;
+  for (uint16_t i = 0; i < got; i++) frames[i] = from->frame[(from->first + i) % BOX_FRAMES];
+  from->first = (from->first + got) % BOX_FRAMES;
+  from->count -= got;
+  return got;
+}
+
+/* What is known of the servers' side by comparing, where openings of clients come out: nothing, or as after hours of it that each flow
+ * is the same. Else flows that began while nothing was compared would have no verdict to be counted. */
+static void know(bool all) {
+  static struct twins twins;
+  uint32_t side = RM_SIDE_DOWN, slots = bench->board->header.flow_slots;
+  twins.entries = bench->entries[side];
+  twins.word = (uint32_t *)((char *)bench->board + bench->board->header.twin_offset[side]);
+  memset(twins.word, 0, (size_t)slots * sizeof *twins.word);
+  for (uint32_t slot = 0; all && slot < slots; slot++)
+    if (twins.entries[slot].flags & RM_FLOW_USED) twins_learn(&twins, slot, 1, TWIN_EQUAL);
+}
+
+/* Put such boxes behind the ports. The standby hands over what it gets, or with `hands_over` 0 nothing. Copies are made and freed
+ * alike, so what differs is the plane's work and a ring of pointers. May be called again. */
+RM_EXPORT void rm_bench_boxes(uint32_t hands_over);
+RM_EXPORT void rm_bench_boxes(uint32_t hands_over) {
+  static struct port_driver box;
+  bool now = hands_over != 0;
+  box = port_gen;
+  box.receive = box_receive, box.send = box_send;
+  for (uint32_t r = RM_PRIMARY_IN; r <= RM_REDUNDANT_OUT; r++) bench->port[r].driver = &box;
+  know(now);
+  boxes = true, shadow = now, sources = RM_PRIMARY_IN;
+}
+
+/* How many flows a standby is known to have as the primary has them, and otherwise or not at all. */
+RM_EXPORT void rm_bench_match(uint64_t *equal, uint64_t *other);
+RM_EXPORT void rm_bench_match(uint64_t *equal, uint64_t *other) {
+  *equal = *other = 0;
+  for (uint32_t i = RM_MATCH_CLASSES; i < 2 * RM_MATCH_CLASSES; i++) {
+    *equal += bench->board->live.match[i].equal;
+    *other += bench->board->live.match[i].different + bench->board->live.match[i].dropped;
+  }
 }
 
 /* Move about `packets` frames in one mode and say what it took. 0, or -1: nothing comes. */
@@ -85,7 +158,7 @@ RM_EXPORT int32_t rm_bench_slice(uint32_t mode, uint64_t packets, struct rm_slic
   return 0;
 }
 
-/* Latency: from a paced frame's arrival to the moment the sink has it. */
+/* Latency: from a paced frame's arrival to the moment the sink has it: the primary or, where boxes hand over, either end of the way. */
 static struct { uint32_t window[2048], *all, *calm; uint32_t step_ns, slots; bool stalled; } histogram;
 
 static uint16_t timed_send(struct port *port, struct rte_mbuf **frames, uint16_t n) {
@@ -117,12 +190,12 @@ RM_EXPORT void rm_bench_latency(uint64_t ns, uint32_t step_ns, uint32_t slots, u
 RM_EXPORT void rm_bench_latency(uint64_t ns, uint32_t step_ns, uint32_t slots, uint32_t *all, uint32_t *calm) {
   struct port_driver timed = port_gen;
   timed.send = timed_send;
-  struct port *sink = &bench->port[RM_PRIMARY_IN];
-  const struct port_driver *before = sink->driver;
+  uint32_t first = boxes ? RM_UPSTREAM : RM_PRIMARY_IN, last = boxes ? RM_DOWNSTREAM : RM_PRIMARY_IN;
+  const struct port_driver *before = bench->port[first].driver;
   memset(&histogram, 0, sizeof histogram);
   histogram.all = all, histogram.calm = calm, histogram.step_ns = step_ns;
   histogram.slots = slots < 2048 ? slots : 2048;
-  sink->driver = &timed;
+  for (uint32_t r = first; r <= last; r++) bench->port[r].driver = &timed;
   uint64_t start = clock_ns(CLOCK_MONOTONIC), window = start;
   while (bench->now < start + ns) {
     plane_turn(bench);
@@ -130,7 +203,7 @@ RM_EXPORT void rm_bench_latency(uint64_t ns, uint32_t step_ns, uint32_t slots, u
     window = bench->now;
     close_window();
   }
-  sink->driver = before;
+  for (uint32_t r = first; r <= last; r++) bench->port[r].driver = before;
 }
 
 /* Make the capture ring at `path` if there is none yet, and want frames of it, as RM_TAP_BIT(). 0, or -1: no ring. */

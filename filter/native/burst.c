@@ -65,14 +65,18 @@ static inline void foresee(struct plane *p, uint32_t side, const struct batch *b
   __builtin_prefetch((const char *)(n + 1) - 1, 1);
 }
 
-void batch_look(struct plane *p, uint32_t side, struct batch *b) {
+void batch_begin(struct plane *p, uint32_t side, struct batch *b) {
   struct rm_flows *table = &p->table[side];
   /* The first frame of each flow on a new path has to be looked at. */
   if (__builtin_expect(p->woken[side] != p->reflex.switch_number, 0)) rm_flows_wake(table);
   p->woken[side] = p->reflex.switch_number;
   rm_flows_begin(table, &p->rules, p->now);
   b->look.inner = p->rules.inner != 0;
-  rm_look(table, &b->look);
+}
+
+void batch_look(struct plane *p, uint32_t side, struct batch *b, bool keyed) {
+  if (keyed) rm_look_rest(&p->table[side], &b->look);
+  else rm_look(&p->table[side], &b->look);
   for (uint32_t n = 0; n < b->look.todo_count; n++) foresee(p, side, b, b->look.todo[n]);
 }
 
@@ -341,7 +345,8 @@ static void outer_leave(struct plane *p, uint32_t side, struct batch *b) {
 
 void burst_into(struct plane *p, uint32_t side, struct batch *b) {
   b->look.observed = b->look.wary = false;
-  batch_look(p, side, b);
+  batch_begin(p, side, b);
+  batch_look(p, side, b, false);
   if (b->box >= 0 && fixup_any(p, side, (uint32_t)b->box)) fixup_foresee(p, side, (uint32_t)b->box, &b->look);
   note_passes(b);
   for (uint32_t n = 0; n < b->look.todo_count; n++) outer_frame(p, side, b, b->look.todo[n]);

@@ -23,8 +23,10 @@ void batch_receive(struct plane *p, struct port *port, struct batch *b);
 void batch_lay_out(struct batch *b);
 /* Frames that are no traffic were taken out; `n` are left. */
 void batch_now_are(struct batch *b, uint16_t n);
-/* Look at all of them; what is left to do stands in b->look. */
-void batch_look(struct plane *p, uint32_t side, struct batch *b);
+/* Before anything of their flows is looked at. */
+void batch_begin(struct plane *p, uint32_t side, struct batch *b);
+/* Look at all of them; what is left to do stands in b->look. `keyed`: rm_look_keys() was done. */
+void batch_look(struct plane *p, uint32_t side, struct batch *b, bool keyed);
 /* When the last of the burst was judged. */
 void batch_count_plain(struct plane *p, const struct batch *b);
 /* A frame that does not leave with the others of its burst; then close the gaps. */

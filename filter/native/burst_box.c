@@ -126,8 +126,9 @@ void burst_passed(struct plane *p, uint32_t role, struct batch *b) {
   if (b->n == 0) return;
   b->look.observed = true;
   b->look.wary = !serves && serving(p) >= 0 && seed_expected(p, (uint32_t)serving(p));
-  if (fixup_any(p, side, box) || infer_expects(p, side)) fixup_from(p, role, b->frame, &b->look);
-  batch_look(p, side, b);
+  batch_begin(p, side, b);
+  bool keyed = (fixup_any(p, side, box) || infer_expects(p, side)) && fixup_from(p, role, b->frame, &b->look);
+  batch_look(p, side, b, keyed);
   for (uint32_t n = 0; n < b->look.todo_count; n++) passed_frame(p, role, b, b->look.todo[n]);
   batch_count_plain(p, b);
   if (__builtin_expect((p->keeps | p->grey.on) && !b->steered, 0)) watch_passed(p, role, b);

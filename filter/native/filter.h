@@ -212,8 +212,10 @@ struct rm_look {
  * that says 0 or was not asked, rm_decide() or what else the parser's verdict calls for. Memory that will be
  * needed for them is asked for. */
 void rm_look(struct rm_flows *t, struct rm_look *look);
-/* The first half of that: bytes are read, facts, keys and hashes are known, and buckets are asked for. Nothing is let pass. */
+/* The same in two halves, between which nothing becomes of the table's epoch and tick. Bytes are read, facts, keys and hashes are known,
+ * and buckets are asked for; nothing is let pass. Then the rest, with bytes read again of frames whose facts were set to 0. */
 void rm_look_keys(const struct rm_flows *t, struct rm_look *look);
+void rm_look_rest(struct rm_flows *t, struct rm_look *look);
 /* Can this processor do it the wide way? */
 bool rm_look_wide(void);
 

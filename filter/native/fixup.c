@@ -11,8 +11,9 @@
 #include "quote.h"
 #include "translate.h"
 
-#define WALK 256          /* places looked at in one go, a thousand times a second */
+#define WALK 256          /* places looked at in a millisecond */
 #define NAMES_TRIED 64u
+#define MANY 4u           /* a part of a burst */
 #define PORT_FIRST 1024u
 
 /* By several queues of one side a box's frames reach another worker than the network's of the same flow: not translated. */
@@ -22,11 +23,12 @@ int fixup_open(struct plane *p) {
     if (!p->has[s] || p->crew->queues > 1) continue;
     struct aliases *t = crew_memory(sizeof *t);
     struct aliases_room room = {crew_reserve(slots * sizeof *room.alias), crew_reserve(slots * sizeof *room.quick),
-                                crew_reserve(aliases_words(slots) * sizeof *room.words)};
-    if (!t || !room.alias || !room.quick || !room.words)
+                                crew_reserve(aliases_words(slots) * sizeof *room.words), crew_reserve(slots)};
+    if (!t || !room.alias || !room.quick || !room.words || !room.sieve)
       return plane_fail(p, "Cannot make a table of aliases for %u flows: no memory", slots);
     aliases_open(t, p->entries[s], &room, slots);
     t->secret = p->crew->trace_secret;
+    memcpy(t->key, p->table[s].secret, sizeof t->key);
     p->aliases[s] = t;
   }
   return 0;
@@ -147,7 +149,7 @@ static inline struct rte_mbuf *change_known(struct plane *p, uint32_t role, stru
   if (!plan || outer != dir) return change_slowly(p, role, m, l, i);
   struct rte_mbuf *own = alone(p, m);
   if (!own) return m;
-  translate_planned(rte_pktmbuf_mtod(own, uint8_t *), facts >> RM_LOOK_AT_SHIFT, plan);
+  translate_planned(rte_pktmbuf_mtod(own, uint8_t *), facts >> RM_LOOK_AT_SHIFT, plan, 0);
   count(p, RM_COUNT_FIXED_UP, 1, own->data_len);
   return own;
 }
@@ -307,42 +309,79 @@ static void readdress(struct plane *p, uint32_t side, uint8_t *frame, const stru
 }
 
 /* A bit for each frame that may have to be changed: it is none of every day, its name may be an alias, or it may be that of a flow in the
- * network which has one. Most are told by what a look says of all. */
-static uint64_t suspects(struct plane *p, uint32_t role, struct rm_look *l) {
-  uint32_t side = role_side(role), place[RM_LOOK];
+ * network which has one; and for each whose alias would be at a place. */
+struct suspects { uint64_t all, named; uint32_t place[RM_LOOK]; };
+
+/* Most frames are told by what a look says of all, and by the sieve. */
+static void suspect(struct plane *p, uint32_t role, struct rm_look *l, struct suspects *s) {
+  uint32_t side = role_side(role);
   const struct aliases *t = p->aliases[side];
-  uint64_t name[RM_LOOK], odd = 0, named = 0, others = 0;
-  l->inner = p->rules.inner != 0;
+  uint64_t name[RM_LOOK], odd = 0, may = 0, named = 0, others = 0;
   rm_look_keys(&p->table[side], l);
   for (uint32_t i = 0; i < l->n; i++) {
     odd |= (uint64_t)!(l->facts[i] & RM_LOOK_EVERYDAY) << i;
+    may |= (uint64_t)aliases_may(t, l->hash[i]) << i;
+  }
+  may &= ~odd;
+  for (uint64_t left = may; left; left &= left - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left);
     name[i] = aliases_name(t, role_of_box(role), l, i);
   }
-  for (uint32_t i = 0; i < l->n; i++) {
-    place[i] = aliases_place(t, name[i]);
-    named |= (uint64_t)(place[i] != RM_NO_FLOW) << i;
-  }
-  for (uint32_t i = 0; i < l->n; i++) others |= (uint64_t)may_be_namesake(p, role, l->hash[i]) << i;
-  for (uint64_t left = named; left; left &= left - 1) aliases_foresee(t, place[__builtin_ctzll(left)]);
-  return odd | named | others;
-}
-
-void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, struct rm_look *l) {
-  uint32_t side = role_side(role), box = role_of_box(role);
-  /* A name that is inferred from one frame may be that of the next. */
-  uint64_t all = l->n < RM_LOOK ? (1ull << l->n) - 1 : UINT64_MAX, some = infer_expects(p, side) ? all : suspects(p, role, l);
-  for (uint64_t left = some; left; left &= left - 1) {
+  for (uint64_t left = may; left; left &= left - 1) {
     uint32_t i = (uint32_t)__builtin_ctzll(left);
-    uint8_t *frame = rte_pktmbuf_mtod(frames[i], uint8_t *);
-    struct change c;
-    rm_parse(frame, frames[i]->data_len, &c.packet);
-    if (!change_from(p, role, frame, &c)) continue;
-    readdress(p, side, frame, &c);
-    apply(p, p->aliases[side], box, frame, &c);
+    s->place[i] = aliases_place(t, name[i]);
+    named |= (uint64_t)(s->place[i] != RM_NO_FLOW) << i;
   }
+  for (uint64_t left = named; left; left &= left - 1) aliases_foresee(t, s->place[__builtin_ctzll(left)]);
+  for (uint64_t left = may & ~named; left; left &= left - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left);
+    others |= (uint64_t)may_be_namesake(p, role, l->hash[i]) << i;
+  }
+  s->all = odd | named | others;
+  s->named = named;
 }
 
-void fixup_tick(struct plane *p) {
+/* A frame out of a box, from all that is known of it. True: it is another one now. */
+static bool change_parsed(struct plane *p, uint32_t role, struct rte_mbuf *m) {
+  uint32_t side = role_side(role);
+  uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+  struct change c;
+  rm_parse(frame, m->data_len, &c.packet);
+  if (!change_from(p, role, frame, &c)) return false;
+  readdress(p, side, frame, &c);
+  apply(p, p->aliases[side], role_of_box(role), frame, &c);
+  return true;
+}
+
+/* The same by what a look says, if that is enough. */
+static bool change_planned(struct plane *p, uint32_t role, struct rte_mbuf *m, const struct alias_sight *seen) {
+  struct translate_plan plan;
+  uint32_t seq;
+  if (!aliases_plan(p->aliases[role_side(role)], seen, &plan, &seq)) return false;
+  translate_planned(rte_pktmbuf_mtod(m, uint8_t *), seen->look->facts[seen->i] >> RM_LOOK_AT_SHIFT, &plan, seq);
+  count(p, RM_COUNT_FIXED_UP, 1, m->data_len);
+  return true;
+}
+
+bool fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, struct rm_look *l) {
+  struct suspects s = {.all = l->n < RM_LOOK ? (1ull << l->n) - 1 : UINT64_MAX};
+  /* A name that is inferred from one frame may be that of the next. */
+  bool keyed = !infer_expects(p, role_side(role));
+  uint32_t changed = 0;
+  if (keyed) suspect(p, role, l, &s);
+  for (uint64_t left = s.all; left; left &= left - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left);
+    struct alias_sight seen = {l, i, role_of_box(role), s.place[i]};
+    bool planned = (s.named >> i & 1) && change_planned(p, role, frames[i], &seen);
+    if (!planned && !change_parsed(p, role, frames[i])) continue;
+    l->facts[i] = 0; /* they were of the name that it had */
+    changed++;
+  }
+  /* Many are sooner looked at again together than one by one. */
+  return keyed && changed <= l->n / MANY;
+}
+
+void fixup_step(struct plane *p) {
   for (uint32_t side = 0; side < RM_SIDES; side++)
-    if (p->aliases[side]) aliases_walk(p->aliases[side], WALK);
+    if (p->aliases[side]) aliases_walk(p->aliases[side], WALK / RM_PACE);
 }

@@ -28,10 +28,11 @@ struct rte_mbuf *fixup_looked(struct plane *p, uint32_t role, struct rte_mbuf *m
 /* Ask for what that will need. There are aliases for this box on this side. */
 void fixup_foresee(struct plane *p, uint32_t side, uint32_t box, const struct rm_look *look);
 void fixup_burst(struct plane *p, uint32_t role, struct rte_mbuf **frames, const struct rm_look *look);
-/* Frames that have just been received from a box that passes; they are laid out to be looked at, but were not. */
-void fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, struct rm_look *look);
-/* Now and then. */
-void fixup_tick(struct plane *p);
+/* Frames that have just been received from a box that passes; they are laid out to be looked at, but were not. True: rm_look_keys()
+ * was done of them, and rm_look_rest() will do. */
+bool fixup_from(struct plane *p, uint32_t role, struct rte_mbuf *const *frames, struct rm_look *look);
+/* A step of pace.h. */
+void fixup_step(struct plane *p);
 
 static inline bool fixup_any(const struct plane *p, uint32_t side, uint32_t box) {
   return __builtin_expect(p->aliases[side] != NULL && __atomic_load_n(&p->aliases[side]->count[box], __ATOMIC_RELAXED) != 0, 0);

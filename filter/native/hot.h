@@ -27,9 +27,13 @@ static inline uint64_t rotate(uint64_t v, unsigned n) {
 }
 
 /* Of two IPv4 addresses and the rest of a key; the second product spreads what the first one gathered. */
-static inline uint64_t hash_key4(const struct rm_flows *t, uint32_t a, uint32_t b, uint64_t rest) {
-  uint64_t k0 = t->secret[0], k1 = t->secret[1];
+static inline uint64_t hash_secret4(const uint64_t secret[2], uint32_t a, uint32_t b, uint64_t rest) {
+  uint64_t k0 = secret[0], k1 = secret[1];
   return fold(fold(((uint64_t)a << 32 | b) ^ k0, rest ^ k1) ^ k1, k0 ^ 0x9e3779b97f4a7c15u);
+}
+
+static inline uint64_t hash_key4(const struct rm_flows *t, uint32_t a, uint32_t b, uint64_t rest) {
+  return hash_secret4(t->secret, a, b, rest);
 }
 
 /* Of two IPv6 addresses and the rest of a key. Two independent products first, so that the multiplier's latency is paid

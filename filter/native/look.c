@@ -262,6 +262,14 @@ void rm_look_keys(const struct rm_flows *t, struct rm_look *l) {
   keys_any(t, l);
 }
 
+void rm_look_rest(struct rm_flows *t, struct rm_look *l) {
+  look_at_others(t, l, 0, l->n);
+#ifdef HAS_WIDE
+  if (t->wide) return sort_wide(t, l);
+#endif
+  sort_any(t, l);
+}
+
 bool rm_look_wide(void) {
 #ifdef HAS_WIDE
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");

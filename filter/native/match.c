@@ -13,16 +13,13 @@
 #include "translate.h"
 #include "twin.h"
 
-#define OPENINGS 64 /* looked at in one go, a thousand times a second */
-#define FLOWS 2048
-#define PLACES 16384 /* of flows in the same time, where most are blank: a round of the default table takes 16 ms */
-#define RUN 16
+#define OPENINGS 64 /* looked at in a millisecond */
 #define CARRIED_NS (30 * RM_S) /* control looks some seconds after a switch */
 #define COUNTS (RM_BOXES * RM_MATCH_CLASSES)
 
 struct matching {
   struct twins twins;
-  uint32_t first, slots, at;        /* this worker's part of the flows, and how far the count has come */
+  struct twins_round round;         /* over this worker's part of the flows */
   struct rm_match sum[COUNTS], last[COUNTS]; /* of this round, and of the one before; by box, then class */
 };
 
@@ -40,8 +37,7 @@ int match_open(struct plane *p) {
     m->twins.entries = p->entries[s];
     m->twins.word = verdict_word(p, s, 0);
     m->twins.secret = p->crew->trace_secret;
-    m->first = p->queue * slots;
-    m->slots = slots;
+    m->round = (struct twins_round){.first = p->queue * slots, .slots = slots};
     p->matching[s] = m;
   }
   return 0;
@@ -251,39 +247,26 @@ static enum rm_match_class class_of(const struct rm_flow *flow) {
   return flow->proto == IPPROTO_TCP ? RM_MATCH_TCP : flow->proto == IPPROTO_UDP ? RM_MATCH_UDP : RM_MATCH_OTHER;
 }
 
-static void add_flow(struct plane *p, uint32_t side, uint32_t slot) {
-  struct matching *m = p->matching[side];
-  uint32_t verdicts = twins_word(&m->twins, slot);
+/* Told by twins_go(). */
+static void add_flow(void *context, uint32_t slot, uint32_t verdicts) {
+  const struct walk *at = context;
+  const struct plane *p = at->p;
+  struct matching *m = p->matching[at->side];
   const struct rm_flow *flow = &m->twins.entries[slot];
-  if (verdicts == 0 || flow->age == RM_AGE_TCP_CLOSING) return;
-  for (uint32_t box = 0; box < RM_BOXES; box++) {
+  if (flow->age == RM_AGE_TCP_CLOSING) return;
+  for (uint32_t box = 0; box < RM_BOXES && verdicts >> (2 * box); box++) {
     enum twin_verdict verdict = twin_verdict(verdicts, box);
     struct rm_match *sum = &m->sum[box * RM_MATCH_CLASSES + class_of(flow)];
     sum->equal += verdict == TWIN_EQUAL;
     sum->different += verdict == TWIN_DIFFERENT;
-    sum->followed += verdict == TWIN_DIFFERENT && fixup_follows(p, side, box, flow);
+    sum->followed += verdict == TWIN_DIFFERENT && fixup_follows(p, at->side, box, flow);
     sum->dropped += verdict == TWIN_DROPPED;
   }
 }
 
-/* Of so many places, which share a line of the cache; a worker has a power of two of them, and never less than 64. */
-static bool is_blank(const uint32_t word[RUN]) {
-  uint32_t any = 0;
-  for (uint32_t i = 0; i < RUN; i++) any |= word[i];
-  return any == 0;
-}
-
-static void count_flows(struct plane *p, uint32_t side) {
-  struct matching *m = p->matching[side];
-  const uint32_t *word = m->twins.word + m->first;
-  uint32_t end = m->slots - m->at < PLACES ? m->slots : m->at + PLACES;
-  for (uint32_t looked = 0; m->at < end && looked < FLOWS; m->at += RUN) {
-    if (is_blank(word + m->at)) continue;
-    for (uint32_t i = m->at; i < m->at + RUN; i++)
-      if (word[i]) add_flow(p, side, m->first + i), looked++;
-  }
-  if (m->at < m->slots) return;
-  m->at = 0;
+static void count_flows(struct plane *p, struct walk *at) {
+  struct matching *m = p->matching[at->side];
+  if (!twins_go(&m->twins, &m->round, &(struct twins_tally){add_flow, at})) return;
   memcpy(m->last, m->sum, sizeof m->last);
   memset(m->sum, 0, sizeof m->sum);
   struct rm_match all[COUNTS] = {{0, 0, 0, 0}};
@@ -297,11 +280,11 @@ static void count_flows(struct plane *p, uint32_t side) {
   memcpy(p->live->match, all, sizeof all);
 }
 
-void match_tick(struct plane *p) {
+void match_step(struct plane *p) {
   for (uint32_t side = 0; side < RM_SIDES; side++) {
     if (!p->has[side]) continue;
     struct walk at = {p, side};
-    twins_walk(&p->matching[side]->twins, OPENINGS, p->now, &(struct twin_owed){expected, missing, &at});
-    count_flows(p, side);
+    twins_walk(&p->matching[side]->twins, OPENINGS / RM_PACE, p->now, &(struct twin_owed){expected, missing, &at});
+    count_flows(p, &at);
   }
 }

@@ -8,7 +8,7 @@
 struct plane;
 
 int match_open(struct plane *p);
-void match_tick(struct plane *p);
+void match_step(struct plane *p);
 /* A frame came out of the serving box that opens a connection, or begins a flow. */
 void match_passed(struct plane *p, uint32_t role, const uint8_t *frame, const struct rm_packet *packet, const struct rm_flow *flow);
 /* A frame came out of a standby. */

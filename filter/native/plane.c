@@ -25,8 +25,8 @@
 #define REFRESH_NS (10 * RM_MS) /* missed counters, flow count; link of NICs that are slow to tell */
 #define LINK_NS (50 * 1000ull)  /* netlink while busy */
 #define JUDGE_NS (20 * 1000ull) /* far below every time that is judged; judging costs as much as some frames */
-#define SWEEP_NS (1 * RM_MS)
-#define SWEEP_BUCKETS 16
+#define TICK_NS (1 * RM_MS)
+#define SWEEP_BUCKETS 16        /* in that time */
 #define NAP_US 100              /* with a port that cannot wake us */
 #define WATCH_US 1000           /* while a way waits for an answer */
 #define QUIET_US 5000           /* bounds how long an order waits */
@@ -126,17 +126,22 @@ static void count_worker(struct plane *p) {
   row->heartbeat_ns = p->now;
 }
 
+/* What goes round tables, a little at a time. */
+static void step_round(struct plane *p) {
+  for (uint32_t s = 0; s < RM_SIDES; s++)
+    if (p->has[s]) rm_flows_sweep(&p->table[s], &p->rules, p->now, SWEEP_BUCKETS / RM_PACE);
+  match_step(p);
+  value_step(p);
+  fixup_step(p);
+}
+
 static void housekeep(struct plane *p) {
-  if (p->now - p->last_sweep_ns >= SWEEP_NS) {
-    p->last_sweep_ns = p->now;
+  for (uint32_t steps = pace_take(&p->pace, p->now); steps > 0; steps--) step_round(p);
+  if (p->now - p->last_tick_ns >= TICK_NS) {
+    p->last_tick_ns = p->now;
     plane_yield(p);
     ports_links(p);
-    for (uint32_t s = 0; s < RM_SIDES; s++)
-      if (p->has[s]) rm_flows_sweep(&p->table[s], &p->rules, p->now, SWEEP_BUCKETS);
     replay_tick(p);
-    match_tick(p);
-    value_tick(p);
-    fixup_tick(p);
     announce_tick(p);
   }
   if (p->now - p->last_refresh_ns < REFRESH_NS) return;
@@ -168,6 +173,7 @@ static void set_poll(struct plane *p, enum rm_poll poll) {
 }
 
 static long idle_us(const struct plane *p) {
+  if (p->pace.due) return 0;
   for (uint32_t r = 0; r < p->roles; r++)
     if (p->port[r].receives && p->port[r].fd < 0) return NAP_US; /* BFD is content with that */
   bool seeds = p->seeding && (p->seeding->count || walk_goes(p)); /* a far end has none */

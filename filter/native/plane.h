@@ -16,6 +16,7 @@
 #include "crew.h"
 #include "filter.h"
 #include "grey.h"
+#include "pace.h"
 #include "port_memif.h"
 #include "reflex.h"
 #include "match.h"
@@ -135,7 +136,8 @@ struct plane {
   struct bypass bypass;     /* of the NIC that has upstream */
   bool real_time;           /* scheduled before everything else */
   uint64_t priority_ns, priority_cpu_ns, yield_ns;
-  uint64_t now, last_packet_ns, last_refresh_ns, last_sweep_ns, judged_ns;
+  uint64_t now, last_packet_ns, last_refresh_ns, last_tick_ns, judged_ns;
+  struct pace pace;
   RM_ALIGNED struct pending pending[RM_SIDES][RM_PENDING];
   RM_ALIGNED struct pending named[RM_PENDING]; /* by their ends, those that workers of the other side told of */
   struct seeding *seeding;
@@ -317,7 +319,7 @@ const struct rm_flow *infer_find(struct plane *p, uint32_t role, const uint8_t *
 
 /* value.c */
 int value_open(struct plane *p);
-void value_tick(struct plane *p);
+void value_step(struct plane *p);
 /* Is it known that a box holds this flow of `side`? */
 bool value_holds(const struct plane *p, uint32_t side, const struct rm_flow *f, uint32_t box);
 /* Bit of each box that is full and does not hold this flow: it gets no copies. Asked only while value_full(). */

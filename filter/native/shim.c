@@ -143,6 +143,14 @@ static void decide_one(struct rm_shim *s, const struct rm_shim_frame *in, struct
   tell_flow(s, f, out);
 }
 
+/* Every other burst in two halves, as what comes out of a box is looked at: some of its frames are changed in between. */
+static void look_at(struct rm_flows *t, struct rm_look *l) {
+  if (l->n % 2 == 0) return rm_look(t, l);
+  rm_look_keys(t, l);
+  for (uint32_t i = 0; i < l->n; i += 3) l->facts[i] = 0;
+  rm_look_rest(t, l);
+}
+
 /* Frames of one tick and from one side, as a burst of the plane is. */
 static void decide_burst(struct rm_shim *s, const uint8_t *bytes, const struct rm_shim_frame *frames, uint32_t count,
                          struct rm_shim_result *results) {
@@ -155,7 +163,7 @@ static void decide_burst(struct rm_shim *s, const uint8_t *bytes, const struct r
     look.bytes[i] = frames[i].bytes;
     (s->rules.inner ? rm_parse_inner : rm_parse)(look.frame[i], look.bytes[i], p);
   }
-  rm_look(&s->flows, &look);
+  look_at(&s->flows, &look);
   for (uint32_t i = 0, todo = 0; i < count; i++) {
     struct rm_peek k = rm_look_peek(&look, i);
     results[i].peek = compare_peek(s, &look, i, &results[i].packet);

@@ -209,14 +209,14 @@ bool translate_plan(const struct twin_tuple *is, const struct twin_tuple *to, st
   return true;
 }
 
-void translate_planned(uint8_t *frame, uint32_t transport_offset, const struct translate_plan *plan) {
+void translate_planned(uint8_t *frame, uint32_t transport_offset, const struct translate_plan *plan, uint32_t seq) {
   uint8_t *t = frame + transport_offset, *ip = t - 20;
   memcpy(ip + 12, plan->addr, sizeof plan->addr);
   memcpy(t, &plan->ports, sizeof plan->ports);
   move_sum(ip + 10, plan->head);
   if (ip[9] == TCP) {
-    struct translate_numbers by = {.ack = plan->ack};
-    move_sum(t + 16, plan->above + (by.ack ? add_numbers(t, (t[12] >> 4) * 4u, &by) : 0));
+    struct translate_numbers by = {.seq = seq, .ack = plan->ack};
+    move_sum(t + 16, plan->above + (by.seq | by.ack ? add_numbers(t, (t[12] >> 4) * 4u, &by) : 0));
   } else if (read16(t + 6)) {
     move_sum_udp(t + 6, plan->above);
   }

@@ -34,8 +34,8 @@ struct translate_plan { uint32_t addr[2], ports; uint16_t head, above; uint32_t 
 /* From the ends `is` to the ends `to`, all numbers left alone. False: not all of the ends are IPv4's. */
 bool translate_plan(const struct twin_tuple *is, const struct twin_tuple *to, struct translate_plan *plan);
 /* translate_frame() and translate_numbers() of a TCP or UDP packet that has those ends, with a header of 20 bytes before the transport's,
- * and is all there. */
-void translate_planned(uint8_t *frame, uint32_t transport_offset, const struct translate_plan *plan);
+ * and is all there. `seq`: what is added to its sequence number beside. */
+void translate_planned(uint8_t *frame, uint32_t transport_offset, const struct translate_plan *plan, uint32_t seq);
 /* Its timestamp, if it has one. */
 bool translate_clock(const uint8_t *frame, const struct rm_packet *p, uint32_t *clock);
 #endif

@@ -165,3 +165,45 @@ uint32_t twins_walk(struct twins *t, uint32_t n, uint64_t now, const struct twin
   }
   return dropped;
 }
+
+/* Of places whose words share a line. */
+static bool is_blank(const uint32_t word[RM_TWIN_RUN]) {
+  uint32_t any = 0;
+  for (uint32_t i = 0; i < RM_TWIN_RUN; i++) any |= word[i];
+  return any == 0;
+}
+
+static uint32_t flows_due(const struct twins_round *r) {
+  uint32_t each_ms = r->last / RM_TWIN_ROUND_MS;
+  return (each_ms < RM_TWIN_FLOWS_MIN ? RM_TWIN_FLOWS_MIN : each_ms < RM_TWIN_FLOWS_MAX ? each_ms : RM_TWIN_FLOWS_MAX) / RM_PACE;
+}
+
+/* Go on to the end of the step. Returns how many places have a word; their flows are asked for. */
+static uint32_t gather(const struct twins *t, struct twins_round *r, uint32_t slot[]) {
+  uint32_t places = RM_TWIN_PLACES / RM_PACE, flows = flows_due(r), n = 0;
+  uint32_t end = r->slots - r->at < places ? r->slots : r->at + places;
+  for (; r->at < end && n < flows; r->at += RM_TWIN_RUN) {
+    uint32_t first = r->first + r->at;
+    if (is_blank(t->word + first)) continue;
+    for (uint32_t at = first; at < first + RM_TWIN_RUN; at++) {
+      if (t->word[at] == 0) continue;
+      __builtin_prefetch(&t->entries[at]);
+      __builtin_prefetch(&t->entries[at].first_ns);
+      slot[n++] = at;
+    }
+  }
+  return n;
+}
+
+bool twins_go(const struct twins *t, struct twins_round *r, const struct twins_tally *tally) {
+  uint32_t slot[RM_TWIN_FLOWS_MAX / RM_PACE + RM_TWIN_RUN], n = gather(t, r, slot);
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t verdicts = twins_word(t, slot[i]);
+    if (verdicts) tally->known(tally->context, slot[i], verdicts);
+  }
+  r->seen += n;
+  if (r->at < r->slots) return false;
+  r->last = r->seen;
+  r->at = r->seen = 0;
+  return true;
+}

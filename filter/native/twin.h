@@ -8,6 +8,7 @@
 #define RM_TWIN_H
 #include <stdbool.h>
 #include "filter.h"
+#include "pace.h"
 
 #define RM_TWINS 4096 /* openings of the last moment, of one side, in sets of RM_TWIN_WAYS */
 #define RM_TWIN_WAYS 8
@@ -83,6 +84,25 @@ uint32_t twins_walk(struct twins *t, uint32_t n, uint64_t now, const struct twin
 uint32_t twins_word(const struct twins *t, uint32_t slot);
 /* The same by the word of its place alone. */
 uint32_t twin_verdicts(const struct rm_flow *flow, uint32_t word);
+/* A round over all flows from `first` on, in steps of pace.h: what is known of them is counted. Zeroed but for first and slots; these
+ * are multiples of RM_TWIN_RUN. */
+struct twins_round {
+  uint32_t first, slots, at;
+  uint32_t seen, last; /* places with a word, so far and in the round before */
+};
+#define RM_TWIN_RUN 16u /* places whose words share a line of the cache */
+/* Looked at in a millisecond: so many places where nothing is known, and of others, each far away in memory, as many as end a round in
+ * ROUND_MS, but no more than the most; whatever comes first, rounded up to whole runs. */
+#define RM_TWIN_PLACES 16384u /* a round of the default table takes 16 ms */
+#define RM_TWIN_FLOWS_MIN 512u
+#define RM_TWIN_FLOWS_MAX 2048u
+#define RM_TWIN_ROUND_MS 250u
+/* Asked of each flow of which something is known. */
+struct twins_tally { void (*known)(void *context, uint32_t slot, uint32_t verdicts); void *context; };
+/* The next step. True: that was the last of the round. A flow that is there from its beginning to its end is told of once, and one
+ * that comes or goes meanwhile at most once. */
+bool twins_go(const struct twins *t, struct twins_round *round, const struct twins_tally *tally);
+
 /* What is known of a flow in another way than by its opening. */
 void twins_learn(struct twins *t, uint32_t slot, uint32_t box, enum twin_verdict verdict);
 

@@ -9,7 +9,8 @@
 #include "plane.h"
 #include "twin.h"
 
-#define FLOWS 2048u             /* places in one go, a thousand times a second */
+#define PLACES 2048u            /* looked at in a millisecond, or so many flows, whatever comes first */
+#define FLOWS 1024u
 #define ROUND_NS (250 * RM_MS)  /* from one round to the next, at least */
 #define RETRY_S 4u              /* what a box has refused it is offered again after so long */
 
@@ -98,7 +99,17 @@ static void end_round(struct plane *p, uint32_t boxes) {
   v->began_ns = p->now;
 }
 
-void value_tick(struct plane *p) {
+/* Ask for the flows of the bucket behind this place's, which are far away in memory. */
+static void foresee(const struct rm_flows *t, uint32_t at) {
+  uint32_t first = at + RM_WAYS;
+  for (uint32_t way = 0; first < t->slots && way < RM_WAYS; way++) {
+    if (!t->buckets[first / RM_WAYS].signature[way]) continue;
+    const char *entry = (const char *)&t->entries[first + way];
+    for (uint32_t line = 0; line < sizeof(struct rm_flow); line += RM_CACHE_LINE) __builtin_prefetch(entry + line);
+  }
+}
+
+void value_step(struct plane *p) {
   struct valuing *v = &p->valuing;
   const struct rm_flows *t = &p->table[RM_SIDE_UP];
   if (!p->has[RM_SIDE_UP]) return;
@@ -107,8 +118,10 @@ void value_tick(struct plane *p) {
   if (v->at == t->slots && p->now - v->began_ns >= ROUND_NS) end_round(p, boxes);
   seed_earn(p);
   uint32_t first = slot_of(p, RM_SIDE_UP, t->entries);
-  for (uint32_t n = 0; n < FLOWS && v->at < t->slots; n++, v->at++)
-    if (t->buckets[v->at / RM_WAYS].signature[v->at % RM_WAYS]) look_at(p, first + v->at, boxes);
+  for (uint32_t n = 0, flows = 0; n < PLACES / RM_PACE && flows < FLOWS / RM_PACE && v->at < t->slots; n++, v->at++) {
+    if (v->at % RM_WAYS == 0) foresee(t, v->at);
+    if (t->buckets[v->at / RM_WAYS].signature[v->at % RM_WAYS]) look_at(p, first + v->at, boxes), flows++;
+  }
 }
 
 uint32_t value_refused(const struct plane *p, uint32_t side, const struct rm_flow *f) {

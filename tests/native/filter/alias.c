@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alias.h"
+#include "hot.h"
 
 #define SLOTS 64u
 #define NAMES 60u
@@ -14,11 +15,12 @@
 static struct rm_flow flows[SLOTS];
 static struct alias alias[SLOTS];
 static struct alias_quick quick[SLOTS];
+static uint8_t sieve[SLOTS];
 static uint32_t words[2 * SLOTS + RM_BOXES * ((SLOTS + 31) / 32)];
 static struct aliases table;
 static struct { struct alias_guise made; uint32_t word; bool used; } model[SLOTS][RM_BOXES];
 static uint32_t had[SLOTS]; /* bit of each box that had an alias since the flow began */
-static uint64_t state, full, learnt, hastened;
+static uint64_t state, full, learnt, hastened, planned;
 
 static uint64_t chance(void) {
   uint64_t z = state += 0x9e3779b97f4a7c15u;
@@ -105,15 +107,44 @@ static void compare_quick(uint32_t slot, uint32_t box, const struct alias *a) {
   hastened++;
 }
 
-/* A frame of every day of such a flow that comes out by this name is told by what a look says of it. */
-static void compare_place(uint32_t box, const struct alias *a) {
-  const struct twin_tuple *ends = &a->made.ends;
+/* What a look says of a frame of every day that comes out by this name. */
+static struct rm_look named(const struct twin_tuple *ends, uint16_t vlan, uint8_t proto) {
   uint32_t turn = memcmp(ends->addr[0], ends->addr[1], 16) > 0;
   struct rm_look l = {.n = 1, .facts = {RM_LOOK_PLAIN | RM_LOOK_EVERYDAY | turn << (RM_LOOK_KIND_SHIFT + 1)}};
   memcpy(&l.near[0], ends->addr[turn] + 12, 4), memcpy(&l.far[0], ends->addr[1 - turn] + 12, 4);
   l.ports[0] = (uint32_t)ends->port[turn] << 16 | ends->port[1 - turn];
-  l.rest[0] = (uint32_t)a->vlan << 16 | (uint32_t)a->proto << 8;
+  l.rest[0] = (uint32_t)vlan << 16 | (uint32_t)proto << 8;
+  l.hash[0] = hash_secret4(table.key, l.near[0], l.far[0], (uint64_t)l.ports[0] << 32 | l.rest[0]);
+  return l;
+}
+
+/* What becomes of it by its place is what the alias says, or has to be asked for. */
+static void compare_plan(uint32_t box, const struct alias *a, struct rm_look *l) {
+  struct alias_sight seen = {l, 0, box, (uint32_t)(a - alias)};
+  struct twin_tuple own = alias_own(&flows[a->slot]);
+  struct translate_plan plan, expected;
+  uint32_t seq;
+  must(!aliases_plan(&table, &seen, &plan, &seq), "a plan for one that opens or ends");
+  l->facts[0] |= RM_LOOK_CALM;
+  bool easy = a->made.clock == 0 && memcmp(own.addr[1], a->made.ends.addr[1], 16) == 0;
+  must(aliases_plan(&table, &seen, &plan, &seq) == easy, "whether there is a plan");
+  must(translate_plan(&a->made.ends, &own, &expected), "a plan");
+  must(!easy || (seq == a->made.shift && memcmp(&plan, &expected, sizeof plan) == 0), "its plan");
+  planned += easy;
+  l->ports[0]++;
+  must(!aliases_plan(&table, &seen, &plan, &seq), "a plan by another name");
+  l->ports[0]--, seen.box ^= 1;
+  must(!aliases_plan(&table, &seen, &plan, &seq), "another box's plan");
+}
+
+/* Such a frame of a flow with an alias is told by that, also if the flow's own name is meant. */
+static void compare_place(uint32_t box, const struct alias *a) {
+  struct twin_tuple own = alias_own(&flows[a->slot]), back = translate_turned(&own);
+  struct rm_look l = named(&a->made.ends, a->vlan, a->proto), mine = named(&own, a->vlan, a->proto), theirs = named(&back, a->vlan, a->proto);
+  must(aliases_may(&table, mine.hash[0]) && aliases_may(&table, theirs.hash[0]), "the flow's own name in the sieve");
+  must(aliases_may(&table, l.hash[0]), "its name in the sieve");
   must(aliases_place(&table, aliases_name(&table, box, &l, 0)) == (uint32_t)(a - alias), "its place, by what a look says");
+  compare_plan(box, a, &l);
   l.rest[0] ^= 17u << 16;
   must(aliases_place(&table, aliases_name(&table, box, &l, 0)) == RM_NO_FLOW, "its place in another VLAN");
 }
@@ -136,15 +167,18 @@ static void compare(void) {
       must(!aliases_at(&table, box, &p, &a->made.ends), "another protocol");
       count[box]++;
     }
-  for (uint32_t box = 0; box < RM_BOXES; box++) must(table.count[box] >= count[box], "the count");
+  uint32_t names = 0, all = 0;
+  for (uint32_t box = 0; box < RM_BOXES; box++) must(table.count[box] >= count[box], "the count"), all += table.count[box];
+  for (uint32_t slot = 0; slot < SLOTS; slot++) names += sieve[slot];
+  must(names == 2 * all, "two names in the sieve for each alias");
 }
 
 int main(int argc, char **argv) {
   if (argc != 3) return 2;
   uint64_t runs = strtoull(argv[1], NULL, 10), now = 1000;
   state = strtoull(argv[2], NULL, 10);
-  table.secret = chance();
-  aliases_open(&table, flows, &(struct aliases_room){alias, quick, words}, SLOTS);
+  table.secret = chance(), table.key[0] = chance(), table.key[1] = chance();
+  aliases_open(&table, flows, &(struct aliases_room){alias, quick, words, sieve}, SLOTS);
   for (uint32_t slot = 0; slot < SLOTS; slot++) open_flow(slot, now += 300);
   for (uint64_t i = 0; i < runs; i++) {
     uint32_t slot = (uint32_t)(chance() % SLOTS), box = (uint32_t)(chance() % 3);
@@ -171,6 +205,6 @@ int main(int argc, char **argv) {
     for (uint32_t box = 0; box < RM_BOXES; box++) live += lives(slot, box);
   must(live == kept, "what a walk leaves");
   printf("learnt %s, full %s\n", learnt > runs / 8 ? "many" : "few", full ? "now and then" : "never");
-  printf("hastened %s\n", hastened > runs / 100 ? "many" : "few");
+  printf("hastened %s, planned %s\n", hastened > runs / 100 ? "many" : "few", planned > runs ? "many" : "few");
   return 0;
 }

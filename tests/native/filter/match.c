@@ -78,7 +78,7 @@ static void passes(bool answers, bool of_spare) {
 /* Nothing more comes; every opening is looked at. */
 static void wait_for_all(void) {
   p->now += LATE_NS;
-  for (uint32_t i = 0; i < RM_TWINS; i++) match_tick(p);
+  for (uint32_t i = 0; i < RM_TWINS; i++) match_step(p);
   printf(" %c", "?=#x"[match_verdict(p, RM_SIDE_DOWN, 5, SPARE)]);
 }
 

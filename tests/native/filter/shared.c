@@ -17,6 +17,7 @@
 static struct rm_flow flows[SLOTS];
 static struct alias alias[SLOTS];
 static struct alias_quick quick[SLOTS];
+static uint8_t sieve[SLOTS];
 static uint32_t words[2 * SLOTS + RM_BOXES * ((SLOTS + 31) / 32)];
 static struct aliases table;
 static int over;
@@ -91,7 +92,7 @@ int main(int argc, char **argv) {
   if (argc != 3) return 2;
   bool entries = strcmp(argv[1], "entries") == 0;
   pthread_t writer;
-  aliases_open(&table, flows, &(struct aliases_room){alias, quick, words}, SLOTS);
+  aliases_open(&table, flows, &(struct aliases_room){alias, quick, words, sieve}, SLOTS);
   for (uint32_t i = 0; i < SLOTS; i++)
     flows[i] = (struct rm_flow){.flags = RM_FLOW_USED, .proto = 6, .port = {(uint16_t)(i + 1), 9}, .first_ns = 1000u * (i + 1)};
   struct rm_packet first = opening(1);

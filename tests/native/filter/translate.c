@@ -204,12 +204,12 @@ static void by_plan(const uint8_t *whole, uint32_t n, const struct rm_packet *p)
   if (chance() % 4 == 0) memset(twice + p->ip_offset + 10, chance() % 2 ? 0xff : 0, 2);
   memcpy(once, twice, n);
   struct translate_plan plan;
-  struct translate_numbers by = {.ack = chance() % 2 ? (uint32_t)chance() : 0};
+  struct translate_numbers by = {.seq = chance() % 2 ? (uint32_t)chance() : 0, .ack = chance() % 2 ? (uint32_t)chance() : 0};
   must(translate_can(p, &to) && translate_plan(&is, &to, &plan), "refusal of a plan", KIND_TCP, false);
   plan.ack = by.ack;
   translate_frame(twice, p, &to);
   translate_numbers(twice, p, &by, NULL);
-  translate_planned(once, p->transport_offset, &plan);
+  translate_planned(once, p->transport_offset, &plan, by.seq);
   must(memcmp(once, twice, n) == 0, "a plan", p->proto == TCP ? KIND_TCP : KIND_UDP, false);
   to.addr[chance() % 2][0] = 1;
   must(!translate_plan(&is, &to, &plan), "a plan for another family", KIND_TCP, false);
