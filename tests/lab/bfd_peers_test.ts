@@ -37,8 +37,10 @@ async function keyFile(wire: Wire, text = `${KEY}\n`): Promise<string> {
   return path;
 }
 
-const of = (status: NodeStatus, name: string): BfdSessionView =>
-  status.bfd.sessions.find((one) => one.name === name)!;
+/** A plane that has just begun has none yet. */
+const found = (status: NodeStatus, name: string): BfdSessionView | undefined =>
+  status.bfd.sessions.find((one) => one.name === name);
+const of = (status: NodeStatus, name: string): BfdSessionView => found(status, name)!;
 const allUp = ({ bfd }: NodeStatus) =>
   bfd.sessions.length > 0 &&
   bfd.sessions.every(({ state, remoteState, polling }) => state === "up" && remoteState === "up" && !polling);
@@ -124,7 +126,7 @@ lab("with another key BIRD's packets are refused by name, and nothing is said of
     }),
   });
   const refused = (status: NodeStatus) =>
-    of(status, "in").discards.find(({ name }) => name === "auth_digest")?.packets ?? 0;
+    found(status, "in")?.discards.find(({ name }) => name === "auth_digest")?.packets ?? 0;
   const status = await node.until("packets refused", (status) => refused(status) > 1);
   assert.deepEqual([of(status, "in").state, of(status, "in").light], ["down", "off"]);
   assert.equal(status.boxes[0]!.detectors.some(({ detector }) => detector === "bfd"), false);
@@ -250,7 +252,7 @@ lab("a peer that is shut down moves nothing, and says so", async (wire) => {
   const node = await TestNode.start(wire, { more: PLAIN });
   await node.until("the session up", allUp);
   await frr.tell("configure terminal", "bfd", FRR_PEER()[0]!.trim(), "shutdown");
-  const status = await node.until("a yellow light", (status) => of(status, "in").light === "yellow");
+  const status = await node.until("a yellow light", (status) => found(status, "in")?.light === "yellow");
   assert.equal(status.path, "primary");
   assert.deepEqual(moves(await node.events()), []);
   const bfd = status.boxes[0]!.detectors.find(({ detector }) => detector === "bfd");
