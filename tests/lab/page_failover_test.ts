@@ -16,26 +16,34 @@ const BASE = ["silence_ms = 300", "hold_up_ms = 400"];
 /** The socket of a node on a port of loopback. */
 function relay(socket: string) {
   const client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket } });
-  const stop = new AbortController();
+  const stop = new AbortController(), asked = new Set<Promise<unknown>>();
+  const ask = async (request: Request) => {
+    const { pathname, search } = new URL(request.url);
+    const { method, headers } = request;
+    const body = method === "GET" ? null : await request.arrayBuffer();
+    return await fetch(`http://node${pathname}${search}`, {
+      client,
+      method,
+      headers,
+      body,
+      redirect: "manual",
+    });
+  };
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, signal: stop.signal, onListen: () => {} },
-    async (request) => {
-      const { pathname, search } = new URL(request.url);
-      const { method, headers } = request;
-      const body = method === "GET" ? null : await request.arrayBuffer();
-      return await fetch(`http://node${pathname}${search}`, {
-        client,
-        method,
-        headers,
-        body,
-        redirect: "manual",
-      });
+    (request) => {
+      const answer = ask(request);
+      asked.add(answer);
+      answer.catch(() => {}).finally(() => asked.delete(answer));
+      return answer;
     },
   );
   return {
     url: `http://127.0.0.1:${server.addr.port}`,
     [Symbol.asyncDispose]: async () => {
       stop.abort();
+      // The browser asks for the page's icon when it likes, and the server does not wait for what its asker has left.
+      await Promise.allSettled(asked);
       client.close();
       await server.finished.catch(() => {});
     },
