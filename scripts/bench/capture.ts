@@ -5,18 +5,15 @@
  * reads the ring: a reader takes nothing from the plane but the cache lines it looks at.
  */
 import { median } from "../demo.d/statistics.ts";
-import { prepare } from "./plane_case.ts";
+import { openBench, prepare, slice } from "./plane_case.ts";
 import { PLANE_CASES } from "./plane_cases.ts";
 
 const LIBRARY = new URL("../../.cache/native/libremediate-bench.so", import.meta.url).pathname;
 const SLICES = Number(Deno.env.get("REMEDIATE_SLICES") ?? 16);
-const SLICE_PACKETS = 2_000_000n;
+const SLICE_PACKETS = 2_000_000;
 /** Copies by all six ports. */
 const COPIES = 0b111111;
-const PLANE_MODE = 1;
 const SYMBOLS = {
-  rm_bench_open: { parameters: ["buffer"], result: "i32" },
-  rm_bench_slice: { parameters: ["u32", "u64", "buffer"], result: "i32" },
   rm_bench_capture: { parameters: ["buffer", "u32"], result: "i32" },
   rm_bench_recorder: { parameters: ["buffer", "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
@@ -28,7 +25,7 @@ const RATES = [1000, 20_000];
 
 interface Bench {
   readonly ways: readonly Way[];
-  slice(way: Way | null, packets?: bigint): { readonly ns: number; readonly copies: number };
+  slice(way: Way | null, packets?: number): { readonly ns: number; readonly copies: number };
 }
 /** What is on during a slice. */
 interface Way {
@@ -38,26 +35,23 @@ interface Way {
 }
 
 function open(directory: string, one: (typeof PLANE_CASES)[number]): Bench {
-  const { path, board } = prepare({ case: one, directory, library: LIBRARY });
+  const prepared = prepare({ case: one, directory, library: LIBRARY }), { board } = prepared;
   board.setNumber("setup.recorder_room", 4 * 2 ** 20);
   board.setNumber("setup.recorder_bytes", 96);
-  const bench = Deno.dlopen(LIBRARY, SYMBOLS).symbols;
-  if (bench.rm_bench_open(words(path)) !== 0) throw new Error(board.text("header.error"));
+  const bench = openBench(LIBRARY, prepared), rings = Deno.dlopen(LIBRARY, SYMBOLS).symbols;
   const ways = [
     { name: "captures", wanted: COPIES, rate: 0 },
     ...RATES.map((rate) => ({ name: `recorder, ${rate} a second`, wanted: 0, rate })),
   ];
-  const slice = (way: Way | null, packets = SLICE_PACKETS) => {
-    const out = new BigUint64Array(4);
-    const made = bench.rm_bench_capture(words(`${directory}/capture`), way?.wanted ?? 0) |
-      bench.rm_bench_recorder(words(`${directory}/recorder`), way?.rate ?? 0);
-    if (made !== 0 || bench.rm_bench_slice(PLANE_MODE, packets, out) !== 0) {
-      throw new Error("Cannot measure: no ring, or no frames from the source");
-    }
-    return { ns: Number(out[1]) / Number(out[0]), copies: Number(out[3]) / Number(out[0]) };
+  const measured = (way: Way | null, packets = SLICE_PACKETS) => {
+    const made = rings.rm_bench_capture(words(`${directory}/capture`), way?.wanted ?? 0) |
+      rings.rm_bench_recorder(words(`${directory}/recorder`), way?.rate ?? 0);
+    if (made !== 0) throw new Error("Cannot measure: no ring");
+    const found = slice(bench, "plane", packets);
+    return { ns: found.cpuNs / found.packets, copies: found.copies / found.packets };
   };
-  slice(null, BigInt(one.warmPackets));
-  return { ways, slice };
+  measured(null, one.warmPackets);
+  return { ways, slice: measured };
 }
 
 /** The case that looks most like a network's traffic. */

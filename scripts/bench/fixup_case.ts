@@ -6,19 +6,16 @@
  * a part of the flows by other numbers: what goes into the serving one is translated, and copies are; so is what comes out.
  */
 import { median } from "../demo.d/statistics.ts";
-import { prepare } from "./plane_case.ts";
+import { openBench, prepare, slice } from "./plane_case.ts";
 import { PLANE_CASES } from "./plane_cases.ts";
 
 const LIBRARY = new URL("../../.cache/native/libremediate-bench.so", import.meta.url).pathname;
-const SLICE_PACKETS = 1_000_000n;
-const PLANE_MODE = 1;
+const SLICE_PACKETS = 1_000_000;
 export const FIXUP_CASE = "first 5, 100k flows Zipf";
 /** By the first the bars are judged; nobody's standby differs for all. */
 export const PERCENT = [10, 100] as const;
 const UPSTREAM = 0, PRIMARY_IN = 2;
 const SYMBOLS = {
-  rm_bench_open: { parameters: ["buffer"], result: "i32" },
-  rm_bench_slice: { parameters: ["u32", "u64", "buffer"], result: "i32" },
   rm_bench_aliases: { parameters: ["u32"], result: "u32" },
   rm_bench_place_bytes: { parameters: [], result: "u32" },
   rm_bench_alias_bytes: { parameters: [], result: "u32" },
@@ -49,34 +46,28 @@ export interface FixupResult {
 
 function open({ way, directory }: FixupRequest) {
   const one = PLANE_CASES.find(({ name }) => name === FIXUP_CASE)!;
-  const { path, board } = prepare({ case: one, directory, library: LIBRARY });
+  const prepared = prepare({ case: one, directory, library: LIBRARY }), { board } = prepared;
   if (way === "out of") {
     board.setText("setup.spec", "gen:flows=0", UPSTREAM);
     board.setText("setup.spec", one.source, PRIMARY_IN);
   }
-  const bench = Deno.dlopen(LIBRARY, SYMBOLS).symbols;
-  if (bench.rm_bench_open(new TextEncoder().encode(`${path}\0`)) !== 0) {
-    throw new Error(board.text("header.error"));
-  }
-  return { bench, warmPackets: BigInt(one.warmPackets) };
+  const bench = openBench(LIBRARY, prepared);
+  slice(bench, "plane", one.warmPackets);
+  return { bench, fixup: Deno.dlopen(LIBRARY, SYMBOLS).symbols };
 }
 
 function measure(request: FixupRequest): FixupResult {
-  const { bench, warmPackets } = open(request);
-  const slice = (packets = SLICE_PACKETS) => {
-    const out = new BigUint64Array(4);
-    if (bench.rm_bench_slice(PLANE_MODE, packets, out) !== 0) {
-      throw new Error("Cannot measure: no frames come");
-    }
-    return Number(out[1]) / Number(out[0]);
+  const { bench, fixup } = open(request);
+  const packetNs = () => {
+    const { cpuNs, packets } = slice(bench, "plane", SLICE_PACKETS);
+    return cpuNs / packets;
   };
-  slice(warmPackets);
   const rows = PERCENT.map((percent): FixupRow => {
     const pairs = Array.from({ length: request.slices }, () => {
-      bench.rm_bench_aliases(0);
-      const off = slice();
-      if (bench.rm_bench_aliases(percent) === 0) throw new Error("Cannot measure: there are no flows");
-      return { off, on: slice() };
+      fixup.rm_bench_aliases(0);
+      const off = packetNs();
+      if (fixup.rm_bench_aliases(percent) === 0) throw new Error("Cannot measure: there are no flows");
+      return { off, on: packetNs() };
     });
     return {
       way: request.way,
@@ -86,7 +77,7 @@ function measure(request: FixupRequest): FixupResult {
       ratio: median(pairs.map(({ off, on }) => off / on)),
     };
   });
-  return { rows, placeBytes: bench.rm_bench_place_bytes(), aliasBytes: bench.rm_bench_alias_bytes() };
+  return { rows, placeBytes: fixup.rm_bench_place_bytes(), aliasBytes: fixup.rm_bench_alias_bytes() };
 }
 
 if (import.meta.main) {

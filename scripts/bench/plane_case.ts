@@ -42,7 +42,7 @@ const SYMBOLS = {
   rm_bench_flow_bytes: { parameters: [], result: "u32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-type Bench = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+export type Bench = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 /** A board set up for a case. `source` is written as it is: the bench may use what a configuration may not. */
 export function prepare(request: Pick<CaseRequest, "case" | "directory" | "library">) {
@@ -62,7 +62,17 @@ export function prepare(request: Pick<CaseRequest, "case" | "directory" | "libra
   return { path, board: map.board };
 }
 
-function slice(bench: Bench, mode: keyof typeof MODE, packets: number): Slice & { copies: number } {
+/** The library, with its plane on this board. What a bench needs besides it opens of the same library by itself. */
+export function openBench(library: string, { path, board }: ReturnType<typeof prepare>): Bench {
+  const bench = Deno.dlopen(library, SYMBOLS).symbols;
+  if (bench.rm_bench_open(new TextEncoder().encode(`${path}\0`)) !== 0) {
+    throw new Error(board.text("header.error"));
+  }
+  return bench;
+}
+
+/** One slice of the bare loop or of the plane. @throws Error: no frames come */
+export function slice(bench: Bench, mode: keyof typeof MODE, packets: number): Slice & { copies: number } {
   const out = new BigUint64Array(4);
   if (bench.rm_bench_slice(MODE[mode], BigInt(packets), out) !== 0) {
     throw new Error("Cannot measure: no frames come from the source");
@@ -94,11 +104,8 @@ function latency(bench: Bench, seconds: number) {
 }
 
 function measure(request: CaseRequest): CaseResult {
-  const { path, board } = prepare(request);
-  const bench = Deno.dlopen(request.library, SYMBOLS).symbols;
-  if (bench.rm_bench_open(new TextEncoder().encode(`${path}\0`)) !== 0) {
-    throw new Error(board.text("header.error"));
-  }
+  const prepared = prepare(request), { board } = prepared;
+  const bench = openBench(request.library, prepared);
   slice(bench, "plane", request.case.warmPackets);
   const found = request.latencySeconds ? latency(bench, request.latencySeconds) : speeds(bench, request);
   const places = board.number("header.flow_slots") / request.case.flowsMax;

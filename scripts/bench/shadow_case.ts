@@ -7,7 +7,7 @@
  */
 import type { Board } from "../../filter/board.ts";
 import { COUNTER } from "../../filter/names.ts";
-import { prepare } from "./plane_case.ts";
+import { type Bench, openBench, prepare, slice } from "./plane_case.ts";
 import { PLANE_CASES } from "./plane_cases.ts";
 import {
   SHADOW_CASE,
@@ -20,16 +20,12 @@ import {
 } from "./shadow_score.ts";
 
 const LIBRARY = new URL("../../.cache/native/libremediate-bench.so", import.meta.url).pathname;
-const SLICE_PACKETS = 500_000n;
+const SLICE_PACKETS = 500_000;
 const LATENCY_NS = 125_000_000n;
 /** Paced frames that came while nobody served: not measured. */
 const SETTLE_NS = 10_000_000n;
-const PLANE_MODE = 1;
 const UPSTREAM = 0, DOWNSTREAM = 1;
 const SYMBOLS = {
-  rm_bench_open: { parameters: ["buffer"], result: "i32" },
-  rm_bench_slice: { parameters: ["u32", "u64", "buffer"], result: "i32" },
-  rm_bench_latency: { parameters: ["u64", "u32", "u32", "buffer", "buffer"], result: "void" },
   rm_bench_aliases: { parameters: ["u32"], result: "u32" },
   rm_bench_boxes: { parameters: ["u32"], result: "void" },
   rm_bench_match: { parameters: ["buffer", "buffer"], result: "void" },
@@ -53,25 +49,17 @@ function open({ directory, paced }: ShadowRequest) {
   const one = PLANE_CASES.find(({ name }) => name === SHADOW_CASE)!;
   // A slow turn of a shared machine must not move the path.
   const filter = [...one.filter, "[failover]", "automatic = false"];
-  const { path, board } = prepare({ case: { ...one, filter }, directory, library: LIBRARY });
+  const prepared = prepare({ case: { ...one, filter }, directory, library: LIBRARY }), { board } = prepared;
   const source = paced ? `${one.source},rate=${SHADOW_RATE / 2}` : one.source;
   for (const role of [UPSTREAM, DOWNSTREAM]) board.setText("setup.spec", source, role);
-  const bench = Deno.dlopen(LIBRARY, SYMBOLS).symbols;
-  if (bench.rm_bench_open(new TextEncoder().encode(`${path}\0`)) !== 0) {
-    throw new Error(board.text("header.error"));
-  }
-  bench.rm_bench_boxes(1);
-  return { bench, board, warmPackets: one.warmPackets };
+  const bench = openBench(LIBRARY, prepared), pair = Deno.dlopen(LIBRARY, SYMBOLS).symbols;
+  pair.rm_bench_boxes(1);
+  return { bench, pair, board, warmPackets: one.warmPackets };
 }
 
-type Bench = ReturnType<typeof open>["bench"];
-
-function slice(bench: Bench, packets: bigint) {
-  const out = new BigUint64Array(4);
-  if (bench.rm_bench_slice(PLANE_MODE, packets, out) !== 0) {
-    throw new Error("Cannot measure: no frames come");
-  }
-  return { packets: Number(out[0]), ns: Number(out[1]) / Number(out[0]) };
+function speed(bench: Bench) {
+  const { packets, cpuNs } = slice(bench, "plane", SLICE_PACKETS);
+  return { packets, ns: cpuNs / packets };
 }
 
 function latency(bench: Bench, ns: bigint) {
@@ -86,10 +74,10 @@ function latency(bench: Bench, ns: bigint) {
 const done = (board: Board) =>
   ["shadow", "fixed_up"].map((name) => board.number("counter.packets", COUNTER.indexOf(name as "shadow")));
 
-function turn({ bench, board }: ReturnType<typeof open>, way: ShadowWay, paced: boolean): ShadowRound {
+function turn({ bench, pair, board }: ReturnType<typeof open>, way: ShadowWay, paced: boolean): ShadowRound {
   const { shadow, fixup } = SHADOW_WAYS[way];
-  bench.rm_bench_boxes(Number(shadow));
-  if (bench.rm_bench_aliases(fixup ? SHADOW_PERCENT : 0) === 0 && fixup) {
+  pair.rm_bench_boxes(Number(shadow));
+  if (pair.rm_bench_aliases(fixup ? SHADOW_PERCENT : 0) === 0 && fixup) {
     throw new Error("Cannot measure: there are no flows");
   }
   latency(bench, SETTLE_NS);
@@ -98,7 +86,7 @@ function turn({ bench, board }: ReturnType<typeof open>, way: ShadowWay, paced: 
     ns: NaN,
     all: [],
     calm: [],
-    ...(paced ? latency(bench, LATENCY_NS) : slice(bench, SLICE_PACKETS)),
+    ...(paced ? latency(bench, LATENCY_NS) : speed(bench)),
   };
   const [compared, translated] = done(board).map((count, i) => (count - before[i]!) / found.packets);
   if (compared! > 0 !== shadow || translated! > 0 !== fixup) {
@@ -110,11 +98,11 @@ function turn({ bench, board }: ReturnType<typeof open>, way: ShadowWay, paced: 
 }
 
 function measure(request: ShadowRequest): ShadowResult {
-  const opened = open(request), { bench, board, warmPackets } = opened;
+  const opened = open(request), { bench, pair, board, warmPackets } = opened;
   if (request.paced) latency(bench, BigInt(Math.ceil(warmPackets / SHADOW_RATE * 1e9)));
-  else slice(bench, BigInt(warmPackets));
+  else slice(bench, "plane", warmPackets);
   const match = [new BigUint64Array(1), new BigUint64Array(1)] as const;
-  bench.rm_bench_match(...match);
+  pair.rm_bench_match(...match);
   if (match[0][0] === 0n) throw new Error("Cannot measure: the standby is not compared");
   const path = board.number("live.path");
   const ways = Object.keys(SHADOW_WAYS) as ShadowWay[];
