@@ -78,6 +78,27 @@ Deno.test("makeApi() gives events after a number, at most so many", async () => 
   assert.equal((answer.body.events as unknown[]).length, 2);
 });
 
+Deno.test("makeApi() takes the last event that a reader knows, if it is a number that leaves place above", async () => {
+  const node = fakeNode(), known: number[] = [];
+  const told = { ...node, eventsKnown: ({ sequence }: { sequence: number }) => void known.push(sequence) };
+  const tell = (body?: string) => ask(told, "/api/v1/events/known", post(body));
+  for (
+    const body of [
+      "{}",
+      '{"sequence":"7"}',
+      '{"sequence":-1}',
+      '{"sequence":1.5}',
+      '{"sequence":9007199254740991}',
+    ]
+  ) {
+    assert.match(refused(await tell(body), 400), /sequence/, body);
+  }
+  refused(await tell(), 400);
+  assert.deepEqual(known, []);
+  assert.deepEqual((await tell('{"sequence":7}')).body, { ok: true });
+  assert.deepEqual(known, [7]);
+});
+
 Deno.test("makeApi() hands out captures as they come, and what they are of to the node", async () => {
   const node = fakeNode();
   const query = "filter=tcp%20port%2080&ports=upstream,primary-in&seconds=5&packets=7";
